@@ -1,0 +1,72 @@
+"""Intrinsics and poses.
+
+Camera axes are OpenCV's: x right, y down, z forward. A pose is a 4x4 matrix `T_tgt_src` that takes source-camera
+coordinates to target-camera coordinates, X_tgt = R X_src + t. Image coordinate (0, 0) is the centre of the top-left
+pixel. Intrinsics are in pixels of the image they are used with.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from mine.errors import InputError
+
+DEFAULT_FOV = 90.0
+"""Horizontal field of view in degrees assumed when a photo says nothing of its camera, as the published code does."""
+
+
+def intrinsics(size: tuple[int, int], fov: float = DEFAULT_FOV, aspect: float | None = None) -> Tensor:
+    """Pinhole intrinsics (3, 3) of an image of `size` (H, W) with a horizontal field of view of `fov` degrees.
+
+    `aspect` is width / height of the scene area the image shows, when its pixels are not square (a photo resized to
+    the network's size); by default W / H. The principal point is (W/2, H/2).
+
+    Raises InputError unless 0 < fov < 180.
+    """
+    if not 0 < fov < 180:
+        raise InputError(f"field of view {fov} is out of range: give the horizontal angle in degrees, above 0, below 180")
+    height, width = size
+    tangent = math.tan(math.radians(fov) / 2)
+    focal_x = width / 2 / tangent
+    focal_y = height / 2 / tangent * (aspect or width / height)
+    return torch.tensor([[focal_x, 0, width / 2], [0, focal_y, height / 2], [0, 0, 1]])
+
+
+def resize_intrinsics(K: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """Intrinsics (..., 3, 3) of the same camera after its image is resized from `old` (H, W) to `new` (H, W).
+
+    Resizing keeps the outer edges of the image in place, so pixel centres move as u' = (u + 1/2) s - 1/2.
+    """
+    scale_y, scale_x = new[0] / old[0], new[1] / old[1]
+    resize = torch.tensor(
+        [[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2], [0, 0, 1]], dtype=K.dtype, device=K.device
+    )
+    return resize @ K
+
+
+def pose(rotation: Tensor | None = None, translation: Tensor | None = None) -> Tensor:
+    """Poses (..., 4, 4) from rotations (..., 3, 3) and translations (..., 3); what is left out is identity / zero."""
+    if rotation is None:
+        rotation = torch.eye(3) if translation is None else torch.eye(3).expand(*translation.shape[:-1], 3, 3)
+    if translation is None:
+        translation = rotation.new_zeros(rotation.shape[:-1])
+    top = torch.cat([rotation, translation[..., None]], dim=-1)
+    bottom = top.new_tensor([0, 0, 0, 1]).expand(*top.shape[:-2], 1, 4)
+    return torch.cat([top, bottom], dim=-2)
+
+
+def check_intrinsics(K: Tensor) -> None:
+    """Raises InputError unless every K (..., 3, 3) is finite and invertible."""
+    if K.shape[-2:] != (3, 3):
+        raise InputError(f"K has shape {tuple(K.shape)}: give 3x3 intrinsics in pixels")
+    if not torch.isfinite(K).all() or (torch.linalg.det(K.double()).abs() < 1e-9).any():
+        raise InputError("K is singular or not finite: give [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with positive focals")
+
+
+def check_poses(T: Tensor) -> None:
+    """Raises InputError unless every pose (..., 4, 4) is finite."""
+    if T.ndim not in (2, 3) or T.shape[-2:] != (4, 4):
+        raise InputError(f"pose has shape {tuple(T.shape)}: give (4, 4) or (N, 4, 4), target-from-source")
+    if not torch.isfinite(T).all():
+        raise InputError("pose holds values that are not finite: check the camera path")

@@ -1,0 +1,164 @@
+"""The readable, differentiable renderer: homography warp, then volume rendering, in plain torch.
+
+Every faster backend must return what this one returns. Section and equation numbers are those of Li et al., "MINE:
+Towards Continuous Depth MPI with NeRF for Novel View Synthesis", ICCV 2021.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mine.render.view import View
+
+LAST_INTERVAL = 1e3
+"""Length of the interval behind the farthest plane: whatever density is there is opaque."""
+
+TRANSMITTANCE_FLOOR = 1e-6
+"""Added to each factor of the transmittance product, as the published code does, so that no gradient vanishes."""
+
+
+def pixel_grid(size: tuple[int, int], like: Tensor) -> Tensor:
+    """Homogeneous pixel coordinates (3, H, W) of an image of `size` (H, W), with the type and device of `like`."""
+    y, x = torch.meshgrid(
+        torch.arange(size[0], dtype=like.dtype, device=like.device),
+        torch.arange(size[1], dtype=like.dtype, device=like.device),
+        indexing="ij",
+    )
+    return torch.stack([x, y, torch.ones_like(x)])
+
+
+def source_pixels(disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]) -> Tensor:
+    """Source pixel (B, S, H, W, 2) through which each target pixel sees each plane: the homography of eq. 6.
+
+    The ray r = K_t^-1 p meets the plane z_src = z_k at X_tgt = λ_k r with λ_k = (z_k + (Rᵀt)_z) / (Rᵀr)_z, so that
+    p_src ~ K_s Rᵀ (λ_k r - t). The 3x3 matrices are composed in double precision; pixels keep the type of K_tgt.
+    """
+    R, t = T_tgt_src[:, :3, :3].double(), T_tgt_src[:, :3, 3:].double()
+    normal = R[:, :, 2:].mT  # third row of Rᵀ: the planes' normal in target coordinates
+    along = (1 / disparity.double())[:, :, None, None] + (normal @ t)[:, None]
+    rays = torch.linalg.inv(K_tgt.double())
+    to_source = K_src.double() @ R.mT
+    homography = to_source[:, None] @ (along * torch.eye(3, dtype=R.dtype, device=R.device) - (t @ normal)[:, None])
+    pixel = torch.einsum("bsij,jhw->bsihw", (homography @ rays[:, None]).to(K_tgt.dtype), pixel_grid(size, K_tgt))
+    return (pixel[:, :, :2] / pixel[:, :, 2:]).movedim(2, -1)
+
+
+def plane_points(pixel: Tensor, disparity: Tensor, K_src: Tensor) -> Tensor:
+    """Points z_k K_s^-1 p (B, S, 3, H, W) of the planes, in source coordinates, at source pixels (B, S, H, W, 2)."""
+    homogeneous = torch.cat([pixel, torch.ones_like(pixel[..., :1])], dim=-1)
+    return torch.einsum("bij,bshwj->bsihw", torch.linalg.inv(K_src), homogeneous) / disparity[:, :, None, None, None]
+
+
+def sample(image: Tensor, pixel: Tensor) -> Tensor:
+    """Bilinear samples (N, C, H', W') of image (N, C, H, W) at pixels (N, H', W', 2), clamped to the border."""
+    size = pixel.new_tensor([image.shape[-1], image.shape[-2]])
+    return F.grid_sample(image, (2 * pixel + 1) / size - 1, padding_mode="border", align_corners=False)
+
+
+def transmittance(optical_depth: Tensor) -> Tensor:
+    """T_k = Π_{j<k} (exp(-σ_j δ_j) + 1e-6), (B, S, H, W), from optical depth σδ (B, S, H, W), near to far."""
+    passed = torch.exp(-optical_depth) + TRANSMITTANCE_FLOOR
+    return torch.cumprod(torch.cat([torch.ones_like(passed[:, :1]), passed[:, :-1]], dim=1), dim=1)
+
+
+def optical_depth(sigma: Tensor, points: Tensor) -> Tensor:
+    """σδ (B, S, H, W): density times the distance from each point (B, S, 3, H, W) to the next one along the ray.
+
+    Distances are the same in source and target coordinates. The last interval is long enough to be opaque.
+    """
+    step = torch.linalg.vector_norm(points[:, 1:] - points[:, :-1], dim=2)
+    return sigma * torch.cat([step, torch.full_like(step[:, :1], LAST_INTERVAL)], dim=1)
+
+
+def source_points(disparity: Tensor, K_src: Tensor, size: tuple[int, int]) -> Tensor:
+    """Points (B, S, 3, H, W) of every plane seen through the source camera's own pixels, `size` (H, W)."""
+    pixel = pixel_grid(size, K_src)[:2].movedim(0, -1).expand(*disparity.shape, *size, 2)
+    return plane_points(pixel, disparity, K_src)
+
+
+def source_transmittance(sigma: Tensor, disparity: Tensor, K_src: Tensor) -> Tensor:
+    """How much of each plane the source camera sees, T_k^src (B, S, H, W), from sigma (B, S, H, W)."""
+    return transmittance(optical_depth(sigma, source_points(disparity, K_src, sigma.shape[-2:])))
+
+
+def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
+    """Planes whose colours come from the photo wherever the photo saw them (section 3.3).
+
+    c_k ← T_k^src · I_src + (1 - T_k^src) · c_k. Planes (B, S, 4, H, W), disparity (B, S), K_src (B, 3, 3), image
+    (B, 3, H, W); returns (B, S, 4, H, W).
+    """
+    seen = source_transmittance(planes[:, :, 3], disparity, K_src)[:, :, None]
+    rgb = seen * image[:, None] + (1 - seen) * planes[:, :, :3]
+    return torch.cat([rgb, planes[:, :, 3:]], dim=2)
+
+
+def weights(sigma: Tensor, points: Tensor) -> Tensor:
+    """w_k = T_k (1 - exp(-σ_k δ_k)), (B, S, H, W): the share of each plane in the pixel (eq. 3 and 4)."""
+    through = optical_depth(sigma, points)
+    return transmittance(through) * (1 - torch.exp(-through))
+
+
+def composite(rgb: Tensor, sigma: Tensor, points: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+    """Volume rendering (eq. 3) of samples along each ray, near to far.
+
+    rgb (B, S, 3, H, W), sigma (B, S, H, W), points (B, S, 3, H, W), depth (B, S, H, W) of the points in the viewing
+    camera. Returns colour (B, 3, H, W) and depth (B, 1, H, W) = Σ w z / (Σ w + 1e-5).
+    """
+    w = weights(sigma, points)
+    return (w[:, :, None] * rgb).sum(1), (w * depth).sum(1, keepdim=True) / (w.sum(1, keepdim=True) + 1e-5)
+
+
+def render_source(planes: Tensor, disparity: Tensor, K_src: Tensor) -> View:
+    """What the source camera itself sees: `render` at the identity pose without any resampling."""
+    points = source_points(disparity, K_src, planes.shape[-2:])
+    rgb, depth = composite(planes[:, :, :3], planes[:, :, 3], points, points[:, :, 2])
+    return View(rgb, depth, torch.full_like(depth, planes.shape[1]))
+
+
+def render(
+    planes: Tensor,
+    disparity: Tensor,
+    K_src: Tensor,
+    K_tgt: Tensor,
+    T_tgt_src: Tensor,
+    size: tuple[int, int],
+    detail: Tensor | None = None,
+) -> View:
+    """See `mine.render.render`, whose signature this shares; here all batch sizes are already equal."""
+    pixel = source_pixels(disparity, K_src, K_tgt, T_tgt_src, size)
+    warped = _sample_planes(planes, pixel)
+    rgb, sigma = warped[:, :, :3], warped[:, :, 3]
+    if detail is not None:
+        seen = source_transmittance(planes[:, :, 3], disparity, K_src)[:, :, None]
+        rgb = rgb + _sample_planes(seen, pixel) * _sample_detail(detail, pixel, planes.shape[-2:])
+    points = plane_points(_clamp(pixel, planes.shape[-2:]), disparity, K_src)
+    depth = torch.einsum("bj,bsjhw->bshw", T_tgt_src[:, 2, :3], points) + T_tgt_src[:, 2, 3, None, None, None]
+    rgb, view_depth = composite(rgb, torch.where(depth > 0, sigma, 0), points, depth)
+    return View(rgb, view_depth, _inside(pixel, planes.shape[-2:]).sum(1, keepdim=True).to(planes.dtype))
+
+
+def _sample_planes(planes: Tensor, pixel: Tensor) -> Tensor:
+    return sample(planes.flatten(0, 1), pixel.flatten(0, 1)).unflatten(0, planes.shape[:2])
+
+
+def _sample_detail(detail: Tensor, pixel: Tensor, plane_size: tuple[int, int]) -> Tensor:
+    """Detail (B, 3, Hp, Wp) at plane pixels (B, S, H, W, 2): both images span the same frame, edge to edge."""
+    scale = pixel.new_tensor([detail.shape[-1] / plane_size[1], detail.shape[-2] / plane_size[0]])
+    expanded = detail[:, None].expand(-1, pixel.shape[1], -1, -1, -1).flatten(0, 1)
+    return sample(expanded, ((pixel + 0.5) * scale - 0.5).flatten(0, 1)).unflatten(0, pixel.shape[:2])
+
+
+def _clamp(pixel: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pixels (..., 2) moved to the nearest pixel centre inside an image of `size` (H, W), as border sampling does.
+
+    The published code clamps the planes' points together with their colours, so distances and depths follow the same
+    rule: inside the frame this changes nothing, outside it continues the border.
+    """
+    last = pixel.new_tensor([size[1] - 1, size[0] - 1])
+    return torch.minimum(pixel.clamp(min=0), last)
+
+
+def _inside(pixel: Tensor, size: tuple[int, int]) -> Tensor:
+    """Whether each sample (B, S, H, W, 2) lies strictly within (-1, W) x (-1, H)."""
+    x, y = pixel.unbind(-1)
+    return (x > -1) & (x < size[1]) & (y > -1) & (y < size[0])
