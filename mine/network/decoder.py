@@ -1,0 +1,189 @@
+"""The plane decoder: one RGB-and-density plane per disparity, from features computed once per image.
+
+The published decoder repeats the image features for every plane, appends the embedded disparity to them and convolves
+everything anew. The same numbers come out of far less work, because
+
+- a convolution of a concatenation is a sum of convolutions: the features' part is computed once per image;
+- the embedding is constant over a plane, and reflection padding keeps it so: its part is one bias per plane;
+- nearest x2 followed by a reflection-padded 3x3 is four 2x2 convolutions of the small image, padded by replication.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mine.network.embedding import CHANNELS, embed_disparity
+
+WIDTHS = (16, 32, 64, 128, 256)
+"""Channels of the published decoder's levels, finest first."""
+
+SCALES = 4
+"""The decoder draws planes at the full resolution and at 1/2, 1/4 and 1/8 of it."""
+
+
+class Block(nn.Module):
+    """3x3 convolution with reflection padding, batch norm, ELU; applied in parts by `PlaneDecoder`."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def kernel(self) -> tuple[Tensor, Tensor]:
+        """Weight (C', C, 3, 3) and bias (C',), with batch norm folded in while its statistics are frozen."""
+        weight, bias = self.conv.weight, self.conv.bias
+        assert bias is not None
+        if self.norm.training:
+            return weight, bias
+        assert self.norm.running_mean is not None and self.norm.running_var is not None
+        scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
+        return weight * scale[:, None, None, None], (bias - self.norm.running_mean) * scale + self.norm.bias
+
+    def activate(self, x: Tensor) -> Tensor:
+        """What follows the convolution: batch norm unless `kernel` folded it in, then ELU."""
+        return F.elu(self.norm(x), inplace=True) if self.norm.training else F.elu(x, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Widens the coarsest features' view: down to 1/128 of the image and back (five conv-norm-LeakyReLU steps)."""
+
+    def __init__(self, channels: int, middle: tuple[int, int] = (512, 256)) -> None:
+        super().__init__()
+        self.down1 = _conv_norm(channels, middle[0], 1)
+        self.down2 = _conv_norm(middle[0], middle[1], 3)
+        self.up1 = _conv_norm(middle[1], middle[1], 3)
+        self.up2 = _conv_norm(middle[1], channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H/32, W/32) to the same shape."""
+        x = self.down1(F.max_pool2d(x, 3, 2, 1))
+        x = self.down2(F.max_pool2d(x, 3, 2, 1))
+        x = self.up1(F.interpolate(x, scale_factor=2))
+        return self.up2(F.interpolate(x, scale_factor=2))
+
+
+class PlaneDecoder(nn.Module):
+    """Planes at any disparities from five feature maps (section 3.1).
+
+    features: channels of the encoder's maps, finest first. widths: channels of the levels, finest first.
+    log_density: how the fourth output x becomes density. The published networks use σ = |x| + 1e-4. With log_density,
+    σ = d² exp(x): density per unit of disparity, on a log scale, so that equally opaque planes have equal x however far
+    away they are (an interval of depth is Δz = Δd / d²).
+    """
+
+    def __init__(
+        self,
+        features: list[int],
+        widths: tuple[int, ...] = WIDTHS,
+        bottleneck: tuple[int, int] = (512, 256),
+        log_density: bool = False,
+    ) -> None:
+        super().__init__()
+        self.log_density = log_density
+        self.bottleneck = Bottleneck(features[-1], bottleneck)
+        skips = [0, *features[:-1]]
+        below = [*widths[1:], features[-1] + CHANNELS]
+        self.before = nn.ModuleList(Block(inputs, width) for inputs, width in zip(below, widths, strict=True))
+        self.after = nn.ModuleList(
+            Block(width + (skip + CHANNELS if skip else 0), width) for skip, width in zip(skips, widths, strict=True)
+        )
+        self.heads = nn.ModuleList(nn.Conv2d(width, 4, 3) for width in widths[:SCALES])
+
+    def forward(
+        self, features: list[Tensor], disparity: Tensor, finest: int = 0, group: int | None = None
+    ) -> list[Tensor]:
+        """Planes [(B, S, 4, H/2^s, W/2^s) for s in finest..3], RGB in [0, 1] and σ ≥ 0.
+
+        features: the encoder's five maps; disparity (B, S). group: planes decoded at a time (all, by default); smaller
+        groups bound the memory and stay in cache, and change nothing else while batch norm is frozen.
+        """
+        shared = self._shared(features)
+        groups = disparity.split(group or disparity.shape[1], dim=1)
+        decoded = [self._decode(shared, part, finest) for part in groups]
+        return [torch.cat(planes, dim=1) if len(planes) > 1 else planes[0] for planes in zip(*decoded, strict=True)]
+
+    def _shared(self, features: list[Tensor]) -> list[Tensor]:
+        """What does not depend on the plane: the features' share of every convolution, coarsest first."""
+        shared = [_reflected_conv(self.bottleneck(features[-1]), *_feature_part(self.before[-1], 0))]
+        for level in range(len(self.after) - 1, 0, -1):
+            block = self.after[level]
+            shared.append(_reflected_conv(features[level - 1], *_feature_part(block, block.conv.out_channels)))
+        return shared
+
+    def _decode(self, shared: list[Tensor], disparity: Tensor, finest: int) -> list[Tensor]:
+        embedding = embed_disparity(disparity)
+        x = self.before[-1].activate(_spread(shared[0], embedding, self.before[-1]))
+        planes: list[Tensor] = []
+        for level in range(len(self.after) - 1, finest - 1, -1):
+            if level < len(self.after) - 1:
+                x = self.before[level].activate(_reflected_conv(x, *self.before[level].kernel()))
+            x = self._upsample(level, x, shared[len(self.after) - level] if level else None, embedding)
+            if level < SCALES:
+                planes.append(self._head(level, x, disparity))
+        return planes[::-1]
+
+    def _upsample(self, level: int, x: Tensor, shared: Tensor | None, embedding: Tensor) -> Tensor:
+        """Nearest x2, then the level's second block on [x, skip features, embedding]."""
+        block = self.after[level]
+        weight, bias = block.kernel()
+        if shared is None:
+            return block.activate(upsampled_conv(x, weight, bias))
+        mixed = upsampled_conv(x, weight[:, : block.conv.out_channels], None)
+        return block.activate(mixed + _spread(shared, embedding, block))
+
+    def _head(self, level: int, x: Tensor, disparity: Tensor) -> Tensor:
+        head = self.heads[level]
+        out = _reflected_conv(x, head.weight, head.bias).float().unflatten(0, disparity.shape)
+        rgb, density = torch.sigmoid(out[:, :, :3]), out[:, :, 3:]
+        if self.log_density:
+            sigma = disparity[:, :, None, None, None] ** 2 * torch.exp(density.clamp(-12, 10))
+        else:
+            sigma = density.abs() + 1e-4
+        return torch.cat([rgb, sigma], dim=2)
+
+
+def upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """conv3x3(reflection_pad(nearest_x2(x))) at 4/9 of the multiplications: x (N, C, H, W) to (N, C', 2H, 2W).
+
+    An output row 2i sees the small rows i-1 and i through kernel rows (w0, w1+w2); a row 2i+1 sees i and i+1 through
+    (w0+w1, w2); columns alike. The four phases share one 2x2 convolution over the padded image with 4 C' outputs.
+    """
+    phases = _two_taps(_two_taps(weight, 2), 4)  # (C', C, 2 taps, 2 phases, 2 taps, 2 phases)
+    kernel = phases.permute(3, 5, 0, 1, 2, 4).flatten(0, 2)
+    y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, None if bias is None else bias.repeat(4))
+    height, width = x.shape[-2:]
+    y = y.unflatten(1, (2, 2, weight.shape[0]))
+    rows = [torch.stack([y[:, a, b, :, a : a + height, b : b + width] for b in (0, 1)], dim=-1) for a in (0, 1)]
+    return torch.stack(rows, dim=-3).flatten(-2).flatten(-3, -2)
+
+
+def _two_taps(weight: Tensor, dim: int) -> Tensor:
+    """Three kernel taps along `dim` as two taps for each of two phases: (..., 3, ...) to (..., taps 2, phases 2, ...)."""
+    w0, w1, w2 = weight.unbind(dim)
+    even, odd = torch.stack([w0, w1 + w2], dim), torch.stack([w0 + w1, w2], dim)
+    return torch.stack([even, odd], dim + 1)
+
+
+def _reflected_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias)
+
+
+def _feature_part(block: nn.Module, start: int) -> tuple[Tensor, Tensor]:
+    """Kernel of the image features, between `start` leading channels and the trailing embedding; with the bias."""
+    assert isinstance(block, Block)
+    weight, bias = block.kernel()
+    return weight[:, start:-CHANNELS], bias
+
+
+def _spread(shared: Tensor, embedding: Tensor, block: nn.Module) -> Tensor:
+    """Shared part (B, C, H, W) plus each plane's own bias from its embedding (B, S, 21): (B*S, C, H, W)."""
+    assert isinstance(block, Block)
+    weight, _ = block.kernel()
+    bias = torch.einsum("bse,ce->bsc", embedding, weight[:, -CHANNELS:].sum((2, 3)))
+    return (shared[:, None] + bias[..., None, None]).flatten(0, 1)
+
+
+def _conv_norm(inputs: int, outputs: int, size: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.1)
+    )
