@@ -17,8 +17,11 @@ from scipy.spatial.transform import Rotation, RotationSpline
 from torch import Tensor
 
 from mine.camera import pose
+from mine.depth import near_depth
 from mine.errors import InputError
-from mine.planes import MPI
+
+__all__ = ["PATHS", "CameraPath", "circle", "dolly_zoom", "line", "load", "near_depth"]
+__all__ += ["orbit", "spiral", "swing", "wiggle", "zoom"]
 
 SIDEWAYS = 0.08
 """Sideways amplitude in units of the near depth: parallax is plain to see, and little that was hidden shows."""
@@ -35,9 +38,6 @@ PIVOT = 2.0
 Its disparity is halfway between the nearest things and infinity: both move equally far in the picture, in opposite
 directions, which is the least motion at the borders for a given parallax.
 """
-
-NEAR_QUANTILE = 0.1
-"""Share of the picture that is nearer than `near_depth`."""
 
 Direction = Literal["right", "left", "down", "up", "forward", "back"]
 
@@ -58,15 +58,6 @@ class CameraPath(NamedTuple):
     """(N, 4, 4) target-from-source"""
     focal: Tensor
     """(N,) factors on the focal length of the source camera"""
-
-
-def near_depth(scene: MPI) -> float:
-    """Depth of the nearest things in the scene, in scene units: the 10% quantile of what the source camera sees."""
-    height, width = scene.size
-    shrink = min(1.0, 128 / max(height, width))
-    size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
-    with torch.no_grad():
-        return float(scene.render(torch.eye(4), size=size).depth.flatten().quantile(NEAR_QUANTILE))
 
 
 def swing(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -155,13 +156,13 @@ def use_reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
 
 
-def write(tmp_path, content: object) -> str:
+def write(tmp_path: Path, content: object) -> str:
     file = tmp_path / "path.json"
     file.write_text(content if isinstance(content, str) else json.dumps(content))
     return str(file)
 
 
-def test_loaded_path_goes_through_its_keys(tmp_path) -> None:
+def test_loaded_path_goes_through_its_keys(tmp_path: Path) -> None:
     keys = [
         {"position": [0, 0, 0]},
         {"position": [1, 0, 2], "rotation": [90, 0, 0], "focal": 2},
@@ -183,13 +184,15 @@ def test_loaded_path_goes_through_its_keys(tmp_path) -> None:
         ([90, 90, 0], [0.0, -1, 0], [0.0, 0, 1]),  # pitch is about the camera's own axis, after yaw
     ],
 )
-def test_angles_turn_the_camera_as_documented(tmp_path, rotation, target, where) -> None:
+def test_angles_turn_the_camera_as_documented(
+    tmp_path: Path, rotation: list[float], target: list[float], where: list[float]
+) -> None:
     keys = [{"position": [0, 0, 0], "rotation": rotation}] * 2
     poses = paths.load(write(tmp_path, {"frames": 1, "keys": keys})).poses
     torch.testing.assert_close(poses[0, :3, :3] @ torch.tensor(target), torch.tensor(where), atol=1e-6, rtol=0)
 
 
-def test_loaded_path_is_smooth_at_its_keys(tmp_path) -> None:
+def test_loaded_path_is_smooth_at_its_keys(tmp_path: Path) -> None:
     keys = [
         {"position": [0, 0, 0]},
         {"position": [1, 0, 0], "rotation": [40, 10, 0]},
@@ -221,12 +224,12 @@ def test_loaded_path_is_smooth_at_its_keys(tmp_path) -> None:
         ({"frames": 3, "keys": [1, 2]}, "position"),
     ],
 )
-def test_bad_path_files_are_told_in_one_line(tmp_path, content, told) -> None:
+def test_bad_path_files_are_told_in_one_line(tmp_path: Path, content: object, told: str) -> None:
     with pytest.raises(InputError, match=told) as caught:
         paths.load(write(tmp_path, content))
     assert "\n" not in str(caught.value)
 
 
-def test_missing_path_file_is_told(tmp_path) -> None:
+def test_missing_path_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         paths.load(tmp_path / "nowhere.json")

@@ -1,0 +1,153 @@
+"""Frames to files: H.264 video, GIF, WebP and folders of PNGs. Files appear whole or not at all."""
+
+import math
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from imageio_ffmpeg import get_ffmpeg_exe  # type: ignore[import-untyped]
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from mine.errors import InputError
+from mine.files import replacing
+
+Write = Callable[[np.ndarray[Any, Any]], None]
+"""Takes one frame: (H, W, 3) uint8 RGB; folders also take (H, W) uint16."""
+
+# Untagged video is played with whatever matrix the player guesses from its size: convert to BT.709 and say so.
+_BT709 = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,"
+_BT709 += "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
+_H264 = ["-vf", _BT709, "-c:v", "libx264", "-preset", "fast", "-crf", "18", "-movflags", "+faststart"]
+# One palette for the whole clip, made from all frames: colours do not flicker.
+_GIF = ["-vf", "split[a][b];[a]palettegen[p];[b][p]paletteuse", "-loop", "0", "-f", "gif"]
+_WEBP = ["-c:v", "libwebp_anim", "-quality", "80", "-loop", "0", "-f", "webp"]
+
+ENCODERS: dict[str, list[str]] = {
+    ".mp4": [*_H264, "-f", "mp4"],
+    ".m4v": [*_H264, "-f", "mp4"],
+    ".mov": [*_H264, "-f", "mov"],
+    ".gif": _GIF,
+    ".webp": _WEBP,
+}
+"""ffmpeg's output arguments by the file's extension."""
+
+
+def is_folder(out: str | Path) -> bool:
+    """Whether `out` names a folder of PNGs: it has no extension, or ends in a slash."""
+    return str(out).endswith(("/", os.sep)) or not Path(out).suffix
+
+
+@contextmanager
+def frame_writer(
+    out: str | Path, size: tuple[int, int], fps: float = 30, text: dict[str, str] | None = None
+) -> Iterator[Write]:
+    """Yields a function that appends a frame of `size` (H, W) to `out`, which appears when the block ends well.
+
+    .mp4, .m4v and .mov hold H.264 (yuv420p, BT.709), .gif and .webp loop, anything `is_folder` holds 000000.png and so
+    on, each with `text` as its metadata.
+
+    Raises InputError for an unknown extension, a frame rate out of range, an odd size where the format wants an even
+    one, a folder that holds other files, and when writing fails.
+    """
+    _check(out, size, fps)
+    with replacing(out) as temporary:
+        if is_folder(out):
+            with _folder(out, temporary, text or {}) as write:
+                yield write
+        else:
+            with _ffmpeg(out, temporary, size, fps) as write:
+                yield write
+
+
+def _check(out: str | Path, size: tuple[int, int], fps: float) -> None:
+    if not (math.isfinite(fps) and 0 < fps <= 240):
+        raise InputError(f"fps {fps} is out of range: give frames per second above 0, at most 240")
+    if is_folder(out):
+        _check_folder(Path(out))
+        return
+    suffix = Path(out).suffix.lower()
+    if suffix not in ENCODERS:
+        raise InputError(f"cannot write {out}: use {', '.join(ENCODERS)}, or no extension for a folder of PNGs")
+    if Path(out).is_dir():
+        raise InputError(f"{out} is a folder: give the name of a file")
+    if "libx264" in ENCODERS[suffix] and (size[0] % 2 or size[1] % 2):
+        raise InputError(f"{suffix} video cannot be {size[1]}x{size[0]}: give an even width and height")
+
+
+def _check_folder(folder: Path) -> None:
+    """The folder will be replaced: refuse to when it holds anything but frames."""
+    if folder.is_file():
+        raise InputError(f"{folder} is a file: name another folder, or give an extension ({', '.join(ENCODERS)})")
+    if folder.is_dir() and any(not (f.suffix == ".png" and f.stem.isdigit()) for f in folder.iterdir()):
+        raise InputError(f"folder {folder} holds other files: name a new or empty folder for the frames")
+
+
+def _failed(out: str | Path, reason: str) -> InputError:
+    return InputError(f"cannot write {out} ({reason}): is the disk full?")
+
+
+@contextmanager
+def _folder(out: str | Path, temporary: Path, text: dict[str, str]) -> Iterator[Write]:
+    metadata = PngInfo()
+    for name, value in text.items():
+        metadata.add_text(name, value)
+    temporary.mkdir()
+    number = count()
+
+    def write(frame: np.ndarray[Any, Any]) -> None:
+        try:
+            # Level 3 is near the default's size at a third of its time.
+            Image.fromarray(frame).save(temporary / f"{next(number):06d}.png", compress_level=3, pnginfo=metadata)
+        except OSError as error:
+            raise _failed(out, error.strerror or str(error)) from error
+
+    yield write
+
+
+@contextmanager
+def _ffmpeg(out: str | Path, temporary: Path, size: tuple[int, int], fps: float) -> Iterator[Write]:
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            _command(temporary, size, fps), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
+        )
+        assert process.stdin is not None
+        pipe = process.stdin
+
+        def write(frame: np.ndarray[Any, Any]) -> None:
+            try:
+                pipe.write(np.ascontiguousarray(frame).data)
+            except OSError as error:
+                process.wait()
+                raise _failed(out, _last_line(log)) from error
+
+        try:
+            yield write
+            with suppress(BrokenPipeError):  # its exit status says the same
+                pipe.close()
+            if process.wait() != 0:
+                raise _failed(out, _last_line(log))
+        finally:
+            process.kill()
+            with suppress(BrokenPipeError):
+                pipe.close()
+            process.wait()
+
+
+def _command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
+    rate = str(Fraction(fps).limit_denominator(1001))
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[1]}x{size[0]}", "-r", rate, "-i", "-"]
+    return [get_ffmpeg_exe(), "-y", "-loglevel", "error", *raw, *ENCODERS[path.suffix.lower()], str(path)]
+
+
+def _last_line(log: IO[bytes]) -> str:
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "the encoder stopped"
