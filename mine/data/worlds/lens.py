@@ -1,0 +1,80 @@
+"""What a camera does to the light: exposure, vignetting, blur, noise, compression."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.io import decode_jpeg, encode_jpeg
+
+
+@dataclass
+class Lens:
+    """How pictures come out. Source and target share it, so that they agree in colour; noise is drawn anew."""
+
+    gain: Tensor
+    """(3,) exposure and white balance"""
+    vignette: float
+    blur: float
+    """in pixels"""
+    noise: float
+    contrast: float
+    quality: int | None
+    """of JPEG compression"""
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> "Lens":
+        """A random camera, decent more often than not."""
+        balance = np.exp(rng.normal(0, 0.06, 3))
+        return cls(
+            gain=torch.tensor(balance, dtype=torch.float32),
+            vignette=float(rng.choice([0.0, rng.uniform(0, 0.2)])),
+            blur=float(rng.choice([0.0, rng.uniform(0.3, 0.8)])),
+            noise=float(rng.choice([0.0, rng.uniform(0, 0.015)])),
+            contrast=rng.uniform(0.85, 1.2),
+            quality=int(rng.integers(60, 96)) if rng.random() < 0.3 else None,
+        )
+
+    def expose(self, linear: Tensor) -> None:
+        """Sets the gain so that the picture (3, h, w) in linear light is as bright as photographs mostly are."""
+        level = linear.mean(0).flatten()
+        self.gain = (
+            self.gain.to(linear.device)
+            * 0.8
+            / torch.quantile(level[:: max(1, len(level) // 4096)], 0.9).clamp(min=1e-3)
+        )
+
+    def develop(self, linear: Tensor, rng: np.random.Generator) -> Tensor:
+        """The picture (3, H, W) in [0, 1] of linear light on a lattice (3, 2H + 1, 2W + 1) of half pixels."""
+        picture = downsample(linear) * self.gain[:, None, None]
+        height, width = picture.shape[1:]
+        if self.vignette:
+            y = torch.linspace(-1, 1, height, device=picture.device)[:, None]
+            x = torch.linspace(-1, 1, width, device=picture.device)
+            picture = picture * (1 - self.vignette * (x * x + y * y) / 2)
+        picture = picture / (1 + 0.25 * picture) * 1.2  # highlights roll off
+        picture = picture.clamp(1e-5, 1.0).sqrt()
+        picture = (0.5 + (picture - 0.5) * self.contrast).clamp(0, 1)
+        picture = self._blurred(picture)
+        if self.noise:
+            grain = rng.standard_normal(picture.shape, dtype=np.float32)
+            picture = (picture + self.noise * torch.from_numpy(grain).to(picture.device)).clamp(0, 1)
+        if self.quality is not None:
+            coded = encode_jpeg((picture * 255 + 0.5).to(torch.uint8).cpu(), self.quality)
+            picture = (decode_jpeg(coded).float() / 255).to(picture.device)
+        return picture
+
+    def _blurred(self, picture: Tensor) -> Tensor:
+        if not self.blur:
+            return picture
+        taps = torch.exp(-((torch.arange(-2, 3, device=picture.device) / self.blur) ** 2) / 2)
+        taps = taps / taps.sum()
+        padded = F.pad(picture[:, None], (2, 2, 2, 2), mode="replicate")
+        return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, 5)), taps.view(1, 1, 5, 1))[:, 0]
+
+
+def downsample(lattice: Tensor) -> Tensor:
+    """Pixels (C, H, W) from half-pixel samples (C, 2H + 1, 2W + 1): a tent one pixel wide to either side's middle."""
+    rows = 0.25 * (lattice[:, :-2:2] + lattice[:, 2::2]) + 0.5 * lattice[:, 1:-1:2]
+    return 0.25 * (rows[..., :-2:2] + rows[..., 2::2]) + 0.5 * rows[..., 1:-1:2]

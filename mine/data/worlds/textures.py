@@ -1,0 +1,103 @@
+"""Where a scene's textures come from: a folder of photographs, or noise when there is none."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from mine.data.worlds.cutouts import cutout
+from mine.data.worlds.procedural import TEXELS, procedural
+from mine.errors import InputError
+
+_LARGEST = 1024
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+_CUTOUTS = ("plant", "figure", "thing")
+
+
+class Textures:
+    """Textures by role.
+
+    Surfaces: wall, floor, ground, object (crates, doors: shown whole), photo (anything). Cut-outs, with an alpha
+    channel: plant, figure (people, animals), thing. A folder of photographs may sort them into subfolders of these
+    names; images anywhere else in it serve every surface role.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Raises InputError when the folder holds no image."""
+        self.files: dict[str, list[Path]] = {}
+        if folder is None:
+            return
+        for file in sorted(Path(folder).rglob("*")):
+            if file.suffix.lower() in _SUFFIXES:
+                self.files.setdefault(file.parent.name, []).append(file)
+        if not self.files:
+            raise InputError(f"no images in {folder}: give a folder of photographs for textures, or leave it out")
+        roles = {"wall", "floor", "ground", "object", "sky", "window", *_CUTOUTS}
+        self.anything = [file for role, files in self.files.items() if role not in roles for file in files]
+
+    def surface(self, rng: np.random.Generator, role: str) -> Tensor:
+        """An opaque texture (3, 256, 256) in [0, 1]."""
+        files = self._files(rng, role)
+        if not files:
+            return procedural(rng, "object" if role in ("photo", "sky") else role)
+        picture = _photo(files[rng.integers(len(files))])
+        return _crop(rng, picture[:3], whole=role == "object")
+
+    def cutout(self, rng: np.random.Generator, role: str) -> Tensor:
+        """A cut-out (4, h, w) in [0, 1] whose last channel is opacity; sides are powers of two, at most 256."""
+        files = self.files.get(role, [])
+        if not files or rng.random() < 0.3:
+            return cutout(rng, role, self)
+        picture = _photo(files[rng.integers(len(files))])
+        picture = picture.flip(2) if rng.random() < 0.5 else picture
+        return _power_of_two(picture.float() / 255)
+
+    def _files(self, rng: np.random.Generator, role: str) -> list[Path]:
+        own = self.files.get(role, [])
+        if not self.files or rng.random() < 0.15:
+            return []
+        return self.anything if self.anything and (not own or rng.random() < 0.1) else own
+
+
+@lru_cache(maxsize=600)
+def _photo(file: Path) -> Tensor:
+    """An image of the folder as uint8 (3 or 4, h, w), at most 1024 texels long."""
+    try:
+        with Image.open(file) as image:
+            image.draft("RGB", (_LARGEST, _LARGEST))
+            image = ImageOps.exif_transpose(image)
+            image.thumbnail((_LARGEST, _LARGEST))
+            image = image.convert("RGBA" if "A" in image.getbands() else "RGB")
+    except OSError as error:
+        raise InputError(f"cannot read the texture {file} ({error}): remove it from the folder") from error
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def _crop(rng: np.random.Generator, picture: Tensor, whole: bool) -> Tensor:
+    """A random part (or all) of a picture, maybe mirrored, as a surface texture."""
+    height, width = picture.shape[1:]
+    if not whole:
+        side = int(min(height, width) * rng.uniform(0.4, 1.0))
+        top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+        picture = picture[:, top : top + side, left : left + side]
+    if rng.random() < 0.5:
+        picture = picture.flip(2)
+    return _resize(picture.float() / 255, (TEXELS, TEXELS))
+
+
+def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    shrinking = image.shape[1] > size[0] or image.shape[2] > size[1]
+    return F.interpolate(image[None], size, mode="bilinear", antialias=shrinking, align_corners=False)[0].clamp(0, 1)
+
+
+def _power_of_two(image: Tensor) -> Tensor:
+    """A cut-out resized to powers of two (mip levels halve exactly), its colours spread beyond its outline."""
+    height, width = (min(256, 1 << max(5, round(np.log2(side)))) for side in image.shape[1:])
+    alpha = _resize(image[3:], (height, width))
+    colour = _resize(image[:3] * image[3:], (height, width)) / alpha.clamp(min=1e-3)
+    mean = (image[:3] * image[3:]).sum((1, 2)) / image[3:].sum().clamp(min=1)
+    return torch.cat([torch.where(alpha > 0.02, colour, mean[:, None, None]), alpha]).clamp(0, 1)
