@@ -73,7 +73,7 @@ def read_photo(source: Source) -> Photo:
 
 
 def network_size(height: int, width: int, area: int = 384 * 256) -> tuple[int, int]:
-    """(H, W) at which the network sees a photo of height x width: multiples of 128, of about `area` pixels (at least 128²).
+    """(H, W) at which the network sees a photo of height x width: multiples of 128, about `area` ≥ 128² pixels.
 
     Photos are resized to it whatever their shape. Of all sizes of at most 4 area, it is the one with the least
     2 |log(aspect / photo's aspect)| + |log(pixels / area)|: distortion counts double. Of two equals the larger wins.
