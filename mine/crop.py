@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mine.camera import resize_intrinsics
-from mine.planes import MPI
+from mine.planes import MPI, resize
 
 MAX_ZOOM = 1.2
 """More than this costs more of the picture than its borders are worth."""
@@ -16,7 +16,10 @@ TOLERATED = 0.1
 PROBE = 64
 """Longest side in pixels of the views that are tried."""
 
-FRAMES = 24
+PLANE = 256
+"""Longest side in pixels of the planes that are tried with: finer ones take longer and tell the same."""
+
+FRAMES = 16
 """Poses that are tried, spread evenly over the path."""
 
 
@@ -58,20 +61,24 @@ def _marked(scene: MPI) -> MPI:
     padded by their borders, so that densities outside are what rendering takes them to be; red ends one pixel outside,
     where the renderer's mask ends too.
     """
-    sigma = F.pad(scene.sigma.float(), (2, 2, 2, 2), mode="replicate")
-    red = F.pad(torch.ones_like(scene.sigma, dtype=torch.float32), (1, 1, 1, 1), value=1.0)
-    red = F.pad(red, (1, 1, 1, 1), value=0.0)
-    K = scene.K.clone()
+    size = _at_most(PLANE, scene.plane_size)
+    K = resize_intrinsics(scene.K, scene.plane_size, size)
     K[:2, 2] += 2
-    return MPI(torch.cat([red, torch.ones_like(red), torch.zeros_like(red)], dim=1), sigma, scene.disparity, K)
+    sigma = F.pad(resize(scene.sigma[:, 0], size)[:, None], (2, 2, 2, 2), mode="replicate")
+    green = torch.ones_like(sigma)
+    red = F.pad(green[..., 1:-1, 1:-1], (1, 1, 1, 1))
+    return MPI(torch.cat([red, green, 0 * green], dim=1), sigma, scene.disparity, K)
 
 
 def _edge_to_edge(scene: MPI) -> tuple[Tensor, tuple[int, int]]:
     """Intrinsics (3, 3) and size of a small view whose outermost pixels lie on the very edges of the frame."""
-    shrink = PROBE / max(scene.size)
-    size = (max(2, round(scene.size[0] * shrink)), max(2, round(scene.size[1] * shrink)))
+    size = _at_most(PROBE, scene.size)
     K = resize_intrinsics(scene.K, scene.plane_size, size)
-    squeeze = K.new_tensor([(size[1] - 1) / size[1], (size[0] - 1) / size[0], 1])
-    K = K.clone()
     K[:2, 2] += 0.5
+    squeeze = K.new_tensor([(size[1] - 1) / size[1], (size[0] - 1) / size[0], 1])
     return squeeze[:, None] * K, size
+
+
+def _at_most(longest: int, size: tuple[int, int]) -> tuple[int, int]:
+    shrink = min(1.0, longest / max(size))
+    return max(2, round(size[0] * shrink)), max(2, round(size[1] * shrink))

@@ -26,6 +26,9 @@ __all__ += ["orbit", "spiral", "swing", "wiggle", "zoom"]
 SIDEWAYS = 0.08
 """Sideways amplitude in units of the near depth: parallax is plain to see, and little that was hidden shows."""
 
+ROUND = 0.05
+"""Radius of circles in units of the near depth: pictures are wider than high, so less room is left up and down."""
+
 FORWARD = 0.25
 """Forward travel in units of the near depth: the nearest things grow by a third."""
 
@@ -87,7 +90,7 @@ def zoom(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:
 def circle(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:
     """A circle in the image plane, facing straight ahead: far things stand still. Loops; (frames, 4, 4)."""
     phase = _phase(frames, amount, depth)
-    radius = SIDEWAYS * amount * depth
+    radius = ROUND * amount * depth
     return _facing_ahead(torch.stack([radius * phase.cos(), radius * phase.sin(), 0 * phase], dim=-1))
 
 
@@ -95,7 +98,7 @@ def orbit(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:
     """A circle around the line of sight, at constant distance from the pivot and looking at it. Loops."""
     phase = _phase(frames, amount, depth)
     pivot = PIVOT * depth
-    angle = torch.tensor(SIDEWAYS * amount / PIVOT, dtype=torch.float64)
+    angle = torch.tensor(ROUND * amount / PIVOT, dtype=torch.float64)
     across, along = pivot * angle.sin(), pivot * (1 - angle.cos())
     return _looking_at(torch.stack([across * phase.cos(), across * phase.sin(), along + 0 * phase], dim=-1), pivot)
 
@@ -103,7 +106,7 @@ def orbit(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:
 def spiral(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:
     """Two rounds that lean into the scene and back out, eyes on the pivot. Loops; (frames, 4, 4)."""
     phase = _phase(frames, amount, depth)
-    radius = SIDEWAYS * amount * depth
+    radius = ROUND * amount * depth
     centre = radius * torch.stack([(2 * phase).cos(), (2 * phase).sin(), phase.sin()], dim=-1)
     return _looking_at(centre, PIVOT * depth)
 

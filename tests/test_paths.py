@@ -87,7 +87,7 @@ def test_swing_moves_near_and_far_equally_and_oppositely() -> None:
 
 def test_circle_and_orbit_keep_their_distances() -> None:
     round_about = centres(paths.circle(depth=2.0))
-    torch.testing.assert_close(round_about.norm(dim=-1), torch.full((90,), 2 * paths.SIDEWAYS))
+    torch.testing.assert_close(round_about.norm(dim=-1), torch.full((90,), 2 * paths.ROUND))
     from_pivot = centres(paths.orbit(depth=2.0)) - torch.tensor([0, 0, 2 * paths.PIVOT])
     torch.testing.assert_close(from_pivot.norm(dim=-1), torch.full((90,), 2 * paths.PIVOT))
 
