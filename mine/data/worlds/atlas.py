@@ -13,22 +13,16 @@ class Atlas:
 
     def __init__(self, images: list[Tensor]) -> None:
         """`images`: RGB (3, h, w) or RGBA (4, h, w) in [0, 1]; all end up on the first one's device."""
-        self.pyramids = [_pyramid(image) for image in images]
-        levels = max(len(pyramid) for pyramid in self.pyramids)
-        texels: list[Tensor] = []
-        table: list[list[int]] = []
+        self.pyramids = _pyramids(images)
+        self.levels = max(len(pyramid) for pyramid in self.pyramids)
+        table: list[tuple[int, int, int]] = []
         start = 0
         for pyramid in self.pyramids:
-            for level in range(levels):
-                image = pyramid[min(level, len(pyramid) - 1)]
-                table.append([start, image.shape[1], image.shape[2]])
-                if level < len(pyramid):
-                    texels.append(image.flatten(1).T)
-                if level < len(pyramid) - 1:
-                    start += image.shape[1] * image.shape[2]
-            start += pyramid[-1].shape[1] * pyramid[-1].shape[2]
-        self.texels = torch.cat(texels)
-        self.levels = levels
+            for image in pyramid:
+                table.append((start, image.shape[1], image.shape[2]))
+                start += image.shape[1] * image.shape[2]
+            table += [table[-1]] * (self.levels - len(pyramid))
+        self.texels = torch.cat([image.flatten(1).T for pyramid in self.pyramids for image in pyramid])
         self.table = torch.tensor(table, device=self.texels.device).T.contiguous()
 
     def sample(self, texture: Tensor, u: Tensor, v: Tensor, width: Tensor) -> Tensor:
@@ -55,8 +49,8 @@ class Atlas:
         right, bottom = torch.minimum(left + 1, width - 1), torch.minimum(top + 1, height - 1)
         left, top = left.clamp_(min=0), top.clamp_(min=0)
         upper, lower = start + top * width, start + bottom * width
-        above = torch.lerp(self.texels[upper + left], self.texels[upper + right], fx)
-        below = torch.lerp(self.texels[lower + left], self.texels[lower + right], fx)
+        above = torch.lerp(F.embedding(upper + left, self.texels), F.embedding(upper + right, self.texels), fx)
+        below = torch.lerp(F.embedding(lower + left, self.texels), F.embedding(lower + right, self.texels), fx)
         return torch.lerp(above, below, fy)[:, :3]
 
 
@@ -64,15 +58,29 @@ def _mirror(u: Tensor) -> Tensor:
     return 1 - (1 - torch.remainder(u, 2)).abs()
 
 
-def _pyramid(image: Tensor) -> list[Tensor]:
-    """Mip levels (4, h, w), halved down to one texel; colours are averaged by opacity so that cut-outs keep theirs."""
-    if image.shape[0] == 3:
-        image = torch.cat([image, torch.ones_like(image[:1])])
-    levels = [image]
-    while max(image.shape[1:]) > 1:
-        kernel = (min(2, image.shape[1]), min(2, image.shape[2]))
-        alpha = F.avg_pool2d(image[None, 3:], kernel)[0]
-        colour = F.avg_pool2d((image[:3] * (image[3:] + 1e-4))[None], kernel)[0] / (alpha + 1e-4)
-        image = torch.cat([colour, alpha])
-        levels.append(image)
+def _pyramids(images: list[Tensor]) -> list[list[Tensor]]:
+    """Mip levels (4, h, w) of every image, halved down to one texel; images of one size are halved together."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for number, image in enumerate(images):
+        groups.setdefault(tuple(image.shape[1:]), []).append(number)
+    pyramids: list[list[Tensor]] = [[] for _ in images]
+    for numbers in groups.values():
+        batch = torch.stack([_opaque(images[number]) for number in numbers])
+        for level in _halvings(batch):
+            for number, image in zip(numbers, level, strict=True):
+                pyramids[number].append(image)
+    return pyramids
+
+
+def _opaque(image: Tensor) -> Tensor:
+    return image if image.shape[0] == 4 else torch.cat([image, torch.ones_like(image[:1])])
+
+
+def _halvings(batch: Tensor) -> list[Tensor]:
+    """Mip levels of images (B, 4, h, w); colours are averaged by opacity so that cut-outs keep theirs."""
+    levels = [batch]
+    weighted = torch.cat([batch[:, :3] * (batch[:, 3:] + 1e-4), batch[:, 3:] + 1e-4], 1)
+    while max(weighted.shape[2:]) > 1:
+        weighted = F.avg_pool2d(weighted, (min(2, weighted.shape[2]), min(2, weighted.shape[3])))
+        levels.append(torch.cat([weighted[:, :3] / weighted[:, 3:], weighted[:, 3:] - 1e-4], 1))
     return levels

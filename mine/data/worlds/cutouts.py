@@ -1,6 +1,6 @@
 """Outlines cut from texture: leaves, bushes, people. What photographs have in front, made from noise and ellipses."""
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -8,18 +8,20 @@ from torch import Tensor
 
 from mine.data.worlds.procedural import fractal
 
-if TYPE_CHECKING:
-    from mine.data.worlds.textures import Textures
+CUTOUTS = 48
+"""How many there are of each role: each depends on its number alone, so that they can be cached."""
 
 _SIZE = 128
 
 
-def cutout(rng: np.random.Generator, role: str, textures: "Textures") -> Tensor:
-    """A cut-out (4, 128, 128), last channel opacity, filling its square; it stands on the lower edge."""
-    if role == "plant":
-        return bush(rng)
-    colour = textures.surface(rng, "object")[:, ::2, ::2]
-    return torch.cat([colour, person(rng) if role == "figure" else blob(rng)])
+@lru_cache(maxsize=4 * CUTOUTS)
+def cutout(role: str, number: int) -> Tensor:
+    """A cut-out filling its square and standing on the lower edge.
+
+    Plants and leaves are RGBA (4, 128, 128); figures and things opacity (1, 128, 128) only, to be filled with texture.
+    """
+    rng = np.random.default_rng([9, len(role), number])
+    return {"plant": bush, "leaf": leaf, "figure": person, "thing": blob}[role](rng)
 
 
 def _grid() -> tuple[Tensor, Tensor]:

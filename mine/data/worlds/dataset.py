@@ -12,7 +12,7 @@ from mine.camera import intrinsics
 from mine.data.sample import Sample
 from mine.data.worlds.atlas import Atlas
 from mine.data.worlds.lens import Lens
-from mine.data.worlds.light import shade
+from mine.data.worlds.light import Shader
 from mine.data.worlds.outdoors import View, choose, facade, foliage, street, yard
 from mine.data.worlds.raycast import Camera, Hits, cast, lattice
 from mine.data.worlds.rooms import room, table
@@ -115,9 +115,9 @@ def _second(world: World, atlas: Atlas, source: Camera, hits: Hits) -> tuple[Cam
 
 
 def _photograph(world: World, views: list[Hits]) -> list[Tensor]:
-    table = world.table().to(views[0].depth.device)
     lens = Lens.draw(world.rng)
-    linear = [shade(world, hits, table) for hits in views]
+    shader = Shader(world, views[0])
+    linear = [shader.picture(hits) for hits in views]
     lens.expose(linear[0])
     return [lens.develop(light, world.rng) for light in linear]
 

@@ -15,6 +15,8 @@ class Lens:
 
     gain: Tensor
     """(3,) exposure and white balance"""
+    key: float
+    """linear brightness of the middle tones"""
     vignette: float
     blur: float
     """in pixels"""
@@ -29,6 +31,7 @@ class Lens:
         balance = np.exp(rng.normal(0, 0.06, 3))
         return cls(
             gain=torch.tensor(balance, dtype=torch.float32),
+            key=0.16 * float(np.exp(rng.normal(0, 0.35))),
             vignette=float(rng.choice([0.0, rng.uniform(0, 0.2)])),
             blur=float(rng.choice([0.0, rng.uniform(0.3, 0.8)])),
             noise=float(rng.choice([0.0, rng.uniform(0, 0.015)])),
@@ -38,22 +41,18 @@ class Lens:
 
     def expose(self, linear: Tensor) -> None:
         """Sets the gain so that the picture (3, h, w) in linear light is as bright as photographs mostly are."""
-        level = linear.mean(0).flatten()
-        self.gain = (
-            self.gain.to(linear.device)
-            * 0.8
-            / torch.quantile(level[:: max(1, len(level) // 4096)], 0.9).clamp(min=1e-3)
-        )
+        level = linear.mean(0).clamp(min=1e-4).log().mean().exp()
+        self.gain = self.gain.to(linear.device) * self.key / level
 
     def develop(self, linear: Tensor, rng: np.random.Generator) -> Tensor:
-        """The picture (3, H, W) in [0, 1] of linear light on a lattice (3, 2H + 1, 2W + 1) of half pixels."""
-        picture = downsample(linear) * self.gain[:, None, None]
+        """The picture (3, H, W) in [0, 1] of linear light (3, H, W)."""
+        picture = linear * self.gain[:, None, None]
         height, width = picture.shape[1:]
         if self.vignette:
             y = torch.linspace(-1, 1, height, device=picture.device)[:, None]
             x = torch.linspace(-1, 1, width, device=picture.device)
             picture = picture * (1 - self.vignette * (x * x + y * y) / 2)
-        picture = picture / (1 + 0.25 * picture) * 1.2  # highlights roll off
+        picture = torch.where(picture > 0.6, 1 - 0.4 * torch.exp(-(picture - 0.6) / 0.4), picture)  # highlights roll off
         picture = picture.clamp(1e-5, 1.0).sqrt()
         picture = (0.5 + (picture - 0.5) * self.contrast).clamp(0, 1)
         picture = self._blurred(picture)
@@ -72,9 +71,3 @@ class Lens:
         taps = taps / taps.sum()
         padded = F.pad(picture[:, None], (2, 2, 2, 2), mode="replicate")
         return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, 5)), taps.view(1, 1, 5, 1))[:, 0]
-
-
-def downsample(lattice: Tensor) -> Tensor:
-    """Pixels (C, H, W) from half-pixel samples (C, 2H + 1, 2W + 1): a tent one pixel wide to either side's middle."""
-    rows = 0.25 * (lattice[:, :-2:2] + lattice[:, 2::2]) + 0.5 * lattice[:, 1:-1:2]
-    return 0.25 * (rows[..., :-2:2] + rows[..., 2::2]) + 0.5 * rows[..., 1:-1:2]

@@ -92,8 +92,6 @@ def facade(world: World) -> View:
 
 def foliage(world: World) -> View:
     """Many leaves hanging at varying depths in front of a wall or a garden."""
-    from mine.data.worlds.cutouts import leaf
-
     rng = world.rng
     outdoor_light(world)
     world.ground(world.texture("ground"), rng.uniform(0.6, 3))
@@ -107,7 +105,7 @@ def foliage(world: World) -> View:
     else:
         for _ in range(8):
             standing(world, np.array([rng.uniform(-4, 4), 0, rng.uniform(distance, distance + 10)]))
-    leaves = [world.add_image(leaf(rng)) for _ in range(3)]
+    leaves = [world.cutout("leaf") for _ in range(3)]
     eye = rng.uniform(0.6, 1.7)
     for _ in range(int(rng.integers(2, 7))):
         z = rng.uniform(0.7, distance)
@@ -135,13 +133,13 @@ def house(world: World, center: Array, yaw: float, half: Array | None = None) ->
     if half is None:
         half = np.array([rng.uniform(2, 6), rng.uniform(1.5, 5), rng.uniform(2, 6)])
     rotation = turned(yaw)
-    wall, roof = world.texture("wall"), world.texture("wall")
+    front, wall, roof = world.texture("bay"), world.texture("wall"), world.texture("wall")
     tile = rng.uniform(1.5, 4)
-    world.box(center - [0, half[1], 0], half, rotation, [wall] * 6, tile)
+    world.box(
+        center - [0, half[1], 0], half, rotation, [front] * 6, (rng.uniform(1.8, 3.5), rng.uniform(2.6, 3.4))
+    )
     if rng.random() < 0.7:
         _roof(world, center - [0, 2 * half[1], 0], half * [1.08, 1, 1.05], rotation, [roof, wall], tile)
-    for face in (0, 2):
-        windows(world, center, half, rotation, face)
 
 
 def _roof(world: World, foot: Array, half: Array, rotation: Array, textures: list[int], tile: float) -> None:
@@ -162,27 +160,6 @@ def _roof(world: World, foot: Array, half: Array, rotation: Array, textures: lis
     corners = foot + (signs * [half[0], -rise, half[2]]) @ rotation.T
     roof, wall = textures
     world.convex(normals, offsets + normals @ foot, corners, [roof, roof, wall, wall, roof], tile)
-
-
-def windows(world: World, center: Array, half: Array, rotation: Array, axis: int) -> None:
-    """Rows of window panes on both faces of a house across `axis`, standing a little proud of the wall."""
-    rng = world.rng
-    texture = world.texture("window", 2)
-    other = 2 - axis
-    floors = max(1, int(2 * half[1] / 3))
-    count = min(int(2 * half[other] / rng.uniform(2, 4)), 8)
-    size = np.array([rng.uniform(0.35, 0.6), rng.uniform(0.5, 0.9), 0.06])
-    for sign in (-1, 1):
-        for level in range(min(floors, 4)):
-            for index in range(count):
-                spot = np.zeros(3)
-                spot[axis] = sign * half[axis]
-                spot[other] = ((index + 0.5) / count * 2 - 1) * half[other]
-                spot[1] = -1.6 - 3 * level
-                if -spot[1] + size[1] > 2 * half[1]:
-                    continue
-                turn = rotation @ turned(np.pi / 2 if axis == 0 else 0)
-                world.box(center + rotation @ spot, size, turn, [texture] * 6, None)
 
 
 def standing(world: World, foot: Array) -> None:

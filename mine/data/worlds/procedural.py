@@ -38,7 +38,7 @@ def palette(rng: np.random.Generator, spread: float = 0.25) -> tuple[Tensor, Ten
     """Two related colours (3,): mostly muted, as most surfaces are."""
     grey = rng.uniform(0.15, 0.85)
     hue = rng.normal(0, 1, 3)
-    base = np.clip(grey + hue * rng.choice([0.03, 0.08, 0.2], p=[0.4, 0.4, 0.2]), 0.03, 0.97)
+    base = np.clip(grey + hue * rng.choice([0.02, 0.05, 0.14], p=[0.5, 0.4, 0.1]), 0.03, 0.97)
     other = np.clip(base + rng.uniform(-spread, spread) + rng.normal(0, 0.04, 3), 0.02, 0.98)
     return torch.tensor(base, dtype=torch.float32), torch.tensor(other, dtype=torch.float32)
 
@@ -141,6 +141,17 @@ def _made(role: str, number: int) -> Tensor:
     rng = np.random.default_rng([7, sorted(_MAKERS).index(role), number])
     makers = _MAKERS[role]
     return makers[number % len(makers)](rng).clamp(0, 1)
+
+
+@lru_cache(maxsize=24)
+def _cloud(number: int) -> Tensor:
+    return fractal(np.random.default_rng([8, number]), first=4, octaves=6, decay=0.55)
+
+
+def clouds(rng: np.random.Generator) -> Tensor:
+    """Cloud-like noise (256, 256) in [0, 1], tiling."""
+    noise = _cloud(int(rng.integers(24))).roll(int(rng.integers(TEXELS)), 1)
+    return noise.flip(1) if rng.random() < 0.5 else noise
 
 
 def procedural(rng: np.random.Generator, role: str) -> Tensor:

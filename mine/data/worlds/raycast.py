@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mine.data.worlds.atlas import Atlas
@@ -49,9 +50,7 @@ def cast(shapes: list[Shape], rays: Rays) -> Hits:
     """The first hit of every ray: a depth buffer, each shape tried only on the rectangle of rays that can meet it."""
     depth = rays.x.new_full((len(rays.y), len(rays.x)), float("inf"))
     surface = torch.zeros_like(depth, dtype=torch.long)
-    limits = [float(v) for v in (rays.x[0], rays.x[1] - rays.x[0], rays.y[0], rays.y[1] - rays.y[0])]
-    for shape in shapes:
-        window = _window(shape.corners, rays, limits)
+    for shape, window in zip(shapes, _windows(shapes, rays), strict=True):
         if window is None:
             continue
         rows, columns = window
@@ -64,22 +63,33 @@ def cast(shapes: list[Shape], rays: Rays) -> Hits:
     return Hits(rays, depth, surface)
 
 
-def _window(corners: Array | None, rays: Rays, limits: list[float]) -> tuple[slice, slice] | None:
-    """Rows and columns of the rays that may meet a box with these corners; None when none does."""
+def _windows(shapes: list[Shape], rays: Rays) -> list[tuple[slice, slice] | None]:
+    """For each shape the rows and columns of the rays that may meet it; None when none does."""
     height, width = len(rays.y), len(rays.x)
-    if corners is None:
-        return slice(0, height), slice(0, width)
+    everywhere = np.tile([0, height, 0, width], (len(shapes), 1))
+    bounded = [index for index, shape in enumerate(shapes) if shape.corners is not None]
+    if bounded:
+        corners = np.stack([corners for shape in shapes if (corners := shape.corners) is not None])
+        everywhere[bounded] = _rectangles(corners, rays)
+    return [
+        (slice(top, bottom), slice(left, right)) if top < bottom and left < right else None
+        for top, bottom, left, right in everywhere.tolist()
+    ]
+
+
+def _rectangles(corners: Array, rays: Rays) -> NDArray[np.int64]:
+    """Rows and columns (P, 4) from, to, from, to: what the boxes with corners (P, 8, 3) cover of the rays' lattice."""
     seen = (corners - rays.origin) @ rays.rotation
-    if seen[:, 2].max() < NEAR:
-        return None
-    if seen[:, 2].min() < NEAR:
-        return slice(0, height), slice(0, width)
-    flat = seen[:, :2] / seen[:, 2:]
-    x0, dx, y0, dy = limits
-    left, right = np.clip([np.floor((flat[:, 0].min() - x0) / dx), np.ceil((flat[:, 0].max() - x0) / dx) + 1], 0, width)
-    top, bottom = np.clip(
-        [np.floor((flat[:, 1].min() - y0) / dy), np.ceil((flat[:, 1].max() - y0) / dy) + 1], 0, height
-    )
-    if left >= right or top >= bottom:
-        return None
-    return slice(int(top), int(bottom)), slice(int(left), int(right))
+    z = seen[..., 2]
+    flat = seen[..., :2] / np.maximum(z, NEAR)[..., None]
+    result = np.zeros((len(corners), 4), dtype=np.int64)
+    for axis, coordinates in ((1, rays.x), (0, rays.y)):
+        count = len(coordinates)
+        first, second = coordinates[:2].tolist()
+        low, high = flat[..., 1 - axis].min(1), flat[..., 1 - axis].max(1)
+        low = np.where(z.min(1) < NEAR, -np.inf, (low - first) / (second - first))
+        high = np.where(z.min(1) < NEAR, np.inf, (high - first) / (second - first))
+        result[:, 2 * axis] = np.clip(np.floor(low), 0, count)
+        result[:, 2 * axis + 1] = np.clip(np.ceil(high) + 1, 0, count)
+    result[z.max(1) < NEAR] = 0
+    return result

@@ -75,14 +75,27 @@ class Convex:
     inside: bool = False
 
     def hit(self, rays: Rays) -> tuple[Tensor, Tensor | None]:
-        speed = rays.dot(self.normals)
-        room = torch.from_numpy((self.offsets - self.normals @ rays.origin).astype(np.float32)).to(speed.device)
-        t = room[:, None, None] / speed
-        leave, leave_face = torch.where(speed > 0, t, _FAR).min(0)
+        room = self.offsets - self.normals @ rays.origin
+        behind = np.flatnonzero(room >= 0)
+        leave, leave_face = self._cross(rays, room, behind, leaving=True)
         if self.inside:
             return leave, leave_face
-        enter, face = torch.where(speed < 0, t, -_FAR).max(0)
+        # Rays enter through faces whose outer side the camera sees; where one moves away from any of these, it misses.
+        enter, face = self._cross(rays, room, np.flatnonzero(room < 0), leaving=False)
         return torch.where((enter < leave) & (enter > NEAR), enter, _FAR), face
+
+    def _cross(self, rays: Rays, room: Array, faces: NDArray[np.intp], leaving: bool) -> tuple[Tensor, Tensor]:
+        """Where rays (h, w) have crossed into (out of any, if leaving) the half-spaces of these faces, and which face."""
+        speed = rays.dot(self.normals[faces])
+        if len(faces) == 0:
+            nowhere = speed.new_full(speed.shape[1:], _FAR)
+            return nowhere, torch.zeros_like(nowhere, dtype=torch.long)
+        t = torch.from_numpy(room[faces].astype(np.float32)).to(speed.device)[:, None, None] / speed
+        t = torch.where(t > 0, t, _FAR)
+        if len(faces) == 1:
+            return t[0], torch.full_like(t[0], int(faces[0]), dtype=torch.long)
+        t, index = t.min(0) if leaving else t.max(0)
+        return t, torch.from_numpy(faces).to(index.device)[index]
 
     def holds(self, point: Array, margin: float) -> bool:
         deepest = (self.normals @ point - self.offsets).max()

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mine.data.worlds.procedural import fractal
+from mine.data.worlds.procedural import clouds
 from mine.data.worlds.world import Light, World, turned
 
 
@@ -19,14 +19,15 @@ def outdoor_light(world: World) -> None:
     cloud = np.full(3, rng.uniform(0.75, 1.0)) + rng.normal(0, 0.01, 3)
     world.sky(_paint(rng, zenith, horizon, cloud, cover))
     sun = turned(rng.uniform(-np.pi, np.pi), rng.uniform(0.3, 1.2))[:, 2]
-    strength = rng.uniform(1.2, 2.2) * (1 - cover) ** 0.7
+    strength = rng.uniform(1.0, 2.4) * (1 - cover) ** 0.7
     world.light = Light(
         sun=sun,
         sun_colour=strength * np.array([1.0, 0.95, 0.85]),
         ambient=np.array([0.55, 0.6, 0.68]) * rng.uniform(0.8, 1.1) + 0.5 * cover,
         fog_colour=np.clip(horizon, 0, 1) ** 2,
         fog=float(rng.choice([0.0, rng.uniform(0.001, 0.006), rng.uniform(0.006, 0.03)], p=[0.4, 0.45, 0.15])),
-        shadows=strength > 0.5,
+        sky=rng.uniform(1.4, 2.6),
+        softness=rng.uniform(0.7, 1.5) if cover < 1 else 6.0,
     )
 
 
@@ -37,11 +38,12 @@ def indoor_light(world: World) -> None:
     warm = np.array([1.0, 0.93, 0.82]) ** rng.uniform(0, 2)
     world.light = Light(
         sun=turned(rng.uniform(-np.pi, np.pi), rng.uniform(0.4, 1.4))[:, 2],
-        sun_colour=warm * rng.uniform(0.2, 0.9),
-        ambient=warm * rng.uniform(0.6, 1.0),
+        sun_colour=warm * rng.uniform(0.2, 1.2),
+        ambient=warm * rng.uniform(0.45, 0.9),
         fog_colour=np.zeros(3),
         fog=0.0,
-        shadows=False,
+        sky=1.0,
+        softness=rng.uniform(1.5, 6),
     )
 
 
@@ -54,7 +56,7 @@ def _paint(
     )
     up = torch.linspace(0, 1, 256)[:, None].expand(256, 256)
     clear = torch.lerp(bottom, top, up ** rng.uniform(0.4, 0.8))
-    noise = fractal(rng, first=4, octaves=6, decay=0.55)
+    noise = clouds(rng)
     patches = ((noise - 1 + cover) * rng.uniform(2, 6) + 0.2 * cover).clamp(0, 1)
-    shade = 1 - 0.25 * fractal(rng, first=4) * cover
+    shade = 1 - 0.25 * clouds(rng) * cover
     return torch.lerp(clear, (white * shade).clamp(0, 1), patches * (0.3 + 0.7 * up.sqrt()))

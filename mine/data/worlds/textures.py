@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from mine.data.worlds.cutouts import cutout
+from mine.data.worlds.cutouts import CUTOUTS, cutout
 from mine.data.worlds.procedural import TEXELS, procedural
 from mine.errors import InputError
 
@@ -36,25 +36,43 @@ class Textures:
                 self.files.setdefault(file.parent.name, []).append(file)
         if not self.files:
             raise InputError(f"no images in {folder}: give a folder of photographs for textures, or leave it out")
-        roles = {"wall", "floor", "ground", "object", "sky", "window", *_CUTOUTS}
+        roles = {"wall", "floor", "ground", "object", "sky", *_CUTOUTS}
         self.anything = [file for role, files in self.files.items() if role not in roles for file in files]
 
     def surface(self, rng: np.random.Generator, role: str) -> Tensor:
         """An opaque texture (3, 256, 256) in [0, 1]."""
-        files = self._files(rng, role)
+        files = self._files(rng, role) if role != "window" else []
         if not files:
             return procedural(rng, "object" if role in ("photo", "sky") else role)
         picture = _photo(files[rng.integers(len(files))])
         return _crop(rng, picture[:3], whole=role == "object")
 
+    def bay(self, rng: np.random.Generator) -> Tensor:
+        """One window's worth of a house front (3, 256, 256): a window in a piece of wall."""
+        wall = self.surface(rng, "wall").clone()
+        window = self.surface(rng, "window")
+        wide, high = (2 * int(TEXELS / 2 * share) for share in (rng.uniform(0.25, 0.5), rng.uniform(0.4, 0.62)))
+        top, left = int((TEXELS - high) * rng.uniform(0.3, 0.6)), (TEXELS - wide) // 2
+        rim = int(rng.integers(3, 14))
+        trim = wall.mean((1, 2)) * rng.uniform(0.6, 1.7)
+        wall[:, top - rim : top + high + rim, left - rim : left + wide + rim] = trim.clamp(0, 1)[:, None, None]
+        wall[:, top : top + high, left : left + wide] = _resize(window, (high, wide))
+        return wall
+
     def cutout(self, rng: np.random.Generator, role: str) -> Tensor:
         """A cut-out (4, h, w) in [0, 1] whose last channel is opacity; sides are powers of two, at most 256."""
         files = self.files.get(role, [])
         if not files or rng.random() < 0.3:
-            return cutout(rng, role, self)
+            return self._drawn(rng, role)
         picture = _photo(files[rng.integers(len(files))])
         picture = picture.flip(2) if rng.random() < 0.5 else picture
         return _power_of_two(picture.float() / 255)
+
+    def _drawn(self, rng: np.random.Generator, role: str) -> Tensor:
+        shape = cutout(role, int(rng.integers(CUTOUTS)))
+        if shape.shape[0] == 4:
+            return shape
+        return torch.cat([self.surface(rng, "object")[:, ::2, ::2], shape])
 
     def _files(self, rng: np.random.Generator, role: str) -> list[Path]:
         own = self.files.get(role, [])

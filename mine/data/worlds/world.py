@@ -1,5 +1,6 @@
 """A world under construction: shapes, the table of their surfaces, the textures, the light."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mine.data.worlds.atlas import Atlas
 from mine.data.worlds.shapes import Array, Card, Convex, Round, Shape
 from mine.data.worlds.textures import Textures
 
@@ -59,7 +59,10 @@ class Light:
     fog_colour: Array
     fog: float
     """extinction per world unit"""
-    shadows: bool = False
+    sky: float
+    """brightness of the sky's texture"""
+    softness: float
+    """of sun shadows, in texels of the shadow map"""
 
 
 @dataclass
@@ -88,22 +91,24 @@ class World:
 
     def texture(self, role: str, limit: int = 4) -> int:
         """The number of a surface texture of the role; at most `limit` of each are made, then they are used again."""
-        return self._number(role, limit, self.textures.surface)
+        if role == "bay":
+            return self._number(role, limit, lambda: self.textures.bay(self.rng))
+        return self._number(role, limit, lambda: self.textures.surface(self.rng, role))
 
     def cutout(self, role: str, limit: int = 4) -> int:
         """The number of a cut-out texture of the role."""
-        return self._number(role, limit, self.textures.cutout)
+        return self._number(role, limit, lambda: self.textures.cutout(self.rng, role))
 
-    def _number(self, role: str, limit: int, make: "object") -> int:
+    def _number(self, role: str, limit: int, make: Callable[[], Tensor]) -> int:
         made = self._reuse.setdefault(role, [])
         if len(made) < limit and (not made or self.rng.random() < 0.7):
-            made.append(self.add_image(make(self.rng, role)))  # type: ignore[operator]
+            made.append(self.add_image(make()))
             return made[-1]
         return made[self.rng.integers(len(made))]
 
     def tint(self, strength: float = 0.12) -> Array:
         """A random colour factor (3,), mostly of brightness."""
-        return np.exp(self.rng.normal(0, strength) + self.rng.normal(0, strength / 3, 3))
+        return np.exp(self.rng.normal(0, strength) + self.rng.normal(0, strength / 4, 3))
 
     # ---- shapes
 
@@ -119,9 +124,9 @@ class World:
         """Adds the surface of a flat face. `tile` is the size in the world of one texture (width, height)."""
         across = options.get("across")
         if across is None:
-            across = np.cross(UP, normal)
+            across = cross(UP, normal)
             across = np.array([1.0, 0, 0]) if np.linalg.norm(across) < 1e-3 else across / np.linalg.norm(across)
-        down = np.cross(normal, across)
+        down = cross(normal, across)
         wide, high = tile if isinstance(tile, tuple) else (tile, tile)
         mapping = np.zeros((3, 4))
         mapping[0, :3], mapping[1, :3] = across / wide, down / high
@@ -142,7 +147,8 @@ class World:
     ) -> None:
         """A box with half sizes (3,) along the columns of `rotation`; textures (6) for the faces +x -x +y -y +z -z.
 
-        `tile` None shows the texture once on each face.
+        `tile` None shows the texture once on each face; a pair (width, height) is stretched to fit a whole number of
+        times, as windows do on a house.
         """
         tint = self.tint()
         surface = len(self.surfaces)
@@ -155,10 +161,10 @@ class World:
             wide, high = half[2 if axis == 0 else 0], half[2 if axis == 1 else 1]
             across = across * (1 if index % 2 else -1)
             origin = center + normal * half[axis]
-            down = np.cross(normal, across)
+            down = cross(normal, across)
             origin = origin - across * wide - down * high
             facing = -normal if inside else normal
-            size = (2 * wide, 2 * high) if tile is None else tile
+            size = _fit(tile, 2 * wide, 2 * high)
             self.flat(textures[index], normal, origin, size, across=across, tint=tint)
             self.surfaces[-1].normal = facing
         self.shapes.append(
@@ -223,6 +229,13 @@ class World:
         return torch.tensor([surface.row() for surface in self.surfaces], dtype=torch.float32).T.contiguous()
 
 
+def _fit(tile: float | tuple[float, float] | None, wide: float, high: float) -> float | tuple[float, float]:
+    if isinstance(tile, float):
+        return tile
+    columns, rows = (1, 1) if tile is None else (max(1, round(wide / tile[0])), max(1, round(high / tile[1])))
+    return wide / columns, high / rows
+
+
 def _corners(center: Array, half: Array, rotation: Array) -> Array:
     signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
     return center + (signs * half) @ rotation.T
@@ -235,6 +248,12 @@ def _textures(folder: Path | None) -> Textures:
     if folder not in _FOLDERS:
         _FOLDERS[folder] = Textures(folder)
     return _FOLDERS[folder]
+
+
+def cross(a: Array, b: Array) -> Array:
+    """The cross product of two vectors (3,), without the library's overhead."""
+    (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def turned(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Array:
