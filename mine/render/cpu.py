@@ -1,0 +1,107 @@
+"""The renderer for processors: `reference.render`, compiled, in one pass per target pixel (see `cpu_kernels`).
+
+Bands of rows are spread over `torch.get_num_threads()` Python threads, which the compiled code runs without the
+interpreter lock: unlike numba's own thread pools, this bears calls from several threads at once, and forks.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mine.errors import InputError
+from mine.render.cpu_kernels import render_rows, source_rows
+from mine.render.view import View
+
+BAND = 16
+"""Rows a thread takes at a time."""
+
+Array = NDArray[Any]
+
+
+def render(
+    planes: Tensor,
+    disparity: Tensor,
+    K_src: Tensor,
+    K_tgt: Tensor,
+    T_tgt_src: Tensor,
+    size: tuple[int, int],
+    detail: Tensor | None = None,
+) -> View:
+    """See `mine.render.render`, whose signature this shares; batch sizes are equal, intrinsics upper triangular.
+
+    A scene that is broadcast over the batch (stride 0) is read in place, never copied. Returns float32 on the CPU.
+
+    Raises InputError where a gradient with respect to the planes is asked for: there is none here.
+    """
+    if torch.is_grad_enabled() and planes.requires_grad:
+        raise InputError('the "cpu" renderer has no gradients: use backend="reference", or torch.no_grad()')
+    height, width = planes.shape[-2:]
+    scene = _single(_distinct(planes)).reshape(-1, planes.shape[1], 4, height * width)
+    if detail is None:
+        seen, added = np.empty((1, 1, 0), np.float32), np.empty((1, 3, 0, 0), np.float32)
+    else:
+        seen, added = _source_transmittance(scene, disparity, K_src, width), _single(_distinct(detail))
+    cameras = _cameras(K_src, K_tgt, T_tgt_src)
+    disparities = _single(disparity)
+    out = np.empty((len(planes), 5, *size), np.float32)
+    _in_bands(
+        len(planes) * size[0], lambda rows: render_rows(scene, seen, added, disparities, *cameras, width, out, *rows)
+    )
+    views = torch.from_numpy(out)
+    return View(views[:, :3], views[:, 3:4], views[:, 4:])
+
+
+def _distinct(batch: Tensor) -> Tensor:
+    """The batch without repetitions: its first element alone where it is one element expanded."""
+    return batch[:1] if batch.stride(0) == 0 else batch
+
+
+def _single(tensor: Tensor) -> Array:
+    return tensor.detach().float().cpu().contiguous().numpy()
+
+
+def _double(tensor: Tensor) -> Array:
+    return tensor.detach().double().cpu().contiguous().numpy()
+
+
+def _cameras(K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor) -> tuple[Array, Array, Array, Array]:
+    """In double precision: infinite homography (B, 3, 3), epipole (B, 3), K_s^-1 (B, 3, 3) and depth row (B, 4).
+
+    A point of source pixel p at depth z has depth z (row[:3] · p) + row[3] in the target camera.
+    """
+    K_src, K_tgt, T = K_src.double(), K_tgt.double(), T_tgt_src.double()
+    R, t = T[:, :3, :3], T[:, :3, 3:]
+    unproject = torch.linalg.inv(K_src)
+    to_source = K_src @ R.mT
+    row = torch.cat([R[:, 2:] @ unproject, t[:, 2:]], dim=-1)
+    homography = to_source @ torch.linalg.inv(K_tgt)
+    epipole = (to_source @ t)[..., 0]
+    return _double(homography), _double(epipole), _double(unproject), _double(row[:, 0])
+
+
+def _source_transmittance(scene: Array, disparity: Tensor, K_src: Tensor, width: int) -> Array:
+    """T_k^src (B or 1, S, H W) of planes (B or 1, S, 4, H W)."""
+    batch = max(len(scene), len(_distinct(disparity)), len(_distinct(K_src)))
+    seen = np.empty((batch, scene.shape[1], scene.shape[3]), np.float32)
+    disparities, unproject = _single(disparity), _double(torch.linalg.inv(K_src.double()))
+    _in_bands(
+        batch * (scene.shape[3] // width), lambda rows: source_rows(scene, disparities, unproject, width, seen, *rows)
+    )
+    return seen
+
+
+def _in_bands(rows: int, work: Callable[[tuple[int, int]], None]) -> None:
+    """Calls `work` with (first, last + 1) for each band of rows, on as many threads as torch would use."""
+    bands = [(first, min(first + BAND, rows)) for first in range(0, rows, BAND)]
+    threads = min(torch.get_num_threads(), len(bands))
+    if threads == 1:
+        work((0, rows))
+        return
+    # A pool per call costs little beside a view, and leaves nothing behind that a fork could break.
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, bands))
