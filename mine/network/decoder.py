@@ -55,11 +55,11 @@ class Bottleneck(nn.Module):
         self.up2 = _conv_norm(middle[1], channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H/32, W/32) to the same shape."""
-        x = self.down1(F.max_pool2d(x, 3, 2, 1))
-        x = self.down2(F.max_pool2d(x, 3, 2, 1))
-        x = self.up1(F.interpolate(x, scale_factor=2))
-        return self.up2(F.interpolate(x, scale_factor=2))
+        """(B, C, H/32, W/32) to the same shape; away from multiples of 128, "x2" means back to the size before."""
+        half = self.down1(F.max_pool2d(x, 3, 2, 1))
+        quarter = self.down2(F.max_pool2d(half, 3, 2, 1))
+        up = self.up1(F.interpolate(quarter, half.shape[-2:]))
+        return self.up2(F.interpolate(up, x.shape[-2:]))
 
 
 class PlaneDecoder(nn.Module):

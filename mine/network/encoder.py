@@ -83,3 +83,9 @@ def normalise(image: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) ->
     """(image - mean) / std per channel, image (B, 3, H, W)."""
     return (image - image.new_tensor(mean)[:, None, None]) / image.new_tensor(std)[:, None, None]
 
+
+def freeze_batch_norm(module: nn.Module) -> None:
+    """Keeps batch statistics as they are, in training too: small batches would spoil an ImageNet start."""
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()

@@ -66,7 +66,7 @@ def optical_depth(sigma: Tensor, points: Tensor) -> Tensor:
 
     Distances are the same in source and target coordinates. The last interval is long enough to be opaque.
     """
-    step = torch.linalg.vector_norm(points[:, 1:] - points[:, :-1], dim=2)
+    step = (points[:, 1:] - points[:, :-1]).square().sum(2).sqrt()  # vector_norm is 10 times slower over this axis
     return sigma * torch.cat([step, torch.full_like(step[:, :1], LAST_INTERVAL)], dim=1)
 
 

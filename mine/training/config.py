@@ -1,0 +1,146 @@
+"""What a training run is made of, read from YAML."""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mine.errors import InputError
+from mine.network.network import Architecture
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each loss counts; 0 leaves it out, with the work it costs."""
+
+    photometric: float = 2.0
+    """mean absolute difference on the target view, at each scale"""
+    ssim: float = 1.0
+    """1 - structural similarity on the target view, at each scale"""
+    smoothness_where_flat: float = 0.5
+    """edge-aware smoothness, first form, on the target view"""
+    smoothness: float = 0.01
+    """edge-aware smoothness, second form, on the target view"""
+    sparse: float = 1.0
+    """log-disparity of the points seen by source and target"""
+    occupancy: float = 1.0
+    """whether each plane is in front of the true surface or not, where the source's depth is known"""
+
+
+@dataclass(frozen=True)
+class WorldsData:
+    """Generated scenes: how many, from which seed, with textures cropped from the photos of a folder."""
+
+    count: int = 20000
+    seed: int = 0
+    textures: str | None = None
+    stored: str | None = None
+    """folder in which samples are kept once made, so that later passes read them"""
+
+
+@dataclass(frozen=True)
+class CapturesData:
+    """Folder of captures in COLMAP's layout, the scenes to use, and their share of all samples."""
+
+    root: str
+    scenes: tuple[str, ...]
+    share: float = 0.25
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run."""
+
+    output: str
+    """folder for checkpoints and curves"""
+    architecture: Architecture = field(default_factory=Architecture)
+    start: str | None = None
+    """checkpoint to start from; otherwise an ImageNet encoder and a fresh decoder"""
+    worlds: WorldsData | None = None
+    captures: CapturesData | None = None
+    size: tuple[int, int] = (256, 384)
+    """(H, W) of the pictures, multiples of 128"""
+    planes: int = 32
+    """drawn at one random disparity in each of as many equal bins"""
+    finest: int = 0
+    """finest scale that is trained: 1 leaves out the full resolution"""
+    batch: int = 4
+    steps: int = 10000
+    learning_rate: float = 1e-3
+    encoder_learning_rate: float = 1e-4
+    frozen: tuple[str, ...] = ()
+    """parts of the encoder that stay as they start, by the beginning of their names"""
+    half: bool = False
+    """decoder in bfloat16"""
+    ema: float = 0.999
+    losses: LossWeights = field(default_factory=LossWeights)
+    save_every: int = 250
+    workers: int = 1
+    seed: int = 0
+
+
+def load_config(path: str | Path, overrides: list[str] | None = None) -> TrainConfig:
+    """Configuration from a YAML file and `key=value` overrides (dots reach into sections).
+
+    Raises InputError for a missing file, an unknown key or a value of the wrong type.
+    """
+    import yaml
+
+    try:
+        tree = yaml.safe_load(Path(path).read_text()) or {}
+        for override in overrides or []:
+            _override(tree, override)
+    except FileNotFoundError as error:
+        raise InputError(f"no configuration at {path}: see the YAML files in configs/") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {error}".replace("\n", " ")) from error
+    return _build(TrainConfig, tree, "")
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    import yaml
+
+    key, separator, value = override.partition("=")
+    if not separator:
+        raise InputError(f"{override!r} is not key=value")
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+    tree[last] = yaml.safe_load(value)
+
+
+def _build(kind: Any, tree: Any, place: str) -> Any:
+    """A dataclass from a tree of plain values, checking every key and type."""
+    if not isinstance(tree, dict):
+        raise InputError(f"{place or 'the configuration'} must be a section of keys, not {tree!r}")
+    hints = typing.get_type_hints(kind)
+    if unknown := set(tree) - set(hints):
+        name = f"{place}.{min(unknown)}".lstrip(".")
+        raise InputError(f"unknown configuration key {name!r}: known here are {', '.join(sorted(hints))}")
+    required = {f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING}
+    if missing := required - set(tree):
+        raise InputError(f"configuration key {f'{place}.{min(missing)}'.lstrip('.')!r} is missing")
+    return kind(**{key: _value(hints[key], value, f"{place}.{key}".lstrip(".")) for key, value in tree.items()})
+
+
+def _value(hint: Any, value: Any, place: str) -> Any:
+    if isinstance(hint, types.UnionType):
+        if value is None:
+            return None
+        hint = next(option for option in typing.get_args(hint) if option is not types.NoneType)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, place)
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise InputError(f"{place} is {value!r}: give a list")
+        item = typing.get_args(hint)[0]
+        return tuple(_value(item, entry, place) for entry in value)
+    try:
+        # YAML reads 1e-3 as text; bool is an int to Python but not to a reader.
+        if isinstance(value, bool) != (hint is bool) or (hint is int and float(value) != int(value)):
+            raise ValueError
+        return hint(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{place} is {value!r}: give {hint.__name__}") from error

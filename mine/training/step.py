@@ -1,0 +1,90 @@
+"""All losses of one batch."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mine.camera import resize_intrinsics
+from mine.data.sample import Sample
+from mine.network.decoder import SCALES
+from mine.network.network import Network
+from mine.render import View, render
+from mine.render.reference import blend_source, render_source
+from mine.training.config import LossWeights
+from mine.training.losses import (
+    scale_factor,
+    smoothness,
+    smoothness_where_flat,
+    sparse_disparity,
+    ssim,
+    occupancy,
+)
+
+
+def losses(
+    network: Network, batch: Sample, disparity: Tensor, weights: LossWeights, finest: int = 0, half: bool = False
+) -> dict[str, Tensor]:
+    """Each weighted loss by name (section 3.4); their sum under "total" is what training lowers.
+
+    Planes are drawn at disparity (B, S) at scales finest..3; every scale has its own pictures, averaged. `half` runs
+    the decoder in bfloat16 (the encoder's depthwise convolutions would gain nothing).
+    """
+    image = batch.source.contiguous(memory_format=torch.channels_last)
+    features = network.encoder(image)
+    with torch.autocast(image.device.type, torch.bfloat16, enabled=half):
+        drawn = network.decoder(features, disparity, finest)
+    parts: dict[str, list[Tensor]] = {}
+    scale: Tensor | None = None
+    for level, planes in enumerate(drawn, start=finest):
+        size = planes.shape[-2], planes.shape[-1]
+        K_src, K_tgt = (resize_intrinsics(K, image.shape[-2:], size) for K in (batch.K_src, batch.K_tgt))
+        view = render_source(planes, disparity, K_src)
+        if scale is None:  # the finest scale calibrates all
+            scale = torch.where(batch.metric > 0, 1.0, scale_factor(batch.points_src, view.depth, K_src).detach())
+        found = _source_losses(planes, view, disparity, K_src, batch, scale, weights)
+        if weights.photometric or weights.ssim:
+            planes = blend_source(planes, disparity, K_src, F.interpolate(image, size, mode="area"))
+            target = render(planes, disparity, K_src, K_tgt, _rescaled(batch.T_tgt_src, scale), size, backend="reference")
+            found |= _target_losses(target, batch, K_tgt, scale, weights, level)
+        for name, value in found.items():
+            parts.setdefault(name, []).append(value)
+    result = {name: torch.stack(values).sum() / (SCALES - finest) for name, values in parts.items()}
+    result["total"] = torch.stack(list(result.values())).sum()
+    return result
+
+
+def _source_losses(
+    planes: Tensor, view: View, disparity: Tensor, K: Tensor, batch: Sample, scale: Tensor, weights: LossWeights
+) -> dict[str, Tensor]:
+    known = torch.where(batch.depth_src > 0, 1 / batch.depth_src.clamp(min=1e-6), 0) * scale[:, None, None, None]
+    # The nearest surface in each cell: sparse points survive, and thin things in front do.
+    known = F.adaptive_max_pool2d(known, planes.shape[-2:])
+    return {
+        "occupancy": weights.occupancy * occupancy(planes[:, :, 3], disparity, known),
+        "sparse_source": weights.sparse * sparse_disparity(batch.points_src, view.depth, K, scale),
+    }
+
+
+def _target_losses(
+    view: View, batch: Sample, K: Tensor, scale: Tensor, weights: LossWeights, level: int
+) -> dict[str, Tensor]:
+    size = view.rgb.shape[-2:]
+    target = F.interpolate(batch.target, size, mode="area")
+    covered = (view.mask >= 2).to(view.rgb)
+    found = {
+        "photometric": weights.photometric * (covered * (view.rgb - target).abs()).mean(),
+        "ssim": weights.ssim * (1 - ssim(view.rgb * covered, target * covered)),
+        "sparse_target": weights.sparse * sparse_disparity(batch.points_tgt, view.depth.clamp(min=1e-3), K, scale),
+    }
+    if level < 2 and weights.smoothness:
+        disparity = 1 / view.depth.clamp(min=1e-3)
+        found["smoothness"] = weights.smoothness * smoothness(target, disparity)
+        found["smoothness_where_flat"] = weights.smoothness_where_flat * smoothness_where_flat(target, disparity)
+    return found
+
+
+def _rescaled(pose: Tensor, scale: Tensor) -> Tensor:
+    """Poses (B, 4, 4) with translations divided by scale (B,)."""
+    factors = torch.ones_like(pose)
+    factors[:, :3, 3] = (1 / scale)[:, None]
+    return pose * factors
