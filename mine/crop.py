@@ -30,19 +30,28 @@ def zoomed(K: Tensor, factor: Tensor) -> Tensor:
     return K * scale
 
 
-def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor) -> float:
+def shifted(K: Tensor, shift: Tensor) -> Tensor:
+    """Intrinsics (N, 3, 3) with principal points moved right by shift (N,) focal lengths."""
+    K = K.clone()
+    K[:, 0, 2] += shift.to(K) * K[:, 0, 0]
+    return K
+
+
+def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor, shift: Tensor | None = None) -> float:
     """The smallest zoom, 1 to MAX_ZOOM, at which no view along a path shows what lies outside the photo.
 
-    poses: (N, 4, 4) target-from-source; focal: (N,) factors on the focal length along the path. Outside the photo the
-    planes repeat their border, which looks like streaks. Where the planes mix, what counts is the share of colour.
+    poses: (N, 4, 4) target-from-source; focal: (N,) factors on the focal length along the path; shift: (N,) of the
+    principal points, see `shifted`. Outside the photo the planes repeat their border, which looks like streaks. Where
+    the planes mix, what counts is the share of colour.
     """
     chosen = torch.linspace(0, len(poses) - 1, min(len(poses), FRAMES)).round().long()
     marked, K, size = _marked(scene), *_edge_to_edge(scene)
     poses, focal = poses[chosen], focal[chosen]
+    shift = torch.zeros(len(poses)) if shift is None else shift[chosen]
 
     def covered(zoom: float) -> bool:
         with torch.no_grad():
-            rgb = marked.render(poses, zoomed(K, focal * zoom), size).rgb
+            rgb = marked.render(poses, shifted(zoomed(K, focal * zoom), shift), size).rgb
         return bool((rgb[:, 1] - rgb[:, 0]).max() <= TOLERATED)
 
     if covered(1.0):

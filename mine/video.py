@@ -23,8 +23,8 @@ from mine.writers import Write, frame_writer, is_folder
 LONGEST_SIDE = 1920
 """Longest side in pixels of a video unless a size is given."""
 
-LONGEST_GIF_SIDE = 640
-"""GIFs grow fast: 256 colours and hardly any compression."""
+LONGEST_GIF_SIDE = 480
+"""GIFs hardly compress: three seconds at this size are about 10 MB."""
 
 PIXELS_AT_ONCE = 1 << 20
 """Pixels rendered in one call: enough to amortise the call, little memory."""
@@ -50,7 +50,7 @@ def render_video(
     .webp (they loop), or a folder of numbered PNGs when it has no extension or ends in a slash. fps: frames per second.
     depth: where to write the depth as well: colours by disparity, one scale for the whole clip, near is bright; or, for
     a folder, 16-bit PNGs with disparity = value / 65535 · the number under "largest_disparity" in their metadata.
-    size: (H, W); by default the scene's own, even, at most 1920 a side (GIFs 640). crop: zoom in, by at most 1.2, just
+    size: (H, W); by default the scene's own, even, at most 1920 a side (GIFs 480). crop: zoom in, by at most 1.2, just
     enough that the moving camera does not look past the photo's edges. progress: called with the share done, 0 to 1;
     by default a bar on standard error when that is a terminal.
 
