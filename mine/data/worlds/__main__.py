@@ -1,11 +1,11 @@
-"""A sheet of generated scenes to look at: source, target and disparity of each."""
+"""A sheet of generated scenes to look at: each source with its disparity."""
 
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 import tyro
-from torch import Tensor
-from torchvision.utils import make_grid, save_image
+from PIL import Image
 
 from mine.data.worlds.dataset import generate
 
@@ -19,11 +19,16 @@ def sheet(
     columns: int = 6,
 ) -> None:
     """Writes a sheet of rows x columns scenes, each with its source's disparity beside it, to `out`."""
-    pictures: list[Tensor] = []
-    for number in range(seed, seed + rows * columns):
-        sample = generate(number, textures=textures, kind=kind)
-        pictures += [sample.source, (1 / sample.depth_src).clamp(0, 1).sqrt().expand(3, -1, -1)]
-    save_image(make_grid(torch.stack(pictures).cpu(), nrow=2 * columns, padding=2), out)
+    lines = []
+    for row in range(rows):
+        line = []
+        for number in range(seed + row * columns, seed + (row + 1) * columns):
+            sample = generate(number, textures=textures, kind=kind)
+            disparity = (1 / sample.depth_src).clamp(0, 1).sqrt().expand(3, -1, -1)
+            line += [F.pad(picture, (2, 2, 2, 2)) for picture in (sample.source, disparity)]
+        lines.append(torch.cat(line, dim=2))
+    pixels = (torch.cat(lines, dim=1) * 255).byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(out)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """All textures of a scene in one array of texels, looked up with mip levels so that nothing aliases."""
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -11,19 +14,22 @@ class Atlas:
     Textures repeat mirrored, which hides the seam of photographs.
     """
 
-    def __init__(self, images: list[Tensor]) -> None:
-        """`images`: RGB (3, h, w) or RGBA (4, h, w) in [0, 1]; all end up on the first one's device."""
-        self.pyramids = _pyramids(images)
-        self.levels = max(len(pyramid) for pyramid in self.pyramids)
-        table: list[tuple[int, int, int]] = []
+    def __init__(self, images: list[Tensor], device: str | torch.device = "cpu") -> None:
+        """`images`: RGB (3, h, w) or RGBA (4, h, w) in [0, 1] on the CPU; the atlas is on `device`."""
+        pyramids = [_pyramid(image) for image in images]
+        self.levels = max(len(pyramid) for pyramid in pyramids)
+        self.sizes = [[level.shape[:2] for level in pyramid] for pyramid in pyramids]
+        starts: list[tuple[int, int, int]] = []
         start = 0
-        for pyramid in self.pyramids:
-            for image in pyramid:
-                table.append((start, image.shape[1], image.shape[2]))
-                start += image.shape[1] * image.shape[2]
-            table += [table[-1]] * (self.levels - len(pyramid))
-        self.texels = torch.cat([image.flatten(1).T for pyramid in self.pyramids for image in pyramid])
-        self.table = torch.tensor(table, device=self.texels.device).T.contiguous()
+        for sizes in self.sizes:
+            for height, width in sizes:
+                starts.append((start, height, width))
+                start += height * width
+            starts += [starts[-1]] * (self.levels - len(sizes))
+        texels = np.concatenate([level.reshape(-1, 4) for pyramid in pyramids for level in pyramid])
+        self.texels = torch.from_numpy(texels).to(device)
+        self.table = torch.tensor(starts, device=device).T.contiguous()
+        self._starts = starts
 
     def sample(self, texture: Tensor, u: Tensor, v: Tensor, width: Tensor) -> Tensor:
         """Colours (N, 3) of textures (N,) at (u, v), in texture widths, averaged over about `width` texture widths."""
@@ -35,9 +41,10 @@ class Atlas:
 
     def alpha(self, texture: int, width: float) -> Tensor:
         """The opacity (1, 1, h, w) of a texture at the mip level for samples `width` texture widths apart."""
-        pyramid = self.pyramids[texture]
-        texels = max(width * pyramid[0].shape[2], 1.0)
-        return pyramid[min(int(texels).bit_length() - 1, len(pyramid) - 1)][None, 3:]
+        texels = max(width * self.sizes[texture][0][1], 1.0)
+        level = min(int(texels).bit_length() - 1, len(self.sizes[texture]) - 1)
+        start, high, wide = self._starts[texture * self.levels + level]
+        return self.texels[start : start + high * wide, 3].view(1, 1, high, wide)
 
     def _bilinear(self, entry: Tensor, u: Tensor, v: Tensor) -> Tensor:
         start, height, width = self.table[:, entry].unbind(0)
@@ -58,29 +65,21 @@ def _mirror(u: Tensor) -> Tensor:
     return 1 - (1 - torch.remainder(u, 2)).abs()
 
 
-def _pyramids(images: list[Tensor]) -> list[list[Tensor]]:
-    """Mip levels (4, h, w) of every image, halved down to one texel; images of one size are halved together."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for number, image in enumerate(images):
-        groups.setdefault(tuple(image.shape[1:]), []).append(number)
-    pyramids: list[list[Tensor]] = [[] for _ in images]
-    for numbers in groups.values():
-        batch = torch.stack([_opaque(images[number]) for number in numbers])
-        for level in _halvings(batch):
-            for number, image in zip(numbers, level, strict=True):
-                pyramids[number].append(image)
-    return pyramids
-
-
-def _opaque(image: Tensor) -> Tensor:
-    return image if image.shape[0] == 4 else torch.cat([image, torch.ones_like(image[:1])])
-
-
-def _halvings(batch: Tensor) -> list[Tensor]:
-    """Mip levels of images (B, 4, h, w); colours are averaged by opacity so that cut-outs keep theirs."""
-    levels = [batch]
-    weighted = torch.cat([batch[:, :3] * (batch[:, 3:] + 1e-4), batch[:, 3:] + 1e-4], 1)
-    while max(weighted.shape[2:]) > 1:
-        weighted = F.avg_pool2d(weighted, (min(2, weighted.shape[2]), min(2, weighted.shape[3])))
-        levels.append(torch.cat([weighted[:, :3] / weighted[:, 3:], weighted[:, 3:] - 1e-4], 1))
+def _pyramid(image: Tensor) -> list[NDArray[np.float32]]:
+    """Mip levels (h, w, 4), halved down to one texel; colours are averaged by opacity so that cut-outs keep theirs."""
+    level = np.ones((*image.shape[1:], 4), np.float32)
+    level[..., : image.shape[0]] = image.permute(1, 2, 0).numpy()
+    levels = [level]
+    weighted = level.copy()
+    if image.shape[0] == 4:
+        weighted[..., 3] += 1e-4
+        weighted[..., :3] *= weighted[..., 3:]
+    while max(weighted.shape[:2]) > 1:
+        half = (max(1, weighted.shape[1] // 2), max(1, weighted.shape[0] // 2))
+        weighted = cv2.resize(weighted, half, interpolation=cv2.INTER_AREA)
+        level = weighted
+        if image.shape[0] == 4:
+            level = weighted / weighted[..., 3:]
+            level[..., 3] = weighted[..., 3] - 1e-4
+        levels.append(level)
     return levels

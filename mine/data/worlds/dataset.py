@@ -54,7 +54,7 @@ def generate(
     rng = world.rng
     name = kind or choose(rng, {name: weight for name, (_, weight) in KINDS.items()})
     view = KINDS[name][0](world)
-    atlas = Atlas([image.to(device) for image in world.images])
+    atlas = Atlas(world.images, device)
     K = intrinsics(size, view.fov)
     source = Camera(_outside(world, view.origin), view.rotation, K.double().numpy(), size)
     source_hits = cast(world.shapes, lattice(source, atlas))
@@ -88,7 +88,7 @@ def _outside(world: World, origin: Array) -> Array:
 
 def _quantiles(hits: Hits) -> tuple[float, float]:
     """Near (1%) and median depth of what is not sky."""
-    depth = hits.depth[1::2, 1::2].flatten()
+    depth = hits.depth[1::4, 1::4].flatten()
     depth = depth[torch.isfinite(depth)]
     if len(depth) == 0:
         return 1.0, 1.0
@@ -140,7 +140,8 @@ def _points(rng: np.random.Generator, depth: Tensor, K: Tensor) -> Tensor:
     u = torch.from_numpy(rng.integers(0, width, POINTS)).to(depth.device)
     v = torch.from_numpy(rng.integers(0, height, POINTS)).to(depth.device)
     ray = torch.linalg.inv(K).to(depth) @ torch.stack([u, v, torch.ones_like(u)]).to(depth)
-    return ray * depth[0, v, u]
+    points: Tensor = ray * depth[0, v, u]
+    return points
 
 
 class Worlds(Dataset[Sample]):

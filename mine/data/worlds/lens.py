@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.io import decode_jpeg, encode_jpeg
 
 
 @dataclass
@@ -52,7 +52,9 @@ class Lens:
             y = torch.linspace(-1, 1, height, device=picture.device)[:, None]
             x = torch.linspace(-1, 1, width, device=picture.device)
             picture = picture * (1 - self.vignette * (x * x + y * y) / 2)
-        picture = torch.where(picture > 0.6, 1 - 0.4 * torch.exp(-(picture - 0.6) / 0.4), picture)  # highlights roll off
+        picture = torch.where(
+            picture > 0.6, 1 - 0.4 * torch.exp(-(picture - 0.6) / 0.4), picture
+        )  # highlights roll off
         picture = picture.clamp(1e-5, 1.0).sqrt()
         picture = (0.5 + (picture - 0.5) * self.contrast).clamp(0, 1)
         picture = self._blurred(picture)
@@ -60,8 +62,7 @@ class Lens:
             grain = rng.standard_normal(picture.shape, dtype=np.float32)
             picture = (picture + self.noise * torch.from_numpy(grain).to(picture.device)).clamp(0, 1)
         if self.quality is not None:
-            coded = encode_jpeg((picture * 255 + 0.5).to(torch.uint8).cpu(), self.quality)
-            picture = (decode_jpeg(coded).float() / 255).to(picture.device)
+            picture = _compressed(picture, self.quality)
         return picture
 
     def _blurred(self, picture: Tensor) -> Tensor:
@@ -71,3 +72,10 @@ class Lens:
         taps = taps / taps.sum()
         padded = F.pad(picture[:, None], (2, 2, 2, 2), mode="replicate")
         return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, 5)), taps.view(1, 1, 5, 1))[:, 0]
+
+
+def _compressed(picture: Tensor, quality: int) -> Tensor:
+    pixels = (picture * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    decoded = torch.from_numpy(cv2.imdecode(coded, cv2.IMREAD_COLOR))
+    return (decoded.permute(2, 0, 1).float() / 255).to(picture.device)

@@ -1,5 +1,6 @@
 """Ground and sky with what stands between them: streets, yards, facades, trees, people."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ class View:
     """horizontal, in degrees"""
 
 
-def choose(rng: np.random.Generator, weights: dict[str, float]) -> str:
+def choose(rng: np.random.Generator, weights: Mapping[str, float]) -> str:
     """One of the keys, with probability proportional to its weight."""
     values = np.array(list(weights.values()), dtype=float)
     return str(rng.choice(list(weights), p=values / values.sum()))
@@ -135,9 +136,7 @@ def house(world: World, center: Array, yaw: float, half: Array | None = None) ->
     rotation = turned(yaw)
     front, wall, roof = world.texture("bay"), world.texture("wall"), world.texture("wall")
     tile = rng.uniform(1.5, 4)
-    world.box(
-        center - [0, half[1], 0], half, rotation, [front] * 6, (rng.uniform(1.8, 3.5), rng.uniform(2.6, 3.4))
-    )
+    world.box(center - [0, half[1], 0], half, rotation, [front] * 6, (rng.uniform(1.8, 3.5), rng.uniform(2.6, 3.4)))
     if rng.random() < 0.7:
         _roof(world, center - [0, 2 * half[1], 0], half * [1.08, 1, 1.05], rotation, [roof, wall], tile)
 

@@ -3,9 +3,9 @@
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -85,9 +85,9 @@ class Textures:
 def _photo(file: Path) -> Tensor:
     """An image of the folder as uint8 (3 or 4, h, w), at most 1024 texels long."""
     try:
-        with Image.open(file) as image:
-            image.draft("RGB", (_LARGEST, _LARGEST))
-            image = ImageOps.exif_transpose(image)
+        with Image.open(file) as opened:
+            opened.draft("RGB", (_LARGEST, _LARGEST))
+            image = ImageOps.exif_transpose(opened)
             image.thumbnail((_LARGEST, _LARGEST))
             image = image.convert("RGBA" if "A" in image.getbands() else "RGB")
     except OSError as error:
@@ -104,12 +104,16 @@ def _crop(rng: np.random.Generator, picture: Tensor, whole: bool) -> Tensor:
         picture = picture[:, top : top + side, left : left + side]
     if rng.random() < 0.5:
         picture = picture.flip(2)
-    return _resize(picture.float() / 255, (TEXELS, TEXELS))
+    return _resize(picture, (TEXELS, TEXELS))
 
 
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    shrinking = image.shape[1] > size[0] or image.shape[2] > size[1]
-    return F.interpolate(image[None], size, mode="bilinear", antialias=shrinking, align_corners=False)[0].clamp(0, 1)
+    """An image (C, h, w), float in [0, 1] or uint8, as float (C, *size), averaged where it shrinks."""
+    pixels = image.permute(1, 2, 0).contiguous().numpy()
+    shrinks = pixels.shape[0] > size[0] and pixels.shape[1] > size[1]
+    resized = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    result = torch.from_numpy(resized.reshape(*size, image.shape[0])).permute(2, 0, 1)
+    return result.float() / 255 if image.dtype == torch.uint8 else result.clamp(0, 1)
 
 
 def _power_of_two(image: Tensor) -> Tensor:

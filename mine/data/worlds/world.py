@@ -143,7 +143,13 @@ class World:
         self.shapes.append(Convex(surface, UP[None], np.array([-height])))
 
     def box(
-        self, center: Array, half: Array, rotation: Array, textures: list[int], tile: float | None, inside: bool = False
+        self,
+        center: Array,
+        half: Array,
+        rotation: Array,
+        textures: list[int],
+        tile: float | tuple[float, float] | None,
+        inside: bool = False,
     ) -> None:
         """A box with half sizes (3,) along the columns of `rotation`; textures (6) for the faces +x -x +y -y +z -z.
 
@@ -219,7 +225,7 @@ class World:
     ) -> None:
         mapping = np.concatenate([local, -(local @ center)[:, None]], axis=1)
         wide = np.pi * radius / repeat
-        down = 1 / (wide * np.linalg.norm(local[1]))
+        down = float(1 / (wide * np.linalg.norm(local[1])))
         self.surfaces.append(Surface(texture, mapping, UP, self.tint(), 1 / wide, True, bend, (2 * repeat, down)))
 
     # ---- when built
@@ -238,7 +244,8 @@ def _fit(tile: float | tuple[float, float] | None, wide: float, high: float) -> 
 
 def _corners(center: Array, half: Array, rotation: Array) -> Array:
     signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-    return center + (signs * half) @ rotation.T
+    corners: Array = center + (signs * half) @ rotation.T
+    return corners
 
 
 _FOLDERS: dict[Path | None, Textures] = {}
@@ -257,7 +264,7 @@ def cross(a: Array, b: Array) -> Array:
 
 
 def turned(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Array:
-    """A rotation (3, 3): roll about z, then pitch about x (positive looks up), then yaw about y (positive to the right)."""
+    """A rotation (3, 3): roll about z, then pitch about x (positive: up), then yaw about y (positive: right)."""
     cy, sy, cp, sp, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
