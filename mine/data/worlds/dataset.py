@@ -15,13 +15,14 @@ from mine.data.worlds.lens import Lens
 from mine.data.worlds.light import Shader
 from mine.data.worlds.outdoors import View, choose, facade, foliage, street, yard
 from mine.data.worlds.raycast import Camera, Hits, cast, lattice
-from mine.data.worlds.rooms import room, table
+from mine.data.worlds.rooms import portrait, room, table
 from mine.data.worlds.shapes import Array
 from mine.data.worlds.world import World, turned
 
 KINDS: dict[str, tuple[Callable[[World], View], float]] = {
     "room": (room, 3),
     "table": (table, 3),
+    "portrait": (portrait, 2),
     "street": (street, 2),
     "yard": (yard, 3),
     "facade": (facade, 2),

@@ -7,7 +7,7 @@ import numpy as np
 
 from mine.data.worlds.shapes import Array
 from mine.data.worlds.sky import outdoor_light
-from mine.data.worlds.world import World, turned
+from mine.data.worlds.world import UP, World, turned
 
 
 @dataclass
@@ -166,27 +166,26 @@ def standing(world: World, foot: Array) -> None:
     rng = world.rng
     kinds = {"tree": 3, "bush": 3, "figure": 3, "pole": 2, "column": 1, "crate": 2, "thing": 1, "stone": 1}
     kind = choose(rng, kinds)
-    up = np.array([0, -1.0, 0])
     turn = turned(rng.uniform(-np.pi, np.pi))
     if kind in ("tree", "pole", "column"):
         radius, high = {"tree": (0.18, 2.0), "pole": (0.06, 2.5), "column": (0.3, 1.5)}[kind]
         half = np.array([radius * rng.uniform(0.6, 1.5), high * rng.uniform(0.6, 1.3), 0])
-        world.cylinder(foot + up * half[1], half, turn, world.texture("wall"), rng.uniform(0, 0.2))
+        world.cylinder(foot + UP * half[1], half, turn, world.texture("wall"), rng.uniform(0, 0.2))
         if kind == "tree":
-            _crown(world, foot + up * 2 * half[1])
+            _crown(world, foot + UP * 2 * half[1])
     elif kind == "crate":
         half = rng.uniform(0.2, 0.8, 3)
-        world.box(foot + up * half[1], half, turn, [world.texture("object")] * 6, None)
+        world.box(foot + UP * half[1], half, turn, [world.texture("object")] * 6, None)
     elif kind == "stone":
         half = rng.uniform(0.2, 0.6, 3)
-        world.ellipsoid(foot + up * half[1] * 0.6, half, turn, world.texture("ground"))
+        world.ellipsoid(foot + UP * half[1] * 0.6, half, turn, world.texture("ground"))
     else:
         role = {"bush": "plant"}.get(kind, kind)
         texture = world.cutout(role)
         tall = {"bush": rng.uniform(0.4, 1.5), "figure": rng.uniform(0.5, 0.9), "thing": rng.uniform(0.3, 0.8)}[kind]
         aspect = world.images[texture].shape[2] / world.images[texture].shape[1]
         wide = tall * (aspect if kind != "figure" or aspect != 1 else 0.45)
-        world.card(foot + up * tall, (wide, tall), turned(rng.normal(0, 0.4)), texture)
+        world.card(foot + UP * tall, (wide, tall), turned(rng.normal(0, 0.4)), texture)
 
 
 def _crown(world: World, top: Array) -> None:

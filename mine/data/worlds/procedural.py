@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 TEXELS = 256
@@ -17,21 +17,19 @@ _POOL = 96  # textures ever made; each depends on its number alone, so they can 
 def fractal(
     rng: np.random.Generator, size: int = TEXELS, first: int = 4, octaves: int = 5, decay: float = 0.55
 ) -> Tensor:
-    """Multi-octave value noise (size, size) in [0, 1] that tiles; `first` is the number of cells of the coarsest octave."""
-    total = torch.zeros(1, 1, size, size)
+    """Multi-octave value noise (size, size) in [0, 1] that tiles; the coarsest octave has `first` cells a side."""
+    total = np.zeros((size, size), np.float32)
     weight = 1.0
     for octave in range(octaves):
         cells = first * 2**octave
         if cells > size:
             break
-        grid = torch.from_numpy(rng.random((1, 1, cells, cells), dtype=np.float32))
-        grid = F.pad(grid, (2, 2, 2, 2), mode="circular")
+        grid = np.pad(rng.random((cells, cells), dtype=np.float32), 2, mode="wrap")
         step = size // cells
-        fine = F.interpolate(grid, scale_factor=step, mode="bicubic", align_corners=False)
-        total += weight * fine[..., 2 * step : 2 * step + size, 2 * step : 2 * step + size]
+        fine = cv2.resize(grid, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
+        total += weight * fine[2 * step : 2 * step + size, 2 * step : 2 * step + size]
         weight *= decay
-    low, high = total.amin(), total.amax()
-    return ((total - low) / (high - low))[0, 0]
+    return torch.from_numpy((total - total.min()) / (total.max() - total.min()))
 
 
 def palette(rng: np.random.Generator, spread: float = 0.25) -> tuple[Tensor, Tensor]:
@@ -94,8 +92,8 @@ def _tiles(rng: np.random.Generator) -> Tensor:
 def _planks(rng: np.random.Generator) -> Tensor:
     rows = 2 * int(rng.integers(2, 6))
     value, edge = _cells(rng, rows, int(rng.integers(1, 3)), 0.5)
-    fibre = F.interpolate(fractal(rng, first=4)[None, None, ::16], size=(TEXELS, TEXELS), mode="bilinear")[0, 0].T
-    wood = _mix(palette(rng, 0.2), 0.5 * value + 0.5 * fibre.T) * _grain(rng)
+    fibre = torch.from_numpy(cv2.resize(fractal(rng)[::16].numpy(), (TEXELS, TEXELS)))
+    wood = _mix(palette(rng, 0.2), 0.5 * value + 0.5 * fibre) * _grain(rng)
     return wood * (edge / 0.03).clamp(0.3, 1)
 
 

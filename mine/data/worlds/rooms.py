@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from mine.data.worlds.outdoors import View, choose
+from mine.data.worlds.outdoors import View, choose, yard
 from mine.data.worlds.shapes import Array
 from mine.data.worlds.sky import indoor_light
-from mine.data.worlds.world import World, turned
+from mine.data.worlds.world import UP, World, turned
 
 
 def room(world: World) -> View:
@@ -31,21 +31,21 @@ def _walls(world: World, half: Array) -> None:
 
 
 def _furniture(world: World, half: Array) -> None:
-    """A box (sometimes a cylinder or a figure) standing on the floor, mostly against a wall, maybe with things on it."""
+    """A box, cylinder or figure standing on the floor, mostly against a wall, maybe with things on it."""
     rng = world.rng
     size = np.array([rng.uniform(0.2, 0.8), rng.uniform(0.2, 1.0), rng.uniform(0.15, 0.5)])
     yaw, place = _place(rng, half, size)
     rotation = turned(yaw)
     kind = rng.random()
     if kind < 0.12:
-        world.card(place + [0, -0.85, 0], (0.4, 0.85), turned(rng.normal(0, 0.5)), world.cutout("figure"))
+        world.card(place + 0.85 * UP, (0.4, 0.85), turned(rng.normal(0, 0.5)), world.cutout("figure"))
         return
     if kind < 0.25:
-        world.cylinder(place + [0, -size[1], 0], np.array([size[2], size[1], 0]), rotation, world.texture("object"))
+        world.cylinder(place + size[1] * UP, np.array([size[2], size[1], 0]), rotation, world.texture("object"))
     else:
         texture = world.texture("object")
         whole = rng.random() < 0.5
-        world.box(place + [0, -size[1], 0], size, rotation, [texture] * 6, None if whole else rng.uniform(0.4, 1.5))
+        world.box(place + size[1] * UP, size, rotation, [texture] * 6, None if whole else rng.uniform(0.4, 1.5))
     for _ in range(int(rng.integers(0, 3))):
         spot = rotation @ np.array([rng.uniform(-0.6, 0.6) * size[0], 0, rng.uniform(-0.5, 0.5) * size[2]])
         thing(world, place + spot - [0, 2 * size[1], 0], rng.uniform(0.06, 0.2))
@@ -104,33 +104,49 @@ def table(world: World) -> View:
     return View(look @ np.array([rng.normal(0, 0.05), 0.03, -far]) - [0, 0.08, 0], look, rng.uniform(40, 70))
 
 
+def portrait(world: World) -> View:
+    """One large object or figure close to the camera, before a room or a garden."""
+    rng = world.rng
+    view = room(world) if rng.random() < 0.5 else yard(world)
+    far = rng.uniform(0.5, 1.4)
+    size = rng.uniform(0.12, 0.35) * far
+    ahead = view.rotation @ np.array([rng.normal(0, 0.15) * far, 0, far])
+    foot = view.origin + ahead + size * rng.uniform(0.8, 1.8) * -UP
+    stand = np.array([size * rng.uniform(1.0, 2.5), -foot[1] / 2, size * rng.uniform(1.0, 2.0)])
+    if stand[1] > 0.05:  # it stands on a pedestal, a trunk, a chair
+        world.box(foot - stand[1] * UP, stand, turned(rng.normal(0, 0.6)), [world.texture("object")] * 6, None)
+    for _ in range(int(rng.integers(1, 4))):
+        thing(world, foot + np.array([rng.normal(0, 0.5), 0, rng.normal(0, 0.3)]) * size, size * rng.uniform(0.4, 1))
+    lump(world, foot, size, world.texture("photo"))
+    return view
+
+
 def thing(world: World, foot: Array, size: float) -> None:
     """A small object standing at `foot`, about 2 `size` wide: box, ball, lump, bottle, book, cut-out."""
     rng = world.rng
     rotation = turned(rng.uniform(-np.pi, np.pi))
     half = size * rng.uniform(0.5, 1.3, 3)
     kind = choose(rng, {"box": 3, "ball": 2, "lump": 2, "bottle": 2, "book": 1, "card": 2})
-    up = np.array([0, -1.0, 0])
     texture = world.texture(choose(rng, {"object": 3, "photo": 2}), 5)
     if kind == "box":
-        world.box(foot + up * half[1], half, rotation, [texture] * 6, None)
+        world.box(foot + UP * half[1], half, rotation, [texture] * 6, None)
     elif kind == "book":
         flat = half * [1.2, 0.2, 0.9]
-        world.box(foot + up * flat[1], flat, rotation, [texture] * 6, None)
+        world.box(foot + UP * flat[1], flat, rotation, [texture] * 6, None)
     elif kind == "ball":
-        world.ellipsoid(foot + up * half[1], half, rotation, texture)
+        world.ellipsoid(foot + UP * half[1], half, rotation, texture)
     elif kind == "lump":
         lump(world, foot, size, texture)
     elif kind == "bottle":
         body = half * [0.5, 1.2, 0.5]
-        world.cylinder(foot + up * body[1], body, rotation, texture, rng.choice([0.0, rng.uniform(-0.3, 0.5)]))
+        world.cylinder(foot + UP * body[1], body, rotation, texture, rng.choice([0.0, rng.uniform(-0.3, 0.5)]))
         if rng.random() < 0.6:
             neck = body * [0.4, 0.35, 0.4]
-            world.cylinder(foot + up * (2 * body[1] + neck[1]), neck, rotation, texture)
+            world.cylinder(foot + UP * (2 * body[1] + neck[1]), neck, rotation, texture)
     else:
         texture = world.cutout("thing")
         wide, high = world.images[texture].shape[2], world.images[texture].shape[1]
-        world.card(foot + up * size, (size * wide / high, size), turned(rng.normal(0, 0.5)), texture)
+        world.card(foot + UP * size, (size * wide / high, size), turned(rng.normal(0, 0.5)), texture)
 
 
 def lump(world: World, foot: Array, size: float, texture: int) -> None:
@@ -141,6 +157,6 @@ def lump(world: World, foot: Array, size: float, texture: int) -> None:
         half = size * rng.uniform(0.35, 0.8, 3)
         height = half[1] if index == 0 else min(top, rng.uniform(0.4, 2.2) * size)
         spread = 0.0 if index == 0 else 0.5 * size
-        center = foot + [rng.normal(0, 1) * spread, -max(height, half[1]), rng.normal(0, 1) * spread]
+        center = foot + np.array([rng.normal(0, 1) * spread, -max(height, half[1]), rng.normal(0, 1) * spread])
         world.ellipsoid(center, half, turned(*rng.uniform(-0.5, 0.5, 3)) if index else np.eye(3), texture)
         top = max(top, max(height, half[1]) + half[1])

@@ -85,7 +85,7 @@ class Convex:
         return torch.where((enter < leave) & (enter > NEAR), enter, _FAR), face
 
     def _cross(self, rays: Rays, room: Array, faces: NDArray[np.intp], leaving: bool) -> tuple[Tensor, Tensor]:
-        """Where rays (h, w) have crossed into (out of any, if leaving) the half-spaces of these faces, and which face."""
+        """Depth (h, w) at which rays are in (or, leaving, out of one of) the half-spaces of these faces; which face."""
         speed = rays.dot(self.normals[faces])
         if len(faces) == 0:
             nowhere = speed.new_full(speed.shape[1:], _FAR)
