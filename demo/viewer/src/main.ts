@@ -45,7 +45,7 @@ async function start(api: Partial<MineViewer>) {
   let depth = false;
   let last = 0;
   let pending = 0;
-  let settled = false;
+  let settled = true;
 
   const currentView = (state: "moving" | "resting" | "exact") => {
     const frame = camera.frame(innerWidth, innerHeight);
@@ -95,7 +95,7 @@ async function start(api: Partial<MineViewer>) {
     },
   });
   addEventListener("resize", wake);
-  canvas.addEventListener("webglcontextlost", () => location.reload());
+  canvas.addEventListener("webglcontextrestored", () => location.reload());
 
   api.setPose = (T, K) => {
     touched();

@@ -10,7 +10,7 @@ import { view as viewShader } from "./shaders";
 const LATE = 22;
 const COARSEST = 0.3;
 /** Longest wait (ms) for the fine picture when motion ends. */
-const PATIENCE = 400;
+const PATIENCE = 1000;
 /** More pixels than this along the longer side show nothing new. */
 const MAX_SIDE = 2048;
 
