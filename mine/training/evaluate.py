@@ -1,0 +1,175 @@
+"""How well a predictor does on views it did not see.
+
+On captures (`evaluate`), the shipped checkpoint's protocol: each picture is a source whose targets are its two nearest
+cameras, its scene predicted once; translations are calibrated by the source's points; PSNR and SSIM count pixels that
+at least two planes cover; rank correlation and ordered pairs compare disparities in the source. On generated scenes
+(`evaluate_samples`) the scale is the network's own, and pixels hidden from the source are scored apart. Simple scenes
+(`references`) are judged the same way.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import groupby
+
+import torch
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mine.data.colmap import Colmap
+from mine.data.sample import Sample
+from mine.planes import MPI
+from mine.render import Backend, View
+from mine.training.losses import disparity_at, scale_factor
+from mine.training.metrics import ordered_share, perceptual_distance, psnr, spearman, ssim
+from mine.training.references import one_plane, soup
+from mine.training.report import Report
+
+Predictor = Callable[[Tensor, Tensor], MPI]
+"""Image (3, H, W) in [0, 1] and its intrinsics (3, 3) to a scene."""
+
+Synthesis = Callable[[Sample], MPI | None]
+"""A scene from all a sample knows of its source; None shows the source picture unchanged."""
+
+MIN_COVER = 2
+"""Planes that must cover a pixel for it to count."""
+
+HIDDEN_TOLERANCE = 0.05
+"""A target's point is hidden from the source when the source sees a surface nearer than it by this share of depth."""
+
+
+def unchanged(sample: Sample) -> None:
+    """The source picture itself, whatever the target camera."""
+
+
+REFERENCES: dict[str, Synthesis] = {"unchanged": unchanged, "one plane": one_plane, "soup of true depths": soup}
+
+
+@torch.no_grad()
+def evaluate(
+    predictor: Predictor | None,
+    dataset: Colmap,
+    references: bool = True,
+    perceptual: bool = False,
+    backend: Backend = "auto",
+    progress: bool = True,
+) -> Report:
+    """Figures of a predictor, and of the references, on an evaluation `Colmap(training=False)`.
+
+    One row per capture and method: means over its pairs of `psnr` (dB), `ssim`, `lpips` where asked for (NaN when its
+    weights are unavailable), and over its sources of `spearman` and `ordered`. The predictor may be None to have the
+    references alone.
+    """
+    methods = _methods(predictor, REFERENCES if references else {})
+    distance = perceptual_distance() if perceptual else None
+    report = Report()
+    for name, indices in track(_by_source(dataset), "evaluating", disable=not progress):
+        samples = [dataset[index] for index in indices]
+        for method, synthesis in methods.items():
+            scene = synthesis(samples[0])
+            depth = None if scene is None else _source_depth(samples[0], scene, backend)
+            order = {} if depth is None else _order(samples[0], depth)
+            for sample in samples:
+                view = _view(sample, scene, _scale(samples[0], depth), backend)
+                figures = _likeness(view, sample.target[None], view.mask >= MIN_COVER)
+                if perceptual:
+                    figures["lpips"] = float(distance(view.rgb, sample.target[None])) if distance else math.nan
+                report.add(name, method, figures | order)
+    return report
+
+
+@torch.no_grad()
+def evaluate_samples(
+    predictor: Predictor | None,
+    dataset: Dataset[Sample],
+    count: int,
+    backend: Backend = "auto",
+    progress: bool = True,
+) -> Report:
+    """Figures on the first `count` samples of a data set whose depths are dense and whose scale is the network's own.
+
+    `psnr` and `ssim` as in `evaluate`; `psnr_hidden` over the target's pixels that the source cannot see, by its depth
+    map. Captures (metric 0) among the samples are calibrated by their points.
+    """
+    methods = _methods(predictor, {"unchanged": unchanged, "one plane": one_plane})
+    report = Report()
+    for index in track(range(count), "evaluating", disable=not progress):
+        sample = dataset[index]
+        hidden = hidden_pixels(sample)[None]
+        for method, synthesis in methods.items():
+            scene = synthesis(sample)
+            depth = None if scene is None or sample.metric > 0 else _source_depth(sample, scene, backend)
+            view = _view(sample, scene, _scale(sample, depth), backend)
+            seen = view.mask >= MIN_COVER
+            figures = _likeness(view, sample.target[None], seen)
+            figures["psnr_hidden"] = float(psnr(view.rgb, sample.target[None], seen & hidden))
+            report.add("all", method, figures)
+    return report
+
+
+def hidden_pixels(sample: Sample) -> Tensor:
+    """(1, H, W) whether the surface in each target pixel lies inside the source's frame but behind another surface.
+
+    False where the target's depth, or the source's at that place, is unknown. Both maps are taken at pixel centres.
+    """
+    depth = sample.depth_tgt[0]
+    y, x = torch.meshgrid(*(torch.arange(length).to(depth) for length in depth.shape), indexing="ij")
+    pixels = torch.stack([x, y, torch.ones_like(x)]).flatten(1)
+    points = torch.linalg.inv(sample.K_tgt) @ pixels * depth.flatten()
+    T = torch.linalg.inv(sample.T_tgt_src.double()).to(points)
+    in_source = T[:3, :3] @ points + T[:3, 3:]
+    projected = sample.K_src @ in_source
+    u, v = (projected[:2] / projected[2:].clamp(min=1e-6)).round().long()
+    height, width = sample.depth_src.shape[-2:]
+    inside = (u >= 0) & (u < width) & (v >= 0) & (v < height) & (in_source[2] > 0) & (depth.flatten() > 0)
+    seen = sample.depth_src[0, v.clamp(0, height - 1), u.clamp(0, width - 1)]
+    hidden: Tensor = inside & (seen > 0) & (seen < in_source[2] * (1 - HIDDEN_TOLERANCE))
+    return hidden.view(1, *depth.shape)
+
+
+def _methods(predictor: Predictor | None, references: dict[str, Synthesis]) -> dict[str, Synthesis]:
+    if predictor is None:
+        return dict(references)
+    return {"prediction": lambda sample: predictor(sample.source, sample.K_src), **references}
+
+
+def _by_source(dataset: Colmap) -> list[tuple[str, list[int]]]:
+    """Capture name and indices of the pairs of each source."""
+    groups = groupby(range(len(dataset.pairs)), key=lambda index: dataset.pairs[index][0])
+    return [(source.scene, list(indices)) for source, indices in groups]
+
+
+def _source_depth(sample: Sample, scene: MPI, backend: Backend) -> Tensor:
+    """Depth (1, 1, H, W) of the source view that the scene renders."""
+    size = sample.source.shape[-2], sample.source.shape[-1]
+    return scene.render(torch.eye(4), sample.K_src, size, backend).depth.cpu()
+
+
+def _scale(sample: Sample, depth: Tensor | None) -> Tensor:
+    """What to divide the sample's translations by, so that they are in units of the scene: 1 without a depth."""
+    if depth is None:
+        return torch.ones(())
+    return scale_factor(sample.points_src[None], depth, sample.K_src[None])[0]
+
+
+def _view(sample: Sample, scene: MPI | None, scale: Tensor, backend: Backend) -> View:
+    if scene is None:
+        everywhere = torch.ones_like(sample.source[None, :1])
+        return View(sample.source[None], everywhere, MIN_COVER * everywhere)
+    T = sample.T_tgt_src.clone()
+    T[:3, 3] /= scale
+    view = scene.render(T, sample.K_tgt, (sample.target.shape[-2], sample.target.shape[-1]), backend)
+    return View(view.rgb.cpu(), view.depth.cpu(), view.mask.cpu())
+
+
+def _likeness(view: View, target: Tensor, mask: Tensor) -> dict[str, float]:
+    return {
+        "psnr": float(psnr(view.rgb, target, mask)),
+        "ssim": float(ssim(view.rgb, target, mask)),
+    }
+
+
+def _order(sample: Sample, depth: Tensor) -> dict[str, float]:
+    predicted = disparity_at(sample.points_src[None], depth, sample.K_src[None])[0]
+    true = 1 / sample.points_src[2]
+    return {"spearman": spearman(predicted, true), "ordered": ordered_share(predicted, true)}
