@@ -52,6 +52,7 @@ def bush(rng: np.random.Generator) -> Tensor:
     power = rng.uniform(2, 3.5)
     outline = 1 - (x.abs() ** power + (y - 0.05).abs() ** power)
     inside = outline * 0.6 + (clumps - 0.5) * 0.8 + (leaves - 0.5) * rng.uniform(0.6, 1.2)
+    inside = torch.minimum(inside, 4 * (0.97 - torch.maximum(x.abs(), -y)))  # never cut straight by its square
     shade = (0.65 * leaves + 0.25 * clumps + 0.25 * (0.5 - y)).clamp(0, 1)
     return torch.cat([_green(rng, shade), _soft(inside * 0.4)[None]])
 

@@ -36,14 +36,14 @@ class Textures:
                 self.files.setdefault(file.parent.name, []).append(file)
         if not self.files:
             raise InputError(f"no images in {folder}: give a folder of photographs for textures, or leave it out")
-        roles = {"wall", "floor", "ground", "object", "sky", *_CUTOUTS}
+        roles = {"wall", "floor", "ground", "object", *_CUTOUTS}
         self.anything = [file for role, files in self.files.items() if role not in roles for file in files]
 
     def surface(self, rng: np.random.Generator, role: str) -> Tensor:
-        """An opaque texture (3, 256, 256) in [0, 1]."""
+        """An opaque texture (3, 256, 256) in [0, 1]; also of role window, always drawn."""
         files = self._files(rng, role) if role != "window" else []
         if not files:
-            return procedural(rng, "object" if role in ("photo", "sky") else role)
+            return procedural(rng, "object" if role == "photo" else role)
         picture = _photo(files[rng.integers(len(files))])
         return _crop(rng, picture[:3], whole=role == "object")
 
@@ -64,9 +64,8 @@ class Textures:
         files = self.files.get(role, [])
         if not files or rng.random() < 0.3:
             return self._drawn(rng, role)
-        picture = _photo(files[rng.integers(len(files))])
-        picture = picture.flip(2) if rng.random() < 0.5 else picture
-        return _power_of_two(picture.float() / 255)
+        picture = _power_of_two(files[rng.integers(len(files))])
+        return picture.flip(2) if rng.random() < 0.5 else picture
 
     def _drawn(self, rng: np.random.Generator, role: str) -> Tensor:
         shape = cutout(role, int(rng.integers(CUTOUTS)))
@@ -81,7 +80,7 @@ class Textures:
         return self.anything if self.anything and (not own or rng.random() < 0.1) else own
 
 
-@lru_cache(maxsize=600)
+@lru_cache(maxsize=256)
 def _photo(file: Path) -> Tensor:
     """An image of the folder as uint8 (3 or 4, h, w), at most 1024 texels long."""
     try:
@@ -116,8 +115,12 @@ def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     return result.float() / 255 if image.dtype == torch.uint8 else result.clamp(0, 1)
 
 
-def _power_of_two(image: Tensor) -> Tensor:
+@lru_cache(maxsize=256)
+def _power_of_two(file: Path) -> Tensor:
     """A cut-out resized to powers of two (mip levels halve exactly), its colours spread beyond its outline."""
+    image = _photo(file).float() / 255
+    if image.shape[0] == 3:
+        raise InputError(f"{file} has no transparency: cut-outs need an alpha channel; put it in another folder")
     height, width = (min(256, 1 << max(5, round(np.log2(side)))) for side in image.shape[1:])
     alpha = _resize(image[3:], (height, width))
     colour = _resize(image[:3] * image[3:], (height, width)) / alpha.clamp(min=1e-3)

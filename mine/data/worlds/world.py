@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -248,13 +249,9 @@ def _corners(center: Array, half: Array, rotation: Array) -> Array:
     return corners
 
 
-_FOLDERS: dict[Path | None, Textures] = {}
-
-
+@lru_cache(maxsize=8)
 def _textures(folder: Path | None) -> Textures:
-    if folder not in _FOLDERS:
-        _FOLDERS[folder] = Textures(folder)
-    return _FOLDERS[folder]
+    return Textures(folder)
 
 
 def cross(a: Array, b: Array) -> Array:
