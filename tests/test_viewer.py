@@ -159,7 +159,8 @@ def test_canvas_shows_what_the_reference_renders(opened: Opened, scene: MPI, nam
     view = scene.render(T, K=K, size=shown.shape[:2], backend="reference")
     expected = view.rgb[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255
     assert shown.shape[:2] == (WINDOW["height"], WINDOW["width"])
-    assert np.abs(shown - expected).mean() < 2
+    # About 1 from the pictures' compression. Half a pixel or densities off by 30% would make it 1.5 or more.
+    assert np.abs(shown - expected).mean() < 1.4
 
 
 def test_given_intrinsics_are_used(opened: Opened) -> None:
