@@ -123,7 +123,7 @@ class MPI:
             with safe_open(path, framework="pt") as file:
                 if (file.metadata() or {}).get("format") != FORMAT:
                     raise InputError(f"{path} is not a scene of format {FORMAT}: make one with `mine predict`")
-                tensors = {name: _unpack(file.get_tensor(name)) for name in file.keys()}
+                tensors = {name: _unpack(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
         except SafetensorError as error:
             raise InputError(f"{path} is not a scene file ({error}): make one with `mine predict`") from error
         try:
@@ -135,7 +135,9 @@ class MPI:
 def check_disparity(disparity: Tensor, planes: int) -> None:
     """Raises InputError unless disparity (S,) holds `planes` ≥ 2 positive values, strictly descending."""
     if disparity.shape != (planes,) or planes < 2:
-        raise InputError(f"{planes} planes with disparities of shape {tuple(disparity.shape)}: give at least 2, one each")
+        raise InputError(
+            f"{planes} planes with disparities of shape {tuple(disparity.shape)}: give at least 2, one each"
+        )
     if not torch.isfinite(disparity).all() or (disparity <= 0).any():
         raise InputError("disparities must be positive and finite: they are 1 / depth")
     if (disparity[1:] >= disparity[:-1]).any():

@@ -1,6 +1,7 @@
 """Checkpoints: ours (safetensors with the architecture in their metadata) and the published ones."""
 
 import json
+import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ def save_network(network: Network, path: str | Path, half: bool = False) -> None
         save_file(state, temporary, metadata=metadata)
 
 
-def load_network(path: str | Path) -> Loaded:
+def load_network(path: str | os.PathLike[str]) -> Loaded:
     """Reads a checkpoint: our safetensors, or a published `checkpoint.pth` (with `params.yaml` beside it, if any).
 
     Nothing in the file is executed. Raises InputError for a missing file, another format, or any key that is missing,
@@ -65,7 +66,7 @@ def _read_ours(path: Path) -> tuple[Architecture, dict[str, Tensor]]:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise InputError(f"{path} is not a checkpoint of format {FORMAT}")
-            weights = {key: file.get_tensor(key) for key in file.keys()}
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dictionary)
         fields = json.loads(metadata["architecture"])
         fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
         return Architecture(**fields), weights

@@ -8,6 +8,8 @@ everything anew. The same numbers come out of far less work, because
 - nearest x2 followed by a reflection-padded 3x3 is four 2x2 convolutions of the small image, padded by replication.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,6 +44,13 @@ class Block(nn.Module):
     def activate(self, x: Tensor) -> Tensor:
         """What follows the convolution: batch norm unless `kernel` folded it in, then ELU."""
         return F.elu(self.norm(x), inplace=True) if self.norm.training else F.elu(x, inplace=True)
+
+
+class Blocks(nn.ModuleList):
+    """One block per level, finest first."""
+
+    def __getitem__(self, level: int) -> Block:  # type: ignore[override]
+        return cast(Block, super().__getitem__(level))
 
 
 class Bottleneck(nn.Module):
@@ -83,8 +92,8 @@ class PlaneDecoder(nn.Module):
         self.bottleneck = Bottleneck(features[-1], bottleneck)
         skips = [0, *features[:-1]]
         below = [*widths[1:], features[-1] + CHANNELS]
-        self.before = nn.ModuleList(Block(inputs, width) for inputs, width in zip(below, widths, strict=True))
-        self.after = nn.ModuleList(
+        self.before = Blocks(Block(inputs, width) for inputs, width in zip(below, widths, strict=True))
+        self.after = Blocks(
             Block(width + (skip + CHANNELS if skip else 0), width) for skip, width in zip(skips, widths, strict=True)
         )
         self.heads = nn.ModuleList(nn.Conv2d(width, 4, 3) for width in widths[:SCALES])
@@ -132,7 +141,7 @@ class PlaneDecoder(nn.Module):
         return block.activate(mixed + _spread(shared, embedding, block))
 
     def _head(self, level: int, x: Tensor, disparity: Tensor) -> Tensor:
-        head = self.heads[level]
+        head = cast(nn.Conv2d, self.heads[level])
         out = _reflected_conv(x, head.weight, head.bias).float().unflatten(0, disparity.shape)
         rgb, density = torch.sigmoid(out[:, :, :3]), out[:, :, 3:]
         if self.log_density:
@@ -158,7 +167,7 @@ def upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _two_taps(weight: Tensor, dim: int) -> Tensor:
-    """Three kernel taps along `dim` as two taps for each of two phases: (..., 3, ...) to (..., taps 2, phases 2, ...)."""
+    """Three kernel taps along `dim` as two taps for each of two phases: (.., 3, ..) to (.., taps 2, phases 2, ..)."""
     w0, w1, w2 = weight.unbind(dim)
     even, odd = torch.stack([w0, w1 + w2], dim), torch.stack([w0 + w1, w2], dim)
     return torch.stack([even, odd], dim + 1)
@@ -168,16 +177,14 @@ def _reflected_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias)
 
 
-def _feature_part(block: nn.Module, start: int) -> tuple[Tensor, Tensor]:
+def _feature_part(block: Block, start: int) -> tuple[Tensor, Tensor]:
     """Kernel of the image features, between `start` leading channels and the trailing embedding; with the bias."""
-    assert isinstance(block, Block)
     weight, bias = block.kernel()
     return weight[:, start:-CHANNELS], bias
 
 
-def _spread(shared: Tensor, embedding: Tensor, block: nn.Module) -> Tensor:
+def _spread(shared: Tensor, embedding: Tensor, block: Block) -> Tensor:
     """Shared part (B, C, H, W) plus each plane's own bias from its embedding (B, S, 21): (B*S, C, H, W)."""
-    assert isinstance(block, Block)
     weight, _ = block.kernel()
     bias = torch.einsum("bse,ce->bsc", embedding, weight[:, -CHANNELS:].sum((2, 3)))
     return (shared[:, None] + bias[..., None, None]).flatten(0, 1)

@@ -1,5 +1,7 @@
 """Image encoders: five feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from mine.errors import InputError
@@ -23,7 +25,7 @@ class ResNetEncoder(nn.Module):
         self.channels = [64, *(width * expansion for width in (64, 128, 256, 512))]
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Features after conv1+bn+relu and layer1..layer4, from image (B, 3, H, W) in [0, 1], H and W multiples of 32."""
+        """Features after conv1+bn+relu and layer1..layer4, from image (B, 3, H, W) in [0, 1]; sides multiples of 32."""
         net = self.resnet
         features = [net.relu(net.bn1(net.conv1(normalise(image, IMAGENET_MEAN, IMAGENET_STD))))]
         x = net.maxpool(features[0])
@@ -48,14 +50,15 @@ class TimmEncoder(nn.Module):
         import timm
 
         try:
-            self.backbone = timm.create_model(name, features_only=True, pretrained=False)
+            backbone: Any = timm.create_model(name, features_only=True, pretrained=False)
         except RuntimeError as error:
             raise InputError(f"encoder {name!r} is unknown to timm: choose one of timm.list_models()") from error
         self.name = name
-        self.channels = list(self.backbone.feature_info.channels())
-        config = self.backbone.default_cfg
-        self.mean, self.std = config["mean"], config["std"]
-        if self.backbone.feature_info.reduction() != [2, 4, 8, 16, 32]:
+        self.backbone = backbone
+        self.channels: list[int] = backbone.feature_info.channels()
+        self.mean: tuple[float, ...] = backbone.default_cfg["mean"]
+        self.std: tuple[float, ...] = backbone.default_cfg["std"]
+        if backbone.feature_info.reduction() != [2, 4, 8, 16, 32]:
             raise InputError(f"encoder {name!r} lacks the feature levels 1/2 to 1/32: choose a convolutional one")
 
     def forward(self, image: Tensor) -> list[Tensor]:

@@ -78,7 +78,7 @@ def source_points(disparity: Tensor, K_src: Tensor, size: tuple[int, int]) -> Te
 
 def source_transmittance(sigma: Tensor, disparity: Tensor, K_src: Tensor) -> Tensor:
     """How much of each plane the source camera sees, T_k^src (B, S, H, W), from sigma (B, S, H, W)."""
-    return transmittance(optical_depth(sigma, source_points(disparity, K_src, sigma.shape[-2:])))
+    return transmittance(optical_depth(sigma, source_points(disparity, K_src, _size(sigma))))
 
 
 def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ def composite(rgb: Tensor, sigma: Tensor, points: Tensor, depth: Tensor) -> tupl
 
 def render_source(planes: Tensor, disparity: Tensor, K_src: Tensor) -> View:
     """What the source camera itself sees: `render` at the identity pose without any resampling."""
-    points = source_points(disparity, K_src, planes.shape[-2:])
+    points = source_points(disparity, K_src, _size(planes))
     rgb, depth = composite(planes[:, :, :3], planes[:, :, 3], points, points[:, :, 2])
     return View(rgb, depth, torch.full_like(depth, planes.shape[1]))
 
@@ -130,11 +130,15 @@ def render(
     rgb, sigma = warped[:, :, :3], warped[:, :, 3]
     if detail is not None:
         seen = source_transmittance(planes[:, :, 3], disparity, K_src)[:, :, None]
-        rgb = rgb + _sample_planes(seen, pixel) * _sample_detail(detail, pixel, planes.shape[-2:])
-    points = plane_points(_clamp(pixel, planes.shape[-2:]), disparity, K_src)
+        rgb = rgb + _sample_planes(seen, pixel) * _sample_detail(detail, pixel, _size(planes))
+    points = plane_points(_clamp(pixel, _size(planes)), disparity, K_src)
     depth = torch.einsum("bj,bsjhw->bshw", T_tgt_src[:, 2, :3], points) + T_tgt_src[:, 2, 3, None, None, None]
     rgb, view_depth = composite(rgb, torch.where(depth > 0, sigma, 0), points, depth)
-    return View(rgb, view_depth, _inside(pixel, planes.shape[-2:]).sum(1, keepdim=True).to(planes.dtype))
+    return View(rgb, view_depth, _inside(pixel, _size(planes)).sum(1, keepdim=True).to(planes.dtype))
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    return image.shape[-2], image.shape[-1]
 
 
 def _sample_planes(planes: Tensor, pixel: Tensor) -> Tensor:

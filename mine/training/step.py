@@ -12,12 +12,12 @@ from mine.render import View, render
 from mine.render.reference import blend_source, render_source
 from mine.training.config import LossWeights
 from mine.training.losses import (
+    occupancy,
     scale_factor,
     smoothness,
     smoothness_where_flat,
     sparse_disparity,
     ssim,
-    occupancy,
 )
 
 
@@ -37,14 +37,18 @@ def losses(
     scale: Tensor | None = None
     for level, planes in enumerate(drawn, start=finest):
         size = planes.shape[-2], planes.shape[-1]
-        K_src, K_tgt = (resize_intrinsics(K, image.shape[-2:], size) for K in (batch.K_src, batch.K_tgt))
+        K_src, K_tgt = (
+            resize_intrinsics(K, (image.shape[-2], image.shape[-1]), size) for K in (batch.K_src, batch.K_tgt)
+        )
         view = render_source(planes, disparity, K_src)
         if scale is None:  # the finest scale calibrates all
             scale = torch.where(batch.metric > 0, 1.0, scale_factor(batch.points_src, view.depth, K_src).detach())
         found = _source_losses(planes, view, disparity, K_src, batch, scale, weights)
         if weights.photometric or weights.ssim:
             planes = blend_source(planes, disparity, K_src, F.interpolate(image, size, mode="area"))
-            target = render(planes, disparity, K_src, K_tgt, _rescaled(batch.T_tgt_src, scale), size, backend="reference")
+            target = render(
+                planes, disparity, K_src, K_tgt, _rescaled(batch.T_tgt_src, scale), size, backend="reference"
+            )
             found |= _target_losses(target, batch, K_tgt, scale, weights, level)
         for name, value in found.items():
             parts.setdefault(name, []).append(value)

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from rich.console import Console
@@ -35,7 +35,7 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
     """
     torch.manual_seed(config.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = start_network(config).to(device, memory_format=torch.channels_last).train()
+    network = start_network(config).to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     freeze(network, config.frozen)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
     optimizer, schedule = make_optimizer(network, config)
@@ -63,7 +63,7 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
             parts = [part.state_dict() for part in (network, average, optimizer, schedule)]
             with replacing(state) as temporary:
                 torch.save({"parts": parts, "step": step}, temporary)
-            save_network(average.module, folder / "mine.safetensors")
+            save_network(cast(Network, average.module), folder / "mine.safetensors")
     return folder / "mine.safetensors"
 
 
@@ -157,7 +157,9 @@ def datasets(config: TrainConfig) -> tuple[Dataset[Sample] | None, Dataset[Sampl
         from mine.data.worlds import Worlds
 
         chosen = config.worlds
-        worlds = Worlds(chosen.count, config.size, None if chosen.textures is None else Path(chosen.textures), chosen.seed)
+        worlds = Worlds(
+            chosen.count, config.size, None if chosen.textures is None else Path(chosen.textures), chosen.seed
+        )
         if chosen.stored:
             worlds = Stored(worlds, chosen.stored)
     if config.captures:

@@ -1,0 +1,171 @@
+"""The command line: thin functions over the library, one a command.
+
+Everything heavy is imported inside the commands, so that help comes at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.conf import Positional, arg
+
+from mine.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mine.paths import CameraPath
+    from mine.planes import MPI
+
+app = tyro.extras.SubcommandApp()
+
+Output = Annotated[Path, arg(aliases=["-o"])]
+
+
+@app.command
+def render(
+    photo: Positional[Path],
+    output: Output = Path("out.mp4"),
+    path: str = "swing",
+    frames: int | None = None,
+    fps: float = 30,
+    amount: float = 1.0,
+    depth: bool = True,
+    size: int | None = None,
+    planes: int = 32,
+    fov: float | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Make a video that flies through a photo.
+
+    Args:
+        photo: The photo, or a scene saved by `mine predict`.
+        output: Video (.mp4, .gif, .webp), or a folder for PNGs.
+        path: swing, zoom, circle, orbit, spiral, dolly-zoom, line, wiggle, or a JSON file of key poses.
+        frames: Number of frames (90; 30 for wiggle).
+        fps: Frames per second.
+        amount: How far the camera moves, relative to what suits the scene.
+        depth: Write the depth beside it too, as NAME-depth.
+        size: Longest side of the video in pixels (the photo's, at most 1920).
+        planes: Number of planes.
+        fov: Horizontal field of view of the photo in degrees (from its EXIF data, else 90).
+        checkpoint: A checkpoint of ours or a published MINE checkpoint (the shipped one).
+    """
+    from mine.video import default_size, render_video
+
+    scene = _scene(photo, planes, fov, checkpoint)
+    beside = output.with_name(f"{output.stem}-depth{output.suffix}")
+    render_video(
+        scene,
+        _path(path, scene, frames, amount),
+        output,
+        fps,
+        depth=beside if depth else None,
+        size=None if size is None else default_size(scene.size, size),
+    )
+    _say(f"{output}" + (f" and {beside}" if depth else ""))
+
+
+@app.command
+def predict(
+    photo: Positional[Path],
+    output: Output = Path("scene.mpi"),
+    planes: int = 32,
+    fov: float | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Save the scene in a photo, to render, export or view later.
+
+    Args:
+        photo: The photo.
+        output: The scene file (.mpi).
+        planes: Number of planes.
+        fov: Horizontal field of view of the photo in degrees (from its EXIF data, else 90).
+        checkpoint: A checkpoint of ours or a published MINE checkpoint (the shipped one).
+    """
+    _scene(photo, planes, fov, checkpoint).save(output)
+    _say(f"{output}")
+
+
+@app.command
+def export(scene: Positional[Path], output: Output) -> None:
+    """Write a scene in another form: .html, a page that anyone can drag, with no server and no network.
+
+    Args:
+        scene: A scene saved by `mine predict`, or a photo.
+        output: The file to write.
+    """
+    from mine.export import export as write
+
+    write(_scene(scene), output)
+    _say(f"{output}")
+
+
+@app.command
+def view(scene: Positional[Path]) -> None:
+    """Open a scene in the browser.
+
+    Args:
+        scene: A scene saved by `mine predict`, or a photo.
+    """
+    from mine.export import view as show
+
+    show(_scene(scene))
+
+
+@app.command
+def train(config: Positional[Path], overrides: Positional[tuple[str, ...]] = (), resume: bool = True) -> None:
+    """Train a network; goes on where an earlier run with the same output folder stopped.
+
+    Args:
+        config: YAML file, such as those in configs/.
+        overrides: Settings to change: key=value, dots reach into sections.
+        resume: Go on with an earlier run.
+    """
+    from mine.training.config import load_config
+    from mine.training.train import train as run
+
+    _say(f"{run(load_config(config, list(overrides)), resume)}")
+
+
+def _scene(source: Path, planes: int = 32, fov: float | None = None, checkpoint: Path | None = None) -> "MPI":
+    """The scene in a file: read if it is one, predicted if it is a photo."""
+    if source.suffix == ".mpi":
+        from mine.planes import MPI
+
+        return MPI.open(source)
+    from mine.model import load
+    from mine.photo import read_photo
+
+    read_photo(source)  # a wrong name is told before the network is loaded
+    return load(checkpoint).predict(source, planes=planes, fov=fov)
+
+
+def _path(name: str, scene: "MPI", frames: int | None, amount: float) -> "Tensor | CameraPath":
+    from mine.paths import PATHS, load, near_depth
+
+    if name.endswith(".json"):
+        return load(name, frames)
+    if name not in PATHS:
+        raise InputError(f"no camera path {name!r}: choose {', '.join(PATHS)} or a .json file")
+    length = {} if frames is None else {"frames": frames}
+    return PATHS[name](amount=amount, depth=near_depth(scene), **length)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stdout)
+
+
+def main() -> None:
+    """Runs the command line. Bad input ends it with one line and exit status 2; `--debug` shows where it arose."""
+    debug = "--debug" in sys.argv
+    try:
+        app.cli(args=[argument for argument in sys.argv[1:] if argument != "--debug"], prog="mine")
+    except InputError as error:
+        if debug:
+            raise
+        print(f"mine: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
