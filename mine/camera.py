@@ -6,6 +6,7 @@ pixel. Intrinsics are in pixels of the image they are used with.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -25,7 +26,9 @@ def intrinsics(size: tuple[int, int], fov: float = DEFAULT_FOV, aspect: float | 
     Raises InputError unless 0 < fov < 180.
     """
     if not 0 < fov < 180:
-        raise InputError(f"field of view {fov} is out of range: give the horizontal angle in degrees, above 0, below 180")
+        raise InputError(
+            f"field of view {fov} is out of range: give the horizontal angle in degrees, above 0, below 180"
+        )
     height, width = size
     tangent = math.tan(math.radians(fov) / 2)
     focal_x = width / 2 / tangent
@@ -33,7 +36,7 @@ def intrinsics(size: tuple[int, int], fov: float = DEFAULT_FOV, aspect: float | 
     return torch.tensor([[focal_x, 0, width / 2], [0, focal_y, height / 2], [0, 0, 1]])
 
 
-def resize_intrinsics(K: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+def resize_intrinsics(K: Tensor, old: Sequence[int], new: Sequence[int]) -> Tensor:
     """Intrinsics (..., 3, 3) of the same camera after its image is resized from `old` (H, W) to `new` (H, W).
 
     Resizing keeps the outer edges of the image in place, so pixel centres move as u' = (u + 1/2) s - 1/2.

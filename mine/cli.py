@@ -111,7 +111,7 @@ def view(scene: Positional[Path]) -> None:
     """
     from mine.export import view as show
 
-    show(_scene(scene))
+    show(scene)
 
 
 @app.command

@@ -72,6 +72,8 @@ class TrainConfig:
     encoder_learning_rate: float = 1e-4
     frozen: tuple[str, ...] = ()
     """parts of the encoder that stay as they start, by the beginning of their names"""
+    calibrate: bool = True
+    """fit the scale of captures to the drawn planes; few planes draw depth too coarsely for that"""
     half: bool = False
     """decoder in bfloat16"""
     ema: float = 0.999

@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from kornia.filters import spatial_gradient
 from torch import Tensor
 
-
 SSIM_WINDOW = 11
 SSIM_DEVIATION = 1.5
 PLANES = 32
@@ -74,7 +73,9 @@ def scale_factor(points: Tensor, depth: Tensor, K: Tensor) -> Tensor:
 
 def sparse_disparity(points: Tensor, depth: Tensor, K: Tensor, scale: Tensor) -> Tensor:
     """Mean |log d_syn(p) - log(s d_sfm(p))| over points (B, 3, P), for scale (B,) (section 3.4)."""
-    return (torch.log(disparity_at(points, depth, K)) + torch.log(points[:, 2]) - torch.log(scale)[:, None]).abs().mean()
+    return (
+        (torch.log(disparity_at(points, depth, K)) + torch.log(points[:, 2]) - torch.log(scale)[:, None]).abs().mean()
+    )
 
 
 def occupancy(sigma: Tensor, disparity: Tensor, true_disparity: Tensor) -> Tensor:
@@ -91,4 +92,5 @@ def occupancy(sigma: Tensor, disparity: Tensor, true_disparity: Tensor) -> Tenso
     behind = (disparity <= true_disparity + 0.5 / PLANES).to(odds)
     known = (true_disparity > 0).expand_as(odds)
     loss = F.binary_cross_entropy_with_logits(odds, behind, reduction="none")
-    return (loss * known).sum() / known.sum().clamp(min=1)
+    # Each sample counts the same, however few of its depths are known.
+    return ((loss * known).sum((1, 2, 3)) / known.sum((1, 2, 3)).clamp(min=1)).mean()

@@ -10,7 +10,7 @@ from mine.network.decoder import SCALES
 from mine.network.network import Network
 from mine.render import View, render
 from mine.render.reference import blend_source, render_source
-from mine.training.config import LossWeights
+from mine.training.config import LossWeights, TrainConfig
 from mine.training.losses import (
     occupancy,
     scale_factor,
@@ -21,38 +21,33 @@ from mine.training.losses import (
 )
 
 
-def losses(
-    network: Network, batch: Sample, disparity: Tensor, weights: LossWeights, finest: int = 0, half: bool = False
-) -> dict[str, Tensor]:
+def losses(network: Network, batch: Sample, disparity: Tensor, config: TrainConfig) -> dict[str, Tensor]:
     """Each weighted loss by name (section 3.4); their sum under "total" is what training lowers.
 
-    Planes are drawn at disparity (B, S) at scales finest..3; every scale has its own pictures, averaged. `half` runs
-    the decoder in bfloat16 (the encoder's depthwise convolutions would gain nothing).
+    Planes are drawn at disparity (B, S) at scales `config.finest`..3; every scale has its own pictures, averaged.
     """
+    weights = config.losses
     image = batch.source.contiguous(memory_format=torch.channels_last)
     features = network.encoder(image)
-    with torch.autocast(image.device.type, torch.bfloat16, enabled=half):
-        drawn = network.decoder(features, disparity, finest)
+    with torch.autocast(image.device.type, torch.bfloat16, enabled=config.half):
+        drawn = network.decoder(features, disparity, config.finest)
     parts: dict[str, list[Tensor]] = {}
-    scale: Tensor | None = None
-    for level, planes in enumerate(drawn, start=finest):
+    scale = torch.ones_like(batch.metric)
+    for level, planes in enumerate(drawn, start=config.finest):
         size = planes.shape[-2], planes.shape[-1]
-        K_src, K_tgt = (
-            resize_intrinsics(K, (image.shape[-2], image.shape[-1]), size) for K in (batch.K_src, batch.K_tgt)
-        )
+        K_src, K_tgt = (resize_intrinsics(K, image.shape[-2:], size) for K in (batch.K_src, batch.K_tgt))
         view = render_source(planes, disparity, K_src)
-        if scale is None:  # the finest scale calibrates all
+        if level == config.finest and config.calibrate:
             scale = torch.where(batch.metric > 0, 1.0, scale_factor(batch.points_src, view.depth, K_src).detach())
         found = _source_losses(planes, view, disparity, K_src, batch, scale, weights)
         if weights.photometric or weights.ssim:
             planes = blend_source(planes, disparity, K_src, F.interpolate(image, size, mode="area"))
-            target = render(
-                planes, disparity, K_src, K_tgt, _rescaled(batch.T_tgt_src, scale), size, backend="reference"
-            )
+            pose = _rescaled(batch.T_tgt_src, scale)
+            target = render(planes, disparity, K_src, K_tgt, pose, size, backend="reference")
             found |= _target_losses(target, batch, K_tgt, scale, weights, level)
         for name, value in found.items():
             parts.setdefault(name, []).append(value)
-    result = {name: torch.stack(values).sum() / (SCALES - finest) for name, values in parts.items()}
+    result = {name: torch.stack(values).sum() / (SCALES - config.finest) for name, values in parts.items()}
     result["total"] = torch.stack(list(result.values())).sum()
     return result
 

@@ -112,7 +112,7 @@ def train_step(
     freeze_batch_norm(network.encoder)
     draw = torch.Generator().manual_seed(config.seed + step)
     disparity = stratified_disparity(len(batch.source), config.planes, generator=draw).to(batch.source)
-    found = losses(network, batch, disparity, config.losses, config.finest, config.half)
+    found = losses(network, batch, disparity, config)
     optimizer.zero_grad()
     found["total"].backward()
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
@@ -166,7 +166,7 @@ def datasets(config: TrainConfig) -> tuple[Dataset[Sample] | None, Dataset[Sampl
         from mine.data.colmap import Colmap
 
         root = Path(config.captures.root)
-        captures = Colmap([root / scene for scene in config.captures.scenes], config.size)
+        captures = Colmap([root / scene for scene in config.captures.scenes], config.size, seed=config.seed)
     return worlds, captures
 
 
