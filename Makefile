@@ -1,0 +1,42 @@
+# Every target sets up what it needs: a fresh machine with git, make and Python 3.11 or newer is enough.
+PYTHON ?= python3
+BIN := .venv/bin
+PHOTO ?= data/samples/cat.jpg
+OUT ?= out.mp4
+ARGS ?=
+
+.PHONY: setup render demo test lint format viewer viewer-check
+
+setup: .venv/.installed
+
+.venv/.installed: requirements.txt requirements-dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MINE needs Python 3.11 or newer: make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+render: setup
+	$(BIN)/mine render "$(PHOTO)" -o "$(OUT)" $(ARGS)
+
+demo: setup
+	$(BIN)/mine demo $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report term $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The page that `mine export` fills in; needs Node 20.19 or newer.
+viewer:
+	npm --prefix demo/viewer ci && npm --prefix demo/viewer run build
+
+viewer-check: viewer
+	git diff --exit-code -- mine/export/viewer.html
