@@ -2,6 +2,9 @@
 
 import logging
 import pickle
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -250,3 +253,10 @@ def test_nothing_given(tmp_path: Path) -> None:
         Colmap([], SIZE)
     with pytest.raises(InputError, match="no capture in"):
         captures_in(tmp_path)
+
+
+def test_processes_end_quietly() -> None:
+    """pycolmap prints a stack trace on SIGTERM; a stopped training run should not."""
+    code = "import mine.data.capture, os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGTERM and ended.stderr == ""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pycolmap
 from numpy.typing import NDArray
 from PIL import Image
 
+from mine.data.sfm import pycolmap
 from mine.errors import InputError
 
 Floats = NDArray[np.float64]

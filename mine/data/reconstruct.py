@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pycolmap
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from mine.data.sfm import pycolmap
 from mine.errors import InputError
 from mine.files import replacing
 

@@ -34,6 +34,9 @@ Synthesis = Callable[[Sample], MPI | None]
 MIN_COVER = 2
 """Planes that must cover a pixel for it to count."""
 
+FLAT = 1.001
+"""A scene whose nearest point is not nearer than its farthest by this factor puts nothing in order."""
+
 HIDDEN_TOLERANCE = 0.05
 """A target's point is hidden from the source when the source sees a surface nearer than it by this share of depth."""
 
@@ -172,4 +175,6 @@ def _likeness(view: View, target: Tensor, mask: Tensor) -> dict[str, float]:
 def _order(sample: Sample, depth: Tensor) -> dict[str, float]:
     predicted = disparity_at(sample.points_src[None], depth, sample.K_src[None])[0]
     true = 1 / sample.points_src[2]
+    if predicted.max() < FLAT * predicted.min():  # the order would be that of rounding errors
+        return {"spearman": math.nan, "ordered": math.nan}
     return {"spearman": spearman(predicted, true), "ordered": ordered_share(predicted, true)}
