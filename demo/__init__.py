@@ -1,0 +1,1 @@
+"""The web demo: `mine demo`."""
