@@ -1,0 +1,221 @@
+"""The plane decoder against the published one written out plainly, and its parts against closed forms."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from mine.network.decoder import SCALES, Block, PlaneDecoder, upsampled_conv
+from mine.network.embedding import CHANNELS, embed_disparity
+
+FEATURES = [3, 4, 5, 6, 7]
+TOLERANCE = 1e-5
+
+Result = tuple[list[Tensor], dict[str, Tensor]]
+
+
+def make_decoder(widths: tuple[int, ...] = (2, 3, 4, 5, 6), log_density: bool = False) -> PlaneDecoder:
+    """In double precision, with batch norm that does something even while frozen."""
+    torch.manual_seed(0)
+    decoder = PlaneDecoder(FEATURES, widths, bottleneck=(6, 5), log_density=log_density).double()
+    for norm in decoder.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            assert norm.running_mean is not None and norm.running_var is not None
+            nn.init.normal_(norm.running_mean)
+            nn.init.uniform_(norm.running_var, 0.5, 2)
+            nn.init.uniform_(norm.weight, 0.5, 2)
+            nn.init.normal_(norm.bias)
+    return decoder
+
+
+def make_inputs(size: tuple[int, int] = (64, 96), batch: int = 2, planes: int = 3) -> tuple[list[Tensor], Tensor]:
+    """Feature maps of an image of `size`, and disparities that differ between the images of the batch."""
+    generator = torch.Generator().manual_seed(1)
+    features = [
+        torch.randn(
+            batch, channels, size[0] >> level, size[1] >> level, generator=generator, dtype=torch.double
+        ).requires_grad_()
+        for level, channels in enumerate(FEATURES, start=1)
+    ]
+    disparity = torch.rand(batch, planes, generator=generator, dtype=torch.double)
+    return features, disparity.sort(descending=True).values.requires_grad_()
+
+
+def plain_decoder(decoder: PlaneDecoder, features: list[Tensor], disparity: Tensor) -> list[Tensor]:
+    """The published decoder: features repeated for every plane, the embedding appended as constant channels."""
+    embedding = embed_disparity(disparity).flatten(0, 1)[:, :, None, None]
+
+    def embedded(feature: Tensor) -> Tensor:
+        repeated = feature.repeat_interleave(disparity.shape[1], dim=0)
+        return torch.cat([repeated, embedding.expand(-1, -1, *feature.shape[-2:])], dim=1)
+
+    x = embedded(decoder.bottleneck(features[-1]))
+    planes = []
+    for level in reversed(range(len(FEATURES))):
+        x = plain_block(decoder.before[level], x)
+        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        if level > 0:
+            x = torch.cat([x, embedded(features[level - 1])], dim=1)
+        x = plain_block(decoder.after[level], x)
+        if level < SCALES:
+            out = decoder.heads[level](reflection_padded(x)).unflatten(0, disparity.shape)
+            planes.append(torch.cat([torch.sigmoid(out[:, :, :3]), out[:, :, 3:].abs() + 1e-4], dim=2))
+    return planes[::-1]
+
+
+def plain_block(block: Block, x: Tensor) -> Tensor:
+    return F.elu(block.norm(block.conv(reflection_padded(x))))
+
+
+def reflection_padded(x: Tensor) -> Tensor:
+    return F.pad(x, (1, 1, 1, 1), mode="reflect")
+
+
+def gradients(planes: list[Tensor], decoder: PlaneDecoder, features: list[Tensor], disparity: Tensor) -> Result:
+    """Planes, with the gradients of one weighted sum of them by what they belong to."""
+    generator = torch.Generator().manual_seed(2)
+    loss = sum((plane * torch.randn(plane.shape, generator=generator)).mean() for plane in planes)
+    named = dict(decoder.named_parameters()) | {f"features {i}": x for i, x in enumerate(features)}
+    named["disparity"] = disparity
+    values = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+    return planes, {name: value for name, value in zip(named, values, strict=True) if value is not None}
+
+
+def assert_near(actual: Tensor, expected: Tensor) -> None:
+    """To `TOLERANCE` of the largest value (what is zero in exact arithmetic has no scale of its own)."""
+    assert actual.shape == expected.shape
+    assert (actual - expected).abs().max() <= TOLERANCE * expected.abs().max() + 1e-9
+
+
+def assert_same(actual: Result, expected: Result) -> None:
+    for plane, plain in zip(actual[0], expected[0], strict=True):
+        assert_near(plane, plain)
+    assert actual[1].keys() == expected[1].keys()
+    for name, gradient in expected[1].items():
+        assert_near(actual[1][name], gradient)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["frozen", "training"])
+@pytest.mark.parametrize("widths", [(2, 3, 4, 5, 6), (5, 2, 4, 3, 3)])
+@pytest.mark.parametrize("finest", [0, 2])
+def test_planes_and_gradients_are_the_published_ones(training: bool, widths: tuple[int, ...], finest: int) -> None:
+    decoder = make_decoder(widths).train(training)
+    plain = copy.deepcopy(decoder)
+    features, disparity = make_inputs()
+    actual = gradients(decoder(features, disparity, finest=finest), decoder, features, disparity)
+    expected = gradients(plain_decoder(plain, features, disparity)[finest:], plain, features, disparity)
+    assert_same(actual, expected)
+
+
+def test_batch_norm_gathers_the_published_statistics() -> None:
+    decoder = make_decoder().train()
+    plain = copy.deepcopy(decoder)
+    before = copy.deepcopy(decoder.state_dict())
+    features, disparity = make_inputs()
+    decoder(features, disparity)
+    plain_decoder(plain, features, disparity)
+    statistics = [key for key in before if "running" in key]
+    assert len(statistics) == 2 * (4 + 5 + 5)
+    for key in statistics:
+        assert not torch.equal(decoder.state_dict()[key], before[key])
+        assert_near(decoder.state_dict()[key], plain.state_dict()[key])
+
+
+@pytest.mark.parametrize("group", [1, 2, 3, 8])
+def test_groups_of_planes_change_nothing_while_batch_norm_is_frozen(group: int) -> None:
+    decoder = make_decoder().eval()
+    features, disparity = make_inputs()
+    actual = gradients(decoder(features, disparity, group=group), decoder, features, disparity)
+    expected = gradients(plain_decoder(decoder, features, disparity), decoder, features, disparity)
+    assert_same(actual, expected)
+
+
+def test_single_precision() -> None:
+    decoder = make_decoder().eval().float()
+    features, disparity = make_inputs()
+    features, disparity = [x.float() for x in features], disparity.float()
+    for plane, plain in zip(decoder(features, disparity), plain_decoder(decoder, features, disparity), strict=True):
+        assert_near(plane, plain)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (96, 160), (224, 64)])
+def test_image_sides_need_only_be_multiples_of_32(size: tuple[int, int]) -> None:
+    decoder = make_decoder().eval()
+    features, disparity = make_inputs(size)
+    planes = decoder(features, disparity)
+    assert [tuple(p.shape) for p in planes] == [(2, 3, 4, size[0] >> s, size[1] >> s) for s in range(4)]
+    for plane, plain in zip(planes, plain_decoder(decoder, features, disparity), strict=True):
+        assert_near(plane, plain)
+
+
+def test_bottleneck_doubles_sizes_at_multiples_of_128() -> None:
+    """There the plain "nearest x2" of the published bottleneck and "back to the size before" are the same."""
+    bottleneck = make_decoder().bottleneck.eval()
+    x = torch.randn(2, FEATURES[-1], 4, 8, dtype=torch.double)
+    down = bottleneck.down2(F.max_pool2d(bottleneck.down1(F.max_pool2d(x, 3, 2, 1)), 3, 2, 1))
+    up = bottleneck.up1(F.interpolate(down, scale_factor=2))
+    assert_near(bottleneck(x), bottleneck.up2(F.interpolate(up, scale_factor=2)))
+
+
+def test_log_density_is_per_unit_of_disparity_and_exponential() -> None:
+    """The published head gives |x| + 1e-4 for the output x; this one d² exp(x). With x > 0 both tell the same x."""
+    published, logarithmic = make_decoder().eval(), make_decoder(log_density=True).eval()
+    with torch.no_grad():
+        for decoder in (published, logarithmic):
+            for head in decoder.heads:
+                assert isinstance(head, nn.Conv2d) and head.bias is not None
+                head.weight[3] *= 0.01
+                head.bias[3] = 1.0
+        features, disparity = make_inputs()
+        for plane, other in zip(published(features, disparity), logarithmic(features, disparity), strict=True):
+            x = plane[:, :, 3].double() - 1e-4
+            assert x.min() > 0 and x.std() > 0
+            assert_near(other[:, :, 3], disparity[:, :, None, None] ** 2 * torch.exp(x))
+            assert_near(other[:, :, :3], plane[:, :, :3])
+
+
+@pytest.mark.parametrize(("output", "bound"), [(1e3, 10), (-1e3, -12)])
+def test_log_density_is_bounded(output: float, bound: int) -> None:
+    """exp never overflows, and no plane becomes so empty that its logarithm is lost."""
+    decoder = make_decoder(log_density=True).eval()
+    features, disparity = make_inputs()
+    with torch.no_grad():
+        for head in decoder.heads:
+            assert isinstance(head, nn.Conv2d) and head.bias is not None
+            head.weight[3] = 0
+            head.bias[3] = output
+        for plane in decoder(features, disparity):
+            sigma = disparity[:, :, None, None] ** 2 * math.exp(bound)
+            assert_near(plane[:, :, 3], sigma.expand_as(plane[:, :, 3]))
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    channels=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    biased=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+def test_upsampled_conv(size: tuple[int, int], channels: tuple[int, int], biased: bool, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(2, channels[0], *size, generator=generator, dtype=torch.double)
+    weight = torch.randn(channels[1], channels[0], 3, 3, generator=generator, dtype=torch.double)
+    bias = torch.randn(channels[1], generator=generator, dtype=torch.double) if biased else None
+    expected = F.conv2d(reflection_padded(F.interpolate(x, scale_factor=2, mode="nearest")), weight, bias)
+    torch.testing.assert_close(upsampled_conv(x, weight, bias), expected)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.floats(0.001, 1.0))
+def test_embedding_is_the_disparity_then_sines_and_cosines_of_doubling_frequency(disparity: float) -> None:
+    expected = [disparity]
+    for k in range(10):
+        expected += [math.sin(2**k * disparity), math.cos(2**k * disparity)]
+    actual = embed_disparity(torch.tensor([[disparity]], dtype=torch.double))
+    assert actual.shape == (1, 1, CHANNELS)
+    torch.testing.assert_close(actual[0, 0], torch.tensor(expected, dtype=torch.double))
