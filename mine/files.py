@@ -14,9 +14,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` (same suffix) that takes its place when the block ends without an error.
 
     The block may write a file or a folder there. Whatever it left is removed when it raises.
-    Raises InputError when the folder of `path` cannot be written.
+    Raises InputError when the folder of `path` cannot be written, or a folder would give way to a file.
     """
     path = Path(path)
+    if path.name in ("", ".."):
+        raise InputError(f"cannot write {path}: give a name, not a folder on the way")
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +30,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield temporary
         if path.is_dir() and temporary.is_dir():
             shutil.rmtree(path)
-        os.replace(temporary, path)
+        try:
+            os.replace(temporary, path)
+        except OSError as error:
+            raise InputError(f"cannot write {path} ({error.strerror}): choose another name") from error
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)

@@ -38,8 +38,8 @@ class MPI:
     photo: Tensor | None = None
 
     def __post_init__(self) -> None:
-        planes, height, width = self.rgb.shape[0], *self.rgb.shape[-2:]
-        if self.rgb.shape != (planes, 3, height, width) or self.sigma.shape != (planes, 1, height, width):
+        planes, size = self.rgb.shape[0], self.rgb.shape[2:]
+        if len(size) != 2 or self.rgb.shape != (planes, 3, *size) or self.sigma.shape != (planes, 1, *size):
             raise InputError(
                 f"planes have shapes {tuple(self.rgb.shape)} and {tuple(self.sigma.shape)}: "
                 "give rgb (S, 3, H, W) and sigma (S, 1, H, W)"
@@ -65,7 +65,8 @@ class MPI:
         """(3, Hp, Wp): what the photo holds beyond the planes' resolution, or None without a photo."""
         if self.photo is None:
             return None
-        blurred = resize(resize(self.photo, self.plane_size), self.size)
+        # What the planes show at the photo's size: views are sampled without antialiasing.
+        blurred = F.interpolate(resize(self.photo, self.plane_size)[None], self.size, mode="bilinear")[0]
         return self.photo - blurred
 
     def render(
