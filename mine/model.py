@@ -104,7 +104,7 @@ class Model:
             if planes < 2:
                 raise InputError(f"{planes} planes make no scene: ask for at least 2")
             disparity = torch.linspace(self.near, self.far, planes)
-        check_disparity(disparity, len(disparity))
+        check_disparity(disparity, disparity.numel())
         return disparity.to(self.device, torch.float32)
 
     def _draw(self, image: Tensor, disparity: Tensor) -> Tensor:
@@ -118,7 +118,8 @@ def _camera(photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | 
     """Intrinsics (3, 3) in pixels of planes of `size`."""
     height, width = photo.rgb.shape[-2:]
     if K is None:
-        return intrinsics(size, fov or photo.fov or DEFAULT_FOV, aspect=width / height)
+        known = next(angle for angle in (fov, photo.fov, DEFAULT_FOV) if angle is not None)
+        return intrinsics(size, known, aspect=width / height)
     if K.shape != (3, 3):
         raise InputError(f"K has shape {tuple(K.shape)}: give 3x3 intrinsics in pixels of the photo")
     check_intrinsics(K)

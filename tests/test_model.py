@@ -1,0 +1,264 @@
+"""From photos to scenes, with a small untrained network or one whose planes are known."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import ExifTags, Image
+from torch import Tensor, nn
+
+import mine
+from mine.camera import intrinsics, resize_intrinsics
+from mine.model import shipped_checkpoint
+from mine.planes import resize
+from mine.render import reference
+
+SIZE = (128, 128)
+
+
+@pytest.fixture(autouse=True)
+def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about predictions, not kernels."""
+    monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint: Path) -> mine.Model:
+    return mine.load(tiny_checkpoint, device="cpu")
+
+
+def pixels(height: int = 64, width: int = 96) -> np.ndarray:
+    """(H, W, 3) uint8: smooth, with no symmetry."""
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([x * 2, y * 3, 255 - x - y], axis=-1).astype(np.uint8)
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array).movedim(2, 0).float() / 255
+
+
+# The package
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_the_package_and_the_command_line_does_not_wait_for_torch() -> None:
+    code = "import sys, mine, mine.cli; print('torch' in sys.modules, 'mine.model' in sys.modules)"
+    assert run_python(code) == "False False"
+
+
+def test_every_public_name_is_there() -> None:
+    assert set(mine.__all__) >= {"MPI", "InputError", "Model", "View", "load", "paths", "render_video"}
+    for name in mine.__all__:
+        assert getattr(mine, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = mine.nonsense
+
+
+# Loading
+
+
+def test_a_device_that_is_not_there(tiny_checkpoint: Path) -> None:
+    for device in ("nonsense", "cuda:99"):
+        with pytest.raises(mine.InputError, match=f"device '{device}' is not available"):
+            mine.load(tiny_checkpoint, device=device)
+
+
+def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(mine.InputError, match="no checkpoint at"):
+        mine.load(tmp_path / "none.safetensors")
+
+
+def test_the_shipped_checkpoint_is_the_default(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shipped_checkpoint().parts[-2:] == ("checkpoints", "mine.safetensors")
+    monkeypatch.setattr("mine.model.shipped_checkpoint", lambda: tiny_checkpoint)
+    assert mine.load(device="cpu").network.architecture.encoder == "resnet18"
+
+
+# Predicting
+
+
+def test_all_kinds_of_photos_give_the_same_scene(model: mine.Model, tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    Image.fromarray(pixels()).save(file)
+    expected = model.predict(file, planes=3, size=SIZE)
+    assert expected.rgb.shape == (3, 3, *SIZE)
+    assert expected.sigma.shape == (3, 1, *SIZE)
+    array = pixels()
+    sources = (str(file), Image.fromarray(array), array, array.astype(np.float32) / 255, as_tensor(array))
+    for source in sources:
+        scene = model.predict(source, planes=3, size=SIZE)
+        for name in ("rgb", "sigma", "disparity", "K", "photo"):
+            torch.testing.assert_close(getattr(scene, name), getattr(expected, name), msg=f"{type(source)}: {name}")
+
+
+def test_predictions_are_colours_and_densities_that_depend_on_the_photo(model: mine.Model) -> None:
+    scene = model.predict(pixels(), planes=3, size=SIZE, blend=False)
+    assert scene.rgb.min() >= 0
+    assert scene.rgb.max() <= 1
+    assert scene.sigma.min() > 0
+    assert not scene.rgb.requires_grad
+    other = model.predict(255 - pixels(), planes=3, size=SIZE, blend=False)
+    assert (scene.rgb - other.rgb).abs().max() > 1e-3
+
+
+def test_planes_are_evenly_spaced_in_disparity(model: mine.Model) -> None:
+    scene = model.predict(pixels(), planes=5, size=SIZE)
+    assert scene.disparity[0].item() == pytest.approx(model.near)
+    assert scene.disparity[-1].item() == pytest.approx(model.far)
+    torch.testing.assert_close(scene.disparity.diff(), scene.disparity.diff()[:1].expand(4))
+
+
+def test_disparity_overrides_planes_and_each_plane_depends_on_its_own_alone(model: mine.Model) -> None:
+    disparity = torch.tensor([2.0, 0.7, 0.5, 0.2, 0.03])
+    scene = model.predict(pixels(), planes=32, disparity=disparity, size=SIZE, blend=False)
+    assert torch.equal(scene.disparity, disparity)
+    assert len(scene.rgb) == 5
+    fewer = model.predict(pixels(), disparity=disparity[[1, 4]], size=SIZE, blend=False)
+    torch.testing.assert_close(fewer.rgb, scene.rgb[[1, 4]], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("planes", [1, 0, -3])
+def test_too_few_planes(model: mine.Model, planes: int) -> None:
+    with pytest.raises(mine.InputError, match="at least 2"):
+        model.predict(pixels(), planes=planes, size=SIZE)
+
+
+@pytest.mark.parametrize(
+    "disparity", [[0.1, 0.5], [0.5, 0.5], [0.5], [], [0.5, 0.0], [1.0, -1.0], [math.inf, 1], [[0.5, 0.1]], 0.5], ids=str
+)
+def test_disparities_that_make_no_sense(model: mine.Model, disparity: object) -> None:
+    with pytest.raises(mine.InputError, match="disparities"):
+        model.predict(pixels(), disparity=torch.tensor(disparity), size=SIZE)
+
+
+@pytest.mark.parametrize("size", [(100, 128), (128, 200), (0, 128), (-128, 128), (64, 64), (128,), (128, 128, 128)])
+def test_sizes_the_network_cannot_see(model: mine.Model, size: tuple[int, ...]) -> None:
+    with pytest.raises(mine.InputError, match="multiples of 128"):
+        model.predict(pixels(), size=size)  # type: ignore[arg-type]
+
+
+def test_the_size_follows_the_photo(model: mine.Model) -> None:
+    assert model.predict(pixels(64, 96), planes=2).plane_size == (256, 384)
+    assert model.predict(pixels(96, 64), planes=2, size=(128, 256)).plane_size == (128, 256)
+
+
+# Cameras
+
+
+def with_exif(array: np.ndarray, focal_35mm: int) -> Image.Image:
+    image = Image.fromarray(array)
+    image.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = focal_35mm
+    return image
+
+
+def focal(scene: mine.MPI) -> float:
+    """Horizontal focal length in widths of the image."""
+    return scene.K[0, 0].item() / scene.plane_size[1]
+
+
+def test_the_camera_given_comes_before_the_photos_and_that_before_90_degrees(model: mine.Model) -> None:
+    silent, telling = pixels(), with_exif(pixels(), 36)  # 3:2 like 36 x 24 mm: its focal length is its width
+    K = intrinsics((64, 96), 40)
+    options = {"planes": 2, "size": SIZE}
+    assert focal(model.predict(silent, **options)) == pytest.approx(0.5)
+    assert focal(model.predict(telling, **options)) == pytest.approx(1.0, rel=1e-4)
+    by_angle = 0.5 / math.tan(math.radians(30))
+    assert focal(model.predict(silent, fov=60, **options)) == pytest.approx(by_angle)
+    assert focal(model.predict(telling, fov=60, **options)) == pytest.approx(by_angle)
+    by_matrix = 0.5 / math.tan(math.radians(20))
+    assert focal(model.predict(telling, fov=60, K=K, **options)) == pytest.approx(by_matrix)
+
+
+def test_pixels_stay_square_whatever_the_planes_shape(model: mine.Model) -> None:
+    scene = model.predict(pixels(64, 96), planes=2, size=SIZE)
+    K = resize_intrinsics(scene.K, scene.plane_size, (64, 96))
+    assert K[0, 0].item() == pytest.approx(K[1, 1].item(), rel=1e-5)
+
+
+def test_K_is_in_pixels_of_the_photo(model: mine.Model) -> None:
+    K = torch.tensor([[80.0, 0, 40], [0, 85, 30], [0, 0, 1]])
+    scene = model.predict(pixels(64, 96), planes=2, size=SIZE, K=K)
+    torch.testing.assert_close(resize_intrinsics(scene.K, SIZE, (64, 96)), K)
+    assert scene.K.dtype == model.predict(pixels(), planes=2, size=SIZE, K=K.double()).K.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "options", [{"K": torch.zeros(3, 3)}, {"K": torch.eye(4)}, {"K": torch.eye(3) * math.nan}, {"K": torch.ones(2, 3, 3)}]
+)
+def test_cameras_that_make_no_sense(model: mine.Model, options: dict[str, Tensor]) -> None:
+    with pytest.raises(mine.InputError, match="K "):
+        model.predict(pixels(), planes=2, size=SIZE, **options)
+
+
+@pytest.mark.parametrize("fov", [0, -5, 180, math.nan])
+def test_fields_of_view_that_make_no_sense(model: mine.Model, fov: float) -> None:
+    with pytest.raises(mine.InputError, match="field of view"):
+        model.predict(pixels(), planes=2, size=SIZE, fov=fov)
+
+
+# The photo in the scene
+
+
+class TwoSurfaces(nn.Module):
+    """Stands for a network: random colours; the left half is opaque at the first plane, all of it at the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: Tensor, disparity: Tensor, group: int | None = None) -> list[Tensor]:
+        batch, planes = disparity.shape
+        height, width = image.shape[-2:]
+        drawn = torch.rand(batch, planes, 4, height, width, generator=torch.Generator().manual_seed(0))
+        drawn[:, :, 3] = 1e4
+        drawn[:, 0, 3, :, width // 2 :] = 0
+        return [drawn]
+
+
+@pytest.mark.parametrize("shape", [(128, 128), (64, 96), (200, 160)])
+def test_the_camera_that_took_the_photo_sees_the_photo(shape: tuple[int, int]) -> None:
+    model = mine.Model(TwoSurfaces())  # type: ignore[arg-type]
+    photo = as_tensor(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))
+    scene = model.predict(photo, planes=3, size=SIZE)
+    view = scene.render(torch.eye(4))
+    assert view.rgb.shape[-2:] == shape
+    # Where a surface ends, samples between its pixels mix both planes.
+    edge = shape[1] // 2
+    difference = (view.rgb[0] - photo).abs()
+    assert difference[..., : edge - 3].max() < 2e-3
+    assert difference[..., edge + 3 :].max() < 2e-3
+    unblended = model.predict(photo, planes=3, size=SIZE, blend=False).render(torch.eye(4), size=shape)
+    assert (unblended.rgb[0] - photo).abs().mean() > 0.1
+
+
+def test_hidden_colours_are_the_networks() -> None:
+    model = mine.Model(TwoSurfaces())  # type: ignore[arg-type]
+    photo = as_tensor(pixels(*SIZE))
+    blended, own = (model.predict(photo, planes=3, size=SIZE, blend=blend) for blend in (True, False))
+    torch.testing.assert_close(blended.rgb[1, :, :, :64], own.rgb[1, :, :, :64], rtol=0, atol=1e-5)  # behind the first
+    torch.testing.assert_close(blended.rgb[1, :, :, 64:], photo[:, :, 64:], rtol=0, atol=1e-5)
+
+
+def test_the_photo_is_kept_with_what_was_blended(model: mine.Model) -> None:
+    photo = as_tensor(pixels())
+    blended, own = (model.predict(photo, planes=3, size=SIZE, blend=blend) for blend in (True, False))
+    assert blended.photo is not None
+    torch.testing.assert_close(blended.photo, photo)
+    assert own.photo is None
+    assert torch.equal(blended.sigma, own.sigma)
+    torch.testing.assert_close(blended.rgb[0], resize(photo, SIZE))  # nothing hides the first plane
+
+
+def test_bfloat16_comes_close(tiny_checkpoint: Path, model: mine.Model) -> None:
+    exact = model.predict(pixels(), planes=2, size=SIZE, blend=False)
+    rough = mine.load(tiny_checkpoint, device="cpu", dtype="bfloat16").predict(pixels(), planes=2, size=SIZE, blend=False)
+    assert rough.rgb.dtype == torch.float32
+    difference = (rough.rgb - exact.rgb).abs().max()
+    assert 0 < difference < 0.05
