@@ -40,20 +40,22 @@ def render(
     """
     if torch.is_grad_enabled() and planes.requires_grad:
         raise InputError('the "cpu" renderer has no gradients: use backend="reference", or torch.no_grad()')
-    height, width = planes.shape[-2:]
-    scene = _single(_distinct(planes)).reshape(-1, planes.shape[1], 4, height * width)
+    plane_size, detail_size = _size(planes), (0, 0) if detail is None else _size(detail)
+    scene = _single(_distinct(planes).flatten(-2))
     if detail is None:
-        seen, added = np.empty((1, 1, 0), np.float32), np.empty((1, 3, 0, 0), np.float32)
+        seen, added = np.empty((1, 1, 0), np.float32), np.empty((1, 3, 0), np.float32)
     else:
-        seen, added = _source_transmittance(scene, disparity, K_src, width), _single(_distinct(detail))
-    cameras = _cameras(K_src, K_tgt, T_tgt_src)
-    disparities = _single(disparity)
+        seen = _source_transmittance(scene, disparity, K_src, plane_size[1])
+        added = _single(_distinct(detail).flatten(-2))
+    inputs = (scene, seen, added, _single(disparity), *_cameras(K_src, K_tgt, T_tgt_src), plane_size, detail_size)
     out = np.empty((len(planes), 5, *size), np.float32)
-    _in_bands(
-        len(planes) * size[0], lambda rows: render_rows(scene, seen, added, disparities, *cameras, width, out, *rows)
-    )
+    _in_bands(len(planes) * size[0], lambda rows: render_rows(*inputs, out, *rows))
     views = torch.from_numpy(out)
     return View(views[:, :3], views[:, 3:4], views[:, 4:])
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    return image.shape[-2], image.shape[-1]
 
 
 def _distinct(batch: Tensor) -> Tensor:

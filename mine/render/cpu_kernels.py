@@ -85,9 +85,22 @@ def _epipolar_lines(homography, epipole, x, y, line):
 
 @inlined
 def _count(line, disparity, size, covered):
-    """Planes whose sample lies strictly within (-1, W) x (-1, H)."""
-    bottom, right = float32(size[0]), float32(size[1])
+    """Planes whose sample lies strictly within (-1, W) x (-1, H): all of them, where the first and the last are."""
     covered[:] = 0
+    _count_inside(line, disparity[:: len(disparity) - 1], size, covered)
+    everywhere = int32(0)
+    for i in range(STRIP):
+        everywhere += int32(covered[i] == float32(2))
+    if everywhere == STRIP:
+        covered[:] = len(disparity)
+    else:
+        covered[:] = 0
+        _count_inside(line, disparity, size, covered)
+
+
+@inlined
+def _count_inside(line, disparity, size, covered):
+    bottom, right = float32(size[0]), float32(size[1])
     for d in disparity:
         for i in range(STRIP):
             u = line[0, i] + d * line[2, i]
@@ -154,31 +167,35 @@ def _times_density(sigma, corner, fraction, hop, step):
 
 
 @inlined
-def _absorb(optical, depth, ray, weight, least_weight, least_through):
-    """Volume rendering of one plane (eq. 3 and 4), all but colour; ray (3, STRIP) = transmittance, Σ w, Σ w z.
+def _absorb(optical, depth, ray, weight, least_through):
+    """Volume rendering of one plane (eq. 3 and 4), all but colour; ray (4, STRIP) = T, Σ w, Σ w z, Σ w left out.
 
-    Returns how many pixels the plane has weight in, and how many it leaves transparent.
+    The weight of a plane is set to 0 when those left out so far, with this one, sum to less than `TOLERANCE`.
+    Returns in how many pixels the plane has weight, and how many it leaves transparent.
     """
     weighty, transparent = int32(0), int32(0)
     for i in range(STRIP):
         passed = _exp_minus(optical[i])
         w = ray[0, i] * (float32(1) - passed)
         through = ray[0, i] * (passed + float32(TRANSMITTANCE_FLOOR))
-        weight[i] = w
         ray[0, i] = through
         ray[1, i] += w
         ray[2, i] += w * depth[i]
-        weighty += int32(w > least_weight)
+        left_out = ray[3, i] + w
+        negligible = left_out < float32(TOLERANCE)
+        ray[3, i] = left_out if negligible else ray[3, i]
+        weight[i] = float32(0) if negligible else w
+        weighty += int32(not negligible)
         transparent += int32(through > least_through)
     return weighty, transparent
 
 
 @inlined
-def _add_colour(plane, corner, fraction, hop, weight, least_weight, rgb):
-    """Adds weight times colour, plane (4, H W), to rgb (3, STRIP)."""
-    red, green, blue = plane[0], plane[1], plane[2]
+def _add_colour(image, corner, fraction, hop, weight, rgb):
+    """Adds weight times the bilinear samples of an image (3 or more, H W) to rgb (3, STRIP)."""
+    red, green, blue = image[0], image[1], image[2]
     for i in range(STRIP):
-        if weight[i] > least_weight:
+        if weight[i] > 0:
             top_left = uint64(uint32(corner[i]))
             top_right, bottom_left = top_left + hop[0], top_left + hop[1]
             bottom_right = bottom_left + hop[0]
@@ -197,25 +214,29 @@ def _add_colour(plane, corner, fraction, hop, weight, least_weight, rgb):
 
 
 @inlined
-def _add_detail(seen, detail, d, line, size, corner, fraction, hop, weight, least_weight, rgb):
-    """Adds weighted detail (3, Hp, Wp) to rgb (3, STRIP), as far as the source camera sees the plane, seen (H W)."""
-    rows, columns = detail.shape[1], detail.shape[2]
-    scale_v, scale_u = float32(rows / size[0]), float32(columns / size[1])
-    detail_hop = _hop(rows, columns)
+def _only_seen(seen, corner, fraction, hop, weight, least_weight):
+    """Scales the weights of a plane by what the source camera sees of it, seen (H W)."""
     for i in range(STRIP):
-        if weight[i] > least_weight:
+        if weight[i] > 0:
             share = weight[i] * _bilinear(seen, uint64(uint32(corner[i])), fraction[0, i], fraction[1, i], hop)
-            if share > least_weight:
-                u = (line[0, i] + d * line[2, i] + float32(0.5)) * scale_u - float32(0.5)
-                v = (line[1, i] + d * line[3, i] + float32(0.5)) * scale_v - float32(0.5)
-                u = min(max(float32(0), u), float32(columns - 1))
-                v = min(max(float32(0), v), float32(rows - 1))
-                texel_u, texel_v = min(int32(u), int32(max(columns - 2, 0))), min(int32(v), int32(max(rows - 2, 0)))
-                texel = uint64(uint32(texel_v)) * uint64(columns) + uint64(uint32(texel_u))
-                u -= float32(texel_u)
-                v -= float32(texel_v)
-                for c in range(3):
-                    rgb[c, i] += share * _bilinear(detail[c].reshape(-1), texel, u, v, detail_hop)
+            weight[i] = share if share > least_weight else float32(0)
+
+
+@inlined
+def _intersect_detail(line, d, size, detail_size, corner, fraction):
+    """Where a strip meets one plane, in the detail's pixels: both images span the same frame, edge to edge."""
+    scale_v, scale_u = float32(detail_size[0] / size[0]), float32(detail_size[1] / size[1])
+    bottom, right, columns = float32(detail_size[0] - 1), float32(detail_size[1] - 1), int32(detail_size[1])
+    last_row, last_column = int32(max(detail_size[0] - 2, 0)), int32(max(detail_size[1] - 2, 0))
+    for i in range(STRIP):
+        u = (line[0, i] + d * line[2, i] + float32(0.5)) * scale_u - float32(0.5)
+        v = (line[1, i] + d * line[3, i] + float32(0.5)) * scale_v - float32(0.5)
+        u = min(max(float32(0), u), right)
+        v = min(max(float32(0), v), bottom)
+        texel_u, texel_v = min(int32(u), last_column), min(int32(v), last_row)
+        corner[i] = texel_v * columns + texel_u
+        fraction[0, i] = u - float32(texel_u)
+        fraction[1, i] = v - float32(texel_v)
 
 
 @inlined
@@ -228,18 +249,21 @@ def _write(rgb, ray, covered, out, y, x):
 
 
 @compiled(
-    "void(float32[:,:,:,::1], float32[:,:,::1], float32[:,:,:,::1], float32[:,::1], float64[:,:,::1], float64[:,::1], "
-    "float64[:,:,::1], float64[:,::1], int64, float32[:,:,:,::1], int64, int64)"
+    "void(float32[:,:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], float64[:,:,::1], float64[:,::1], "
+    "float64[:,:,::1], float64[:,::1], UniTuple(int64, 2), UniTuple(int64, 2), float32[:,:,:,::1], int64, int64)"
 )
-def render_rows(scenes, seens, details, disparities, homographies, epipoles, unprojects, rows, width, out, first, last):
-    """Fills rows `first` to `last` - 1 of out (B, 5, H', W'), counted through all views: colour, depth, mask."""
-    planes, size = scenes.shape[1], (scenes.shape[3] // width, width)
-    hop = _hop(size[0], size[1])
-    scratch = np.empty((17, STRIP), np.float32)
-    line, fraction, ray, rgb = scratch[0:4], scratch[4:6], scratch[6:9], scratch[9:12]
-    step, depth, weight, covered = scratch[12], scratch[13], scratch[14], scratch[15]
-    corner = scratch[16].view(np.int32)
-    least_weight = float32(TOLERANCE / planes)
+def render_rows(
+    scenes, seens, details, disparities, homographies, epipoles, unprojects, rows, size, detail_size, out, first, last
+):
+    """Fills rows `first` to `last` - 1 of out (B, 5, H', W'), counted through all views: colour, depth, mask.
+
+    scenes (B or 1, S, 4, H W), seens (B or 1, S, H W), details (B or 1, 3, Hp Wp), the rest (B, ...).
+    """
+    planes, hop, detail_hop = scenes.shape[1], _hop(size[0], size[1]), _hop(detail_size[0], detail_size[1])
+    scratch = np.empty((18, STRIP), np.float32)
+    line, fraction, ray, rgb = scratch[0:4], scratch[4:6], scratch[6:10], scratch[10:13]
+    step, depth, weight, covered = scratch[13], scratch[14], scratch[15], scratch[16]
+    corner = scratch[17].view(np.int32)
     for view_row in range(first, last):
         view, y = view_row // out.shape[2], view_row % out.shape[2]
         scene, seen = scenes[min(view, len(scenes) - 1)], seens[min(view, len(seens) - 1)]
@@ -257,11 +281,13 @@ def render_rows(scenes, seens, details, disparities, homographies, epipoles, unp
                 if k == planes - 1:
                     _behind_last(depth, step)
                 _times_density(scene[k, 3], corner, fraction, hop, step)
-                weighty, transparent = _absorb(step, depth, ray, weight, least_weight, least_through)
+                weighty, transparent = _absorb(step, depth, ray, weight, least_through)
                 if weighty:
-                    _add_colour(scene[k], corner, fraction, hop, weight, least_weight, rgb)
+                    _add_colour(scene[k], corner, fraction, hop, weight, rgb)
                     if detail.size:
-                        _add_detail(seen[k], detail, d, line, size, corner, fraction, hop, weight, least_weight, rgb)
+                        _only_seen(seen[k], corner, fraction, hop, weight, float32(TOLERANCE / planes))
+                        _intersect_detail(line, d, size, detail_size, corner, fraction)
+                        _add_colour(detail, corner, fraction, detail_hop, weight, rgb)
                 if not transparent:
                     break
             _write(rgb, ray, covered, out[view], y, x)

@@ -1,0 +1,82 @@
+"""Speed of the compiled renderer beside the readable one, in one run on this machine: `python benchmarks/render.py`.
+
+Each figure is the median over repetitions, taken in turns so that other load on the machine meets both alike.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mine.camera import intrinsics, pose
+from mine.render import cpu, reference
+
+Size = tuple[int, int]
+SIZES = [(256, 384), (512, 768), (720, 1280), (1152, 2048)]
+PLANES = [8, 16, 32, 64, 128]
+
+
+def scene(kind: str, planes: int, size: Size) -> tuple[Tensor, Tensor]:
+    """Planes (1, S, 4, H, W) and disparities (1, S).
+
+    "noise" has density everywhere, so that almost every plane counts in every pixel: the hardest case. "surface" is
+    what photos give: smooth surfaces some planes thick, next to nothing elsewhere.
+    """
+    torch.manual_seed(0)
+    values = torch.rand(1, planes, 4, *size)
+    if kind == "surface":
+        place = torch.nn.functional.interpolate(torch.rand(1, 1, 6, 9) * planes, size, mode="bicubic")
+        distance = (torch.arange(planes)[:, None, None] - place).abs()
+        values[:, :, 3] = 1e-4 + 30 * (1 - distance / 2).clamp(min=0)
+    return values, torch.linspace(1, 0.01, planes)[None]
+
+
+def times(functions: list[Callable[[], object]], repetitions: int) -> list[float]:
+    """Median milliseconds of each function."""
+    found: list[list[float]] = [[] for _ in functions]
+    for _ in range(repetitions):
+        for function, record in zip(functions, found, strict=True):
+            start = time.perf_counter()
+            function()
+            record.append(1000 * (time.perf_counter() - start))
+    return [statistics.median(record[1:] or record) for record in found]
+
+
+def row(kind: str, planes: int, size: Size, frames: int, repetitions: int, compare: bool) -> None:
+    values, disparity = scene(kind, planes, size)
+    K = intrinsics(size)[None]
+    moves = torch.linspace(-0.1, 0.1, frames + 2)[1:-1, None] * torch.tensor([1.0, 0.4, -1.0])
+    poses = pose(translation=moves)
+
+    def view(render: Callable[..., object], count: int) -> Callable[[], object]:
+        expanded = [tensor.expand(count, *tensor.shape[1:]) for tensor in (values, disparity, K, K)]
+        return lambda: render(*expanded, poses[:count], size)
+
+    functions = [view(cpu.render, 1), view(cpu.render, frames)] + ([view(reference.render, 1)] if compare else [])
+    one, many, *readable = times(functions, repetitions)
+    ratio = f"{readable[0]:9.1f} ms {readable[0] / one:6.1f}x {readable[0] / many * frames:6.1f}x" if compare else ""
+    print(f"{kind:8} {planes:4} {size[1]:5}x{size[0]:<5} {one:8.1f} ms {many / frames:8.1f} ms {ratio}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=8, help="poses rendered together in the last column")
+    parser.add_argument("--quick", action="store_true", help="only 32 planes at 384x256")
+    options = parser.parse_args()
+    print(f"{torch.get_num_threads()} threads; milliseconds a frame, and how many times faster than the reference")
+    print(f"{'scene':8} {'S':>4} {'size':>11} {'one frame':>11} {options.frames:>4} frames {'reference':>12}")
+    cases = [(planes, SIZES[0]) for planes in PLANES] + [(32, size) for size in SIZES[1:]]
+    with torch.inference_mode():
+        for kind in ("noise", "surface"):
+            for planes, size in [(32, SIZES[0])] if options.quick else cases:
+                # The reference holds every warped plane at once: beyond this it needs many gigabytes.
+                compare = planes * size[0] * size[1] <= 32 * 512 * 768
+                row(kind, planes, size, options.frames, options.repetitions, compare)
+
+
+if __name__ == "__main__":
+    main()
