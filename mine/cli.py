@@ -54,8 +54,10 @@ def render(
     """
     from mine.video import default_size, render_video
 
+    if size is not None and size < 2:
+        raise InputError(f"size {size} is too small: give the longest side of the video in pixels")
     scene = _scene(photo, planes, fov, checkpoint)
-    beside = output.with_name(f"{output.stem}-depth{output.suffix}")
+    beside = output.parent / f"{output.stem}-depth{output.suffix}"
     render_video(
         scene,
         _path(path, scene, frames, amount),
@@ -107,11 +109,11 @@ def view(scene: Positional[Path]) -> None:
     """Open a scene in the browser.
 
     Args:
-        scene: A scene saved by `mine predict`, or a photo.
+        scene: A scene saved by `mine predict`.
     """
     from mine.export import view as show
 
-    show(scene)
+    _say(f"{show(scene)}")
 
 
 @app.command
@@ -127,6 +129,54 @@ def train(config: Positional[Path], overrides: Positional[tuple[str, ...]] = (),
     from mine.training.train import train as run
 
     _say(f"{run(load_config(config, list(overrides)), resume)}")
+
+
+@app.command(name="eval")
+def evaluate(
+    config: Positional[Path],
+    overrides: Positional[tuple[str, ...]] = (),
+    checkpoint: Path | None = None,
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+) -> None:
+    """Measure a checkpoint on views it did not see, beside simple references.
+
+    Args:
+        config: YAML file, such as configs/eval.yaml.
+        overrides: Settings to change: key=value, dots reach into sections.
+        checkpoint: A checkpoint of ours or a published MINE checkpoint (the shipped one).
+        output: Where to write the figures as well, .json or .md.
+    """
+    from mine.model import load
+    from mine.training.config import EvalConfig, load_config
+    from mine.training.protocol import judge
+    from mine.training.report import write_report
+
+    report = judge(load(checkpoint), load_config(config, list(overrides), EvalConfig))
+    _say(report.markdown())
+    if output:
+        write_report(report, output)
+
+
+@app.command
+def demo(
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    share: bool = False,
+    auth: str | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Start the web page: upload a photo, drag the scene, download videos.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+        share: Make a public link, through Gradio.
+        auth: Ask for this NAME:PASSWORD.
+        checkpoint: A checkpoint of ours or a published MINE checkpoint (the shipped one).
+    """
+    from demo.app import launch
+
+    launch(host, port, share, auth, checkpoint)
 
 
 def _scene(source: Path, planes: int = 32, fov: float | None = None, checkpoint: Path | None = None) -> "MPI":

@@ -16,7 +16,7 @@ def augment(batch: Sample, generator: torch.Generator) -> Sample:
     tint = torch.exp(0.05 * torch.randn((shape[0], 3, 1, 1), generator=generator))
 
     def vary(image: Tensor) -> Tensor:
-        varied = gain * tint * image.clamp(min=1e-4) ** gamma.to(image.device)
+        varied = (gain * tint).to(image) * image.clamp(min=1e-4) ** gamma.to(image)
         return varied.clamp(0, 1)
 
     return batch._replace(source=vary(batch.source), target=vary(batch.target))

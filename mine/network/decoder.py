@@ -46,11 +46,11 @@ class Block(nn.Module):
         return F.elu(self.norm(x), inplace=True) if self.norm.training else F.elu(x, inplace=True)
 
 
-class Blocks(nn.ModuleList):
-    """One block per level, finest first."""
+class Blocks(nn.ModuleDict):
+    """One block per level."""
 
     def __getitem__(self, level: int) -> Block:  # type: ignore[override]
-        return cast(Block, super().__getitem__(level))
+        return cast(Block, super().__getitem__(str(level)))
 
 
 class Bottleneck(nn.Module):
@@ -78,6 +78,8 @@ class PlaneDecoder(nn.Module):
     log_density: how the fourth output x becomes density. The published networks use σ = |x| + 1e-4. With log_density,
     σ = d² exp(x): density per unit of disparity, on a log scale, so that equally opaque planes have equal x however far
     away they are (an interval of depth is Δz = Δd / d²).
+    finest: the finest level that has weights, 0 in the published networks. Planes finer than that are interpolated:
+    an edge then spreads over a few pixels, and the costliest level is saved.
     """
 
     def __init__(
@@ -86,17 +88,22 @@ class PlaneDecoder(nn.Module):
         widths: tuple[int, ...] = WIDTHS,
         bottleneck: tuple[int, int] = (512, 256),
         log_density: bool = False,
+        finest: int = 0,
     ) -> None:
         super().__init__()
-        self.log_density = log_density
+        self.log_density, self.finest, self.coarsest = log_density, finest, len(widths) - 1
         self.bottleneck = Bottleneck(features[-1], bottleneck)
         skips = [0, *features[:-1]]
         below = [*widths[1:], features[-1] + CHANNELS]
-        self.before = Blocks(Block(inputs, width) for inputs, width in zip(below, widths, strict=True))
+        levels = range(finest, len(widths))
+        self.before = Blocks({str(level): Block(below[level], widths[level]) for level in levels})
         self.after = Blocks(
-            Block(width + (skip + CHANNELS if skip else 0), width) for skip, width in zip(skips, widths, strict=True)
+            {
+                str(level): Block(widths[level] + (skips[level] + CHANNELS if level else 0), widths[level])
+                for level in levels
+            }
         )
-        self.heads = nn.ModuleList(nn.Conv2d(width, 4, 3) for width in widths[:SCALES])
+        self.heads = nn.ModuleDict({str(level): nn.Conv2d(widths[level], 4, 3) for level in range(finest, SCALES)})
 
     def forward(
         self, features: list[Tensor], disparity: Tensor, finest: int = 0, group: int | None = None
@@ -113,23 +120,27 @@ class PlaneDecoder(nn.Module):
 
     def _shared(self, features: list[Tensor]) -> list[Tensor]:
         """What does not depend on the plane: the features' share of every convolution, coarsest first."""
-        shared = [_reflected_conv(self.bottleneck(features[-1]), *_feature_part(self.before[-1], 0))]
-        for level in range(len(self.after) - 1, 0, -1):
+        shared = [_reflected_conv(self.bottleneck(features[-1]), *_feature_part(self.before[self.coarsest], 0))]
+        for level in range(self.coarsest, max(self.finest, 1) - 1, -1):
             block = self.after[level]
             shared.append(_reflected_conv(features[level - 1], *_feature_part(block, block.conv.out_channels)))
         return shared
 
     def _decode(self, shared: list[Tensor], disparity: Tensor, finest: int) -> list[Tensor]:
         embedding = embed_disparity(disparity)
-        x = self.before[-1].activate(_spread(shared[0], embedding, self.before[-1]))
-        planes: list[Tensor] = []
-        for level in range(len(self.after) - 1, finest - 1, -1):
-            if level < len(self.after) - 1:
+        first = self.before[self.coarsest]
+        x = first.activate(_spread(shared[0], embedding, first))
+        drawn: list[Tensor] = []
+        for level in range(self.coarsest, max(finest, self.finest) - 1, -1):
+            if level < self.coarsest:
                 x = self.before[level].activate(_reflected_conv(x, *self.before[level].kernel()))
-            x = self._upsample(level, x, shared[len(self.after) - level] if level else None, embedding)
+            x = self._upsample(level, x, shared[self.coarsest + 1 - level] if level else None, embedding)
             if level < SCALES:
-                planes.append(self._head(level, x, disparity))
-        return planes[::-1]
+                head = cast(nn.Conv2d, self.heads[str(level)])
+                drawn.append(_reflected_conv(x, head.weight, head.bias).float())
+        for _ in range(finest, self.finest):
+            drawn.append(F.interpolate(drawn[-1], scale_factor=2, mode="bilinear"))
+        return [self._field(out.unflatten(0, disparity.shape), disparity) for out in reversed(drawn)]
 
     def _upsample(self, level: int, x: Tensor, shared: Tensor | None, embedding: Tensor) -> Tensor:
         """Nearest x2, then the level's second block on [x, skip features, embedding]."""
@@ -140,15 +151,13 @@ class PlaneDecoder(nn.Module):
         mixed = upsampled_conv(x, weight[:, : block.conv.out_channels], None)
         return block.activate(mixed + _spread(shared, embedding, block))
 
-    def _head(self, level: int, x: Tensor, disparity: Tensor) -> Tensor:
-        head = cast(nn.Conv2d, self.heads[level])
-        out = _reflected_conv(x, head.weight, head.bias).float().unflatten(0, disparity.shape)
-        rgb, density = torch.sigmoid(out[:, :, :3]), out[:, :, 3:]
+    def _field(self, out: Tensor, disparity: Tensor) -> Tensor:
+        """The heads' outputs (B, S, 4, H, W) as colours in [0, 1] and density."""
         if self.log_density:
-            sigma = disparity[:, :, None, None, None] ** 2 * torch.exp(density.clamp(-12, 10))
+            sigma = disparity[:, :, None, None, None] ** 2 * torch.exp(out[:, :, 3:].clamp(-12, 10))
         else:
-            sigma = density.abs() + 1e-4
-        return torch.cat([rgb, sigma], dim=2)
+            sigma = out[:, :, 3:].abs() + 1e-4
+        return torch.cat([torch.sigmoid(out[:, :, :3]), sigma], dim=2)
 
 
 def upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

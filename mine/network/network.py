@@ -17,6 +17,7 @@ class Architecture:
     widths: tuple[int, ...] = WIDTHS
     bottleneck: tuple[int, int] = (512, 256)
     log_density: bool = False
+    finest: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for a checkpoint's metadata."""
@@ -35,6 +36,7 @@ class Network(nn.Module):
             self.architecture.widths,
             self.architecture.bottleneck,
             self.architecture.log_density,
+            self.architecture.finest,
         )
 
     def forward(self, image: Tensor, disparity: Tensor, finest: int = 0, group: int | None = None) -> list[Tensor]:

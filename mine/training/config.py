@@ -5,10 +5,12 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mine.errors import InputError
 from mine.network.network import Architecture
+
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class WorldsData:
     count: int = 20000
     seed: int = 0
     textures: str | None = None
+    size: tuple[int, int] | None = None
+    """(H, W) at which they are made, when that is not the run's own: small ones are made sooner"""
     stored: str | None = None
     """folder in which samples are kept once made, so that later passes read them"""
 
@@ -83,8 +87,19 @@ class TrainConfig:
     seed: int = 0
 
 
-def load_config(path: str | Path, overrides: list[str] | None = None) -> TrainConfig:
-    """Configuration from a YAML file and `key=value` overrides (dots reach into sections).
+@dataclass(frozen=True)
+class EvalConfig:
+    """What to judge a checkpoint on: captures or generated scenes."""
+
+    captures: CapturesData | None = None
+    worlds: WorldsData | None = None
+    size: tuple[int, int] = (256, 384)
+    """(H, W) of source, targets and planes"""
+    planes: int = 32
+
+
+def load_config(path: str | Path, overrides: list[str] | None = None, kind: type[Config] = TrainConfig) -> Config:  # type: ignore[assignment]
+    """Configuration of `kind` from a YAML file and `key=value` overrides (dots reach into sections).
 
     Raises InputError for a missing file, an unknown key or a value of the wrong type.
     """
@@ -98,7 +113,9 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> TrainCo
         raise InputError(f"no configuration at {path}: see the YAML files in configs/") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {error}".replace("\n", " ")) from error
-    return _build(TrainConfig, tree, "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}): give a YAML file such as those in configs/") from error
+    return _build(kind, tree, "")
 
 
 def _override(tree: dict[str, Any], override: str) -> None:
@@ -109,7 +126,9 @@ def _override(tree: dict[str, Any], override: str) -> None:
         raise InputError(f"{override!r} is not key=value")
     *sections, last = key.split(".")
     for section in sections:
-        tree = tree.setdefault(section, {})
+        tree = tree.setdefault(section, {}) if isinstance(tree, dict) else tree
+    if not isinstance(tree, dict):
+        raise InputError(f"cannot set {key!r}: what it belongs to is {tree!r}, not a section of keys")
     tree[last] = yaml.safe_load(value)
 
 
@@ -119,7 +138,7 @@ def _build(kind: Any, tree: Any, place: str) -> Any:
         raise InputError(f"{place or 'the configuration'} must be a section of keys, not {tree!r}")
     hints = typing.get_type_hints(kind)
     if unknown := set(tree) - set(hints):
-        name = f"{place}.{min(unknown)}".lstrip(".")
+        name = f"{place}.{min(map(str, unknown))}".lstrip(".")
         raise InputError(f"unknown configuration key {name!r}: known here are {', '.join(sorted(hints))}")
     required = {f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING}
     if missing := required - set(tree):
@@ -137,12 +156,16 @@ def _value(hint: Any, value: Any, place: str) -> Any:
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise InputError(f"{place} is {value!r}: give a list")
-        item = typing.get_args(hint)[0]
+        item, *rest = typing.get_args(hint)
+        if Ellipsis not in rest and len(value) != 1 + len(rest):
+            raise InputError(f"{place} is {value!r}: give {1 + len(rest)} values")
         return tuple(_value(item, entry, place) for entry in value)
     try:
         # YAML reads 1e-3 as text; bool is an int to Python but not to a reader.
-        if isinstance(value, bool) != (hint is bool) or (hint is int and float(value) != int(value)):
+        if isinstance(value, bool) != (hint is bool) or isinstance(value, str) < (hint is str):
+            raise ValueError
+        if hint is int and float(value) != int(value):
             raise ValueError
         return hint(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{place} is {value!r}: give {hint.__name__}") from error

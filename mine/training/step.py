@@ -75,7 +75,7 @@ def _target_losses(
         "ssim": weights.ssim * (1 - ssim(view.rgb * covered, target * covered)),
         "sparse_target": weights.sparse * sparse_disparity(batch.points_tgt, view.depth.clamp(min=1e-3), K, scale),
     }
-    if level < 2 and weights.smoothness:
+    if level < 2 and (weights.smoothness or weights.smoothness_where_flat):
         disparity = 1 / view.depth.clamp(min=1e-3)
         found["smoothness"] = weights.smoothness * smoothness(target, disparity)
         found["smoothness_where_flat"] = weights.smoothness_where_flat * smoothness_where_flat(target, disparity)

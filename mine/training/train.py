@@ -112,11 +112,15 @@ def train_step(
     freeze_batch_norm(network.encoder)
     draw = torch.Generator().manual_seed(config.seed + step)
     disparity = stratified_disparity(len(batch.source), config.planes, generator=draw).to(batch.source)
+    statistics = [buffer.clone() for buffer in network.buffers()]
     found = losses(network, batch, disparity, config)
     optimizer.zero_grad()
     found["total"].backward()
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
     if not torch.isfinite(norm):
+        # Batch norm has averaged what it saw already.
+        for buffer, before in zip(network.buffers(), statistics, strict=True):
+            buffer.copy_(before)
         return {}
     optimizer.step()
     return {name: value.item() for name, value in found.items()} | {"gradient": norm.item()}
@@ -153,15 +157,17 @@ def datasets(config: TrainConfig) -> tuple[Dataset[Sample] | None, Dataset[Sampl
     worlds: Dataset[Sample] | None = None
     captures: Dataset[Sample] | None = None
     if config.worlds:
+        from mine.data.resized import Resized
         from mine.data.stored import Stored
         from mine.data.worlds import Worlds
 
         chosen = config.worlds
-        worlds = Worlds(
-            chosen.count, config.size, None if chosen.textures is None else Path(chosen.textures), chosen.seed
-        )
+        textures = None if chosen.textures is None else Path(chosen.textures)
+        worlds = Worlds(chosen.count, chosen.size or config.size, textures, chosen.seed)
         if chosen.stored:
             worlds = Stored(worlds, chosen.stored)
+        if chosen.size:
+            worlds = Resized(worlds, config.size)
     if config.captures:
         from mine.data.colmap import Colmap
 

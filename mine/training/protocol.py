@@ -1,0 +1,33 @@
+"""What `mine eval` measures."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from mine.data.colmap import Colmap
+from mine.data.worlds import Worlds
+from mine.errors import InputError
+from mine.model import Model
+from mine.planes import MPI
+from mine.training.config import EvalConfig
+from mine.training.evaluate import evaluate, evaluate_samples
+from mine.training.report import Report
+
+
+def judge(model: Model, config: EvalConfig) -> Report:
+    """Figures of a model on the captures or the generated scenes of `config`, with those of the references.
+
+    Raises InputError unless the configuration names one of them.
+    """
+
+    def predictor(image: Tensor, K: Tensor) -> MPI:
+        return model.predict(image, planes=config.planes, size=config.size, K=K)
+
+    if config.captures and not config.worlds:
+        folders = [Path(config.captures.root) / scene for scene in config.captures.scenes]
+        return evaluate(predictor, Colmap(folders, config.size, training=False))
+    if config.worlds and not config.captures:
+        textures = None if config.worlds.textures is None else Path(config.worlds.textures)
+        worlds = Worlds(config.worlds.count, config.size, textures, config.worlds.seed)
+        return evaluate_samples(predictor, worlds, config.worlds.count)
+    raise InputError("nothing or too much to evaluate on: give a `captures` or a `worlds` section")
