@@ -36,7 +36,7 @@ def test_aspect_says_what_area_pixels_that_are_not_square_show() -> None:
 
 @pytest.mark.parametrize("fov", [0, -10, 180, 300, math.nan, math.inf])
 def test_impossible_fields_of_view(fov: float) -> None:
-    with pytest.raises(InputError, match="field of view .* degrees"):
+    with pytest.raises(InputError, match=r"field of view .* degrees"):
         intrinsics((10, 10), fov)
 
 

@@ -122,7 +122,7 @@ def test_what_is_wrong_is_named(example: Path, override: str, named: str) -> Non
 def test_unknown_keys_are_told_with_those_that_are_known(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("output: x\nlearning_rat: 1\n3: 4")
-    with pytest.raises(InputError, match="unknown .*learning_rate"):
+    with pytest.raises(InputError, match=r"unknown .*learning_rate"):
         load_config(path)
 
 

@@ -80,7 +80,7 @@ def test_a_folder_never_takes_the_place_of_a_file(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     # A file in the place of the folder stops every user, root too.
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot write .*choose a folder"), replacing(tmp_path / "file" / "a.txt"):
+    with pytest.raises(InputError, match=r"cannot write .*choose a folder"), replacing(tmp_path / "file" / "a.txt"):
         pytest.fail("the block must not run")
 
 

@@ -182,7 +182,7 @@ def test_pixels_stay_square_whatever_the_planes_shape(model: mine.Model) -> None
     assert K[0, 0].item() == pytest.approx(K[1, 1].item(), rel=1e-5)
 
 
-def test_K_is_in_pixels_of_the_photo(model: mine.Model) -> None:
+def test_intrinsics_given_are_in_pixels_of_the_photo(model: mine.Model) -> None:
     K = torch.tensor([[80.0, 0, 40], [0, 85, 30], [0, 0, 1]])
     scene = model.predict(pixels(64, 96), planes=2, size=SIZE, K=K)
     torch.testing.assert_close(resize_intrinsics(scene.K, SIZE, (64, 96)), K)
@@ -190,7 +190,8 @@ def test_K_is_in_pixels_of_the_photo(model: mine.Model) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"K": torch.zeros(3, 3)}, {"K": torch.eye(4)}, {"K": torch.eye(3) * math.nan}, {"K": torch.ones(2, 3, 3)}]
+    "options",
+    [{"K": torch.zeros(3, 3)}, {"K": torch.eye(4)}, {"K": torch.eye(3) * math.nan}, {"K": torch.ones(2, 3, 3)}],
 )
 def test_cameras_that_make_no_sense(model: mine.Model, options: dict[str, Tensor]) -> None:
     with pytest.raises(mine.InputError, match="K "):
@@ -258,7 +259,9 @@ def test_the_photo_is_kept_with_what_was_blended(model: mine.Model) -> None:
 
 def test_bfloat16_comes_close(tiny_checkpoint: Path, model: mine.Model) -> None:
     exact = model.predict(pixels(), planes=2, size=SIZE, blend=False)
-    rough = mine.load(tiny_checkpoint, device="cpu", dtype="bfloat16").predict(pixels(), planes=2, size=SIZE, blend=False)
+    rough = mine.load(tiny_checkpoint, device="cpu", dtype="bfloat16").predict(
+        pixels(), planes=2, size=SIZE, blend=False
+    )
     assert rough.rgb.dtype == torch.float32
     difference = (rough.rgb - exact.rgb).abs().max()
     assert 0 < difference < 0.05

@@ -144,7 +144,10 @@ def test_opening_executes_nothing(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Trap(sprung)))
     assert sprung.exists()  # the trap works
     sprung.unlink()
-    for save in (lambda path: path.write_bytes(pickle.dumps(Trap(sprung))), lambda path: torch.save(Trap(sprung), path)):
+    for save in (
+        lambda path: path.write_bytes(pickle.dumps(Trap(sprung))),
+        lambda path: torch.save(Trap(sprung), path),
+    ):
         save(tmp_path / "a.mpi")
         with pytest.raises(InputError):
             MPI.open(tmp_path / "a.mpi")

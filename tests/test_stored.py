@@ -42,7 +42,9 @@ def test_what_comes_back_is_what_was_made(tmp_path: Path) -> None:
             for name in EXACT:
                 assert torch.equal(getattr(sample, name), getattr(expected, name)), name
             for name in ("source", "target"):
-                torch.testing.assert_close(getattr(sample, name), getattr(expected, name), rtol=0, atol=0.5 / 255 + 1e-6)
+                torch.testing.assert_close(
+                    getattr(sample, name), getattr(expected, name), rtol=0, atol=0.5 / 255 + 1e-6
+                )
             for name in ("depth_src", "depth_tgt"):
                 # Eleven bits of disparity.
                 torch.testing.assert_close(getattr(sample, name), getattr(expected, name), rtol=2**-10, atol=0)
