@@ -1,0 +1,288 @@
+"""Training runs on one small sample with a small network: they learn, stop, go on, and survive bad batches."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_sample import make_sample, stack
+from torch import Tensor
+from torch.utils.data import Dataset
+
+import mine
+from mine.data.sample import Sample
+from mine.errors import InputError
+from mine.network.encoder import TimmEncoder
+from mine.network.network import Architecture, Network
+from mine.training import train as training
+from mine.training.config import LossWeights, TrainConfig
+from mine.training.step import losses
+
+SIZE = (64, 96)
+BATCH = 2
+ARCHITECTURE = Architecture("mobilenetv3_small_050", widths=(4, 8, 8, 8, 8), bottleneck=(8, 8), log_density=True)
+
+
+@pytest.fixture(autouse=True)
+def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TimmEncoder, "load_imagenet", lambda self: None)
+
+
+def config_for(folder: Path, **changes: object) -> TrainConfig:
+    config = TrainConfig(
+        str(folder),
+        ARCHITECTURE,
+        size=SIZE,
+        planes=6,
+        batch=BATCH,
+        steps=6,
+        save_every=3,
+        workers=0,
+        learning_rate=5e-3,
+        encoder_learning_rate=1e-3,
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+class Feed(Dataset[Sample]):
+    """One sample over and over; `change` may alter what the nth step gets."""
+
+    def __init__(self, change: Callable[[int, Sample], Sample] = lambda step, sample: sample) -> None:
+        self.sample = make_sample(SIZE)
+        self.change = change
+        self.drawn = 0
+
+    @property
+    def steps(self) -> int:
+        """How many steps have begun to draw their batch."""
+        return math.ceil(self.drawn / BATCH)
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> Sample:
+        self.drawn += 1
+        return self.change(self.steps, self.sample)
+
+
+@pytest.fixture
+def feed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Feed]:
+    """Makes a feed the data of the runs that follow."""
+
+    def use(*change: Callable[[int, Sample], Sample]) -> Feed:
+        dataset = Feed(*change)
+        monkeypatch.setattr(training, "datasets", lambda config: (dataset, None))
+        return dataset
+
+    return use
+
+
+def saved(path: Path) -> dict[str, Tensor]:
+    return load_file(path / "mine.safetensors")
+
+
+# Runs
+
+
+def test_a_run_learns_and_its_checkpoint_predicts(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    sample = feed().sample
+    config = config_for(tmp_path, steps=40, save_every=100, ema=0.0)
+    torch.manual_seed(config.seed)
+    start = training.start_network(config).eval()
+    checkpoint = training.train(config)
+    assert checkpoint == tmp_path / "mine.safetensors"
+    model = mine.load(checkpoint, device="cpu")
+    assert model.network.architecture == ARCHITECTURE
+    disparity = torch.linspace(1, 0.1, 6)[None]
+    with torch.no_grad():
+        before, after = (losses(network, stack(sample), disparity, config) for network in (start, model.network))
+    assert after["total"] < 0.8 * before["total"]
+    assert after["occupancy"] < 0.8 * before["occupancy"]
+    scene = model.predict(sample.source, planes=3, size=(128, 128))
+    assert torch.isfinite(scene.rgb).all()
+
+
+def test_curves_are_logged(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed()
+    training.train(config_for(tmp_path, steps=2))
+    (line,) = (tmp_path / "log.jsonl").read_text().splitlines()
+    figures = json.loads(line)
+    assert figures["step"] == 2
+    assert figures["samples_per_second"] > 0
+    parts = [figures[name] for name in figures if name not in ("step", "total", "gradient", "samples_per_second")]
+    assert figures["total"] == pytest.approx(sum(parts), rel=1e-5)
+
+
+def test_stopped_and_resumed_is_the_same_as_unbroken(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed()
+    training.train(config_for(tmp_path / "unbroken"))
+
+    def stop(step: int, sample: Sample) -> Sample:
+        if step == 5:  # two steps after the state was saved
+            raise KeyboardInterrupt
+        return sample
+
+    feed(stop)
+    config = config_for(tmp_path / "broken")
+    with pytest.raises(KeyboardInterrupt):
+        training.train(config)
+    torch.rand(100)  # what happens in between does not matter
+    dataset = feed()
+    training.train(config)
+    assert dataset.steps == 3
+    unbroken, resumed = saved(tmp_path / "unbroken"), saved(tmp_path / "broken")
+    assert unbroken.keys() == resumed.keys()
+    for name, value in unbroken.items():
+        torch.testing.assert_close(resumed[name], value, rtol=1e-6, atol=1e-6, msg=name)
+    # Not because nothing changes: another seed gives other weights.
+    feed()
+    training.train(config_for(tmp_path / "other", seed=1))
+    assert not torch.allclose(saved(tmp_path / "other")["decoder.heads.0.weight"], unbroken["decoder.heads.0.weight"])
+
+
+def test_a_finished_run_is_left_alone_unless_it_shall_start_anew(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    config = config_for(tmp_path, steps=2)
+    feed()
+    training.train(config)
+    dataset = feed()
+    assert training.train(config).is_file()
+    assert dataset.steps == 0
+    training.train(config, resume=False)
+    assert dataset.steps == 2
+
+
+def test_the_average_lags_behind(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed()
+    training.train(config_for(tmp_path / "slow", ema=0.999))
+    training.train(config_for(tmp_path / "none", ema=0.0))
+    last = torch.load(tmp_path / "slow" / "state.pt", weights_only=True)["parts"][0]
+    for name, value in saved(tmp_path / "none").items():
+        torch.testing.assert_close(last[name], value, msg=name)
+    name = "decoder.heads.0.weight"
+    assert not torch.equal(saved(tmp_path / "slow")[name], last[name])
+
+
+def test_a_run_starts_from_a_checkpoint_and_frozen_parts_stay(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed()
+    first = training.train(config_for(tmp_path / "first", steps=1))
+    config = config_for(tmp_path / "second", steps=2, ema=0.0, start=str(first), frozen=("backbone.conv_stem",))
+    training.train(config)
+    before, after = saved(tmp_path / "first"), saved(tmp_path / "second")
+    assert torch.equal(after["encoder.backbone.conv_stem.weight"], before["encoder.backbone.conv_stem.weight"])
+    moved = "encoder.backbone.blocks.0.0.conv_pw.weight"
+    assert not torch.equal(after[moved], before[moved])
+    statistics = [name for name in before if name.startswith("encoder") and "running" in name]
+    assert statistics
+    assert all(torch.equal(after[name], before[name]) for name in statistics)
+
+
+def test_no_data_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no training data"):
+        training.train(config_for(tmp_path))
+
+
+# Losses that are not finite
+
+
+def broken(sample: Sample) -> Sample:
+    return sample._replace(source=torch.full_like(sample.source, math.nan))
+
+
+def test_a_batch_whose_loss_is_not_finite_leaves_no_trace(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed(lambda step, sample: broken(sample) if step in (1, 3) else sample)
+    training.train(config_for(tmp_path, steps=4))
+    for value in saved(tmp_path).values():
+        assert torch.isfinite(value).all()
+    state = torch.load(tmp_path / "state.pt", weights_only=True)["parts"][0]
+    assert all(torch.isfinite(value).all() for value in state.values())
+
+
+def test_ten_in_a_row_end_the_run_with_one_clear_error(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    dataset = feed(lambda step, sample: sample if step in (1, 11) else broken(sample))
+    with pytest.raises(InputError, match=r"not finite for 10 steps.*lower learning_rate"):
+        training.train(config_for(tmp_path, steps=100, save_every=1000))
+    assert dataset.steps == 21  # nine after the first were forgiven
+    assert not (tmp_path / "mine.safetensors").exists()
+
+
+# Losses of a batch
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(0)
+    return Network(ARCHITECTURE).eval()
+
+
+DISPARITY = torch.linspace(1, 0.1, 6)[None]
+
+
+@torch.no_grad()
+def losses_of(
+    network: Network, sample: Sample, weights: LossWeights | None = None, **changes: object
+) -> dict[str, Tensor]:
+    config = config_for(Path("unused"), losses=weights or LossWeights(), **changes)
+    return losses(network, stack(sample), DISPARITY, config)
+
+
+NAMES = {
+    "photometric": {"photometric"},
+    "ssim": {"ssim"},
+    "smoothness": {"smoothness"},
+    "smoothness_where_flat": {"smoothness_where_flat"},
+    "sparse": {"sparse_source", "sparse_target"},
+    "occupancy": {"occupancy"},
+}
+
+
+@pytest.mark.parametrize("weight", NAMES)
+def test_each_weight_scales_its_losses_and_no_other(network: Network, weight: str) -> None:
+    sample = make_sample(SIZE)
+    everything = losses_of(network, sample)
+    without = losses_of(network, sample, replace(LossWeights(), **{weight: 0.0}))
+    twice = losses_of(network, sample, replace(LossWeights(), **{weight: 2 * getattr(LossWeights(), weight)}))
+    assert set(everything) == {"total"}.union(*NAMES.values())
+    for name in set(everything) - {"total"}:
+        own = name in NAMES[weight]
+        assert everything[name] > 0, name
+        assert without.get(name, 0) == (0 if own else everything[name]), name
+        torch.testing.assert_close(twice[name], (2 if own else 1) * everything[name], msg=name)
+    for found in (everything, without, twice):
+        total = sum(value for name, value in found.items() if name != "total")
+        torch.testing.assert_close(found["total"], total)
+
+
+def rescaled(sample: Sample, factor: float) -> Sample:
+    """The same capture in another unit of length."""
+    T = sample.T_tgt_src.clone()
+    T[:3, 3] *= factor
+    names = ("points_src", "points_tgt", "depth_src", "depth_tgt")
+    return sample._replace(T_tgt_src=T, **{name: factor * getattr(sample, name) for name in names})
+
+
+def test_the_unit_of_a_capture_does_not_matter(network: Network) -> None:
+    capture = make_sample(SIZE, metric=0.0)
+    expected = losses_of(network, capture)
+    for factor in (0.2, 7.0):
+        found = losses_of(network, rescaled(capture, factor))
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_the_unit_matters_where_scale_is_known_or_left_as_it_is(network: Network) -> None:
+    for sample, changes in ((make_sample(SIZE), {}), (make_sample(SIZE, metric=0.0), {"calibrate": False})):
+        one, other = (losses_of(network, rescaled(sample, factor), **changes) for factor in (1.0, 3.0))
+        for name in ("photometric", "sparse_source", "occupancy"):
+            assert not torch.isclose(one[name], other[name], rtol=0.01), name
+
+
+def test_leaving_out_the_finest_scale_averages_the_others(network: Network) -> None:
+    weights = LossWeights(photometric=1, ssim=0, smoothness=0, smoothness_where_flat=0, sparse=0, occupancy=0)
+    sample = make_sample(SIZE)
+    by_scale = [losses_of(network, sample, weights, finest=level)["photometric"] * (4 - level) for level in range(4)]
+    alone = [first - second for first, second in zip(by_scale, [*by_scale[1:], 0], strict=True)]
+    assert all(0 < value < 1 for value in alone)
