@@ -63,7 +63,7 @@ def plain_decoder(decoder: PlaneDecoder, features: list[Tensor], disparity: Tens
             x = torch.cat([x, embedded(features[level - 1])], dim=1)
         x = plain_block(decoder.after[level], x)
         if level < SCALES:
-            out = decoder.heads[level](reflection_padded(x)).unflatten(0, disparity.shape)
+            out = decoder.heads[str(level)](reflection_padded(x)).unflatten(0, disparity.shape)
             planes.append(torch.cat([torch.sigmoid(out[:, :, :3]), out[:, :, 3:].abs() + 1e-4], dim=2))
     return planes[::-1]
 
@@ -167,7 +167,7 @@ def test_log_density_is_per_unit_of_disparity_and_exponential() -> None:
     published, logarithmic = make_decoder().eval(), make_decoder(log_density=True).eval()
     with torch.no_grad():
         for decoder in (published, logarithmic):
-            for head in decoder.heads:
+            for head in decoder.heads.values():
                 assert isinstance(head, nn.Conv2d) and head.bias is not None
                 head.weight[3] *= 0.01
                 head.bias[3] = 1.0
@@ -185,7 +185,7 @@ def test_log_density_is_bounded(output: float, bound: int) -> None:
     decoder = make_decoder(log_density=True).eval()
     features, disparity = make_inputs()
     with torch.no_grad():
-        for head in decoder.heads:
+        for head in decoder.heads.values():
             assert isinstance(head, nn.Conv2d) and head.bias is not None
             head.weight[3] = 0
             head.bias[3] = output

@@ -77,7 +77,7 @@ def _read_ours(path: Path) -> tuple[Architecture, dict[str, Tensor]]:
 def _read_published(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         raise InputError(
             f"{path} cannot be read as plain weights: it is damaged or holds code, which is never executed"
         ) from error

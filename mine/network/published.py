@@ -60,10 +60,12 @@ def read_params(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        params = yaml.safe_load(path.read_text())
+        params = yaml.safe_load(path.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not readable YAML: repair it or remove it") from error
-    return dict(_dotted(params or {}))
+    if not isinstance(params, dict):
+        raise InputError(f"{path} holds no settings: repair it or remove it")
+    return dict(_dotted(params))
 
 
 def _dotted(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
