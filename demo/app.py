@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 # Gradio reads this when it is imported: nothing is reported to anyone.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -65,7 +66,7 @@ def serve(
             server_name=host,
             server_port=port,
             share=share,
-            auth=login,  # type: ignore[arg-type]
+            auth=login,
             prevent_thread_lock=True,
             max_file_size=MAX_UPLOAD,
             state_session_capacity=SESSION_STATES,
@@ -98,7 +99,7 @@ def build(studio: Studio) -> gr.Blocks:
         w = lay_out()
         quality = [w.photo, w.planes, w.detail]
         motion = [w.path, w.amount, w.seconds, w.loop, w.longest, w.gif]
-        work = {"concurrency_id": "work", "concurrency_limit": 1}
+        work: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 1}
         shown = gr.on(
             [w.photo.change, w.planes.release, w.detail.input],
             events.predict,
@@ -109,7 +110,7 @@ def build(studio: Studio) -> gr.Blocks:
             trigger_mode="always_last",
             **work,
         )
-        filming = {"outputs": [w.video, w.files], "show_progress_on": w.video, **work}
+        filming: dict[str, Any] = {"outputs": [w.video, w.files], "show_progress_on": w.video, **work}
         first = shown.success(
             events.video, quality + motion, api_name="first_video", api_visibility="private", **filming
         )
@@ -123,7 +124,7 @@ def build(studio: Studio) -> gr.Blocks:
         )
         paired = w.pair.click(events.stereo, [*quality, w.layout], w.stereo, api_name="stereo", **work)
         w.stop.click(events.stop, cancels=[shown, first, filmed, paired], queue=False, api_name="stop")
-        quick = {"queue": False, "api_visibility": "private"}
+        quick: dict[str, Any] = {"queue": False, "api_visibility": "private"}
         w.photo.change(_enabled, w.photo, [w.film, w.pair], **quick)
         w.loop.change(lambda on: gr.Video(loop=on), w.loop, w.video, **quick)
         page.unload(events.close)

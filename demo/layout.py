@@ -55,10 +55,11 @@ def lay_out() -> Widgets:
     """Builds the page inside the current gr.Blocks."""
     gr.HTML(TITLE, elem_id="title")
     photo, viewer = _top()
-    with gr.Row(equal_height=True):
+    with gr.Row():
         path = gr.Radio(list(PATHS), value=Motion.path, label="Camera path", scale=4, min_width=300)
-        film = gr.Button("Make video", variant="primary", interactive=False, scale=1, min_width=130)
-        stop = gr.Button("Stop", scale=0, min_width=90)
+        with gr.Column(scale=1, min_width=250), gr.Row():
+            film = gr.Button("Make video", variant="primary", interactive=False, scale=2, min_width=140)
+            stop = gr.Button("Stop", min_width=80)
     with gr.Row():
         video = gr.Video(label="Video", autoplay=True, loop=Motion.loop, interactive=False, buttons=[], elem_id="video")
         depth = gr.Image(label="Depth", type="filepath", interactive=False, buttons=["fullscreen"], elem_id="depth")

@@ -181,7 +181,8 @@ class Studio:
             files = SceneFiles(folder, photo.stem)
             step(0.05, "Reading the photo")
             picture = read_photo(photo)
-            size = network_size(*picture.rgb.shape[-2:], DETAIL[quality.detail])
+            height, width = picture.rgb.shape[-2:]
+            size = network_size(height, width, DETAIL[quality.detail])
             step(0.1, "Drawing the planes")
             scene = self.model.predict(picture.rgb, quality.planes, size=size, fov=picture.fov).to("cpu")
             step(0.6, "Packing the 3D view")

@@ -1,10 +1,10 @@
 """MINE: one photo to a 3D scene you can fly through.
 
-    import mine
+import mine
 
-    model = mine.load()
-    scene = model.predict("photo.jpg")
-    mine.render_video(scene, mine.paths.swing(frames=90), "out.mp4")
+model = mine.load()
+scene = model.predict("photo.jpg")
+mine.render_video(scene, mine.paths.swing(frames=90), "out.mp4")
 """
 
 from importlib import import_module

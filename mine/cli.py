@@ -181,7 +181,7 @@ def demo(
 
 def _scene(source: Path, planes: int = 32, fov: float | None = None, checkpoint: Path | None = None) -> "MPI":
     """The scene in a file: read if it is one, predicted if it is a photo."""
-    if source.suffix == ".mpi":
+    if source.suffix.lower() == ".mpi":
         from mine.planes import MPI
 
         return MPI.open(source)

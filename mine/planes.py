@@ -69,6 +69,11 @@ class MPI:
         blurred = F.interpolate(resize(self.photo, self.plane_size)[None], self.size, mode="bilinear")[0]
         return self.photo - blurred
 
+    @cached_property
+    def _planes(self) -> Tensor:
+        """(S, 4, H, W) RGB and σ together, as renderers take them."""
+        return torch.cat([self.rgb, self.sigma], dim=1).float()
+
     def render(
         self, T: Tensor, K: Tensor | None = None, size: tuple[int, int] | None = None, backend: Backend = "auto"
     ) -> View:
@@ -85,7 +90,7 @@ class MPI:
         K = resize_intrinsics(self.K, self.plane_size, size) if K is None else K
         check_intrinsics(K)
         return render(
-            torch.cat([self.rgb, self.sigma], dim=1).float()[None],
+            self._planes[None],
             self.disparity[None],
             self.K[None],
             (K if K.ndim == 3 else K[None]).to(self.K),

@@ -77,7 +77,7 @@ class Colmap(Dataset[Sample]):
             self.sources += self._sources(Path(folder), cover)
         self.pairs = [(source, target) for source, targets in self.sources for target in targets[:2]]
         self.length = len(self.sources) * epochs if training else len(self.pairs)
-        self.skipped = torch.zeros((), dtype=torch.long).share_memory_()  # type: ignore[no-untyped-call]
+        self.skipped = torch.zeros((), dtype=torch.long).share_memory_()
         self._decoded: dict[Path, Image.Image] = {}
 
     def __len__(self) -> int:
