@@ -5,6 +5,8 @@ import html
 import os
 import secrets
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +52,8 @@ def launch(
 
     Raises InputError for a checkpoint that cannot be read, an `auth` of another form, and a port that is taken.
     """
+    # Ended by the system as well as from the keyboard, the temporary folder goes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     serve(Studio(load(checkpoint), private_folder()), host, port, share, auth).block_thread()
 
 

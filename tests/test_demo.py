@@ -256,13 +256,13 @@ def test_only_uploads_are_read(app, client, tmp_path):
     upload = next(studio.folder.glob("*/good.png"))
     escape = f"{upload.parent}/../../{os.path.relpath(secret, studio.folder.parent)}"
     assert Path(escape).is_file() and made.is_file()
+    meta = {"meta": {"_type": "gradio.FileData"}}
     for name, extra in [("predict", ()), ("video", CLIP), ("stereo", ("anaglyph",))]:
-        for path in [str(upload), str(secret), escape, str(made), "http://localhost:1/a.png"]:
-            file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-            expected = "complete" if path == str(upload) else "error"
-            assert call(url, name, [file, *DRAFT, *extra]) == expected, (name, path)
-        file = {"path": str(upload), "url": "data:image/png;base64,AAAA", "meta": {"_type": "gradio.FileData"}}
-        assert call(url, name, [file, *DRAFT, *extra]) == "complete"  # the upload is read, not what `url` claims
+        for path in [str(secret), escape, str(made), "http://localhost:1/a.png"]:
+            assert call(url, name, [{"path": path, **meta}, *DRAFT, *extra]) == "error", (name, path)
+    # The upload itself is read, whatever address it claims to have.
+    claimed = {"path": str(upload), "url": f"data:image/png;base64,{'A' * 8}", **meta}
+    assert call(url, "predict", [claimed, *DRAFT]) == "complete"
 
 
 def test_only_the_apps_files_are_served(app, tmp_path):
