@@ -42,7 +42,7 @@ def make_inputs(size: tuple[int, int] = (64, 96), batch: int = 2, planes: int = 
         ).requires_grad_()
         for level, channels in enumerate(FEATURES, start=1)
     ]
-    disparity = torch.rand(batch, planes, generator=generator, dtype=torch.double)
+    disparity = 0.04 + 0.96 * torch.rand(batch, planes, generator=generator, dtype=torch.double)
     return features, disparity.sort(descending=True).values.requires_grad_()
 
 

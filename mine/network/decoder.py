@@ -19,6 +19,9 @@ from mine.network.embedding import CHANNELS, embed_disparity
 WIDTHS = (16, 32, 64, 128, 256)
 """Channels of the published decoder's levels, finest first."""
 
+FARTHEST = 1 / 32
+"""Disparity below which planes are all "far" to a logarithmic density."""
+
 SCALES = 4
 """The decoder draws planes at the full resolution and at 1/2, 1/4 and 1/8 of it."""
 
@@ -76,8 +79,8 @@ class PlaneDecoder(nn.Module):
 
     features: channels of the encoder's maps, finest first. widths: channels of the levels, finest first.
     log_density: how the fourth output x becomes density. The published networks use σ = |x| + 1e-4. With log_density,
-    σ = d² exp(x): density per unit of disparity, on a log scale, so that equally opaque planes have equal x however far
-    away they are (an interval of depth is Δz = Δd / d²).
+    σ = max(d, 1/32)² exp(x): density per unit of disparity, on a log scale, so that equally opaque planes have equal x
+    however far away they are (an interval of depth is Δz = Δd / d²).
     finest: the finest level that has weights, 0 in the published networks. Planes finer than that are interpolated:
     an edge then spreads over a few pixels, and the costliest level is saved.
     """
@@ -154,10 +157,19 @@ class PlaneDecoder(nn.Module):
     def _field(self, out: Tensor, disparity: Tensor) -> Tensor:
         """The heads' outputs (B, S, 4, H, W) as colours in [0, 1] and density."""
         if self.log_density:
-            sigma = disparity[:, :, None, None, None] ** 2 * torch.exp(out[:, :, 3:].clamp(-12, 10))
+            sigma = disparity_steps(disparity)[:, :, None, None, None] * torch.exp(out[:, :, 3:].clamp(-12, 10))
         else:
             sigma = out[:, :, 3:].abs() + 1e-4
         return torch.cat([torch.sigmoid(out[:, :, :3]), sigma], dim=2)
+
+
+def disparity_steps(disparity: Tensor) -> Tensor:
+    """dd/dz = d², disparity passed per unit of depth: what turns density per disparity into σ.
+
+    Planes beyond 1 / FARTHEST count as if they lay there: the interval behind the last plane is not infinite, and a sky
+    must be opaque within it.
+    """
+    return disparity.clamp(min=FARTHEST) ** 2
 
 
 def upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

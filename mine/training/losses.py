@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from kornia.filters import spatial_gradient
 from torch import Tensor
 
+from mine.network.decoder import disparity_steps
+
 SSIM_WINDOW = 11
 SSIM_DEVIATION = 1.5
 PLANES = 32
@@ -88,7 +90,7 @@ def occupancy(sigma: Tensor, disparity: Tensor, true_disparity: Tensor) -> Tenso
     sigma (B, S, H, W); disparity (B, S); true_disparity (B, 1, H, W), 0 where unknown.
     """
     disparity = disparity[:, :, None, None]
-    odds = torch.log(sigma / (PLANES * disparity**2))
+    odds = torch.log(sigma / (PLANES * disparity_steps(disparity)))
     behind = (disparity <= true_disparity + 0.5 / PLANES).to(odds)
     known = (true_disparity > 0).expand_as(odds)
     loss = F.binary_cross_entropy_with_logits(odds, behind, reduction="none")
