@@ -105,7 +105,7 @@ def build(studio: Studio) -> gr.Blocks:
         motion = [w.path, w.amount, w.seconds, w.loop, w.longest, w.gif]
         work: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 1}
         shown = gr.on(
-            [w.photo.change, w.planes.release, w.detail.input],
+            [w.photo.change, w.redo.click],
             events.predict,
             quality,
             [w.viewer, w.depth, w.files],
@@ -129,7 +129,7 @@ def build(studio: Studio) -> gr.Blocks:
         paired = w.pair.click(events.stereo, [*quality, w.layout], w.stereo, api_name="stereo", **work)
         w.stop.click(events.stop, cancels=[shown, first, filmed, paired], queue=False, api_name="stop")
         quick: dict[str, Any] = {"queue": False, "api_visibility": "private"}
-        w.photo.change(_enabled, w.photo, [w.film, w.pair], **quick)
+        w.photo.change(_enabled, w.photo, [w.film, w.redo, w.pair], **quick)
         w.loop.change(lambda on: gr.Video(loop=on), w.loop, w.video, **quick)
         page.unload(events.close)
     studio.own |= set(studio.folder.iterdir())  # copies of the samples
@@ -217,5 +217,5 @@ def _telling(photo: str) -> Iterator[None]:
         raise gr.Error(html.escape(text, quote=False), print_exception=False) from error
 
 
-def _enabled(photo: str | None) -> tuple[gr.Button, gr.Button]:
-    return gr.Button(interactive=photo is not None), gr.Button(interactive=photo is not None)
+def _enabled(photo: str | None) -> list[gr.Button]:
+    return [gr.Button(interactive=photo is not None) for _ in range(3)]

@@ -46,6 +46,7 @@ class Widgets:
     gif: gr.Checkbox
     planes: gr.Slider
     detail: gr.Radio
+    redo: gr.Button
     layout: gr.Radio
     pair: gr.Button
     stereo: gr.Image
@@ -71,12 +72,15 @@ def lay_out() -> Widgets:
             4, 64, Quality.planes, step=1, precision=0, label="Planes", info="More: finer depth, slower", buttons=[]
         )
         detail = gr.Radio(list(DETAIL), value=Quality.detail, label="Detail", info="Resolution of the planes")
+        redo = gr.Button("Make scene anew", interactive=False, scale=0, min_width=160)
     with gr.Accordion("Stereo pair", open=False):
         with gr.Row():
             layout = gr.Radio(list(get_args(Layout)), value="anaglyph", label="Layout", scale=4)
             pair = gr.Button("Make stereo pair", interactive=False, scale=1, min_width=160)
         stereo = gr.Image(label="Stereo", type="filepath", interactive=False, buttons=["fullscreen", "download"])
-    return Widgets(photo, viewer, path, film, stop, video, depth, files, *motion, planes, detail, layout, pair, stereo)
+    return Widgets(
+        photo, viewer, path, film, stop, video, depth, files, *motion, planes, detail, redo, layout, pair, stereo
+    )
 
 
 def embedded(page: Path) -> str:

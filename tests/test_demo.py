@@ -305,6 +305,7 @@ def tab(app):
         tab.get_by_text("Scene settings").click()
         tab.get_by_label("Draft").check()
         tab.get_by_text("Video settings").click()
+        tab.wait_for_timeout(500)  # widgets just unfolded take their first values a moment later
         for name, value in [("Planes", "4"), ("Length", "1")]:
             box = tab.get_by_label(f"number input for {name}")
             box.fill(value)
@@ -318,7 +319,7 @@ def test_a_visit(tab, app, tmp_path):
     text = tmp_path / "notes.jpg"
     text.write_text("no photo")
     tab.set_input_files("#photo input[type=file]", text)
-    tab.get_by_text("notes.jpg is not an image").first.wait_for()
+    tab.get_by_text("notes.jpg is not an image").wait_for()
     tab.get_by_label("Remove Image").click()
 
     tab.set_input_files("#photo input[type=file]", picture(tmp_path / "photo.png"))
