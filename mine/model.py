@@ -49,6 +49,11 @@ def shipped_checkpoint() -> Path:
     return next((root / name for root in (package, package.parent) if (root / name).is_file()), package.parent / name)
 
 
+SEEN_ENOUGH = 0.25
+"""Networks of logarithmic density draw soft surfaces, some planes thick. A plane of which the photo saw a quarter takes
+the photo's colour whole; otherwise the network's own colours would haze what is plainly visible."""
+
+
 class Model:
     """A network and what it takes to use it on photos."""
 
@@ -95,7 +100,8 @@ class Model:
         small = resize(photo.rgb, size).clamp(0, 1).to(self.device)
         drawn = self._draw(small[None], disparity[None])
         if blend:
-            drawn = blend_source(drawn, disparity[None], K[None], small[None])
+            enough = SEEN_ENOUGH if self.network.architecture.log_density else 1.0
+            drawn = blend_source(drawn, disparity[None], K[None], small[None], enough)
         rgb, sigma = drawn[0].float().split([3, 1], dim=1)
         return MPI(rgb, sigma, disparity, K, photo.rgb.to(self.device) if blend else None)
 
