@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import mine
 from mine.camera import intrinsics, resize_intrinsics
 from mine.model import shipped_checkpoint
+from mine.network.network import Architecture
 from mine.planes import resize
 from mine.render import reference
 
@@ -209,6 +210,8 @@ def test_fields_of_view_that_make_no_sense(model: mine.Model, fov: float) -> Non
 
 class TwoSurfaces(nn.Module):
     """Stands for a network: random colours; the left half is opaque at the first plane, all of it at the second."""
+
+    architecture = Architecture()
 
     def __init__(self) -> None:
         super().__init__()
