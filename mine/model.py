@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mine.camera import DEFAULT_FOV, check_intrinsics, intrinsics, resize_intrinsics
 from mine.errors import InputError
-from mine.network.checkpoint import load_network
-from mine.network.network import Network
+from mine.network.checkpoint import AnyNetwork, load_network
+from mine.network.lift import lift, spread
+from mine.network.surface import SurfaceNetwork
 from mine.photo import Photo, Source, network_size, read_photo
 from mine.planes import MPI, check_disparity, resize
 from mine.render.reference import blend_source
@@ -49,16 +50,11 @@ def shipped_checkpoint() -> Path:
     return next((root / name for root in (package, package.parent) if (root / name).is_file()), package.parent / name)
 
 
-SEEN_ENOUGH = 0.25
-"""Networks of logarithmic density draw soft surfaces, some planes thick. A plane of which the photo saw a quarter takes
-the photo's colour whole; otherwise the network's own colours would haze what is plainly visible."""
-
-
 class Model:
     """A network and what it takes to use it on photos."""
 
     def __init__(
-        self, network: Network, near: float = 1.0, far: float = 0.001, dtype: torch.dtype = torch.float32
+        self, network: AnyNetwork, near: float = 1.0, far: float = 0.001, dtype: torch.dtype = torch.float32
     ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.near, self.far, self.dtype = near, far, dtype
@@ -82,42 +78,45 @@ class Model:
         """The scene in a photo.
 
         image: path, PIL image, (H, W, 3) array or (3, H, W) tensor; see `mine.photo.read_photo`.
-        planes: how many, at even steps of disparity over the range the network was trained on.
+        planes: how many, at even steps of disparity over the range of the scene (surface networks), or over the range
+            that the network was trained on (plane networks).
         disparity: (S,) strictly descending 1 / depths instead, any values.
         size: (H, W) of the planes, multiples of 128; by default about 384x256 pixels in the photo's aspect.
         fov: horizontal field of view in degrees; by default what the photo's EXIF says, else 90.
         K: (3, 3) intrinsics in pixels of the photo instead.
-        blend: take colours from the photo wherever it saw the scene (section 3.3); otherwise all are the network's.
+        blend: take colours from the photo wherever it saw the scene (section 3.3), at the photo's own resolution;
+            otherwise the scene has only the colours of its planes.
 
         Raises InputError for photos that cannot be read, and for planes, sizes or cameras that make no sense.
         """
+        if planes < 2:
+            raise InputError(f"{planes} planes make no scene: ask for at least 2")
+        if disparity is not None:
+            check_disparity(disparity, disparity.numel())
+            disparity = disparity.to(self.device, torch.float32)
         photo = read_photo(image)
-        disparity = self._disparity(planes, disparity)
         size = size or network_size(*photo.rgb.shape[-2:])
         if len(size) != 2 or min(size) < 128 or any(side % 128 for side in size):
             raise InputError(f"size {tuple(size)} is not possible: give (height, width) in multiples of 128")
         K = _camera(photo, size, fov, K).to(self.device)
         small = resize(photo.rgb, size).clamp(0, 1).to(self.device)
-        drawn = self._draw(small[None], disparity[None])
-        if blend:
-            enough = SEEN_ENOUGH if self.network.architecture.log_density else 1.0
-            drawn = blend_source(drawn, disparity[None], K[None], small[None], enough)
+        drawn, disparity = self._draw(small[None], planes, disparity)
+        if blend and not isinstance(self.network, SurfaceNetwork):  # a lifted surface has the photo's colours already
+            drawn = blend_source(drawn, disparity[None], K[None], small[None])
         rgb, sigma = drawn[0].float().split([3, 1], dim=1)
         return MPI(rgb, sigma, disparity, K, photo.rgb.to(self.device) if blend else None)
 
-    def _disparity(self, planes: int, disparity: Tensor | None) -> Tensor:
-        if disparity is None:
-            if planes < 2:
-                raise InputError(f"{planes} planes make no scene: ask for at least 2")
-            disparity = torch.linspace(self.near, self.far, planes)
-        check_disparity(disparity, disparity.numel())
-        return disparity.to(self.device, torch.float32)
-
-    def _draw(self, image: Tensor, disparity: Tensor) -> Tensor:
-        """Finest planes (1, S, 4, H, W)."""
+    def _draw(self, image: Tensor, planes: int, disparity: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Planes (1, S, 4, H, W) and their disparities (S,): those asked for, or `planes` over the scene's range."""
         image = image.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            return self.network(image, disparity, group=GROUP)[0]
+            if isinstance(self.network, SurfaceNetwork):
+                surface = self.network(image)
+                disparity = spread(surface, planes) if disparity is None else disparity
+                return lift(image, surface, disparity[None]), disparity
+            if disparity is None:
+                disparity = torch.linspace(self.near, self.far, planes, device=image.device)
+            return self.network(image, disparity[None], group=GROUP)[0], disparity
 
 
 def _camera(photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> Tensor:

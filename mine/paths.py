@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from scipy.interpolate import CubicSpline
-from scipy.spatial.transform import Rotation, RotationSpline
 from torch import Tensor
 
 from mine.camera import pose
@@ -205,6 +203,9 @@ def _numbers(path: str | Path, key: Any, field: str, count: int, default: Any = 
 def _interpolate(
     position: list[list[float]], rotation: list[list[float]], focal: list[float], frames: int
 ) -> CameraPath:
+    from scipy.interpolate import CubicSpline
+    from scipy.spatial.transform import Rotation, RotationSpline
+
     times = range(len(position))
     at = torch.linspace(0, len(position) - 1, frames, dtype=torch.float64).numpy()
     # Focal lengths multiply, so their logarithms are interpolated: no overshoot can make one negative.

@@ -18,7 +18,7 @@ from mine.network.network import Architecture, Network
 from mine.network.published import read_params
 from mine.planes import MPI
 
-TINY = Architecture("mobilenetv3_small_050", widths=(4, 4, 5, 6, 7), bottleneck=(8, 6), log_density=True)
+TINY = Architecture("mobilenetv3_small_050", widths=(4, 4, 5, 6, 7), bottleneck=(8, 6))
 
 
 class Mine:

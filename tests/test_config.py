@@ -12,7 +12,7 @@ output: runs/a
 architecture:
   encoder: resnet18
   widths: [4, 4, 8, 8, 8]
-  log_density: true
+  decoder: surface
 worlds:
   count: 100
 captures:
@@ -41,7 +41,7 @@ def test_sections_become_dataclasses_and_values_get_their_types(example: Path) -
     assert config.output == "runs/a"
     assert config.architecture.encoder == "resnet18"
     assert config.architecture.widths == (4, 4, 8, 8, 8)
-    assert config.architecture.log_density is True
+    assert config.architecture.decoder == "surface"
     assert config.worlds == WorldsData(count=100)
     assert config.captures == CapturesData("data/captures", ("garden", "street"))
     assert config.size == (128, 256)
@@ -68,12 +68,12 @@ def test_an_empty_file_is_all_defaults_where_nothing_is_required(tmp_path: Path)
 
 def test_overrides(example: Path) -> None:
     overrides = ["steps=7", "worlds.count=3", "losses.sparse=2e-1", "output=b=c", "size=[256, 128]", "captures=null"]
-    config = load_config(example, [*overrides, "start=a.safetensors", "architecture.log_density=false", "steps=8"])
+    config = load_config(example, [*overrides, "start=a.safetensors", "architecture.decoder=planes", "steps=8"])
     assert (config.steps, config.output, config.size, config.captures) == (8, "b=c", (256, 128), None)
     assert config.worlds == WorldsData(count=3)
     assert config.losses == LossWeights(ssim=0, sparse=0.2)
     assert config.start == "a.safetensors"
-    assert config.architecture.log_density is False
+    assert config.architecture.decoder == "planes"
 
 
 def test_overrides_may_open_a_section(tmp_path: Path) -> None:

@@ -11,16 +11,18 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import center_crop, to_tensor
 
 from mine.errors import InputError
+from mine.network.efficientnet import VARIANTS
 from mine.network.encoder import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    LiteEncoder,
     ResNetEncoder,
     TimmEncoder,
     freeze_batch_norm,
     make_encoder,
     normalise,
 )
-from mine.network.imagenet import REPEATS, packaged_weights, timm_key
+from mine.network.imagenet import packaged_weights, timm_key
 
 CAT = Path(__file__).parents[1] / "data" / "samples" / "cat.jpg"
 CATS = range(281, 286)
@@ -38,7 +40,8 @@ def packaged(name: str) -> dict[str, Tensor]:
     ("name", "kind", "channels"),
     [
         ("resnet18", ResNetEncoder, [64, 64, 128, 256, 512]),
-        ("tf_efficientnet_lite0", TimmEncoder, [16, 24, 40, 112, 320]),
+        ("tf_efficientnet_lite0", LiteEncoder, [16, 24, 40, 112, 320]),
+        ("mobilenetv3_small_050", TimmEncoder, [16, 8, 16, 24, 288]),
     ],
 )
 def test_five_levels(name: str, kind: type, channels: list[int]) -> None:
@@ -48,6 +51,24 @@ def test_five_levels(name: str, kind: type, channels: list[int]) -> None:
     with torch.no_grad():
         features = encoder(torch.rand(2, 3, 64, 96))
     assert [tuple(x.shape) for x in features] == [(2, c, 64 >> i, 96 >> i) for i, c in enumerate(channels, start=1)]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("size", [(64, 96), (33, 50)])
+def test_efficientnet_is_timms(name: str, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    reference = timm.create_model(name, features_only=True, pretrained=False).eval()
+    for norm in reference.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.normal_(norm.running_mean)
+            nn.init.uniform_(norm.running_var, 0.5, 2)
+    ours = LiteEncoder(name).eval()
+    ours.backbone.load_state_dict(reference.state_dict())
+    image = torch.rand(1, 3, *size)
+    assert reference.default_cfg["mean"] == reference.default_cfg["std"] == (0.5, 0.5, 0.5)
+    with torch.no_grad():
+        for expected, actual in zip(reference(2 * image - 1), ours(image), strict=True):
+            torch.testing.assert_close(actual, expected)
 
 
 def test_resnet_normalises_its_input_as_for_imagenet() -> None:
@@ -95,7 +116,7 @@ def test_frozen_batch_norm_keeps_its_statistics_in_training() -> None:
     ],
 )
 def test_timm_key(key: str, expected: str) -> None:
-    assert timm_key(key, REPEATS["tf_efficientnet_lite0"]) == expected
+    assert timm_key(key, VARIANTS["tf_efficientnet_lite0"][1]) == expected
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "tf_efficientnet_lite2"])
@@ -119,7 +140,7 @@ def test_packaged_weights_know_a_cat() -> None:
 
 def test_encoder_starts_from_the_packaged_weights() -> None:
     weights = packaged("tf_efficientnet_lite0")
-    encoder = TimmEncoder("tf_efficientnet_lite0")
+    encoder = LiteEncoder("tf_efficientnet_lite0")
     assert not torch.equal(encoder.backbone.conv_stem.weight, weights["conv_stem.weight"])
     encoder.load_imagenet()
     for key, value in encoder.backbone.state_dict().items():

@@ -1,25 +1,38 @@
 """Random changes to a batch that keep it true to one scene."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mine.data.sample import Sample
 
 
 def augment(batch: Sample, generator: torch.Generator) -> Sample:
-    """Mirrors half of all batches left to right and varies brightness, contrast and colour, source and target alike."""
+    """Mirrors half of all batches left to right and varies light, colour and sharpness of the pictures."""
     if torch.rand((), generator=generator) < 0.5:
         batch = mirror(batch)
-    shape = (len(batch.source), 1, 1, 1)
-    gamma = torch.exp(0.25 * torch.randn(shape, generator=generator))
-    gain = torch.exp(0.1 * torch.randn(shape, generator=generator))
-    tint = torch.exp(0.05 * torch.randn((shape[0], 3, 1, 1), generator=generator))
+    pictures = blur(torch.stack([batch.source, batch.target]), generator)  # alike in both views
+    shape = (1, len(batch.source), 1, 1, 1)
+    gamma = torch.exp(0.3 * torch.randn(shape, generator=generator))
+    gain = torch.exp(0.15 * torch.randn(shape, generator=generator))
+    tint = torch.exp(0.08 * torch.randn((1, shape[1], 3, 1, 1), generator=generator))
+    colour = (1.5 * torch.rand(shape, generator=generator) - 0.1).clamp(min=0)  # 0 is grey, now and then
+    grey = pictures.mean(2, keepdim=True)
+    varied = (grey + colour.to(grey) * (pictures - grey)).clamp(min=1e-4) ** gamma.to(grey)
+    varied = ((gain * tint).to(grey) * varied).clamp(0, 1)
+    return batch._replace(source=varied[0], target=varied[1])
 
-    def vary(image: Tensor) -> Tensor:
-        varied = (gain * tint).to(image) * image.clamp(min=1e-4) ** gamma.to(image)
-        return varied.clamp(0, 1)
 
-    return batch._replace(source=vary(batch.source), target=vary(batch.target))
+def blur(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """A third of all batches (..., H, W) as if taken with up to 2.5 times fewer pixels."""
+    chance, share = torch.rand(2, generator=generator).tolist()
+    if chance > 1 / 3:
+        return pictures
+    size = pictures.shape[-2:]
+    fewer = [round(side / (1 + 1.5 * share)) for side in size]
+    flat = pictures.flatten(0, -4)
+    small = F.interpolate(flat, fewer, mode="bilinear", antialias=True)
+    return F.interpolate(small, size, mode="bilinear").view_as(pictures)
 
 
 def mirror(batch: Sample) -> Sample:

@@ -16,20 +16,25 @@ from mine.errors import InputError
 from mine.files import replacing
 from mine.network.network import Architecture, Network
 from mine.network.published import convert, read_params
+from mine.network.surface import SurfaceNetwork
 
 FORMAT = "mine.network/1"
+
+AnyNetwork = Network | SurfaceNetwork
+
+DECODERS: dict[str, type[AnyNetwork]] = {"planes": Network, "surface": SurfaceNetwork}
 
 
 @dataclass(frozen=True)
 class Loaded:
     """A network with its weights, and the range of disparities it was trained on."""
 
-    network: Network
+    network: AnyNetwork
     near: float = 1.0
     far: float = 0.001
 
 
-def save_network(network: Network, path: str | Path, half: bool = False) -> None:
+def save_network(network: AnyNetwork, path: str | Path, half: bool = False) -> None:
     """Writes weights and architecture; `half` halves the file (float16)."""
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     if half:
@@ -86,8 +91,15 @@ def _read_published(path: Path) -> dict[str, Any]:
     return state
 
 
-def _build(architecture: Architecture, weights: dict[str, Tensor], path: Path) -> Network:
-    network = Network(architecture)
+def make_network(architecture: Architecture) -> AnyNetwork:
+    """A network with random weights. Raises InputError for a decoder that is not known."""
+    if architecture.decoder not in DECODERS:
+        raise InputError(f"decoder {architecture.decoder!r} is unknown: choose {' or '.join(DECODERS)}")
+    return DECODERS[architecture.decoder](architecture)
+
+
+def _build(architecture: Architecture, weights: dict[str, Tensor], path: Path) -> AnyNetwork:
+    network = make_network(architecture)
     expected = network.state_dict()
     if missing := expected.keys() - weights.keys():
         raise InputError(f"{path} lacks key {min(missing)!r} ({len(missing)} missing): it is of another model")

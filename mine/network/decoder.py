@@ -19,9 +19,6 @@ from mine.network.embedding import CHANNELS, embed_disparity
 WIDTHS = (16, 32, 64, 128, 256)
 """Channels of the published decoder's levels, finest first."""
 
-FARTHEST = 1 / 32
-"""Disparity below which planes are all "far" to a logarithmic density."""
-
 SCALES = 4
 """The decoder draws planes at the full resolution and at 1/2, 1/4 and 1/8 of it."""
 
@@ -78,27 +75,17 @@ class PlaneDecoder(nn.Module):
     """Planes at any disparities from five feature maps (section 3.1).
 
     features: channels of the encoder's maps, finest first. widths: channels of the levels, finest first.
-    log_density: how the fourth output x becomes density. The published networks use σ = |x| + 1e-4. With log_density,
-    σ = max(d, 1/32)² exp(x): density per unit of disparity, on a log scale, so that equally opaque planes have equal x
-    however far away they are (an interval of depth is Δz = Δd / d²).
-    finest: the finest level that has weights, 0 in the published networks. Planes finer than that are interpolated:
-    an edge then spreads over a few pixels, and the costliest level is saved.
     """
 
     def __init__(
-        self,
-        features: list[int],
-        widths: tuple[int, ...] = WIDTHS,
-        bottleneck: tuple[int, int] = (512, 256),
-        log_density: bool = False,
-        finest: int = 0,
+        self, features: list[int], widths: tuple[int, ...] = WIDTHS, bottleneck: tuple[int, int] = (512, 256)
     ) -> None:
         super().__init__()
-        self.log_density, self.finest, self.coarsest = log_density, finest, len(widths) - 1
+        self.coarsest = len(widths) - 1
         self.bottleneck = Bottleneck(features[-1], bottleneck)
         skips = [0, *features[:-1]]
         below = [*widths[1:], features[-1] + CHANNELS]
-        levels = range(finest, len(widths))
+        levels = range(len(widths))
         self.before = Blocks({str(level): Block(below[level], widths[level]) for level in levels})
         self.after = Blocks(
             {
@@ -106,7 +93,7 @@ class PlaneDecoder(nn.Module):
                 for level in levels
             }
         )
-        self.heads = nn.ModuleDict({str(level): nn.Conv2d(widths[level], 4, 3) for level in range(finest, SCALES)})
+        self.heads = nn.ModuleDict({str(level): nn.Conv2d(widths[level], 4, 3) for level in range(SCALES)})
 
     def forward(
         self, features: list[Tensor], disparity: Tensor, finest: int = 0, group: int | None = None
@@ -124,7 +111,7 @@ class PlaneDecoder(nn.Module):
     def _shared(self, features: list[Tensor]) -> list[Tensor]:
         """What does not depend on the plane: the features' share of every convolution, coarsest first."""
         shared = [_reflected_conv(self.bottleneck(features[-1]), *_feature_part(self.before[self.coarsest], 0))]
-        for level in range(self.coarsest, max(self.finest, 1) - 1, -1):
+        for level in range(self.coarsest, 0, -1):
             block = self.after[level]
             shared.append(_reflected_conv(features[level - 1], *_feature_part(block, block.conv.out_channels)))
         return shared
@@ -134,16 +121,14 @@ class PlaneDecoder(nn.Module):
         first = self.before[self.coarsest]
         x = first.activate(_spread(shared[0], embedding, first))
         drawn: list[Tensor] = []
-        for level in range(self.coarsest, max(finest, self.finest) - 1, -1):
+        for level in range(self.coarsest, finest - 1, -1):
             if level < self.coarsest:
                 x = self.before[level].activate(_reflected_conv(x, *self.before[level].kernel()))
             x = self._upsample(level, x, shared[self.coarsest + 1 - level] if level else None, embedding)
             if level < SCALES:
                 head = cast(nn.Conv2d, self.heads[str(level)])
                 drawn.append(_reflected_conv(x, head.weight, head.bias).float())
-        for _ in range(finest, self.finest):
-            drawn.append(F.interpolate(drawn[-1], scale_factor=2, mode="bilinear"))
-        return [self._field(out.unflatten(0, disparity.shape), disparity) for out in reversed(drawn)]
+        return [_field(out.unflatten(0, disparity.shape)) for out in reversed(drawn)]
 
     def _upsample(self, level: int, x: Tensor, shared: Tensor | None, embedding: Tensor) -> Tensor:
         """Nearest x2, then the level's second block on [x, skip features, embedding]."""
@@ -154,22 +139,10 @@ class PlaneDecoder(nn.Module):
         mixed = upsampled_conv(x, weight[:, : block.conv.out_channels], None)
         return block.activate(mixed + _spread(shared, embedding, block))
 
-    def _field(self, out: Tensor, disparity: Tensor) -> Tensor:
-        """The heads' outputs (B, S, 4, H, W) as colours in [0, 1] and density."""
-        if self.log_density:
-            sigma = disparity_steps(disparity)[:, :, None, None, None] * torch.exp(out[:, :, 3:].clamp(-12, 10))
-        else:
-            sigma = out[:, :, 3:].abs() + 1e-4
-        return torch.cat([torch.sigmoid(out[:, :, :3]), sigma], dim=2)
 
-
-def disparity_steps(disparity: Tensor) -> Tensor:
-    """dd/dz = d², disparity passed per unit of depth: what turns density per disparity into σ.
-
-    Planes beyond 1 / FARTHEST count as if they lay there: the interval behind the last plane is not infinite, and a sky
-    must be opaque within it.
-    """
-    return disparity.clamp(min=FARTHEST) ** 2
+def _field(out: Tensor) -> Tensor:
+    """The heads' outputs (B, S, 4, H, W) as colours in [0, 1] and density σ = |x| + 1e-4."""
+    return torch.cat([torch.sigmoid(out[:, :, :3]), out[:, :, 3:].abs() + 1e-4], dim=2)
 
 
 def upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

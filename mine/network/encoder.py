@@ -5,6 +5,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from mine.errors import InputError
+from mine.network.efficientnet import VARIANTS, EfficientNetLite
+from mine.network.imagenet import packaged_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -42,8 +44,32 @@ class ResNetEncoder(nn.Module):
         self.resnet.load_state_dict({key: weights[key] for key in self.resnet.state_dict()})
 
 
+class LiteEncoder(nn.Module):
+    """EfficientNet-Lite, one of `efficientnet.VARIANTS`: timm's, without the wait for timm."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.backbone = EfficientNetLite(name)
+        self.channels = self.backbone.channels
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Features at 1/2 to 1/32, from image (B, 3, H, W) in [0, 1], H and W multiples of 32."""
+        features: list[Tensor] = self.backbone(2 * image - 1)
+        return features
+
+    def load_imagenet(self) -> None:
+        """Starts from ImageNet weights: from the package that carries them, else downloaded by timm."""
+        weights = packaged_weights(self.name)
+        if weights is None:
+            import timm
+
+            weights = timm.create_model(self.name, features_only=True, pretrained=True).state_dict()
+        self.backbone.load_state_dict({key: weights[key] for key in self.backbone.state_dict()})
+
+
 class TimmEncoder(nn.Module):
-    """Any timm model with five feature levels, such as "tf_efficientnet_lite0"."""
+    """Any timm model with five feature levels, such as "mobilenetv3_large_100"."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -66,20 +92,18 @@ class TimmEncoder(nn.Module):
         return list(self.backbone(normalise(image, self.mean, self.std)))
 
     def load_imagenet(self) -> None:
-        """Starts from ImageNet weights: packaged ones for EfficientNet-Lite0 and -Lite2, else downloaded by timm."""
-        from mine.network.imagenet import packaged_weights
+        """Starts from ImageNet weights, downloaded once by timm."""
+        import timm
 
-        weights = packaged_weights(self.name)
-        if weights is None:
-            import timm
-
-            weights = timm.create_model(self.name, features_only=True, pretrained=True).state_dict()
+        weights = timm.create_model(self.name, features_only=True, pretrained=True).state_dict()
         self.backbone.load_state_dict({key: weights[key] for key in self.backbone.state_dict()})
 
 
-def make_encoder(name: str) -> ResNetEncoder | TimmEncoder:
+def make_encoder(name: str) -> ResNetEncoder | LiteEncoder | TimmEncoder:
     """Encoder by its name: torchvision's "resnet18", "resnet34", "resnet50", or a timm model."""
-    return ResNetEncoder(name) if name in ("resnet18", "resnet34", "resnet50") else TimmEncoder(name)
+    if name in ("resnet18", "resnet34", "resnet50"):
+        return ResNetEncoder(name)
+    return LiteEncoder(name) if name in VARIANTS else TimmEncoder(name)
 
 
 def normalise(image: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

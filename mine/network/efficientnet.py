@@ -1,0 +1,113 @@
+"""EfficientNet-Lite as an encoder (Tan and Le 2019; the Lite variants have no squeeze-and-excitation, and ReLU6).
+
+timm has the same networks, and ours has its names, so weights are interchangeable. But importing timm takes some three
+seconds, as long as everything else between a photo and its scene.
+"""
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+KERNELS = (3, 3, 5, 3, 5, 5, 3)
+STRIDES = (1, 2, 2, 2, 1, 2, 1)
+STEM = 32
+
+VARIANTS = {
+    "tf_efficientnet_lite0": ((16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1)),
+    "tf_efficientnet_lite2": ((16, 24, 48, 88, 120, 208, 352), (1, 3, 3, 4, 4, 5, 1)),
+}
+"""Channels and number of blocks of the seven stages, by timm's names."""
+
+FEATURES = (0, 1, 2, 4, 6)
+"""The last stage of each resolution, 1/2 to 1/32."""
+
+
+class EfficientNetLite(nn.Module):
+    """The five feature maps of an EfficientNet-Lite; `name` is one of `VARIANTS`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        widths, repeats = VARIANTS[name]
+        self.conv_stem = SameConv(3, STEM, 3, 2)
+        self.bn1 = _norm(STEM)
+        stages: list[nn.Module] = []
+        inputs = STEM
+        for index, (width, count, kernel, stride) in enumerate(zip(widths, repeats, KERNELS, STRIDES, strict=True)):
+            block = Separable if index == 0 else Inverted
+            stages.append(
+                nn.Sequential(*(block(width if i else inputs, width, kernel, 1 if i else stride) for i in range(count)))
+            )
+            inputs = width
+        self.blocks = nn.Sequential(*stages)
+        self.channels = [widths[index] for index in FEATURES]
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Features at 1/2 to 1/32 of a normalised image (B, 3, H, W)."""
+        x = F.relu6(self.bn1(self.conv_stem(image)))
+        features = []
+        for index, stage in enumerate(self.blocks):
+            x = stage(x)
+            if index in FEATURES:
+                features.append(x)
+        return features
+
+
+class Separable(nn.Module):
+    """Depthwise convolution, then one across channels."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.conv_dw = SameConv(inputs, inputs, kernel, stride, inputs)
+        self.bn1 = _norm(inputs)
+        self.conv_pw = nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.bn2 = _norm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', H / stride, W / stride)."""
+        return self.bn2(self.conv_pw(F.relu6(self.bn1(self.conv_dw(x)))))
+
+
+class Inverted(nn.Module):
+    """Inverted residual (Sandler et al. 2018): six times wider, depthwise convolution, narrow again."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        wide = 6 * inputs
+        self.residual = stride == 1 and inputs == outputs
+        self.conv_pw = nn.Conv2d(inputs, wide, 1, bias=False)
+        self.bn1 = _norm(wide)
+        self.conv_dw = SameConv(wide, wide, kernel, stride, wide)
+        self.bn2 = _norm(wide)
+        self.conv_pwl = nn.Conv2d(wide, outputs, 1, bias=False)
+        self.bn3 = _norm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', H / stride, W / stride)."""
+        y = F.relu6(self.bn1(self.conv_pw(x)))
+        y = F.relu6(self.bn2(self.conv_dw(y)))
+        y = self.bn3(self.conv_pwl(y))
+        return x + y if self.residual else y
+
+
+class SameConv(nn.Conv2d):
+    """Convolution padded as TensorFlow does, where the weights come from: the odd pixel goes right and below."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', ceil(H / stride), ceil(W / stride))."""
+        if self.stride[0] == 1:
+            return super().forward(x)
+        pads = [_padding(side, self.kernel_size[0], self.stride[0]) for side in (x.shape[-1], x.shape[-2])]
+        return F.conv2d(F.pad(x, [*pads[0], *pads[1]]), self.weight, None, self.stride, 0, 1, self.groups)
+
+
+def _padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    missing = max(0, (math.ceil(side / stride) - 1) * stride + kernel - side)
+    return missing // 2, missing - missing // 2
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3)

@@ -1,0 +1,87 @@
+"""From a surface to planes: what the photo shows, and behind its edges what it must hide.
+
+A surface of disparity D becomes two planes of every ray: the one just behind it, opaque, and the one just before it,
+as opaque as it takes for their mean disparity to be D. So no step between planes shows, however few there are. Behind a
+jump of depth there must be something too: the farther side, continued under the nearer one (`hidden_surface`).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+JUMP = 1.1
+"""Ratio of neighbouring disparities from which on one surface hides another."""
+
+REACH = 16
+"""How far, in pixels of half the planes' resolution, a hidden surface goes on under what hides it."""
+
+OPAQUE = 12.0
+"""Optical depth of a plane that nothing passes."""
+
+
+FARTHEST_SHARE = 0.01
+"""Share of a photo's pixels that may lie behind the last plane, and are drawn on it."""
+
+
+def spread(surface: Tensor, planes: int) -> Tensor:
+    """Disparities (S,) of planes at even steps over those of a surface (1, 1, H, W), the nearest at 1."""
+    farthest = torch.quantile(surface.flatten(), FARTHEST_SHARE).clamp(max=0.9)
+    return torch.linspace(1, float(farthest), planes, device=surface.device)
+
+
+def lift(image: Tensor, surface: Tensor, disparity: Tensor) -> Tensor:
+    """Planes (B, S, 4, H, W), RGB in [0, 1], then σ ≥ 0, at disparity (B, S), descending.
+
+    image (B, 3, H, W); surface (B, 1, H, W), the disparity of what each pixel shows. Planes farther than all of the
+    surface stay empty but for the last one, which is opaque.
+    """
+    half = (image.shape[-2] // 2, image.shape[-1] // 2)
+    below, colour = hidden_surface(F.interpolate(surface, half, mode="area"), F.interpolate(image, half, mode="area"))
+    size = image.shape[-2:]
+    colour = F.interpolate(colour, size, mode="bilinear")
+    below = torch.minimum(F.interpolate(below, size, mode="bilinear"), surface)
+    nearer = torch.cat([disparity.new_full((len(disparity), 1), torch.inf), disparity[:, :-1]], dim=1)
+    front = (nearer[:, :, None, None] > surface / JUMP).to(surface)
+    opacity = torch.maximum(front * _opacity(surface, disparity), _opacity(below, disparity))
+    rgb = front[:, :, None] * image[:, None] + (1 - front[:, :, None]) * colour[:, None]
+    return torch.cat([rgb, _density(opacity, disparity)[:, :, None]], dim=2)
+
+
+def _opacity(surface: Tensor, disparity: Tensor) -> Tensor:
+    """Opacity (B, S, H, W) of planes at disparity (B, S) in front of and behind a surface (B, 1, H, W)."""
+    step = (disparity[:, :-1] - disparity[:, 1:])[:, :, None, None]
+    opacity = ((surface - disparity[:, 1:, None, None]) / step).clamp(0, 1)
+    return torch.cat([opacity, torch.ones_like(surface)], dim=1)
+
+
+def _density(opacity: Tensor, disparity: Tensor) -> Tensor:
+    """σ of planes with this opacity along their normal: 1 - exp(-σ Δz), Δz to the next plane."""
+    depth = 1 / disparity
+    step = torch.cat([depth[:, 1:] - depth[:, :-1], torch.ones_like(depth[:, :1])], dim=1)
+    return -torch.log1p(-opacity.clamp(max=1 - torch.e**-OPAQUE)) / step[:, :, None, None]
+
+
+def hidden_surface(surface: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+    """Disparity (B, 1, H, W) and colour (B, 3, H, W) of what lies behind, within REACH of a jump of depth.
+
+    Each pixel next to one that is farther by JUMP takes over what that shows or hides, then the pixels next to it in
+    their turn, and so on; elsewhere nothing is hidden, and both are the surface's own. surface (B, 1, H, W), image
+    (B, 3, H, W).
+    """
+    nearest = F.max_pool2d(surface, 3, 1, 1)
+    known = torch.cat([surface, image], dim=1)
+    # At an edge a photo's pixels are a mixture of both sides: those on the far side count as hidden too.
+    clear = nearest <= JUMP * surface
+    found = torch.zeros_like(clear)
+    for _ in range(REACH):
+        total, count = torch.zeros_like(known), torch.zeros_like(surface)
+        padded = F.pad(torch.cat([known, (clear | found).to(known)], dim=1), (1, 1, 1, 1), mode="replicate")
+        for dy, dx in ((0, 1), (2, 1), (1, 0), (1, 2)):
+            neighbour = padded[..., dy : dy + surface.shape[-2], dx : dx + surface.shape[-1]]
+            farther = (neighbour[:, :1] < nearest / JUMP) * neighbour[:, -1:]
+            total += farther * neighbour[:, :-1]
+            count += farther
+        new = (count > 0) & ~found
+        known = torch.where(new, total / count.clamp(min=1), known)
+        found |= new
+    return known[:, :1], known[:, 1:]

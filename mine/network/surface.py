@@ -1,0 +1,71 @@
+"""The surface network: how far the scene is at each pixel of a photo. `mine.network.lift` turns that into planes."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mine.network.encoder import make_encoder
+from mine.network.network import Architecture
+
+SURFACE_WIDTHS = (32, 48, 64, 96, 160)
+"""Channels of the decoder's levels at 1/2, 1/4, ... 1/32 of the image."""
+
+NEAREST = 0.995
+"""Quantile of a photo's disparities that is called 1, as the nearest surfaces of training scenes are."""
+
+FARTHEST = 1 / 32
+"""Least disparity of a surface: what is farther, such as the sky, hardly moves."""
+
+
+class SurfaceDecoder(nn.Module):
+    """Log-disparity of the visible surface from five feature maps: a U-Net (Ronneberger et al. 2015) of light levels.
+
+    features: channels of the encoder's maps, finest first. widths: channels of the levels, finest first.
+    """
+
+    def __init__(self, features: list[int], widths: tuple[int, ...] = SURFACE_WIDTHS) -> None:
+        super().__init__()
+        self.top = _block(features[-1], widths[-1], 1)
+        self.lateral = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(features[:-1], widths[:-1], strict=True))
+        self.reduce = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(widths[1:], widths[:-1], strict=True))
+        self.mix = nn.ModuleList(nn.Sequential(_block(w, w, 3), _block(w, w, 3)) for w in widths[:-1])
+        self.context = nn.Sequential(_block(widths[-1], widths[-1], 3), _block(widths[-1], widths[-1], 3))
+        self.head = nn.Conv2d(widths[0], 1, 3, padding=1, padding_mode="replicate")
+        nn.init.normal_(self.head.weight, std=0.01)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """(B, 1, H/2, W/2); only differences mean something, the scale of a photo being unknown."""
+        top = self.top(features[-1])
+        x = top + self.context(top) + top.mean((2, 3), keepdim=True)
+        for level in range(len(self.mix) - 1, -1, -1):
+            coarse = F.interpolate(self.reduce[level](x), scale_factor=2, mode="nearest")
+            x = self.lateral[level](features[level]) + coarse
+            x = x + self.mix[level](x)
+        return self.head(x).float()
+
+
+class SurfaceNetwork(nn.Module):
+    """Encoder and surface decoder."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.encoder = make_encoder(architecture.encoder)
+        self.decoder = SurfaceDecoder(self.encoder.channels, architecture.widths)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Disparity (B, 1, H, W) of what each pixel shows, in [FARTHEST, 1].
+
+        image (B, 3, H, W) in [0, 1] with H and W multiples of 32.
+        """
+        drawn = F.interpolate(self.decoder(self.encoder(image)), image.shape[-2:], mode="bilinear")
+        nearest = torch.quantile(drawn.flatten(1), NEAREST, dim=1)
+        return torch.exp(drawn - nearest[:, None, None, None]).clamp(FARTHEST, 1)
+
+
+def _block(inputs: int, outputs: int, size: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, padding=size // 2, padding_mode="replicate", bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
