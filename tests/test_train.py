@@ -18,6 +18,7 @@ from mine.data.sample import Sample
 from mine.errors import InputError
 from mine.network.encoder import TimmEncoder
 from mine.network.network import Architecture, Network
+from mine.training import data
 from mine.training import train as training
 from mine.training.config import LossWeights, TrainConfig
 from mine.training.step import losses
@@ -75,7 +76,7 @@ def feed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Feed]:
 
     def use(*change: Callable[[int, Sample], Sample]) -> Feed:
         dataset = Feed(*change)
-        monkeypatch.setattr(training, "datasets", lambda config: (dataset, None))
+        monkeypatch.setattr(data, "datasets", lambda config: (dataset, None))
         return dataset
 
     return use
