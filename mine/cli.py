@@ -117,6 +117,26 @@ def view(scene: Positional[Path]) -> None:
 
 
 @app.command
+def colmap(
+    images: Positional[Path], output: Output, poses: Path | None = None, fps: float = 3, progress: bool = True
+) -> None:
+    """Turn photos of one scene, or a video, into a capture to train on: cameras and points by COLMAP.
+
+    Args:
+        images: Folder of photos, or a video file.
+        output: The capture, a new folder: images/ and sparse/0/.
+        poses: Camera file in RealEstate10K's format, when the cameras are known: only points are then computed.
+        fps: Frames per second taken of a video.
+        progress: Show what is going on.
+    """
+    from mine.data.reconstruct import reconstruct
+    from mine.data.triangulate import triangulate
+
+    account = triangulate(images, poses, output, progress) if poses else reconstruct(images, output, progress, fps)
+    _say(f"{output}: {account}")
+
+
+@app.command
 def train(config: Positional[Path], overrides: Positional[tuple[str, ...]] = (), resume: bool = True) -> None:
     """Train a network; goes on where an earlier run with the same output folder stopped.
 

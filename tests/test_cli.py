@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from mine.cli import main
+from mine.data.reconstruct import Account
 from mine.errors import InputError
 from mine.network.network import Architecture
 from mine.planes import MPI
@@ -256,6 +257,26 @@ def test_configurations_that_make_no_sense(
     check(run, folder, [command, "a.yaml"], "a.yaml")
     check(run, folder, [command, "b.yaml"], "nonsense")
     check(run, folder, [command, "b.yaml", "sizes=3"], "'nonsense'")
+
+
+def test_captures_that_cannot_be_made(run: Run, folder: Path) -> None:
+    Path("film.mp4").write_text("no video")
+    Path("empty").mkdir()
+    Path("grey").mkdir()
+    for number in range(3):
+        Image.new("RGB", (64, 48), "grey").save(f"grey/{number}.png")
+    check(run, folder, ["colmap", "none", "-o", "scene"], "no folder none")
+    check(run, folder, ["colmap", "empty", "-o", "scene"], "empty holds 0 pictures")
+    check(run, folder, ["colmap", "film.mp4", "-o", "scene"], "film.mp4 is not a readable video")
+    check(run, folder, ["colmap", "grey", "-o", "empty"], "empty exists")
+    check(run, folder, ["colmap", "grey", "-o", "scene"], "no camera could be placed")
+    check(run, folder, ["colmap", "grey", "-o", "scene", "--poses", "none.txt"], "none.txt cannot be read")
+
+
+def test_account_of_a_capture(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Account(("a", "b", "c"), ("d",), 90, 0.5)
+    monkeypatch.setattr("mine.data.reconstruct.reconstruct", lambda *arguments: account)
+    assert run("colmap", "photos", "-o", "scene") == (0, f"scene: {account}\n", "")
 
 
 def test_unknown_options_and_values_end_with_the_same_status(run: Run, folder: Path, scene: Path) -> None:

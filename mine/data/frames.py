@@ -1,0 +1,27 @@
+"""Still pictures from a video file."""
+
+import subprocess
+from pathlib import Path
+
+from imageio_ffmpeg import get_ffmpeg_exe
+
+from mine.errors import InputError
+
+
+def extract_frames(video: Path, folder: Path, rate: float) -> list[str]:
+    """Writes `rate` frames per second of `video` to `folder` (made here) as JPEGs; returns their names in order.
+
+    Turned upright as the video's metadata says. Raises InputError for a rate that is not above 0, at most 60, and for
+    a file that is no readable video.
+    """
+    if not 0 < rate <= 60:
+        raise InputError(f"{rate} frames per second is out of range: give a number above 0, at most 60")
+    folder.mkdir(parents=True)
+    command = [get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-i", f"file:{video}", "-map", "0:v:0"]
+    command += ["-vf", f"fps={rate}", "-qscale:v", "2", "-f", "image2", str(folder / "%06d.jpg")]
+    ended = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    names = sorted(path.name for path in folder.iterdir())
+    if not names:  # a video that breaks off still gives the frames before
+        reason = (ended.stderr.strip().splitlines() or ["it holds no frames"])[-1].removeprefix("Error: ")
+        raise InputError(f"{video} is not a readable video ({reason}): give a video file or a folder of pictures")
+    return names
