@@ -14,7 +14,8 @@ from colmap_scene import FOCAL, WIDTH, colmap_pixels, draw, grid_points, write_s
 from PIL import Image
 
 from mine.data.capture import captures_in, read_capture
-from mine.data.colmap import Colmap, splat
+from mine.data.colmap import Colmap
+from mine.data.picture_pairs import splat
 from mine.data.window import fit_window
 from mine.errors import InputError
 
@@ -185,7 +186,7 @@ def test_picture_of_another_shape_is_skipped(scene: Path) -> None:
 
 
 def test_cache_is_bounded(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mine.data.colmap.CACHED_PIXELS", 2 * 160 * 120)
+    monkeypatch.setattr("mine.data.picture_pairs.CACHED_PIXELS", 2 * 160 * 120)
     dataset = Colmap([scene], SIZE)
     for index in range(8):
         dataset[index]

@@ -42,7 +42,7 @@ class Account:
         total = len(self.registered) + len(self.left_out)
         text = f"{len(self.registered)} of {total} pictures registered, {self.points} points, {self.error:.2f} px error"
         if self.left_out:
-            text += f"; left out for lack of overlap: {', '.join(self.left_out[:10])}"
+            text += f"; left out, unreadable or without overlap: {', '.join(self.left_out[:10])}"
         return text + (f" and {len(self.left_out) - 10} more" if len(self.left_out) > 10 else "")
 
 

@@ -9,14 +9,13 @@ at least two planes cover; rank correlation and ordered pairs compare disparitie
 
 import math
 from collections.abc import Callable
-from itertools import groupby
 
 import torch
 from rich.progress import track
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mine.data.colmap import Colmap
+from mine.data.picture_pairs import PicturePairs
 from mine.data.sample import Sample
 from mine.planes import MPI
 from mine.render import Backend, View
@@ -51,33 +50,38 @@ REFERENCES: dict[str, Synthesis] = {"unchanged": unchanged, "one plane": one_pla
 @torch.no_grad()
 def evaluate(
     predictor: Predictor | None,
-    dataset: Colmap,
+    dataset: PicturePairs,
     references: bool = True,
     perceptual: bool = False,
     backend: Backend = "auto",
     progress: bool = True,
 ) -> Report:
-    """Figures of a predictor, and of the references, on an evaluation `Colmap(training=False)`.
+    """Figures of a predictor, and of the references, on an evaluation such as `Colmap(training=False)`.
 
-    One row per capture and method: means over its pairs of `psnr` (dB), `ssim`, `lpips` where asked for (NaN when its
-    weights are unavailable), and over its sources of `spearman` and `ordered`. The predictor may be None to have the
-    references alone.
+    One row per capture (or what else the data set's `row` says) and method: means over its pairs of `psnr` (dB),
+    `ssim`, `lpips` where asked for (NaN when its weights are unavailable), and over its sources of `spearman` and
+    `ordered`. The predictor may be None to have the references alone. Samples whose scale is known (metric 1) need no
+    calibration; those without points have no figures of depth, and of the references only the photo unchanged. The
+    share `border` of each side of a target, as the data set says, does not count.
     """
     methods = _methods(predictor, REFERENCES if references else {})
     distance = perceptual_distance() if perceptual else None
     report = Report()
-    for name, indices in track(_by_source(dataset), "evaluating", disable=not progress):
+    counted = _within(dataset.size, dataset.border)
+    for indices in track(dataset.by_source(), "evaluating", disable=not progress):
         samples = [dataset[index] for index in indices]
         for method, synthesis in methods.items():
+            if synthesis in (one_plane, soup) and not samples[0].points_src.numel():
+                continue
             scene = synthesis(samples[0])
             depth = None if scene is None else _source_depth(samples[0], scene, backend)
             order = {} if depth is None else _order(samples[0], depth)
-            for sample in samples:
+            for index, sample in zip(indices, samples, strict=True):
                 view = _view(sample, scene, _scale(samples[0], depth), backend)
-                figures = _likeness(view, sample.target[None], view.mask >= MIN_COVER)
+                figures = _likeness(view, sample.target[None], (view.mask >= MIN_COVER) & counted)
                 if perceptual:
                     figures["lpips"] = float(distance(view.rgb, sample.target[None])) if distance else math.nan
-                report.add(name, method, figures | order)
+                report.add(dataset.row(index), method, figures | order)
     return report
 
 
@@ -136,10 +140,13 @@ def _methods(predictor: Predictor | None, references: dict[str, Synthesis]) -> d
     return {"prediction": lambda sample: predictor(sample.source, sample.K_src), **references}
 
 
-def _by_source(dataset: Colmap) -> list[tuple[str, list[int]]]:
-    """Capture name and indices of the pairs of each source."""
-    groups = groupby(range(len(dataset.pairs)), key=lambda index: dataset.pairs[index][0])
-    return [(source.scene, list(indices)) for source, indices in groups]
+def _within(size: tuple[int, int], border: float) -> Tensor:
+    """(1, 1, H, W) whether each pixel is farther from the edges than the share `border` of height and width."""
+    height, width = size
+    top, left = round(border * height), round(border * width)
+    inside = torch.zeros(1, 1, height, width, dtype=torch.bool)
+    inside[..., top : height - top, left : width - left] = True
+    return inside
 
 
 def _source_depth(sample: Sample, scene: MPI, backend: Backend) -> Tensor:
@@ -150,7 +157,7 @@ def _source_depth(sample: Sample, scene: MPI, backend: Backend) -> Tensor:
 
 def _scale(sample: Sample, depth: Tensor | None) -> Tensor:
     """What to divide the sample's translations by, so that they are in units of the scene: 1 without a depth."""
-    if depth is None:
+    if depth is None or sample.metric > 0:
         return torch.ones(())
     return scale_factor(sample.points_src[None], depth, sample.K_src[None])[0]
 
@@ -173,6 +180,8 @@ def _likeness(view: View, target: Tensor, mask: Tensor) -> dict[str, float]:
 
 
 def _order(sample: Sample, depth: Tensor) -> dict[str, float]:
+    if not sample.points_src.numel():
+        return {}
     predicted = disparity_at(sample.points_src[None], depth, sample.K_src[None])[0]
     true = 1 / sample.points_src[2]
     if predicted.max() < FLAT * predicted.min():  # the order would be that of rounding errors

@@ -74,7 +74,9 @@ def scale_factor(points: Tensor, depth: Tensor, K: Tensor) -> Tensor:
 
 
 def sparse_disparity(points: Tensor, depth: Tensor, K: Tensor, scale: Tensor) -> Tensor:
-    """Mean |log d_syn(p) - log(s d_sfm(p))| over points (B, 3, P), for scale (B,) (section 3.4)."""
+    """Mean |log d_syn(p) - log(s d_sfm(p))| over points (B, 3, P), for scale (B,) (section 3.4); 0 for no points."""
+    if not points.numel():
+        return points.new_zeros(())
     return (
         (torch.log(disparity_at(points, depth, K)) + torch.log(points[:, 2]) - torch.log(scale)[:, None]).abs().mean()
     )
