@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mine.camera import pose
 from mine.data.augment import augment, mirror
+from mine.data.draw import Draw
 from mine.data.sample import Sample
 from mine.render import reference
 from mine.training.losses import disparity_at
@@ -93,7 +94,7 @@ def test_the_mirrored_scene_renders_the_mirrored_target(batch: Sample) -> None:
 
 
 def augmented(batch: Sample, seed: int) -> Sample:
-    return augment(batch, torch.Generator().manual_seed(seed))
+    return augment(batch, Draw.seeded(seed, len(batch.source)))
 
 
 def test_the_generator_alone_decides(batch: Sample) -> None:

@@ -4,28 +4,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mine.data.draw import Draw
 from mine.data.sample import Sample
 
 
-def augment(batch: Sample, generator: torch.Generator) -> Sample:
+def augment(batch: Sample, draw: Draw) -> Sample:
     """Mirrors half of all batches left to right and varies light, colour and sharpness of the pictures."""
-    if torch.rand((), generator=generator) < 0.5:
+    if draw.common() < 0.5:
         batch = mirror(batch)
-    pictures = blur(torch.stack([batch.source, batch.target]), generator)  # alike in both views
-    shape = (1, len(batch.source), 1, 1, 1)
-    gamma = torch.exp(0.3 * torch.randn(shape, generator=generator))
-    gain = torch.exp(0.15 * torch.randn(shape, generator=generator))
-    tint = torch.exp(0.08 * torch.randn((1, shape[1], 3, 1, 1), generator=generator))
-    colour = (1.5 * torch.rand(shape, generator=generator) - 0.1).clamp(min=0)  # 0 is grey, now and then
+    pictures = blur(torch.stack([batch.source, batch.target]), draw)  # alike in both views
+    gamma = torch.exp(0.3 * draw.normal(1, 1, 1))
+    gain = torch.exp(0.15 * draw.normal(1, 1, 1))
+    tint = torch.exp(0.08 * draw.normal(3, 1, 1))
+    colour = (1.5 * draw.uniform(1, 1, 1) - 0.1).clamp(min=0)  # 0 is grey, now and then
     grey = pictures.mean(2, keepdim=True)
     varied = (grey + colour.to(grey) * (pictures - grey)).clamp(min=1e-4) ** gamma.to(grey)
     varied = ((gain * tint).to(grey) * varied).clamp(0, 1)
     return batch._replace(source=varied[0], target=varied[1])
 
 
-def blur(pictures: Tensor, generator: torch.Generator) -> Tensor:
+def blur(pictures: Tensor, draw: Draw) -> Tensor:
     """A third of all batches (..., H, W) as if taken with up to 2.5 times fewer pixels."""
-    chance, share = torch.rand(2, generator=generator).tolist()
+    chance, share = draw.common(), draw.common()
     if chance > 1 / 3:
         return pictures
     size = pictures.shape[-2:]

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mine.data.draw import Draw
+
 ROLL = math.radians(6)
 """Standard deviation of the roll."""
 
@@ -30,10 +32,10 @@ class Frame:
     picture: tuple[int, int]
 
     @staticmethod
-    def draw(batch: int, picture: tuple[int, int], size: tuple[int, int], generator: torch.Generator) -> "Frame":
+    def draw(picture: tuple[int, int], size: tuple[int, int], draw: Draw) -> "Frame":
         """Random frames of `size` within pictures of size `picture` (a rolled one may reach over the border)."""
-        share, across, down = torch.rand(3, batch, generator=generator)
-        roll = ROLL * torch.randn(batch, generator=generator)
+        share, across, down = draw.uniform(3).T
+        roll = ROLL * draw.normal()
         scale = min(picture[0] / size[0], picture[1] / size[1]) * (SMALLEST + (1 - SMALLEST) * share)
         free = [length - scale * side for length, side in zip(picture, size, strict=True)]
         shift = torch.stack([(across - 0.5) * free[1], (down - 0.5) * free[0]], dim=-1)

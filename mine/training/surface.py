@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mine.data.draw import Draw
 from mine.data.sample import Sample
 from mine.network.surface import FARTHEST, SurfaceNetwork
 from mine.training.config import TrainConfig
@@ -30,15 +31,14 @@ DOUBT = 0.15
 """Log-ratio at which an order is as good as certain."""
 
 
-def surface_losses(
-    network: SurfaceNetwork, batch: Sample, config: TrainConfig, draw: torch.Generator
-) -> dict[str, Tensor]:
+def surface_losses(network: SurfaceNetwork, batch: Sample, config: TrainConfig, draw: Draw) -> dict[str, Tensor]:
     """Each weighted loss by name; their sum under "total" is what training lowers."""
     image = torch.cat([batch.source, batch.target])
     depth = torch.cat([batch.depth_src, batch.depth_tgt])
     dense = torch.cat([batch.metric, batch.metric]) > 0
     picture = image.shape[-2], image.shape[-1]
-    frame = Frame.draw(len(image), picture, frame_size(picture, draw), draw)
+    draw = draw.pairs()
+    frame = Frame.draw(picture, frame_size(picture, draw), draw)
     features = network.encoder(frame.cut(image).contiguous(memory_format=torch.channels_last))
     with torch.autocast(image.device.type, torch.bfloat16, enabled=config.half):
         drawn = network.decoder(features)
@@ -55,11 +55,11 @@ def surface_losses(
     return found | {"total": torch.stack(list(found.values())).sum()}
 
 
-def frame_size(picture: tuple[int, int], draw: torch.Generator) -> tuple[int, int]:
+def frame_size(picture: tuple[int, int], draw: Draw) -> tuple[int, int]:
     """A random size (H, W) for the frames of landscape pictures: multiples of 32, upright at times."""
-    share = SHARES[int(torch.randint(len(SHARES), (), generator=draw))]
+    share = SHARES[int(draw.common() * len(SHARES))]
     height, width = (max(32, round(side * share / 32) * 32) for side in picture)
-    return (width, height) if torch.rand((), generator=draw) < PORTRAIT else (height, width)
+    return (width, height) if draw.common() < PORTRAIT else (height, width)
 
 
 def unscaled(difference: Tensor, known: Tensor) -> Tensor:
@@ -85,10 +85,13 @@ def gradient(difference: Tensor, known: Tensor) -> Tensor:
     return total
 
 
-def order(drawn: Tensor, true: Tensor, known: Tensor, draw: torch.Generator) -> Tensor:
+def order(drawn: Tensor, true: Tensor, known: Tensor, draw: Draw) -> Tensor:
     """How far random pairs of known pixels are from being put in their order of depth, in units of DOUBT."""
-    chosen = torch.multinomial(known.flatten(1).float().cpu() + 1e-9, 2 * PAIRS, replacement=True, generator=draw)
-    pairs = [values.flatten(1).gather(1, chosen.to(values.device)).unflatten(1, (2, PAIRS)) for values in (drawn, true)]
+    # The nth known pixel of a picture is where its count of known pixels reaches n.
+    count = known.flatten(1).cumsum(1)
+    wanted = (draw.uniform(2 * PAIRS).to(drawn.device) * count[:, -1:]).long() + 1
+    chosen = torch.searchsorted(count, wanted).clamp(max=count.shape[1] - 1)
+    pairs = [values.flatten(1).gather(1, chosen).unflatten(1, (2, PAIRS)) for values in (drawn, true)]
     step, true_step = (values[:, 0] - values[:, 1] for values in pairs)
     differ = true_step.abs() > DIFFERENT
     loss = F.softplus(-true_step.sign() * step / DOUBT) * differ

@@ -11,6 +11,7 @@ from rich.console import Console
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mine.data.augment import augment
+from mine.data.draw import Draw
 from mine.data.sample import Sample
 from mine.errors import InputError
 from mine.files import replacing
@@ -51,7 +52,7 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
     wasted = 0
     log = Log(folder, config)
     for batch in loader(config, step):
-        batch = augment(Sample(*(field.to(device) for field in batch)), torch.Generator().manual_seed(step))
+        batch = augment(Sample(*(field.to(device) for field in batch)), Draw.seeded(step, config.batch))
         found = train_step(network, optimizer, batch, config, step)
         schedule.step()
         wasted = 0 if found else wasted + 1
@@ -111,12 +112,12 @@ def train_step(
 ) -> dict[str, float]:
     """One update; returns the losses, or nothing when they were not finite and the step was left out."""
     freeze_batch_norm(network.encoder)
-    draw = torch.Generator().manual_seed(config.seed + step)
+    draw = Draw.seeded(config.seed + step, config.batch)
     statistics = [buffer.clone() for buffer in network.buffers()]
     if isinstance(network, SurfaceNetwork):
         found = surface_losses(network, batch, config, draw)
     else:
-        disparity = stratified_disparity(len(batch.source), config.planes, generator=draw).to(batch.source)
+        disparity = stratified_disparity(config.batch, config.planes, generator=draw.generator).to(batch.source)
         found = losses(network, batch, disparity, config)
     optimizer.zero_grad()
     found["total"].backward()
