@@ -14,7 +14,7 @@ from mine.network.lift import lift, spread
 from mine.network.surface import SurfaceNetwork
 from mine.photo import Photo, Source, network_size, read_photo
 from mine.planes import MPI, check_disparity, resize
-from mine.render.reference import blend_source
+from mine.render import blend_source
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -27,7 +27,9 @@ def load(source: str | os.PathLike[str] | None = None, device: str = "auto", dty
 
     source: a checkpoint of ours (.safetensors) or a published MINE checkpoint (checkpoint.pth, with params.yaml beside
     it when there is one); by default the one that is shipped. device: "cpu", "cuda", ... or "auto" (a GPU when there
-    is one). dtype: of the network's arithmetic; "auto" is float32, which is exact, on CPUs and float16 on GPUs.
+    is one). dtype: of a plane network's arithmetic; "auto" is float16 on GPUs, bfloat16 on processors that multiply
+    matrices in it (colours then differ by up to 1e-3), and float32, which is exact, on others. Surface networks take so
+    little that theirs is float32.
 
     Raises InputError for a missing or foreign checkpoint and for a device that is not there.
     """
@@ -39,8 +41,15 @@ def load(source: str | os.PathLike[str] | None = None, device: str = "auto", dty
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r} is not available here: choose cpu") from error
     if dtype == "auto":
-        dtype = "float16" if torch.device(device).type == "cuda" else "float32"
+        dtype = _fast_dtype(torch.device(device))
     return Model(network, loaded.near, loaded.far, getattr(torch, dtype))
+
+
+def _fast_dtype(device: torch.device) -> Dtype:
+    if device.type != "cpu":
+        return "float16"
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bfloat16" if capabilities.get("amx_bf16") else "float32"
 
 
 def shipped_checkpoint() -> Path:
@@ -109,14 +118,13 @@ class Model:
     def _draw(self, image: Tensor, planes: int, disparity: Tensor | None) -> tuple[Tensor, Tensor]:
         """Planes (1, S, 4, H, W) and their disparities (S,): those asked for, or `planes` over the scene's range."""
         image = image.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            if isinstance(self.network, SurfaceNetwork):
-                surface = self.network(image)
-                disparity = spread(surface, planes) if disparity is None else disparity
-                return lift(image, surface, disparity[None]), disparity
-            if disparity is None:
-                disparity = torch.linspace(self.near, self.far, planes, device=image.device)
-            return self.network(image, disparity[None], group=GROUP)[0], disparity
+        if isinstance(self.network, SurfaceNetwork):
+            surface = self.network(image)
+            disparity = spread(surface, planes) if disparity is None else disparity
+            return lift(image, surface, disparity[None]), disparity
+        if disparity is None:
+            disparity = torch.linspace(self.near, self.far, planes, device=image.device)
+        return self.network.draw(image, disparity[None], GROUP, self.dtype), disparity
 
 
 def _camera(photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> Tensor:

@@ -3,6 +3,7 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from mine.network.decoder import SCALES, Block, PlaneDecoder, upsampled_conv
 from mine.network.embedding import CHANNELS, embed_disparity
+from mine.network.fused_kernels import activate_rows, field_rows
 
 FEATURES = [3, 4, 5, 6, 7]
 TOLERANCE = 1e-5
@@ -138,7 +140,7 @@ def test_groups_of_planes_change_nothing_while_batch_norm_is_frozen(group: int) 
 def test_single_precision() -> None:
     decoder = make_decoder().eval().float()
     features, disparity = make_inputs()
-    features, disparity = [x.float() for x in features], disparity.float()
+    features, disparity = [x.detach().float() for x in features], disparity.detach().float()
     for plane, plain in zip(decoder(features, disparity), plain_decoder(decoder, features, disparity), strict=True):
         assert_near(plane, plain)
 
@@ -187,3 +189,44 @@ def test_embedding_is_the_disparity_then_sines_and_cosines_of_doubling_frequency
     actual = embed_disparity(torch.tensor([[disparity]], dtype=torch.double))
     assert actual.shape == (1, 1, CHANNELS)
     torch.testing.assert_close(actual[0, 0], torch.tensor(expected, dtype=torch.double))
+
+
+@pytest.mark.parametrize("widths", [(2, 3, 4, 5, 6), (16, 32, 8, 8, 8)])
+@pytest.mark.parametrize("size", [(64, 64), (64, 160)])
+@pytest.mark.parametrize("group", [1, 2, 5])
+def test_fused_planes_are_the_plain_ones(widths: tuple[int, ...], size: tuple[int, int], group: int) -> None:
+    decoder = make_decoder(widths).float().eval().requires_grad_(False)
+    features, disparity = make_inputs(size, batch=1, planes=5)
+    features, disparity = [x.detach().float() for x in features], disparity.detach().float()
+    (expected, *_) = plain_decoder(decoder, features, disparity)
+    assert_near(decoder.draw(features, disparity, group, torch.float32), expected)
+    rough = decoder.draw(features, disparity, group, torch.bfloat16)
+    error = (rough - expected).abs().mean((0, 1, 3, 4)) / expected.abs().mean((0, 1, 3, 4))
+    assert 0 < error.max() < 0.02
+
+
+def test_fused_planes_do_not_depend_on_the_number_of_threads() -> None:
+    decoder = make_decoder().float().eval().requires_grad_(False)
+    features, disparity = make_inputs((64, 96), batch=1, planes=3)
+    features, disparity = [x.detach().float() for x in features], disparity.detach().float()
+    threads = torch.get_num_threads()
+    try:
+        drawn = []
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            drawn.append(decoder.draw(features, disparity, 2, torch.float32))
+    finally:
+        torch.set_num_threads(threads)
+    assert_near(drawn[1], drawn[0])
+
+
+@pytest.mark.parametrize("value", [-30.0, -3.0, -1e-3, 0.0, 1e-3, 3.0, 30.0])
+def test_exponentials_of_the_compiled_kernels(value: float) -> None:
+    """ELU, sigmoid and |x| where they saturate and where they bend."""
+    drawn = np.full((1, 2, 2, 4), value, np.float32)
+    activated, field = np.empty((1, 4, 4, 4), np.float32), np.empty((1, 4, 2, 2), np.float32)
+    activate_rows(drawn, activated, 0, 2)
+    field_rows(drawn, field, 0, 2)
+    assert activated == pytest.approx(F.elu(torch.tensor(value)).item(), rel=1e-6, abs=3e-7)
+    assert field[:, :3] == pytest.approx(1 / (1 + math.exp(-value)), rel=1e-6, abs=3e-7)
+    assert field[:, 3] == pytest.approx(abs(value) + 1e-4)

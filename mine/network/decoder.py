@@ -103,12 +103,31 @@ class PlaneDecoder(nn.Module):
         features: the encoder's five maps; disparity (B, S). group: planes decoded at a time (all, by default); smaller
         groups bound the memory and stay in cache, and change nothing else while batch norm is frozen.
         """
-        shared = self._shared(features)
+        shared = self.shared(features)
         groups = disparity.split(group or disparity.shape[1], dim=1)
         decoded = [self._decode(shared, part, finest) for part in groups]
         return [torch.cat(planes, dim=1) if len(planes) > 1 else planes[0] for planes in zip(*decoded, strict=True)]
 
-    def _shared(self, features: list[Tensor]) -> list[Tensor]:
+    def draw(self, features: list[Tensor], disparity: Tensor, group: int, dtype: torch.dtype) -> Tensor:
+        """The finest planes (1, S, 4, H, W) of one image, at disparity (1, S); no gradients, batch norm frozen.
+
+        On a processor through compiled kernels (`fused`), elsewhere through `forward`. dtype: of the arithmetic.
+        """
+        from mine.network.fused import FusedDecoder
+
+        device = features[0].device.type
+        fused = device == "cpu" and dtype != torch.float16
+        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+            if not fused:
+                return self(features, disparity, group=group)[0]
+            shared = self.shared(features)
+        return FusedDecoder(self, shared, dtype).draw(disparity[0], group)[None]
+
+    def head(self, level: int) -> nn.Conv2d:
+        """The convolution that draws the planes of a level."""
+        return cast(nn.Conv2d, self.heads[str(level)])
+
+    def shared(self, features: list[Tensor]) -> list[Tensor]:
         """What does not depend on the plane: the features' share of every convolution, coarsest first."""
         shared = [_reflected_conv(self.bottleneck(features[-1]), *_feature_part(self.before[self.coarsest], 0))]
         for level in range(self.coarsest, 0, -1):
@@ -126,7 +145,7 @@ class PlaneDecoder(nn.Module):
                 x = self.before[level].activate(_reflected_conv(x, *self.before[level].kernel()))
             x = self._upsample(level, x, shared[self.coarsest + 1 - level] if level else None, embedding)
             if level < SCALES:
-                head = cast(nn.Conv2d, self.heads[str(level)])
+                head = self.head(level)
                 drawn.append(_reflected_conv(x, head.weight, head.bias).float())
         return [_field(out.unflatten(0, disparity.shape)) for out in reversed(drawn)]
 
@@ -151,13 +170,19 @@ def upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     An output row 2i sees the small rows i-1 and i through kernel rows (w0, w1+w2); a row 2i+1 sees i and i+1 through
     (w0+w1, w2); columns alike. The four phases share one 2x2 convolution over the padded image with 4 C' outputs.
     """
-    phases = _two_taps(_two_taps(weight, 2), 4)  # (C', C, 2 taps, 2 phases, 2 taps, 2 phases)
-    kernel = phases.permute(3, 5, 0, 1, 2, 4).flatten(0, 2)
-    y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, None if bias is None else bias.repeat(4))
+    y = F.conv2d(
+        F.pad(x, (1, 1, 1, 1), mode="replicate"), phase_kernel(weight), None if bias is None else bias.repeat(4)
+    )
     height, width = x.shape[-2:]
     y = y.unflatten(1, (2, 2, weight.shape[0]))
     rows = [torch.stack([y[:, a, b, :, a : a + height, b : b + width] for b in (0, 1)], dim=-1) for a in (0, 1)]
     return torch.stack(rows, dim=-3).flatten(-2).flatten(-3, -2)
+
+
+def phase_kernel(weight: Tensor) -> Tensor:
+    """Kernel (4 C', C, 2, 2) of `upsampled_conv`, phase by phase, from that of the 3x3 convolution (C', C, 3, 3)."""
+    phases = _two_taps(_two_taps(weight, 2), 4)  # (C', C, 2 taps, 2 phases, 2 taps, 2 phases)
+    return phases.permute(3, 5, 0, 1, 2, 4).flatten(0, 2)
 
 
 def _two_taps(weight: Tensor, dim: int) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mine.render.view import View
 
-__all__ = ["Backend", "View", "render"]
+__all__ = ["Backend", "View", "blend_source", "render"]
 
 Backend = Literal["auto", "reference", "cpu"]
 
@@ -49,6 +49,17 @@ def render(
         size,
         None if detail is None else _expand(detail, batch),
     )
+
+
+def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
+    """See `reference.blend_source`, for inference: compiled where the planes are on a processor."""
+    if planes.device.type == "cpu":
+        from mine.render import cpu
+
+        return cpu.blend_source(planes, disparity, K_src, image)
+    from mine.render import reference
+
+    return reference.blend_source(planes, disparity, K_src, image)
 
 
 def _backend(name: Backend) -> Callable[..., View]:

@@ -1,11 +1,5 @@
-"""The renderer for processors: `reference.render`, compiled, in one pass per target pixel (see `cpu_kernels`).
+"""The renderer for processors: `reference.render`, compiled, in one pass per target pixel (see `cpu_kernels`)."""
 
-Bands of rows are spread over `torch.get_num_threads()` Python threads, which the compiled code runs without the
-interpreter lock: unlike numba's own thread pools, this bears calls from several threads at once, and forks.
-"""
-
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,9 +10,7 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.render.cpu_kernels import render_rows, source_rows
 from mine.render.view import View
-
-BAND = 16
-"""Rows a thread takes at a time."""
+from mine.threads import in_bands
 
 Array = NDArray[Any]
 
@@ -49,9 +41,20 @@ def render(
         added = _single(_distinct(detail).flatten(-2))
     inputs = (scene, seen, added, _single(disparity), *_cameras(K_src, K_tgt, T_tgt_src), plane_size, detail_size)
     out = np.empty((len(planes), 5, *size), np.float32)
-    _in_bands(len(planes) * size[0], lambda rows: render_rows(*inputs, out, *rows))
+    in_bands(len(planes) * size[0], lambda *rows: render_rows(*inputs, out, *rows))
     views = torch.from_numpy(out)
     return View(views[:, :3], views[:, 3:4], views[:, 4:])
+
+
+def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
+    """See `reference.blend_source`; float32, without gradients."""
+    scene = _single(planes.flatten(-2))
+    seen = torch.from_numpy(_source_transmittance(scene, disparity, K_src, planes.shape[-1]))
+    seen = seen.view(*seen.shape[:2], 1, *_size(planes))
+    blended = torch.empty_like(planes, dtype=torch.float32)
+    torch.lerp(planes[:, :, :3].float(), image.float()[:, None], seen, out=blended[:, :, :3])
+    blended[:, :, 3] = planes[:, :, 3]
+    return blended
 
 
 def _size(image: Tensor) -> tuple[int, int]:
@@ -91,19 +94,7 @@ def _source_transmittance(scene: Array, disparity: Tensor, K_src: Tensor, width:
     batch = max(len(scene), len(_distinct(disparity)), len(_distinct(K_src)))
     seen = np.empty((batch, scene.shape[1], scene.shape[3]), np.float32)
     disparities, unproject = _single(disparity), _double(torch.linalg.inv(K_src.double()))
-    _in_bands(
-        batch * (scene.shape[3] // width), lambda rows: source_rows(scene, disparities, unproject, width, seen, *rows)
+    in_bands(
+        batch * (scene.shape[3] // width), lambda *rows: source_rows(scene, disparities, unproject, width, seen, *rows)
     )
     return seen
-
-
-def _in_bands(rows: int, work: Callable[[tuple[int, int]], None]) -> None:
-    """Calls `work` with (first, last + 1) for each band of rows, on as many threads as torch would use."""
-    bands = [(first, min(first + BAND, rows)) for first in range(0, rows, BAND)]
-    threads = min(torch.get_num_threads(), len(bands))
-    if threads == 1:
-        work((0, rows))
-        return
-    # A pool per call costs little beside a view, and leaves nothing behind that a fork could break.
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, bands))
