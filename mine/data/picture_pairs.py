@@ -61,6 +61,9 @@ class PicturePairs(Dataset[Sample]):
     border = 0.0
     """Share of each side of a target that its protocol leaves out of the figures."""
 
+    stride = 1
+    """How many pairs farther the next one of the same `row` is: it is taken when one cannot be decoded."""
+
     def __init__(self, size: Size, training: bool, points: int, metric: bool = False) -> None:
         self.size, self.training, self.points, self.metric = size, training, points, metric
         self.skipped = torch.zeros((), dtype=torch.long).share_memory_()
@@ -89,10 +92,11 @@ class PicturePairs(Dataset[Sample]):
         """Sample `index`. Raises InputError when none of a hundred pairs from there on can be decoded."""
         if not 0 <= index < len(self):
             raise IndexError(index)
-        tries = min(TRIES, len(self))
+        stride = 1 if self.training else self.stride
+        tries = min(TRIES, len(self) // stride)
         for attempt in range(tries):
             try:
-                return self._make(*self.pair((index + attempt) % len(self)))
+                return self._make(*self.pair((index + attempt * stride) % len(self)))
             except OSError as error:
                 self.skipped += 1
                 log.warning("skipped a pair: %s", error)
