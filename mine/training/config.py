@@ -7,10 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from mine.errors import InputError
+from mine.network.decoder import SCALES
 from mine.network.network import Architecture
 
 Config = TypeVar("Config")
+
+DEVICES = ("auto", "cpu", "cuda")
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -77,12 +84,17 @@ class TrainConfig:
     worlds: WorldsData | None = None
     captures: CapturesData | None = None
     size: tuple[int, int] = (256, 384)
-    """(H, W) of the pictures, multiples of 128"""
+    """(H, W) of the pictures: multiples of 128, of 32 for surface networks"""
     planes: int = 32
     """drawn at one random disparity in each of as many equal bins"""
     finest: int = 0
     """finest scale that is trained: 1 leaves out the full resolution"""
     batch: int = 4
+    """samples a step, shared among all processes"""
+    accumulate: int = 1
+    """parts that a process works its share off in, to save memory"""
+    recompute: bool = False
+    """draw the planes' features anew in the backward pass instead of keeping them: slower, with far less memory"""
     steps: int = 10000
     learning_rate: float = 1e-3
     encoder_learning_rate: float = 1e-4
@@ -90,8 +102,10 @@ class TrainConfig:
     """parts of the encoder that stay as they start, by the beginning of their names"""
     calibrate: bool = True
     """fit the scale of captures to the drawn planes; few planes draw depth too coarsely for that"""
-    half: bool = False
-    """decoder in bfloat16"""
+    device: str = "auto"
+    """cpu, cuda, or auto"""
+    precision: str = "fp32"
+    """of the decoder, where nearly all work is: fp32, bf16, or fp16 with scaled gradients"""
     ema: float = 0.999
     losses: LossWeights = field(default_factory=LossWeights)
     """of a plane network"""
@@ -130,7 +144,27 @@ def load_config(path: str | Path, overrides: list[str] | None = None, kind: type
         raise InputError(f"{path} is not valid YAML: {error}".replace("\n", " ")) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}): give a YAML file such as those in configs/") from error
-    return _build(kind, tree, "")
+    config = _build(kind, tree, "")
+    if isinstance(config, TrainConfig):
+        check(config)
+    return config
+
+
+def check(config: TrainConfig) -> None:
+    """Raises InputError for values that make no run."""
+    multiple = 32 if config.architecture.decoder == "surface" else 128
+    if any(side < multiple or side % multiple for side in config.size):
+        raise InputError(f"size is {list(config.size)}: give height and width in multiples of {multiple}")
+    least = {"planes": 2, "batch": 1, "accumulate": 1, "steps": 1, "save_every": 1, "workers": 0}
+    for key, value in least.items():
+        if getattr(config, key) < value:
+            raise InputError(f"{key} is {getattr(config, key)}: give at least {value}")
+    if not 0 <= config.finest < SCALES:
+        raise InputError(f"finest is {config.finest}: give a scale, 0 to {SCALES - 1}")
+    choices = {"device": DEVICES, "precision": tuple(PRECISIONS)}
+    for key, allowed in choices.items():
+        if getattr(config, key) not in allowed:
+            raise InputError(f"{key} is {getattr(config, key)!r}: choose {', '.join(allowed)}")
 
 
 def _override(tree: dict[str, Any], override: str) -> None:

@@ -1,40 +1,78 @@
 """What a training run sees: its data sets, and which of their samples come at which step."""
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from torch.utils.data import ConcatDataset, DataLoader, Dataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler
 
 from mine.data.sample import Sample
 from mine.errors import InputError
 from mine.training.config import TrainConfig
 
 
-def loader(config: TrainConfig, start: int) -> DataLoader[Sample]:
-    """Batches of steps `start`..; what a step sees depends on the seed and the step alone."""
+def places(config: TrainConfig, process: int, processes: int) -> list[range]:
+    """Places in the batch of the samples that a process works off, part by part.
+
+    Raises InputError for a batch that cannot be shared evenly.
+    """
+    parts = processes * config.accumulate
+    if config.batch % parts:
+        shared = f"{processes} process(es) with accumulate={config.accumulate}"
+        raise InputError(f"batch {config.batch} cannot be shared by {shared}: give a multiple of {parts}")
+    share = config.batch // parts
+    own = range(process * config.accumulate, (process + 1) * config.accumulate)
+    return [range(part * share, (part + 1) * share) for part in own]
+
+
+class Batches(Sampler[list[int]]):
+    """Indices of the samples of steps `start`..: what a step sees depends on the seed and the step alone.
+
+    For each step, the samples at each of `rows`, places in the batch. first, second: sizes of the two data sets, of
+    which the second has `share` of the samples.
+    """
+
+    def __init__(
+        self, config: TrainConfig, start: int, rows: Sequence[range], first: int, second: int, share: float
+    ) -> None:
+        self.config, self.start, self.rows = config, start, rows
+        self.first, self.second, self.share = first, second, share
+
+    def __len__(self) -> int:
+        return (self.config.steps - self.start) * len(self.rows)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.start, self.config.steps):
+            generator = torch.Generator().manual_seed(1_000_003 * self.config.seed + step)
+            chance, place = torch.rand(2, self.config.batch, generator=generator).tolist()
+            batch = [
+                self.first + int(p * self.second) if c < self.share else int(p * self.first)
+                for c, p in zip(chance, place, strict=True)
+            ]
+            yield from ([batch[row] for row in part] for part in self.rows)
+
+
+def loader(config: TrainConfig, start: int, rows: Sequence[range]) -> DataLoader[Sample]:
+    """Parts of batches, as `Batches` orders them."""
     worlds, captures = datasets(config)
     parts = [part for part in (worlds, captures) if part is not None]
     if not parts:
         raise InputError("no training data: give a `worlds` or a `captures` section")
-
-    def draws() -> Iterator[list[int]]:
-        first = len(parts[0])  # type: ignore[arg-type]
-        share = config.captures.share if config.captures and worlds is not None else 0.0
-        for step in range(start, config.steps):
-            generator = torch.Generator().manual_seed(1_000_003 * config.seed + step)
-            chance, place = torch.rand(2, config.batch, generator=generator).tolist()
-            yield [
-                first + int(p * len(parts[1])) if c < share else int(p * first)  # type: ignore[arg-type]
-                for c, p in zip(chance, place, strict=True)
-            ]
-
+    first, second = (len(part) for part in [*parts, ()][:2])  # type: ignore[arg-type]
+    share = config.captures.share if config.captures and worlds is not None else 0.0
     return DataLoader(
         ConcatDataset(parts),
-        batch_sampler=list(draws()),
+        batch_sampler=Batches(config, start, rows, first, second, share),
         num_workers=config.workers,
         persistent_workers=config.workers > 0,
+        worker_init_fn=_outlive,
     )
+
+
+def _outlive(worker: int) -> None:
+    """SIGTERM often goes to a whole group of processes: the main one ends the others, after its last step."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def datasets(config: TrainConfig) -> tuple[Dataset[Sample] | None, Dataset[Sample] | None]:

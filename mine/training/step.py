@@ -10,7 +10,7 @@ from mine.network.decoder import SCALES
 from mine.network.network import Network
 from mine.render import View, render
 from mine.render.reference import blend_source, render_source
-from mine.training.config import LossWeights, TrainConfig
+from mine.training.config import PRECISIONS, LossWeights, TrainConfig
 from mine.training.losses import (
     occupancy,
     scale_factor,
@@ -29,7 +29,7 @@ def losses(network: Network, batch: Sample, disparity: Tensor, config: TrainConf
     weights = config.losses
     image = batch.source.contiguous(memory_format=torch.channels_last)
     features = network.encoder(image)
-    with torch.autocast(image.device.type, torch.bfloat16, enabled=config.half):
+    with torch.autocast(image.device.type, PRECISIONS[config.precision], enabled=config.precision != "fp32"):
         drawn = network.decoder(features, disparity, config.finest)
     parts: dict[str, list[Tensor]] = {}
     scale = torch.ones_like(batch.metric)
@@ -40,9 +40,9 @@ def losses(network: Network, batch: Sample, disparity: Tensor, config: TrainConf
         if level == config.finest and config.calibrate:
             scale = torch.where(batch.metric > 0, 1.0, scale_factor(batch.points_src, view.depth, K_src).detach())
         found = _source_losses(planes, view, disparity, K_src, batch, scale, weights)
-        if weights.photometric or weights.ssim:
+        if any((weights.photometric, weights.ssim, weights.smoothness, weights.smoothness_where_flat, weights.sparse)):
             planes = blend_source(planes, disparity, K_src, F.interpolate(image, size, mode="area"))
-            pose = _rescaled(batch.T_tgt_src, scale)
+            pose = rescaled(batch.T_tgt_src, scale)
             target = render(planes, disparity, K_src, K_tgt, pose, size, backend="reference")
             found |= _target_losses(target, batch, K_tgt, scale, weights, level)
         for name, value in found.items():
@@ -82,7 +82,7 @@ def _target_losses(
     return found
 
 
-def _rescaled(pose: Tensor, scale: Tensor) -> Tensor:
+def rescaled(pose: Tensor, scale: Tensor) -> Tensor:
     """Poses (B, 4, 4) with translations divided by scale (B,)."""
     factors = torch.ones_like(pose)
     factors[:, :3, 3] = (1 / scale)[:, None]

@@ -14,7 +14,7 @@ from torch import Tensor
 from mine.data.draw import Draw
 from mine.data.sample import Sample
 from mine.network.surface import FARTHEST, SurfaceNetwork
-from mine.training.config import TrainConfig
+from mine.training.config import PRECISIONS, TrainConfig
 from mine.training.reframe import Frame
 
 PORTRAIT = 0.3
@@ -40,7 +40,7 @@ def surface_losses(network: SurfaceNetwork, batch: Sample, config: TrainConfig, 
     draw = draw.pairs()
     frame = Frame.draw(picture, frame_size(picture, draw), draw)
     features = network.encoder(frame.cut(image).contiguous(memory_format=torch.channels_last))
-    with torch.autocast(image.device.type, torch.bfloat16, enabled=config.half):
+    with torch.autocast(image.device.type, PRECISIONS[config.precision], enabled=config.precision != "fp32"):
         drawn = network.decoder(features)
     drawn, inside = frame.spread(F.interpolate(drawn, frame.size, mode="bilinear"))
     known = (depth > 0) & inside

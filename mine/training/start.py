@@ -1,0 +1,53 @@
+"""What a run starts from: network, optimizer and schedule."""
+
+import torch
+
+from mine.network.checkpoint import AnyNetwork, load_network, make_network
+from mine.network.surface import SurfaceNetwork
+from mine.training.config import TrainConfig
+
+WARM_UP = 200
+
+
+def start_network(config: TrainConfig) -> AnyNetwork:
+    """The network that `config` starts from: a checkpoint, or an ImageNet encoder with a fresh decoder."""
+    if config.start:
+        return load_network(config.start).network
+    network = make_network(config.architecture)
+    network.encoder.load_imagenet()
+    return network
+
+
+def freeze(network: AnyNetwork, config: TrainConfig) -> None:
+    """Keeps what is not trained: parts of the encoder that shall stay, and levels of the decoder that are not drawn."""
+    for name, parameter in network.encoder.named_parameters():
+        parameter.requires_grad_(not name.startswith(config.frozen or ("-",)))
+    if not isinstance(network, SurfaceNetwork):
+        unused = {str(level) for level in range(config.finest)}
+        for name, parameter in network.decoder.named_parameters():
+            parameter.requires_grad_(name.split(".")[1] not in unused)
+
+
+def make_optimizer(
+    network: AnyNetwork, config: TrainConfig
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW with its own rate for the encoder; linear warm-up, then a cosine to a hundredth."""
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": network.encoder.parameters(), "lr": config.encoder_learning_rate},
+            {"params": network.decoder.parameters(), "lr": config.learning_rate},
+        ],
+        weight_decay=1e-4,
+    )
+    warm_up = min(WARM_UP, config.steps // 4 + 1)
+    schedule = torch.optim.lr_scheduler.SequentialLR(
+        optimizer,
+        [
+            torch.optim.lr_scheduler.LinearLR(optimizer, 0.05, total_iters=warm_up),
+            torch.optim.lr_scheduler.CosineAnnealingLR(
+                optimizer, max(1, config.steps - warm_up), eta_min=0.01 * config.learning_rate
+            ),
+        ],
+        [warm_up],
+    )
+    return optimizer, schedule
