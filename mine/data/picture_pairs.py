@@ -1,6 +1,5 @@
 """Samples from pairs of pictures of real scenes: what data sets have in common, however they choose their pairs."""
 
-import logging
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -9,12 +8,11 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from mine.data.capture import Floats, Picture, Size
 from mine.data.sample import Sample
+from mine.data.skipping import Skipping
 from mine.data.window import Window, fit_window
-from mine.errors import InputError
 
 MIN_POINTS = 16
 """Points a source must see inside its crop, enough to fix the scale, and a target must see of them."""
@@ -30,11 +28,6 @@ MIN_ZOOM = 0.7
 CACHED_PIXELS = 100_000_000
 """Decoded pictures kept in memory by each process, in pixels of three bytes."""
 
-TRIES = 100
-"""Pairs tried in a row before a data set counts as broken."""
-
-log = logging.getLogger(__name__)
-
 
 class Pair(NamedTuple):
     """What a sample is to show: two pictures, and the random numbers its crops and points are drawn from."""
@@ -44,7 +37,7 @@ class Pair(NamedTuple):
     rng: np.random.Generator
 
 
-class PicturePairs(Dataset[Sample]):
+class PicturePairs(Skipping):
     """Samples of `size` (H, W) from pairs of pictures; data sets derive from it and say which pairs in `pair`.
 
     Pixels stay square: training takes random crops of the size's aspect, 0.7 to 1 times the largest, source and target
@@ -55,22 +48,16 @@ class PicturePairs(Dataset[Sample]):
     there are fewer; depth maps hold all of them at their nearest pixels. With `metric` True lengths stay in the data
     set's own unit, and pictures may have no points: `points_src` and `points_tgt` are then (3, 0), depth maps 0.
 
-    A picture that cannot be decoded is logged, counted in `skipped`, and the next index taken instead.
+    A picture that cannot be decoded is skipped, see `Skipping`.
     """
 
     border = 0.0
     """Share of each side of a target that its protocol leaves out of the figures."""
 
-    stride = 1
-    """How many pairs farther the next one of the same `row` is: it is taken when one cannot be decoded."""
-
     def __init__(self, size: Size, training: bool, points: int, metric: bool = False) -> None:
+        super().__init__()
         self.size, self.training, self.points, self.metric = size, training, points, metric
-        self.skipped = torch.zeros((), dtype=torch.long).share_memory_()
         self._decoded: dict[Path, Image.Image] = {}
-
-    def __len__(self) -> int:
-        raise NotImplementedError
 
     def pair(self, index: int) -> Pair:
         """The pair of sample `index`, the same at every call. Raises OSError when what it is made of is unreadable."""
@@ -88,20 +75,8 @@ class PicturePairs(Dataset[Sample]):
         """Indices of an evaluation's pairs, those of one source together."""
         return [list(indices) for _, indices in groupby(range(len(self)), key=self.source_of)]
 
-    def __getitem__(self, index: int) -> Sample:
-        """Sample `index`. Raises InputError when none of a hundred pairs from there on can be decoded."""
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        stride = 1 if self.training else self.stride
-        tries = min(TRIES, len(self) // stride)
-        for attempt in range(tries):
-            try:
-                return self._make(*self.pair((index + attempt * stride) % len(self)))
-            except OSError as error:
-                self.skipped += 1
-                log.warning("skipped a pair: %s", error)
-                last = error
-        raise InputError(f"none of {tries} pairs can be decoded: check the pictures ({last})")
+    def make(self, index: int) -> Sample:
+        return self._make(*self.pair(index))
 
     def widest(self, picture: Picture) -> Window:
         """The largest centred window of the samples' shape."""

@@ -44,8 +44,6 @@ class RealEstate10K(PicturePairs):
     Raises InputError when no sequence can be used.
     """
 
-    stride = len(PROTOCOL)
-
     def __init__(
         self,
         root: str | Path,
@@ -69,6 +67,8 @@ class RealEstate10K(PicturePairs):
         log.info("%d of %d sequences have %s", len(self.names), len(names), "points" if posed else "frames")
         self._read: dict[str, dict[int, Picture]] = {}
         if not training:
+            # Another pair of the same row stands in for one that cannot be decoded.
+            self.stride = len(PROTOCOL)
             self.names = [name for name in self.names if self._usable(name)]
             if not self.names:
                 raise InputError(f"no sequence in {self.root} has frames 5 and 10 after another: extract more frames")
