@@ -8,11 +8,14 @@ everything anew. The same numbers come out of far less work, because
 - nearest x2 followed by a reflection-padded 3x3 is four 2x2 convolutions of the small image, padded by replication.
 """
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mine.network.embedding import CHANNELS, embed_disparity
 
@@ -96,16 +99,22 @@ class PlaneDecoder(nn.Module):
         self.heads = nn.ModuleDict({str(level): nn.Conv2d(widths[level], 4, 3) for level in range(SCALES)})
 
     def forward(
-        self, features: list[Tensor], disparity: Tensor, finest: int = 0, group: int | None = None
+        self,
+        features: list[Tensor],
+        disparity: Tensor,
+        finest: int = 0,
+        group: int | None = None,
+        recompute: bool = False,
     ) -> list[Tensor]:
         """Planes [(B, S, 4, H/2^s, W/2^s) for s in finest..3], RGB in [0, 1] and σ ≥ 0.
 
         features: the encoder's five maps; disparity (B, S). group: planes decoded at a time (all, by default); smaller
-        groups bound the memory and stay in cache, and change nothing else while batch norm is frozen.
+        groups bound the memory and stay in cache, and change nothing else while batch norm is frozen. recompute: keep
+        nothing inside levels for the backward pass, which computes it once more; gradients are the same.
         """
         shared = self.shared(features)
         groups = disparity.split(group or disparity.shape[1], dim=1)
-        decoded = [self._decode(shared, part, finest) for part in groups]
+        decoded = [self._decode(shared, part, finest, recompute) for part in groups]
         return [torch.cat(planes, dim=1) if len(planes) > 1 else planes[0] for planes in zip(*decoded, strict=True)]
 
     def draw(self, features: list[Tensor], disparity: Tensor, group: int, dtype: torch.dtype) -> Tensor:
@@ -135,19 +144,47 @@ class PlaneDecoder(nn.Module):
             shared.append(_reflected_conv(features[level - 1], *_feature_part(block, block.conv.out_channels)))
         return shared
 
-    def _decode(self, shared: list[Tensor], disparity: Tensor, finest: int) -> list[Tensor]:
+    def _decode(self, shared: list[Tensor], disparity: Tensor, finest: int, recompute: bool) -> list[Tensor]:
         embedding = embed_disparity(disparity)
         first = self.before[self.coarsest]
         x = first.activate(_spread(shared[0], embedding, first))
         drawn: list[Tensor] = []
         for level in range(self.coarsest, finest - 1, -1):
-            if level < self.coarsest:
-                x = self.before[level].activate(_reflected_conv(x, *self.before[level].kernel()))
-            x = self._upsample(level, x, shared[self.coarsest + 1 - level] if level else None, embedding)
-            if level < SCALES:
-                head = self.head(level)
-                drawn.append(_reflected_conv(x, head.weight, head.bias).float())
+            inputs = level, x, shared[self.coarsest + 1 - level] if level else None, embedding
+            if recompute:
+                # By level, not by groups of planes: batch norm must see all planes at once.
+                x, planes = checkpoint(self._level, *inputs, use_reentrant=False, context_fn=self._once_more)
+            else:
+                x, planes = self._level(*inputs)
+            if planes is not None:
+                drawn.append(planes)
         return [_field(out.unflatten(0, disparity.shape)) for out in reversed(drawn)]
+
+    def _level(self, level: int, x: Tensor, shared: Tensor | None, embedding: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Features of a level from those of the level below (coarser), and what its head draws, if it has one."""
+        if level < self.coarsest:
+            x = self.before[level].activate(_reflected_conv(x, *self.before[level].kernel()))
+        x = self._upsample(level, x, shared, embedding)
+        if level >= SCALES:
+            return x, None
+        head = self.head(level)
+        return x, _reflected_conv(x, head.weight, head.bias).float()
+
+    def _once_more(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """Contexts of a level's computation, and of its repetition, which must not count in running statistics."""
+        return nullcontext(), self._without_statistics()
+
+    @contextmanager
+    def _without_statistics(self) -> Iterator[None]:
+        norms = [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        before = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = 0.0
+        try:
+            yield
+        finally:
+            for norm, momentum in zip(norms, before, strict=True):
+                norm.momentum = momentum
 
     def _upsample(self, level: int, x: Tensor, shared: Tensor | None, embedding: Tensor) -> Tensor:
         """Nearest x2, then the level's second block on [x, skip features, embedding]."""

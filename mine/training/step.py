@@ -30,7 +30,7 @@ def losses(network: Network, batch: Sample, disparity: Tensor, config: TrainConf
     image = batch.source.contiguous(memory_format=torch.channels_last)
     features = network.encoder(image)
     with torch.autocast(image.device.type, PRECISIONS[config.precision], enabled=config.precision != "fp32"):
-        drawn = network.decoder(features, disparity, config.finest)
+        drawn = network.decoder(features, disparity, config.finest, recompute=config.recompute)
     parts: dict[str, list[Tensor]] = {}
     scale = torch.ones_like(batch.metric)
     for level, planes in enumerate(drawn, start=config.finest):

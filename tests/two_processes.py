@@ -1,0 +1,48 @@
+"""Run by `test_train.py` under torchrun: each process adds its share of one batch's gradients; the first saves them."""
+
+import sys
+from pathlib import Path
+
+import torch
+from tiny_sample import make_sample
+
+from mine.data.sample import Sample
+from mine.network.network import Architecture
+from mine.training.config import TrainConfig
+from mine.training.data import places
+from mine.training.machine import start_fabric
+from mine.training.state import State
+from mine.training.train import gradients
+
+SIZE = (64, 64)
+ARCHITECTURES = {
+    "planes": Architecture("tf_efficientnet_lite0", widths=(4, 4, 4, 4, 4), bottleneck=(4, 4)),
+    "surface": Architecture("tf_efficientnet_lite0", widths=(4, 4, 4, 4, 4), decoder="surface"),
+}
+
+
+def share_of_gradients(decoder: str, accumulate: int) -> tuple[State, dict[str, torch.Tensor]]:
+    """Gradients of one batch of four different samples, batch norm frozen: a state, and each by its parameter's name.
+
+    The finest level is not drawn: what is not trained must not hold up the exchange.
+    """
+    config = TrainConfig(
+        "unused", ARCHITECTURES[decoder], size=SIZE, planes=3, finest=1, batch=4, accumulate=accumulate, device="cpu"
+    )
+    fabric = start_fabric(config)
+    torch.manual_seed(0)
+    state = State(fabric, config)
+    state.network.eval()
+    rows = places(config, fabric.global_rank, fabric.world_size)
+    parts = [[make_sample(SIZE, metric=row % 2, seed=row) for row in own] for own in rows]
+    gradients(state, [Sample(*(torch.stack(field) for field in zip(*part, strict=True))) for part in parts], rows)
+    named = state.network.named_parameters()
+    return state, {name: parameter.grad for name, parameter in named if parameter.grad is not None}
+
+
+if __name__ == "__main__":
+    for decoder in ARCHITECTURES:
+        state, found = share_of_gradients(decoder, accumulate=1 if decoder == "planes" else 2)
+        if state.fabric.is_global_zero:
+            assert state.fabric.world_size == 2
+            torch.save(found, Path(sys.argv[1]) / f"{decoder}.pt")
