@@ -178,6 +178,22 @@ def evaluate(
 
 
 @app.command
+def bench(json: bool = False) -> None:
+    """Time prediction, rendering and a whole video on this machine, beside the plain forms of the same work.
+
+    Args:
+        json: Print JSON instead of a table.
+    """
+    from json import dumps
+
+    from mine.bench import as_dict, table
+    from mine.bench import bench as run
+
+    rows = run()
+    _say(dumps(as_dict(rows), indent=2) if json else table(rows))
+
+
+@app.command
 def demo(
     host: str = "127.0.0.1",
     port: int = 7860,

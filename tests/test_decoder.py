@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mine.network.decoder import SCALES, Block, PlaneDecoder, upsampled_conv
+from mine.network.decoder import PlaneDecoder, upsampled_conv
 from mine.network.embedding import CHANNELS, embed_disparity
 from mine.network.fused_kernels import activate_rows, field_rows
+from mine.network.plain import plain_decoder
 
 FEATURES = [3, 4, 5, 6, 7]
 TOLERANCE = 1e-5
@@ -46,36 +47,6 @@ def make_inputs(size: tuple[int, int] = (64, 96), batch: int = 2, planes: int = 
     ]
     disparity = 0.04 + 0.96 * torch.rand(batch, planes, generator=generator, dtype=torch.double)
     return features, disparity.sort(descending=True).values.requires_grad_()
-
-
-def plain_decoder(decoder: PlaneDecoder, features: list[Tensor], disparity: Tensor) -> list[Tensor]:
-    """The published decoder: features repeated for every plane, the embedding appended as constant channels."""
-    embedding = embed_disparity(disparity).flatten(0, 1)[:, :, None, None]
-
-    def embedded(feature: Tensor) -> Tensor:
-        repeated = feature.repeat_interleave(disparity.shape[1], dim=0)
-        return torch.cat([repeated, embedding.expand(-1, -1, *feature.shape[-2:])], dim=1)
-
-    x = embedded(decoder.bottleneck(features[-1]))
-    planes = []
-    for level in reversed(range(len(FEATURES))):
-        x = plain_block(decoder.before[level], x)
-        x = F.interpolate(x, scale_factor=2, mode="nearest")
-        if level > 0:
-            x = torch.cat([x, embedded(features[level - 1])], dim=1)
-        x = plain_block(decoder.after[level], x)
-        if level < SCALES:
-            out = decoder.heads[str(level)](reflection_padded(x)).unflatten(0, disparity.shape)
-            planes.append(torch.cat([torch.sigmoid(out[:, :, :3]), out[:, :, 3:].abs() + 1e-4], dim=2))
-    return planes[::-1]
-
-
-def plain_block(block: Block, x: Tensor) -> Tensor:
-    return F.elu(block.norm(block.conv(reflection_padded(x))))
-
-
-def reflection_padded(x: Tensor) -> Tensor:
-    return F.pad(x, (1, 1, 1, 1), mode="reflect")
 
 
 def gradients(planes: list[Tensor], decoder: PlaneDecoder, features: list[Tensor], disparity: Tensor) -> Result:
@@ -176,7 +147,8 @@ def test_upsampled_conv(size: tuple[int, int], channels: tuple[int, int], biased
     x = torch.randn(2, channels[0], *size, generator=generator, dtype=torch.double)
     weight = torch.randn(channels[1], channels[0], 3, 3, generator=generator, dtype=torch.double)
     bias = torch.randn(channels[1], generator=generator, dtype=torch.double) if biased else None
-    expected = F.conv2d(reflection_padded(F.interpolate(x, scale_factor=2, mode="nearest")), weight, bias)
+    reflected = F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect")
+    expected = F.conv2d(reflected, weight, bias)
     torch.testing.assert_close(upsampled_conv(x, weight, bias), expected)
 
 

@@ -41,10 +41,12 @@ def lift(image: Tensor, surface: Tensor, disparity: Tensor) -> Tensor:
     colour = F.interpolate(colour, size, mode="bilinear")
     below = torch.minimum(F.interpolate(below, size, mode="bilinear"), surface)
     nearer = torch.cat([disparity.new_full((len(disparity), 1), torch.inf), disparity[:, :-1]], dim=1)
-    front = (nearer[:, :, None, None] > surface / JUMP).to(surface)
+    front = nearer[:, :, None, None] > surface / JUMP
     opacity = torch.maximum(front * _opacity(surface, disparity), _opacity(below, disparity))
-    rgb = front[:, :, None] * image[:, None] + (1 - front[:, :, None]) * colour[:, None]
-    return torch.cat([rgb, _density(opacity, disparity)[:, :, None]], dim=2)
+    planes = image.new_empty(*disparity.shape, 4, *size)
+    planes[:, :, :3] = torch.where(front[:, :, None], image[:, None], colour[:, None])
+    planes[:, :, 3] = _density(opacity, disparity)
+    return planes
 
 
 def _opacity(surface: Tensor, disparity: Tensor) -> Tensor:
