@@ -73,6 +73,15 @@ class CapturesData:
 
 
 @dataclass(frozen=True)
+class FolderData:
+    """A data set that one folder holds whole: its kind (`mine.data.catalogue.KINDS`), and its share of all samples."""
+
+    kind: str
+    root: str
+    share: float = 0.25
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run."""
 
@@ -83,6 +92,8 @@ class TrainConfig:
     """checkpoint to start from; otherwise an ImageNet encoder and a fresh decoder"""
     worlds: WorldsData | None = None
     captures: CapturesData | None = None
+    dataset: FolderData | None = None
+    """in the place of captures"""
     size: tuple[int, int] = (256, 384)
     """(H, W) of the pictures: multiples of 128, of 32 for surface networks"""
     planes: int = 32
@@ -118,9 +129,10 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """What to judge a checkpoint on: captures or generated scenes."""
+    """What to judge a checkpoint on: captures, a data set or generated scenes."""
 
     captures: CapturesData | None = None
+    dataset: FolderData | None = None
     worlds: WorldsData | None = None
     size: tuple[int, int] = (256, 384)
     """(H, W) of source, targets and planes"""

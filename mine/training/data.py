@@ -58,9 +58,10 @@ def loader(config: TrainConfig, start: int, rows: Sequence[range]) -> DataLoader
     worlds, captures = datasets(config)
     parts = [part for part in (worlds, captures) if part is not None]
     if not parts:
-        raise InputError("no training data: give a `worlds` or a `captures` section")
+        raise InputError("no training data: give a `worlds`, a `captures` or a `dataset` section")
     first, second = (len(part) for part in [*parts, ()][:2])  # type: ignore[arg-type]
-    share = config.captures.share if config.captures and worlds is not None else 0.0
+    chosen = config.captures or config.dataset
+    share = chosen.share if chosen and worlds is not None else 0.0
     return DataLoader(
         ConcatDataset(parts),
         batch_sampler=Batches(config, start, rows, first, second, share),
@@ -76,7 +77,10 @@ def _outlive(worker: int) -> None:
 
 
 def datasets(config: TrainConfig) -> tuple[Dataset[Sample] | None, Dataset[Sample] | None]:
-    """Generated scenes and captures, as far as the configuration asks for them."""
+    """Generated scenes, and captures or another data set, as far as the configuration asks for them.
+
+    Raises InputError when both captures and a data set are asked for, and when samples would not fit together.
+    """
     worlds: Dataset[Sample] | None = None
     captures: Dataset[Sample] | None = None
     if config.worlds:
@@ -96,4 +100,14 @@ def datasets(config: TrainConfig) -> tuple[Dataset[Sample] | None, Dataset[Sampl
 
         root = Path(config.captures.root)
         captures = Colmap([root / scene for scene in config.captures.scenes], config.size, seed=config.seed)
+    if config.dataset:
+        from mine.data.catalogue import training_set
+
+        if config.captures:
+            raise InputError("a `captures` and a `dataset` section: give one of them")
+        captures = training_set(config.dataset.kind, config.dataset.root, config.size, config.seed)
+        if getattr(captures, "metric", False) and (worlds or config.architecture.decoder == "surface"):
+            raise InputError(
+                f"samples of {config.dataset.kind} have no points: train a plane network on them, without `worlds`"
+            )
     return worlds, captures

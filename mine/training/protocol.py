@@ -4,6 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from mine.data.catalogue import evaluation_set
 from mine.data.colmap import Colmap
 from mine.data.worlds import Worlds
 from mine.errors import InputError
@@ -15,19 +16,22 @@ from mine.training.report import Report
 
 
 def judge(model: Model, config: EvalConfig) -> Report:
-    """Figures of a model on the captures or the generated scenes of `config`, with those of the references.
+    """Figures of a model on the captures, the data set or the generated scenes of `config`, and of the references.
 
     Raises InputError unless the configuration names one of them.
     """
+    if sum(section is not None for section in (config.captures, config.dataset, config.worlds)) != 1:
+        raise InputError("nothing or too much to evaluate on: give a `captures`, a `dataset` or a `worlds` section")
 
     def predictor(image: Tensor, K: Tensor) -> MPI:
         return model.predict(image, planes=config.planes, size=config.size, K=K)
 
-    if config.captures and not config.worlds:
+    if config.captures:
         folders = [Path(config.captures.root) / scene for scene in config.captures.scenes]
         return evaluate(predictor, Colmap(folders, config.size, training=False))
-    if config.worlds and not config.captures:
-        textures = None if config.worlds.textures is None else Path(config.worlds.textures)
-        worlds = Worlds(config.worlds.count, config.size, textures, config.worlds.seed)
-        return evaluate_samples(predictor, worlds, config.worlds.count)
-    raise InputError("nothing or too much to evaluate on: give a `captures` or a `worlds` section")
+    if config.dataset:
+        return evaluate(predictor, evaluation_set(config.dataset.kind, config.dataset.root, config.size))
+    assert config.worlds
+    textures = None if config.worlds.textures is None else Path(config.worlds.textures)
+    worlds = Worlds(config.worlds.count, config.size, textures, config.worlds.seed)
+    return evaluate_samples(predictor, worlds, config.worlds.count)

@@ -1,0 +1,40 @@
+"""Data sets by name: those that one folder in a fixed layout holds whole."""
+
+from pathlib import Path
+
+from mine.data.capture import Size
+from mine.data.depth_photos import DepthPhotos
+from mine.data.kitti import Kitti
+from mine.data.picture_pairs import PicturePairs
+from mine.data.realestate10k import RealEstate10K
+from mine.errors import InputError
+
+PAIRS = {"kitti": Kitti, "realestate10k": RealEstate10K}
+
+KINDS = ("depth-photos", *PAIRS)
+
+
+def training_set(kind: str, root: str | Path, size: Size, seed: int) -> PicturePairs | DepthPhotos:
+    """The training samples of `size` (H, W) of the data set of this kind in the folder `root`.
+
+    Raises InputError for a kind that is none of KINDS, and for what the data set says of its folder.
+    """
+    if kind == "depth-photos":
+        return DepthPhotos(root, size, seed=seed)
+    return _class(kind)(root, size, training=True, seed=seed)
+
+
+def evaluation_set(kind: str, root: str | Path, size: Size) -> PicturePairs:
+    """The evaluation pairs of the data set of this kind in the folder `root`, by its own protocol.
+
+    Raises InputError for a kind that is none of KINDS or has no evaluation, and for what the data set says.
+    """
+    if kind == "depth-photos":
+        raise InputError("depth-photos has no second views to evaluate on: choose a data set of real pairs")
+    return _class(kind)(root, size, training=False)
+
+
+def _class(kind: str) -> type[Kitti] | type[RealEstate10K]:
+    if kind not in PAIRS:
+        raise InputError(f"no data set of kind {kind!r}: choose {', '.join(KINDS)}")
+    return PAIRS[kind]
