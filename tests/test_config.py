@@ -111,12 +111,27 @@ def test_overrides_may_open_a_section(tmp_path: Path) -> None:
         ("size=[128, wide]", "size is 'wide': give int"),
         ("losses.ssim=yes", "losses.ssim is True: give float"),
         ("worlds.stored=3", "worlds.stored is 3: give str"),
+        ("size=[128, 250]", r"size is \[128, 250\]: give .* multiples of 32"),
+        ("size=[0, 128]", r"size is \[0, 128\]"),
+        ("planes=1", "planes is 1: give at least 2"),
+        ("batch=0", "batch is 0: give at least 1"),
+        ("accumulate=0", "accumulate is 0: give at least 1"),
+        ("save_every=0", "save_every is 0: give at least 1"),
+        ("finest=4", "finest is 4: give a scale, 0 to 3"),
+        ("precision=fp8", "precision is 'fp8': choose fp32, bf16, fp16"),
+        ("device=tpu", "device is 'tpu': choose auto, cpu, cuda"),
     ],
 )
 def test_what_is_wrong_is_named(example: Path, override: str, named: str) -> None:
     with pytest.raises(InputError, match=named) as error:
         load_config(example, [override])
     assert "\n" not in str(error.value)
+
+
+def test_plane_networks_need_sizes_that_surface_networks_do_not(example: Path) -> None:
+    assert load_config(example, ["size=[96, 160]"]).size == (96, 160)
+    with pytest.raises(InputError, match=r"size is \[96, 160\]: give height and width in multiples of 128"):
+        load_config(example, ["size=[96, 160]", "architecture.decoder=planes"])
 
 
 def test_unknown_keys_are_told_with_those_that_are_known(tmp_path: Path) -> None:

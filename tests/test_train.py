@@ -4,6 +4,9 @@ import copy
 import json
 import math
 import os
+import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_sample import make_sample, stack
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -27,7 +31,7 @@ from mine.network.encoder import TimmEncoder
 from mine.network.network import Architecture, Network
 from mine.training import data
 from mine.training import train as training
-from mine.training.config import LossWeights, TrainConfig
+from mine.training.config import LossWeights, TrainConfig, WorldsData
 from mine.training.start import start_network
 from mine.training.step import losses
 
@@ -116,7 +120,7 @@ def test_a_run_learns_and_its_checkpoint_predicts(tmp_path: Path, feed: Callable
     assert torch.isfinite(scene.rgb).all()
 
 
-def test_curves_are_logged(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+def test_curves_pictures_and_figures_are_logged(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     feed()
     training.train(config_for(tmp_path, steps=2))
     (line,) = (tmp_path / "log.jsonl").read_text().splitlines()
@@ -125,6 +129,26 @@ def test_curves_are_logged(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     assert figures["samples_per_second"] > 0
     parts = [figures[name] for name in figures if name not in NO_LOSS]
     assert figures["total"] == pytest.approx(sum(parts), rel=1e-5)
+    board = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.value for event in board.Scalars("total")] == pytest.approx([figures["total"]])
+    assert set(board.Tags()["images"]) == {"source", "view", "target", "disparity", "error"}
+    assert all((event.width, event.height) == SIZE[::-1] for event in board.Images("view"))
+    summary = json.loads((tmp_path / "figures.json").read_text())
+    assert (summary["steps"], summary["samples"], summary["skipped_steps"]) == (2, 2 * BATCH, 0)
+    assert summary["last"]["total"] == figures["total"]
+    assert summary["seconds"] > 0 and summary["peak_memory_gb"] > 0
+
+
+def test_means_do_not_count_steps_that_were_left_out(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    totals = []
+    for name, change in {"plain": lambda step, sample: sample, "one left out": broken_at(2)}.items():
+        feed(change)
+        still = {"learning_rate": 0.0, "encoder_learning_rate": 0.0, "ema": 0.0}
+        training.train(config_for(tmp_path / name, steps=2, **still))
+        figures = json.loads((tmp_path / name / "log.jsonl").read_text())
+        totals.append(figures["total"])
+    assert figures["skipped"] == 1
+    assert totals[1] > 0.9 * totals[0]
 
 
 def test_stopped_and_resumed_is_the_same_as_unbroken(tmp_path: Path, feed: Callable[..., Feed]) -> None:
@@ -152,6 +176,103 @@ def test_stopped_and_resumed_is_the_same_as_unbroken(tmp_path: Path, feed: Calla
     feed()
     training.train(config_for(tmp_path / "other", seed=1))
     assert not torch.allclose(saved(tmp_path / "other")["decoder.heads.0.weight"], unbroken["decoder.heads.0.weight"])
+
+
+def test_sigterm_finishes_the_step_and_the_same_call_goes_on(
+    tmp_path: Path, feed: Callable[..., Feed], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In parts, so that accumulation is resumed exactly too."""
+    settings = {"accumulate": 2, "batch": 4, "save_every": 100, "steps": 4}
+    feed()
+    training.train(config_for(tmp_path / "unbroken", **settings))
+
+    def end(step: int, sample: Sample) -> Sample:
+        if step == 4:  # batches are twice as large as `steps` counts them
+            os.kill(os.getpid(), signal.SIGTERM)
+        return sample
+
+    config = config_for(tmp_path / "broken", **settings)
+    before = signal.getsignal(signal.SIGTERM)
+    dataset = feed(end)
+    checkpoint = training.train(config)
+    assert dataset.steps == 4 and checkpoint.is_file()
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "stopped after step 2 of 4: the same command goes on from there" in capfd.readouterr().err
+    dataset = feed()
+    training.train(config)
+    assert dataset.steps == 4
+    unbroken, resumed = saved(tmp_path / "unbroken"), saved(tmp_path / "broken")
+    for name, value in unbroken.items():
+        torch.testing.assert_close(resumed[name], value, rtol=1e-6, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"architecture": replace(ARCHITECTURE, encoder="resnet18")}, "architecture.encoder = 'mobilenetv3_small_050'"),
+        ({"output": "elsewhere"}, "output = "),
+        ({"steps": 3}, "steps = 1, not 3"),
+        ({"worlds": WorldsData(seed=4)}, "worlds = None"),
+    ],
+)
+def test_the_state_of_another_run_is_refused(stopped: TrainConfig, changes: dict[str, object], named: str) -> None:
+    state = Path(stopped.output) / "state.pt"
+    config = replace(stopped, **changes)  # type: ignore[arg-type]
+    if "output" in changes:
+        config = replace(config, output=str(Path(stopped.output).with_name("elsewhere")))
+        shutil.copytree(stopped.output, config.output)
+        state = Path(config.output) / "state.pt"
+    with pytest.raises(InputError, match=re.escape(named)) as error:
+        training.train(config)
+    assert str(error.value).startswith(f"{state} is of another run") and "\n" not in str(error.value)
+
+
+def test_a_run_may_go_on_with_other_workers_and_intervals(stopped: TrainConfig, feed: Callable[..., Feed]) -> None:
+    feed()
+    training.train(replace(stopped, save_every=7, workers=1, recompute=True))
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """A run of one step."""
+    config = config_for(tmp_path_factory.mktemp("run") / "stopped", steps=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TimmEncoder, "load_imagenet", lambda self: None)
+        patch.setattr(data, "datasets", lambda config: (Feed(), None))
+        training.train(config)
+    return config
+
+
+def test_a_damaged_state_is_told_and_a_full_disk_keeps_the_one_before(
+    stopped: TrainConfig, tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed()
+    config = replace(stopped, output=str(tmp_path))
+    (tmp_path / "state.pt").write_bytes(b"half of")
+    with pytest.raises(InputError, match=r"not a state to go on from.*--no-resume"):
+        training.train(config)
+
+    def full(tree: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match=r"cannot save step 1 .*No space left"):
+        training.train(config, resume=False)
+    assert (tmp_path / "state.pt").read_bytes() == b"half of"
+    assert not list(tmp_path.glob(".*part*"))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_alike(precision: str, tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed()
+    totals = []
+    for name in ("fp32", precision):
+        training.train(config_for(tmp_path / name, steps=2, precision=name))
+        figures = json.loads((tmp_path / name / "figures.json").read_text())
+        assert figures["skipped_steps"] == 0 and figures["precision"] == name
+        totals.append(figures["last"]["total"])
+    assert totals[1] == pytest.approx(totals[0], rel=0.05) and totals[1] != totals[0]
 
 
 def test_a_finished_run_is_left_alone_unless_it_shall_start_anew(tmp_path: Path, feed: Callable[..., Feed]) -> None:
@@ -239,6 +360,8 @@ def free_port() -> int:
 def test_a_batch_that_cannot_be_shared_evenly_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"batch 2 cannot be shared .*multiple of 3"):
         training.train(config_for(tmp_path, accumulate=3))
+    with pytest.raises(InputError, match="one sample of size"):
+        training.train(config_for(tmp_path, accumulate=2))
     assert [list(part) for part in data.places(config_for(tmp_path, batch=8, accumulate=2), 1, 2)] == [[4, 5], [6, 7]]
 
 
@@ -267,8 +390,12 @@ def broken(sample: Sample) -> Sample:
     return sample._replace(source=torch.full_like(sample.source, math.nan))
 
 
+def broken_at(*steps: int) -> Callable[[int, Sample], Sample]:
+    return lambda step, sample: broken(sample) if step in steps else sample
+
+
 def test_a_batch_whose_loss_is_not_finite_leaves_no_trace(tmp_path: Path, feed: Callable[..., Feed]) -> None:
-    feed(lambda step, sample: broken(sample) if step in (1, 3) else sample)
+    feed(broken_at(1, 3))
     training.train(config_for(tmp_path, steps=4))
     for value in saved(tmp_path).values():
         assert torch.isfinite(value).all()

@@ -22,6 +22,10 @@ def places(config: TrainConfig, process: int, processes: int) -> list[range]:
         shared = f"{processes} process(es) with accumulate={config.accumulate}"
         raise InputError(f"batch {config.batch} cannot be shared by {shared}: give a multiple of {parts}")
     share = config.batch // parts
+    if share == 1 and max(config.size) <= 128 and config.architecture.decoder == "planes":
+        raise InputError(
+            f"one sample of size {list(config.size)} has no batch statistics: give two a part, or a larger size"
+        )
     own = range(process * config.accumulate, (process + 1) * config.accumulate)
     return [range(part * share, (part + 1) * share) for part in own]
 

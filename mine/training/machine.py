@@ -8,6 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 
 from mine.data.draw import Draw
 from mine.data.sample import Sample
@@ -20,6 +21,9 @@ from mine.training.step import losses
 from mine.training.surface import surface_losses
 
 MIXED: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+FIRST_SCALE = 1024.0
+"""Of gradients in float16, until it adapts. Larger ones only cost the first steps: gradients' norms begin near 10."""
 
 
 class HalfDecoder(MixedPrecision):
@@ -46,12 +50,16 @@ def start_fabric(config: TrainConfig) -> Fabric:
     world, local = (int(os.environ[name]) if several else 1 for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if device == "cuda" and local > torch.cuda.device_count():
         raise InputError(f"{local} processes need as many GPUs, {torch.cuda.device_count()} found: give device=cpu")
+    plugins = None
+    if config.precision in MIXED:
+        scaler = GradScaler(device, init_scale=FIRST_SCALE) if config.precision == "fp16" else None
+        plugins = HalfDecoder(MIXED[config.precision], device, scaler)
     fabric = Fabric(
         accelerator=device,
         strategy="ddp" if several else "auto",
         devices=local,
         num_nodes=world // local,
-        plugins=HalfDecoder(MIXED[config.precision], device) if config.precision in MIXED else None,
+        plugins=plugins,
     )
     fabric.launch()
     return fabric

@@ -14,7 +14,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mine.errors import InputError
 from mine.files import replacing
-from mine.network.checkpoint import AnyNetwork, save_network
+from mine.network.checkpoint import AnyNetwork, make_network, save_network
+from mine.network.network import Architecture
 from mine.training.config import TrainConfig
 from mine.training.machine import Learner, share_batch_norm
 from mine.training.start import freeze, make_optimizer, start_network
@@ -24,16 +25,20 @@ FREE = {"device", "workers", "save_every", "recompute"}
 
 
 class State:
-    """Network, running average, optimizer and schedule of a run, and how far it has come."""
+    """Network, running average, optimizer and schedule of a run, and how far it has come.
 
-    def __init__(self, fabric: Fabric, config: TrainConfig) -> None:
+    resume: go back to what `save` wrote to the run's folder, if it did. Raises InputError for the state of another run.
+    """
+
+    def __init__(self, fabric: Fabric, config: TrainConfig, resume: bool = False) -> None:
         self.fabric, self.config = fabric, config
         self.file = Path(config.output) / "state.pt"
         self.checkpoint = Path(config.output) / "mine.safetensors"
         self.step = self.skipped = self.skipped_in_a_row = 0
         self.seconds = 0.0
+        saved = self._read() if resume and self.file.is_file() else None
         with fabric.rank_zero_first(local=True):  # the others find what the first has downloaded
-            network = start_network(config)
+            network = make_network(Architecture(**saved["architecture"])) if saved else start_network(config)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = cast(AnyNetwork, fabric.to_device(network.train()))
         freeze(self.network, config)
@@ -41,6 +46,8 @@ class State:
         self.average.eval()
         share_batch_norm(self.network, fabric)
         self.plain_optimizer, self.schedule = make_optimizer(self.network, config)
+        if saved:
+            self._restore(saved)
         self.learner, self.optimizer = fabric.setup(Learner(self.network, config), self.plain_optimizer)
 
     @property
@@ -64,6 +71,7 @@ class State:
         counts = {name: getattr(self, name) for name in ("step", "skipped", "skipped_in_a_row", "seconds")}
         tree = {
             "config": asdict(self.config),
+            "architecture": asdict(self.network.architecture),
             "parts": [part.state_dict() for part in self._parts()],
             "scaling": self.fabric.strategy.precision.state_dict(),
             "counts": counts,
@@ -76,12 +84,10 @@ class State:
             reason = str(error).splitlines()[0]
             raise InputError(f"cannot save step {self.step} ({reason}): make room and run again") from error
 
-    def load(self) -> None:
-        """Goes back to what `save` wrote, if it did. Raises InputError for the state of another run."""
-        if not self.file.is_file():
-            return
+    def _read(self) -> dict[str, Any]:
+        """What `save` wrote, if this same run did."""
         try:
-            tree = torch.load(self.file, weights_only=True, map_location="cpu")
+            tree: dict[str, Any] = torch.load(self.file, weights_only=True, map_location="cpu")
             before = tree["config"]
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as error:
             raise InputError(f"{self.file} is not a state to go on from: start anew with --no-resume") from error
@@ -91,6 +97,9 @@ class State:
         if found:
             remedy = "give that back, another output, or --no-resume to start anew"
             raise InputError(f"{self.file} is of another run, {found}: {remedy}")
+        return tree
+
+    def _restore(self, tree: dict[str, Any]) -> None:
         for part, value in zip(self._parts(), tree["parts"], strict=True):
             part.load_state_dict(value)
         self.fabric.strategy.precision.load_state_dict(tree["scaling"])

@@ -32,9 +32,7 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
     fabric = start_fabric(config)
     torch.manual_seed(config.seed)
     rows = places(config, fabric.global_rank, fabric.world_size)
-    state = State(fabric, config)
-    if resume:
-        state.load()
+    state = State(fabric, config, resume)
     with Stop() as stop, Log(state) as log:
         batches = iter(loader(config, state.step, rows))
         stopped = False
