@@ -8,6 +8,7 @@ from test_depth_photos import write_photo
 from test_kitti import DRIVES, write_drive
 from tiny_sample import stack
 
+from mine.data.catalogue import KINDS
 from mine.data.depth_photos import DepthPhotos
 from mine.data.kitti import Kitti
 from mine.errors import InputError
@@ -33,7 +34,8 @@ def kitti(tmp_path: Path) -> str:
     "path", sorted((Path(__file__).parents[1] / "configs").glob("*.yaml")), ids=lambda path: path.stem
 )
 def test_shipped_configurations_can_be_read(path: Path) -> None:
-    load_config(path, kind=EvalConfig if path.stem.startswith("eval-") else TrainConfig)
+    config = load_config(path, kind=EvalConfig if path.stem.startswith("eval-") else TrainConfig)
+    assert config.dataset is None or config.dataset.kind in KINDS
 
 
 def test_names_open_their_data_sets(tmp_path: Path, kitti: str) -> None:

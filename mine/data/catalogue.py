@@ -4,13 +4,15 @@ from pathlib import Path
 
 from mine.data.capture import Size
 from mine.data.depth_photos import DepthPhotos
+from mine.data.dtu import Dtu
 from mine.data.flowers import Flowers
 from mine.data.kitti import Kitti
 from mine.data.picture_pairs import PicturePairs
 from mine.data.realestate10k import RealEstate10K
 from mine.errors import InputError
 
-PAIRS: dict[str, type[Flowers] | type[Kitti] | type[RealEstate10K]] = {
+PAIRS: dict[str, type[Dtu] | type[Flowers] | type[Kitti] | type[RealEstate10K]] = {
+    "dtu": Dtu,
     "flowers": Flowers,
     "kitti": Kitti,
     "realestate10k": RealEstate10K,
@@ -39,7 +41,7 @@ def evaluation_set(kind: str, root: str | Path, size: Size) -> PicturePairs:
     return _class(kind)(root, size, training=False)
 
 
-def _class(kind: str) -> type[Flowers] | type[Kitti] | type[RealEstate10K]:
+def _class(kind: str) -> type[Dtu] | type[Flowers] | type[Kitti] | type[RealEstate10K]:
     if kind not in PAIRS:
         raise InputError(f"no data set of kind {kind!r}: choose {', '.join(KINDS)}")
     return PAIRS[kind]
