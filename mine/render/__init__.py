@@ -1,6 +1,7 @@
 """Views of a planar radiance field: one function, several backends that agree."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -10,7 +11,7 @@ from mine.render.view import View
 
 __all__ = ["Backend", "View", "blend_source", "render"]
 
-Backend = Literal["auto", "reference", "cpu"]
+Backend = Literal["auto", "reference", "cpu", "gpu"]
 
 
 def render(
@@ -34,11 +35,11 @@ def render(
     size: (H, W) of the target.
     detail: (B, 3, Hp, Wp) what the photo holds beyond the planes' resolution (photo minus its upsampled low-resolution
         form); added to each plane as far as the source camera sees it, so that a view is as sharp as the photo.
-    backend: "reference" (torch, differentiable, any device), "cpu" (compiled, inference only), or "auto".
+    backend: "reference" (torch, differentiable, any device), "cpu" (compiled, inference only), "gpu" (Triton, gradients
+        of planes and detail), or "auto": "gpu" or "cpu" as the planes are, "reference" for gradients these lack.
     """
-    needs_gradient = torch.is_grad_enabled() and planes.requires_grad
     if backend == "auto":
-        backend = "reference" if needs_gradient or planes.is_cuda else "cpu"
+        backend = _choose(planes, detail, disparity, K_src, K_tgt, T_tgt_src)
     batch = max(len(planes), len(T_tgt_src), len(K_tgt))
     return _backend(backend)(
         _expand(planes, batch),
@@ -62,12 +63,27 @@ def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor
     return reference.blend_source(planes, disparity, K_src, image)
 
 
+def _choose(planes: Tensor, detail: Tensor | None, *cameras: Tensor) -> Backend:
+    recorded = torch.is_grad_enabled()
+    of_scene = recorded and any(x is not None and x.requires_grad for x in (planes, detail))
+    of_cameras = recorded and any(x.requires_grad for x in cameras)
+    if not planes.is_cuda:
+        return "reference" if of_scene or of_cameras else "cpu"
+    # Triton exists for Linux only; who asks for double precision would not have it in the other.
+    unfit = of_cameras or planes.dtype == torch.float64 or find_spec("triton") is None
+    return "reference" if unfit else "gpu"
+
+
 def _backend(name: Backend) -> Callable[..., View]:
     # Imported on use: numba's start-up is paid only by those who render on the CPU.
     if name == "cpu":
         from mine.render import cpu
 
         return cpu.render
+    if name == "gpu":
+        from mine.render import gpu
+
+        return gpu.render
     from mine.render import reference
 
     return reference.render
