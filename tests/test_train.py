@@ -32,6 +32,7 @@ from mine.network.network import Architecture, Network
 from mine.training import data
 from mine.training import train as training
 from mine.training.config import LossWeights, TrainConfig, WorldsData
+from mine.training.pictures import pictures
 from mine.training.start import start_network
 from mine.training.step import losses
 
@@ -456,6 +457,19 @@ def test_each_weight_scales_its_losses_and_no_other(network: Network, weight: st
     for found in (everything, without, twice):
         total = sum(value for name, value in found.items() if name != "total")
         torch.testing.assert_close(found["total"], total)
+
+
+def test_target_losses_stay_without_the_photometric_ones(network: Network) -> None:
+    found = losses_of(network, make_sample(SIZE), LossWeights(photometric=0, ssim=0))
+    assert found["sparse_target"] > 0 and found["smoothness"] > 0
+
+
+def test_samples_without_points_have_losses_when_none_needs_points(network: Network) -> None:
+    none = torch.empty(3, 0)
+    sample = make_sample(SIZE)._replace(points_src=none, points_tgt=none)
+    found = losses_of(network, sample, LossWeights(sparse=0))
+    assert all(torch.isfinite(value) for value in found.values())
+    assert all(torch.isfinite(picture).all() for picture in pictures(network, stack(sample)).values())
 
 
 def rescaled(sample: Sample, factor: float) -> Sample:

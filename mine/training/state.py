@@ -93,7 +93,7 @@ class State:
             raise InputError(f"{self.file} is not a state to go on from: start anew with --no-resume") from error
         names = [field.name for field in fields(self.config) if field.name not in FREE]
         now = asdict(self.config)
-        found = difference({name: before.get(name) for name in names}, {name: now[name] for name in names})
+        found = difference(before, {name: now[name] for name in names})
         if found:
             remedy = "give that back, another output, or --no-resume to start anew"
             raise InputError(f"{self.file} is of another run, {found}: {remedy}")
@@ -113,8 +113,8 @@ class State:
 def difference(before: Any, now: Any, place: str = "") -> str | None:
     """The first setting in which two trees of settings differ, in words; nothing when they do not."""
     if isinstance(before, dict) and isinstance(now, dict):
-        keys = dict.fromkeys([*now, *before])
-        found = (difference(before.get(key), now.get(key), f"{place}.{key}".lstrip(".")) for key in keys)
+        known = [key for key in now if key in before]  # a setting that did not exist then made no difference
+        found = (difference(before[key], now[key], f"{place}.{key}".lstrip(".")) for key in known)
         return next((text for text in found if text), None)
     return None if before == now else f"with {place} = {before!r}, not {now!r}"
 

@@ -58,10 +58,10 @@ def _source_losses(
     known = torch.where(batch.depth_src > 0, 1 / batch.depth_src.clamp(min=1e-6), 0) * scale[:, None, None, None]
     # The nearest surface in each cell: sparse points survive, and thin things in front do.
     known = F.adaptive_max_pool2d(known, planes.shape[-2:])
-    return {
-        "occupancy": weights.occupancy * occupancy(planes[:, :, 3], disparity, known),
-        "sparse_source": weights.sparse * sparse_disparity(batch.points_src, view.depth, K, scale),
-    }
+    found = {"occupancy": weights.occupancy * occupancy(planes[:, :, 3], disparity, known)}
+    if weights.sparse:  # some data sets have no points
+        found["sparse_source"] = weights.sparse * sparse_disparity(batch.points_src, view.depth, K, scale)
+    return found
 
 
 def _target_losses(
@@ -73,8 +73,10 @@ def _target_losses(
     found = {
         "photometric": weights.photometric * (covered * (view.rgb - target).abs()).mean(),
         "ssim": weights.ssim * (1 - ssim(view.rgb * covered, target * covered)),
-        "sparse_target": weights.sparse * sparse_disparity(batch.points_tgt, view.depth.clamp(min=1e-3), K, scale),
     }
+    if weights.sparse:
+        depth = view.depth.clamp(min=1e-3)
+        found["sparse_target"] = weights.sparse * sparse_disparity(batch.points_tgt, depth, K, scale)
     if level < 2 and (weights.smoothness or weights.smoothness_where_flat):
         disparity = 1 / view.depth.clamp(min=1e-3)
         found["smoothness"] = weights.smoothness * smoothness(target, disparity)
