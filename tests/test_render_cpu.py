@@ -187,3 +187,24 @@ def test_the_second_start_compiles_nothing() -> None:
     report = "from mine.render.cpu_kernels import *; print(len(render_rows.stats.cache_misses))"
     done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "0"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_empty_space_changes_nothing(seed: int) -> None:
+    """Small islands of density in empty planes, seen from afar and from within: tiles are passed by, islands are not."""
+    generator = torch.Generator().manual_seed(seed)
+    planes = torch.rand(1, 6, 4, 70, 150, generator=generator)
+    islands = torch.rand(1, 6, 70, 150, generator=generator) > 0.9995
+    planes[:, :, 3] = 40 * islands
+    disparity = torch.linspace(1, 0.1, 6)[None]
+    K = intrinsics((70, 150), 70)[None]
+    turn = 0.3 * torch.randn(3, generator=generator)
+    T = torch.eye(4)[None]
+    cross = torch.tensor([[0, -turn[2], turn[1]], [turn[2], 0, -turn[0]], [-turn[1], turn[0], 0]])
+    T[0, :3, :3] = torch.matrix_exp(cross * (2 if seed > 3 else 0.2))
+    T[0, :3, 3] = 0.3 * torch.randn(3, generator=generator)
+    expected = reference.render(planes, disparity, K, K, T, (60, 300))
+    actual = cpu.render(planes, disparity, K, K, T, (60, 300))
+    assert islands.any()
+    assert (actual.rgb - expected.rgb).abs().max() < 2e-4
+    assert torch.equal(actual.mask, expected.mask)

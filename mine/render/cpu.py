@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.render.cpu_kernels import render_rows, source_rows
+from mine.render.cpu_kernels import TILE, occupied_rows, render_rows, source_rows
 from mine.render.view import View
 from mine.threads import in_bands
 
@@ -39,7 +39,9 @@ def render(
     else:
         seen = _source_transmittance(scene, disparity, K_src, plane_size[1])
         added = _single(_distinct(detail).flatten(-2))
-    inputs = (scene, seen, added, _single(disparity), *_cameras(K_src, K_tgt, T_tgt_src), plane_size, detail_size)
+    occupied = _occupied(scene, plane_size)
+    cameras = _cameras(K_src, K_tgt, T_tgt_src)
+    inputs = (scene, occupied, seen, added, _single(disparity), *cameras, plane_size, detail_size)
     out = np.empty((len(planes), 5, *size), np.float32)
     in_bands(len(planes) * size[0], lambda *rows: render_rows(*inputs, out, *rows))
     views = torch.from_numpy(out)
@@ -87,6 +89,14 @@ def _cameras(K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor) -> tuple[Array, Ar
     homography = to_source @ torch.linalg.inv(K_tgt)
     epipole = (to_source @ t)[..., 0]
     return _double(homography), _double(epipole), _double(unproject), _double(row[:, 0])
+
+
+def _occupied(scene: Array, size: tuple[int, int]) -> Array:
+    """Where planes (B or 1, S, 4, H W) of `size` have density: (B or 1, S, H / TILE, W / TILE), rounded up."""
+    occupied = np.empty((*scene.shape[:2], *(-(-side // TILE) for side in size)), np.bool_)
+    rows = occupied.shape[0] * occupied.shape[1] * occupied.shape[2]
+    in_bands(rows, lambda *band: occupied_rows(scene, size[1], occupied, *band))
+    return occupied
 
 
 def _source_transmittance(scene: Array, disparity: Tensor, K_src: Tensor, width: int) -> Array:

@@ -7,7 +7,8 @@ Three identities make them fast; all are exact.
    division per pixel, then two multiplications per plane. The four numbers a, e are the pixel's epipolar line.
 2. Distances between planes and depths follow from those coordinates, so no image is ever warped or written.
 3. Planes are walked front to back, so a pixel whose transmittance is spent needs no more of them, and colours are
-   fetched only where a plane has weight.
+   fetched only where a plane has weight. A strip passes by planes that are empty where it meets them: of a lifted
+   surface, most are.
 
 Pixels go through each step in strips of `STRIP`, whose state stays in the first-level cache: the arithmetic becomes
 vector instructions, and only the fetches are scalar. The planes are read as they are: interleaving their channels
@@ -31,6 +32,9 @@ from mine.render.reference import LAST_INTERVAL, TRANSMITTANCE_FLOOR
 
 STRIP = 128
 """Pixels of a row that take each step together."""
+
+TILE = 16
+"""Side, in pixels of a plane, of the squares that are known to be empty or not."""
 
 TOLERANCE = 1e-4
 """Largest error in colour, and in depth relative to the farthest plane's, that skipping what adds little may cause."""
@@ -136,6 +140,28 @@ def _intersect(line, d, d_next, unproject, row, size, corner, fraction, step, de
         depth[i] = m0 * u + m1 * v + m2
         length = np.sqrt(dx * dx + dy * dy + dz * dz)
         step[i] = length if depth[i] > 0 else float32(0)
+
+
+@inlined
+def _meets_density(occupied, line, d, size):
+    """Whether a strip may meet density on a plane, from its ends: what lies between them lies between their images."""
+    last_row, last_column = float32(size[0] - 1), float32(size[1] - 1)
+    u0 = min(max(float32(0), line[0, 0] + d * line[2, 0]), last_column)
+    v0 = min(max(float32(0), line[1, 0] + d * line[3, 0]), last_row)
+    u1 = min(max(float32(0), line[0, STRIP - 1] + d * line[2, STRIP - 1]), last_column)
+    v1 = min(max(float32(0), line[1, STRIP - 1] + d * line[3, STRIP - 1]), last_row)
+    for y in range(int32(min(v0, v1)) // TILE, int32(max(v0, v1)) // TILE + 1):
+        for x in range(int32(min(u0, u1)) // TILE, int32(max(u0, u1)) // TILE + 1):
+            if occupied[y, x]:
+                return True
+    return False
+
+
+@inlined
+def _one_side(homography, x, y):
+    """Whether a whole strip lies on one side of the source camera's horizon, so that its image is one segment."""
+    start = homography[2, 0] * x + homography[2, 1] * y + homography[2, 2]
+    return start * (start + homography[2, 0] * (STRIP - 1)) > 0
 
 
 @inlined
@@ -249,15 +275,30 @@ def _write(rgb, ray, covered, out, y, x):
 
 
 @compiled(
-    "void(float32[:,:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], float64[:,:,::1], float64[:,::1], "
-    "float64[:,:,::1], float64[:,::1], UniTuple(int64, 2), UniTuple(int64, 2), float32[:,:,:,::1], int64, int64)"
+    "void(float32[:,:,:,::1], boolean[:,:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], "
+    "float64[:,:,::1], float64[:,::1], float64[:,:,::1], float64[:,::1], UniTuple(int64, 2), UniTuple(int64, 2), "
+    "float32[:,:,:,::1], int64, int64)"
 )
 def render_rows(
-    scenes, seens, details, disparities, homographies, epipoles, unprojects, rows, size, detail_size, out, first, last
+    scenes,
+    occupancies,
+    seens,
+    details,
+    disparities,
+    homographies,
+    epipoles,
+    unprojects,
+    rows,
+    size,
+    detail_size,
+    out,
+    first,
+    last,
 ):
     """Fills rows `first` to `last` - 1 of out (B, 5, H', W'), counted through all views: colour, depth, mask.
 
-    scenes (B or 1, S, 4, H W), seens (B or 1, S, H W), details (B or 1, 3, Hp Wp), the rest (B, ...).
+    scenes (B or 1, S, 4, H W), occupancies (B or 1, S, tiles down, tiles across), seens (B or 1, S, H W), details
+    (B or 1, 3, Hp Wp), the rest (B, ...).
     """
     planes, hop, detail_hop = scenes.shape[1], _hop(size[0], size[1]), _hop(detail_size[0], detail_size[1])
     scratch = np.empty((18, STRIP), np.float32)
@@ -268,15 +309,19 @@ def render_rows(
         view, y = view_row // out.shape[2], view_row % out.shape[2]
         scene, seen = scenes[min(view, len(scenes) - 1)], seens[min(view, len(seens) - 1)]
         detail, disparity = details[min(view, len(details) - 1)], disparities[view]
+        occupied = occupancies[min(view, len(occupancies) - 1)]
         least_through = float32(TOLERANCE / (1 + 1 / disparity[planes - 1] + abs(rows[view, 3])))
         for x in range(0, out.shape[3], STRIP):
             _epipolar_lines(homographies[view], epipoles[view], x, y, line)
             _count(line, disparity, size, covered)
+            may_pass = _one_side(homographies[view], x, y)
             ray[0] = 1
             ray[1:] = 0
             rgb[:] = 0
             for k in range(planes):
                 d, d_next = disparity[k], disparity[min(k + 1, planes - 1)]
+                if may_pass and not _meets_density(occupied[k], line, d, size):
+                    continue
                 _intersect(line, d, d_next, unprojects[view], rows[view], size, corner, fraction, step, depth)
                 if k == planes - 1:
                     _behind_last(depth, step)
@@ -311,3 +356,21 @@ def source_rows(scenes, disparities, unprojects, width, seen, first, last):
                 ray_y = float32(unproject[1, 1] * y + unproject[1, 2])
                 step = dz * np.sqrt(ray_x * ray_x + ray_y * ray_y + float32(1))
                 after[x] = here[x] * (_exp_minus(sigma[x] * step) + float32(TRANSMITTANCE_FLOOR))
+
+
+@compiled("void(float32[:,:,:,::1], int64, boolean[:,:,:,::1], int64, int64)")
+def occupied_rows(scenes, width, occupied, first, last):
+    """Fills rows `first` to `last` - 1 of occupied (B, S, H / TILE, W / TILE), counted through all planes.
+
+    A tile is occupied when a sample within it can meet density: bilinear samples reach one pixel right and down.
+    """
+    planes, height = scenes.shape[1], scenes.shape[3] // width
+    for row in range(first, last):
+        plane, tile_y = row // occupied.shape[2], row % occupied.shape[2]
+        sigma = scenes[plane // planes, plane % planes, 3]
+        for tile_x in range(occupied.shape[3]):
+            found = False
+            for y in range(tile_y * TILE, min((tile_y + 1) * TILE + 1, height)):
+                for x in range(tile_x * TILE, min((tile_x + 1) * TILE + 1, width)):
+                    found |= sigma[y * width + x] > 0
+            occupied[plane // planes, plane % planes, tile_y, tile_x] = found
