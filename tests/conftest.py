@@ -1,6 +1,8 @@
 """Fixtures that several files use."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,3 +23,26 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     save_network(Network(Architecture(encoder="resnet18", widths=(4, 4, 8, 8, 8), bottleneck=(8, 8))), path)
     return path
+
+
+@pytest.fixture
+def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoders start from random weights."""
+    from mine.network.encoder import TimmEncoder
+
+    monkeypatch.setattr(TimmEncoder, "load_imagenet", lambda self: None)
+
+
+@pytest.fixture
+def feed(monkeypatch: pytest.MonkeyPatch, no_download: None) -> Callable[..., Any]:
+    """Makes a `tiny_run.Feed` the data of the runs that follow."""
+    from tiny_run import Feed
+
+    from mine.training import data
+
+    def use(*change: Any) -> Feed:
+        dataset = Feed(*change)
+        monkeypatch.setattr(data, "datasets", lambda config: (dataset, None))
+        return dataset
+
+    return use

@@ -1,0 +1,83 @@
+"""Batches in parts and over several processes, planes computed once more: the gradients are those of the plain step."""
+
+import copy
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_run import ARCHITECTURE, config_for
+from torch import Tensor, nn
+from two_processes import share_of_gradients
+
+from mine.errors import InputError
+from mine.network.decoder import PlaneDecoder
+from mine.training import data
+from mine.training import train as training
+
+
+@pytest.mark.parametrize("decoder", ["planes", "surface"])
+def test_parts_of_a_batch_have_the_gradients_of_the_whole(decoder: str) -> None:
+    _, whole = share_of_gradients(decoder, accumulate=1)
+    _, parts = share_of_gradients(decoder, accumulate=2)
+    same_gradients(parts, whole)
+
+
+def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("two_processes.py")
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--master_port",
+        str(free_port()),
+    ]
+    threads = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(script), str(tmp_path)], check=True, env=threads, timeout=300)
+    for decoder in ("planes", "surface"):
+        _, expected = share_of_gradients(decoder, accumulate=1)
+        same_gradients(torch.load(tmp_path / f"{decoder}.pt"), expected)
+
+
+def same_gradients(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    assert sum(float(value.abs().sum()) for value in expected.values()) > 0
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5 * float(value.abs().max() + 1), msg=name)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"batch 2 cannot be shared .*multiple of 3"):
+        training.train(config_for(tmp_path, accumulate=3))
+    with pytest.raises(InputError, match="one sample of size"):
+        training.train(config_for(tmp_path, accumulate=2))
+    assert [list(part) for part in data.places(config_for(tmp_path, batch=8, accumulate=2), 1, 2)] == [[4, 5], [6, 7]]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_computing_planes_once_more_changes_no_gradient(training: bool) -> None:
+    torch.manual_seed(0)
+    features = [torch.rand(2, width, 64 // 2**level, 64 // 2**level) for level, width in enumerate((3, 4, 5, 6, 8), 1)]
+    disparity = torch.tensor([[0.9, 0.6, 0.2], [0.8, 0.5, 0.1]])
+    decoder = PlaneDecoder([3, 4, 5, 6, 8], ARCHITECTURE.widths, ARCHITECTURE.bottleneck).train(training)
+    plain, again = decoder, copy.deepcopy(decoder)
+    for network, recompute in ((plain, False), (again, True)):
+        drawn = network(features, disparity, recompute=recompute)
+        torch.stack([(planes**2).mean() for planes in drawn]).sum().backward()
+    for (name, one), other in zip(plain.named_parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one.grad, rtol=1e-5, atol=1e-7, msg=name)
+    for (name, one), other in zip(plain.named_buffers(), again.buffers(), strict=True):
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(other, one, msg=name)
+    assert all(norm.momentum == 0.1 for norm in again.modules() if isinstance(norm, nn.BatchNorm2d))

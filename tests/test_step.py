@@ -1,0 +1,105 @@
+"""The losses of one batch."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_run import ARCHITECTURE, SIZE, config_for
+from tiny_sample import make_sample, stack
+from torch import Tensor
+
+from mine.data.sample import Sample
+from mine.network.network import Network
+from mine.training.config import LossWeights
+from mine.training.pictures import pictures
+from mine.training.step import losses
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(0)
+    return Network(ARCHITECTURE).eval()
+
+
+DISPARITY = torch.linspace(1, 0.1, 6)[None]
+
+
+@torch.no_grad()
+def losses_of(
+    network: Network, sample: Sample, weights: LossWeights | None = None, **changes: object
+) -> dict[str, Tensor]:
+    config = config_for(Path("unused"), losses=weights or LossWeights(), **changes)
+    return losses(network, stack(sample), DISPARITY, config)
+
+
+NAMES = {
+    "photometric": {"photometric"},
+    "ssim": {"ssim"},
+    "smoothness": {"smoothness"},
+    "smoothness_where_flat": {"smoothness_where_flat"},
+    "sparse": {"sparse_source", "sparse_target"},
+    "occupancy": {"occupancy"},
+}
+
+
+@pytest.mark.parametrize("weight", NAMES)
+def test_each_weight_scales_its_losses_and_no_other(network: Network, weight: str) -> None:
+    sample = make_sample(SIZE)
+    everything = losses_of(network, sample)
+    without = losses_of(network, sample, replace(LossWeights(), **{weight: 0.0}))
+    twice = losses_of(network, sample, replace(LossWeights(), **{weight: 2 * getattr(LossWeights(), weight)}))
+    assert set(everything) == {"total"}.union(*NAMES.values())
+    for name in set(everything) - {"total"}:
+        own = name in NAMES[weight]
+        assert everything[name] > 0, name
+        assert without.get(name, 0) == (0 if own else everything[name]), name
+        torch.testing.assert_close(twice[name], (2 if own else 1) * everything[name], msg=name)
+    for found in (everything, without, twice):
+        total = sum(value for name, value in found.items() if name != "total")
+        torch.testing.assert_close(found["total"], total)
+
+
+def test_target_losses_stay_without_the_photometric_ones(network: Network) -> None:
+    found = losses_of(network, make_sample(SIZE), LossWeights(photometric=0, ssim=0))
+    assert found["sparse_target"] > 0 and found["smoothness"] > 0
+
+
+def test_samples_without_points_have_losses_when_none_needs_points(network: Network) -> None:
+    none = torch.empty(3, 0)
+    sample = make_sample(SIZE)._replace(points_src=none, points_tgt=none)
+    found = losses_of(network, sample, LossWeights(sparse=0))
+    assert all(torch.isfinite(value) for value in found.values())
+    assert all(torch.isfinite(picture).all() for picture in pictures(network, stack(sample)).values())
+
+
+def rescaled(sample: Sample, factor: float) -> Sample:
+    """The same capture in another unit of length."""
+    T = sample.T_tgt_src.clone()
+    T[:3, 3] *= factor
+    names = ("points_src", "points_tgt", "depth_src", "depth_tgt")
+    return sample._replace(T_tgt_src=T, **{name: factor * getattr(sample, name) for name in names})
+
+
+def test_the_unit_of_a_capture_does_not_matter(network: Network) -> None:
+    capture = make_sample(SIZE, metric=0.0)
+    expected = losses_of(network, capture)
+    for factor in (0.2, 7.0):
+        found = losses_of(network, rescaled(capture, factor))
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_the_unit_matters_where_scale_is_known_or_left_as_it_is(network: Network) -> None:
+    for sample, changes in ((make_sample(SIZE), {}), (make_sample(SIZE, metric=0.0), {"calibrate": False})):
+        one, other = (losses_of(network, rescaled(sample, factor), **changes) for factor in (1.0, 3.0))
+        for name in ("photometric", "sparse_source", "occupancy"):
+            assert not torch.isclose(one[name], other[name], rtol=0.01), name
+
+
+def test_leaving_out_the_finest_scale_averages_the_others(network: Network) -> None:
+    weights = LossWeights(photometric=1, ssim=0, smoothness=0, smoothness_where_flat=0, sparse=0, occupancy=0)
+    sample = make_sample(SIZE)
+    by_scale = [losses_of(network, sample, weights, finest=level)["photometric"] * (4 - level) for level in range(4)]
+    alone = [first - second for first, second in zip(by_scale, [*by_scale[1:], 0], strict=True)]
+    assert all(0 < value < 1 for value in alone)
