@@ -206,5 +206,5 @@ def test_empty_space_changes_nothing(seed: int) -> None:
     expected = reference.render(planes, disparity, K, K, T, (60, 300))
     actual = cpu.render(planes, disparity, K, K, T, (60, 300))
     assert islands.any()
-    assert (actual.rgb - expected.rgb).abs().max() < 2e-4
+    assert (actual.rgb - expected.rgb).abs().max() < 2e-3  # an island left out would make a difference of about 1
     assert torch.equal(actual.mask, expected.mask)
