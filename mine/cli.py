@@ -53,7 +53,10 @@ def render(
         checkpoint: A checkpoint of ours or a published MINE checkpoint (the shipped one).
     """
     from mine.video import default_size, render_video
+    from mine.writers import check_output
 
+    check_output(output, (2, 2), fps)
+    _check_path(path)
     if size is not None and size < 2:
         raise InputError(f"size {size} is too small: give the longest side of the video in pixels")
     scene = _scene(photo, planes, fov, checkpoint)
@@ -86,6 +89,9 @@ def predict(
         fov: Horizontal field of view of the photo in degrees (from its EXIF data, else 90).
         checkpoint: A checkpoint of ours or a published MINE checkpoint (the shipped one).
     """
+    from mine.files import check_writable
+
+    check_writable(output)
     _scene(photo, planes, fov, checkpoint).save(output)
     _say(f"{output}")
 
@@ -224,8 +230,15 @@ def _scene(source: Path, planes: int = 32, fov: float | None = None, checkpoint:
     from mine.model import load
     from mine.photo import read_photo
 
-    read_photo(source)  # a wrong name is told before the network is loaded
-    return load(checkpoint).predict(source, planes=planes, fov=fov)
+    photo = read_photo(source)  # a wrong name is told before the network is loaded
+    return load(checkpoint).predict(photo, planes=planes, fov=fov)
+
+
+def _check_path(name: str) -> None:
+    from mine.paths import PATHS
+
+    if name not in PATHS and not name.endswith(".json"):
+        raise InputError(f"no camera path {name!r}: choose {', '.join(PATHS)} or a .json file")
 
 
 def _path(name: str, scene: "MPI", frames: int | None, amount: float) -> "Tensor | CameraPath":
@@ -233,8 +246,7 @@ def _path(name: str, scene: "MPI", frames: int | None, amount: float) -> "Tensor
 
     if name.endswith(".json"):
         return load(name, frames)
-    if name not in PATHS:
-        raise InputError(f"no camera path {name!r}: choose {', '.join(PATHS)} or a .json file")
+    _check_path(name)
     length = {} if frames is None else {"frames": frames}
     return PATHS[name](amount=amount, depth=near_depth(scene), **length)
 

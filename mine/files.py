@@ -9,6 +9,15 @@ from pathlib import Path
 from mine.errors import InputError
 
 
+def check_writable(path: str | Path) -> None:
+    """Raises InputError, before the work, when `path` cannot be written in its folder or where that would be made."""
+    folder = Path(path).absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write {path}: {folder} is not a folder that can be written; choose another")
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` (same suffix) that takes its place when the block ends without an error.

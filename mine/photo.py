@@ -30,8 +30,6 @@ MULTIPLE = 128
 ROUNDING = 1e-3
 """How far floats may leave [0, 1]: resampling overshoots a little, another scale or NaN does not pass."""
 
-Source = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor
-"""What `read_photo` takes."""
 
 # What Pillow's decoders raise on damaged files.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
@@ -46,6 +44,10 @@ class Photo(NamedTuple):
     """Horizontal field of view in degrees, None when the photo does not say"""
 
 
+Source = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor | Photo
+"""What `read_photo` takes."""
+
+
 def read_photo(source: Source) -> Photo:
     """Reads a photo from a file, a PIL image, an array (H, W, 3) or a tensor (3, H, W).
 
@@ -57,6 +59,8 @@ def read_photo(source: Source) -> Photo:
     """
     if isinstance(source, (str, Path)):
         return _read_file(Path(source))
+    if isinstance(source, Photo):
+        return source
     if isinstance(source, Image.Image):
         return _read_image(source, "the image")
     if isinstance(source, np.ndarray):

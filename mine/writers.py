@@ -17,7 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mine.errors import InputError
-from mine.files import replacing
+from mine.files import check_writable, replacing
 
 Write = Callable[[np.ndarray[Any, Any]], None]
 """Takes one frame: (H, W, 3) uint8 RGB; folders also take (H, W) uint16."""
@@ -57,7 +57,7 @@ def frame_writer(
     Raises InputError for an unknown extension, a frame rate out of range, an odd size where the format wants an even
     one, a folder that holds other files, and when writing fails.
     """
-    _check(out, size, fps)
+    check_output(out, size, fps)
     with replacing(out) as temporary:
         if is_folder(out):
             with _folder(out, temporary, text or {}) as write:
@@ -67,7 +67,9 @@ def frame_writer(
                 yield write
 
 
-def _check(out: str | Path, size: tuple[int, int], fps: float) -> None:
+def check_output(out: str | Path, size: tuple[int, int], fps: float) -> None:
+    """Raises the InputErrors of `frame_writer` that can be known before there are frames."""
+    check_writable(out)
     if not (math.isfinite(fps) and 0 < fps <= 240):
         raise InputError(f"fps {fps} is out of range: give frames per second above 0, at most 240")
     if is_folder(out):

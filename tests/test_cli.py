@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from mine.cli import main
 from mine.data.reconstruct import Account
 from mine.errors import InputError
+from mine.files import check_writable
 from mine.network.network import Architecture
 from mine.planes import MPI
 from mine.render import reference
@@ -309,3 +310,28 @@ def test_the_program_itself(folder: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == "mine: no photo at none.jpg: check the name\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--path", "corkscrew"], "no camera path 'corkscrew'"), (["-o", "a.xyz"], "cannot write a.xyz")],
+)
+def test_what_can_be_known_is_told_before_the_network_is_loaded(
+    arguments: list[str],
+    message: str,
+    photo: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("mine.model.load", lambda *args: pytest.fail("the network was loaded"))
+    monkeypatch.setattr("sys.argv", ["mine", "render", str(photo), *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_in_the_place_of_a_file_is_told_early(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is not a folder that can be written"):
+        check_writable(tmp_path / "file" / "deeper" / "out.mp4")
