@@ -161,23 +161,19 @@ def test_hidden_pixels_are_scored_apart() -> None:
     assert figures["psnr"] == pytest.approx(20 + 10 * math.log10(48 / 8), abs=0.01)
 
 
-def test_generated_scale_is_trusted() -> None:
-    """With metric = 1 a predictor in another unit is not forgiven."""
+def test_the_scale_of_generated_scenes_is_fitted_too() -> None:
+    """A predictor in another unit is forgiven: no photo tells its scale. One in a wrong shape is not."""
     sample = bar_sample()
-    shifted = sample._replace(
-        target=plane_at(4.0, sample.source, sample.K_src)
-        .render(sample.T_tgt_src, sample.K_tgt, backend="reference")
-        .rgb[0],
-        points_src=torch.tensor([[0.0], [0.0], [4.0]]),
-    )
-    for metric, forgiven in ((1.0, False), (0.0, True)):
-        data = [shifted._replace(metric=torch.tensor(metric))]
+    target = plane_at(4.0, sample.source, sample.K_src).render(sample.T_tgt_src, sample.K_tgt, backend="reference")
+    shifted = sample._replace(target=target.rgb[0], points_src=torch.tensor([[0.0], [0.0], [4.0]]))
+    for far, forgiven in ((4.0, True), (8.0, False)):
+        data = [shifted._replace(points_src=torch.tensor([[0.0], [0.0], [far]]))]
         report = evaluate_samples(
             lambda image, K: plane_at(1.0, image, K),
-            data,
+            data,  # type: ignore[arg-type]
             1,
             backend="reference",
-            progress=False,  # type: ignore[arg-type]
+            progress=False,
         )
         assert (report.mean()["prediction"]["psnr"] > 40) == forgiven
 

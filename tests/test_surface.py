@@ -45,8 +45,8 @@ def card(inside: float = 0.8, outside: float = 0.2) -> Tensor:
 
 def test_disparities_are_relative_to_the_nearest(network: SurfaceNetwork) -> None:
     with torch.no_grad():
-        surface = network(torch.rand(2, 3, 64, 96))
-    assert surface.shape == (2, 1, 64, 96)
+        surface = network(torch.rand(2, 3, 64, 128))
+    assert surface.shape == (2, 1, 64, 128)
     assert surface.min() >= FARTHEST
     assert surface.flatten(1).max(1).values.tolist() == [1, 1]
 

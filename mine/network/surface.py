@@ -13,6 +13,10 @@ SURFACE_WIDTHS = (32, 48, 64, 96, 160)
 NEAREST = 0.995
 """Quantile of a photo's disparities that is called 1, as the nearest surfaces of training scenes are."""
 
+CONTRAST = 0.7
+"""What log-disparities are multiplied by: photos have less depth than a network believes that learned from scenes made
+up for their depth. Chosen on the held-out captures of `configs/eval-captures.yaml`."""
+
 FARTHEST = 1 / 32
 """Least disparity of a surface: what is farther, such as the sky, hardly moves."""
 
@@ -56,11 +60,35 @@ class SurfaceNetwork(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Disparity (B, 1, H, W) of what each pixel shows, in [FARTHEST, 1].
 
-        image (B, 3, H, W) in [0, 1] with H and W multiples of 32.
+        image (B, 3, H, W) in [0, 1] with H and W multiples of 64. Seen at half the size, large shapes are understood
+        better; at full size, edges are sharper. So edges are those of the full size, and large shapes the mean of both.
         """
-        drawn = F.interpolate(self.decoder(self.encoder(image)), image.shape[-2:], mode="bilinear")
-        nearest = torch.quantile(drawn.flatten(1), NEAREST, dim=1)
-        return torch.exp(drawn - nearest[:, None, None, None]).clamp(FARTHEST, 1)
+        size = image.shape[-2], image.shape[-1]
+        full = self._draw(image)
+        half = self._draw(F.interpolate(image, (size[0] // 2, size[1] // 2), mode="area"))
+        half = F.interpolate(half, size, mode="bilinear")
+        # Each up to its own scale.
+        difference = (half - _median(half)) - (full - _median(full))
+        drawn = full + smooth(difference / 2, max(size) // 48)
+        nearest = torch.quantile(drawn.flatten(1), NEAREST, dim=1)[:, None, None, None]
+        return torch.exp(CONTRAST * (drawn - nearest)).clamp(FARTHEST, 1)
+
+    def _draw(self, image: Tensor) -> Tensor:
+        """Log-disparity (B, 1, H, W), the mean over the picture and its mirror image."""
+        both = torch.cat([image, image.flip(-1)]).contiguous(memory_format=torch.channels_last)
+        drawn, mirrored = self.decoder(self.encoder(both)).chunk(2)
+        return F.interpolate((drawn + mirrored.flip(-1)) / 2, image.shape[-2:], mode="bilinear")
+
+
+def smooth(x: Tensor, radius: int) -> Tensor:
+    """x (B, C, H, W) without what is smaller than `radius` pixels: three box filters, nearly a Gaussian."""
+    for _ in range(3):
+        x = F.avg_pool2d(F.pad(x, [radius] * 4, mode="replicate"), 2 * radius + 1, 1)
+    return x
+
+
+def _median(x: Tensor) -> Tensor:
+    return x.flatten(1).median(1).values[:, None, None, None]
 
 
 def _block(inputs: int, outputs: int, size: int) -> nn.Sequential:

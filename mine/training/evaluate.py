@@ -3,7 +3,7 @@
 On captures (`evaluate`), the shipped checkpoint's protocol: each picture is a source whose targets are its two nearest
 cameras, its scene predicted once; translations are calibrated by the source's points; PSNR and SSIM count pixels that
 at least two planes cover; rank correlation and ordered pairs compare disparities in the source. On generated scenes
-(`evaluate_samples`) the scale is the network's own, and pixels hidden from the source are scored apart. Simple scenes
+(`evaluate_samples`) it is the same, and pixels hidden from the source are scored apart. Simple scenes
 (`references`) are judged the same way.
 """
 
@@ -93,19 +93,19 @@ def evaluate_samples(
     backend: Backend = "auto",
     progress: bool = True,
 ) -> Report:
-    """Figures on the first `count` samples of a data set whose depths are dense and whose scale is the network's own.
+    """Figures on the first `count` samples of a data set whose depths are dense.
 
-    `psnr` and `ssim` as in `evaluate`; `psnr_hidden` over the target's pixels that the source cannot see, by its depth
-    map. Captures (metric 0) among the samples are calibrated by their points.
+    `psnr` and `ssim` as in `evaluate`, also calibrated by the source's points; `psnr_hidden` over the target's pixels
+    that the source cannot see, by its depth map.
     """
     methods = _methods(predictor, {"unchanged": unchanged, "one plane": one_plane})
     report = Report()
     for index in track(range(count), "evaluating", disable=not progress):
-        sample = dataset[index]
+        sample = dataset[index]._replace(metric=torch.zeros(()))  # no photo tells its scale
         hidden = hidden_pixels(sample)[None]
         for method, synthesis in methods.items():
             scene = synthesis(sample)
-            depth = None if scene is None or sample.metric > 0 else _source_depth(sample, scene, backend)
+            depth = None if scene is None else _source_depth(sample, scene, backend)
             view = _view(sample, scene, _scale(sample, depth), backend)
             seen = view.mask >= MIN_COVER
             figures = _likeness(view, sample.target[None], seen)
