@@ -191,7 +191,7 @@ def test_the_second_start_compiles_nothing() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_empty_space_changes_nothing(seed: int) -> None:
-    """Small islands of density in empty planes, seen from afar and from within: tiles are passed by, islands are not."""
+    """Islands of density in empty planes, from afar and from within: tiles are passed by, islands are not."""
     generator = torch.Generator().manual_seed(seed)
     planes = torch.rand(1, 6, 4, 70, 150, generator=generator)
     islands = torch.rand(1, 6, 70, 150, generator=generator) > 0.9995

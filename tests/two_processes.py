@@ -1,4 +1,4 @@
-"""Run by `test_shared_batches.py` under torchrun: each process adds its share of one batch's gradients; the first saves them."""
+"""Run by `test_shared_batches.py` under torchrun: each process adds its share of a batch's gradients to one file."""
 
 import sys
 from pathlib import Path
