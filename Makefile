@@ -23,7 +23,8 @@ demo: setup
 	$(BIN)/mine demo $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report term $(ARGS)
+	# Two workers share the processor: more threads in each would only wait for one another.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --cov --cov-report term $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
