@@ -72,10 +72,10 @@ def picture(path: Path, colour=(200, 80, 40), size=(64, 48)) -> Path:
     return path
 
 
-def guests_left(root: Path) -> list[Path] | None:
-    """Scenes of guests, or None while folders vanish as they are listed."""
+def files_left(root: Path, pattern: str) -> list[Path] | None:
+    """Files by pattern, or None while folders vanish as they are listed."""
     try:
-        return list(root.glob("*/guest-*.mpi"))
+        return list(root.glob(pattern))
     except FileNotFoundError:
         return None
 
@@ -232,7 +232,7 @@ def test_many_clients_each_get_their_own(app, tmp_path):
         assert max(pool.map(one, range(20))) < 3
     studio = app[1]
     assert len(studio.scenes) <= 24
-    assert until(lambda: guests_left(studio.scenes.root) == [])
+    assert until(lambda: files_left(studio.scenes.root, "*/guest-*.mpi") == [])
 
 
 def test_bad_files_are_told_in_one_line_and_the_app_goes_on(client, tmp_path):
@@ -353,4 +353,4 @@ def test_a_visit(tab, app, tmp_path):
     assert [url for url in tab.foreign if not url.startswith(own)] == []
     assert list(app[1].scenes.root.glob("*/photo.mpi"))
     tab.close()
-    assert until(lambda: list(app[1].scenes.root.glob("*/photo.mpi")) == [])
+    assert until(lambda: files_left(app[1].scenes.root, "*/photo.mpi") == [])
