@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mine.camera import intrinsics, pose
+from mine.compiled import compiled
 from mine.errors import InputError
 from mine.render import View, cpu, reference
-from mine.render.cpu_kernels import compiled
 
 PLANE_SIZE, SIZE = (24, 40), (30, 150)
 

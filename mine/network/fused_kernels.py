@@ -7,27 +7,11 @@ on rows `first` to `last` - 1, counted through all planes, and is run by one thr
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,misc"
 # Kernels have no annotations: numba gives them the types of their callers, down from the signatures.
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 from numba import float32, types
 from numba.extending import overload
 
-OPTIONS: dict[str, Any] = {"fastmath": {"contract", "reassoc", "nsz", "arcp"}, "error_model": "numpy"}
-
-
-def compiled(*signatures: str) -> Callable[..., Any]:
-    """Compiles a function for each of `signatures`, from the on-disk cache where there is one."""
-
-    def decorate(function: Callable[..., None]) -> Any:
-        try:
-            return numba.njit(list(signatures), nogil=True, cache=True, **OPTIONS)(function)
-        except RuntimeError:  # nowhere to keep a cache
-            return numba.njit(list(signatures), nogil=True, **OPTIONS)(function)
-
-    return decorate
+from mine.compiled import compiled, exp_minus, inlined
 
 
 def _wide(value):
@@ -63,21 +47,13 @@ def _store_in(array, index, value):
     return plain
 
 
-@numba.njit(forceinline=True, **OPTIONS)
+@inlined
 def _elu(x):
-    """max(x, 0) + exp(min(x, 0)) - 1, to 2e-7; unlike the library's exp, this becomes vector instructions."""
-    below = min(x, float32(0))
-    y = max(below * float32(1.4426950408889634), float32(-126))
-    whole = np.floor(y + float32(0.5))
-    f = (y - whole) * float32(0.6931471805599453)
-    p = float32(1 / 720)
-    for coefficient in (1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
-        p = p * f + float32(coefficient)
-    power = np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
-    return max(x, float32(0)) + (p * power - float32(1))
+    """max(x, 0) + exp(min(x, 0)) - 1."""
+    return max(x, float32(0)) + (exp_minus(-min(x, float32(0))) - float32(1))
 
 
-@numba.njit(forceinline=True, **OPTIONS)
+@inlined
 def _pad_row(out, plane, y, height, width, reflect):
     """Completes row y of the middle of out (N, H + 2, W + 2, C): its ends, and the border row that repeats it."""
     line = out[plane, y + 1]
@@ -141,8 +117,6 @@ def field_rows(drawn, out, first, last):
             pixel = drawn[plane, y, x]
             for c in range(3):
                 value = pixel[c]
-                # exp of what is not positive cannot overflow.
-                e = _elu(-abs(value)) + float32(1)
-                large = float32(1) / (float32(1) + e)
+                large = float32(1) / (float32(1) + exp_minus(abs(value)))
                 out[plane, c, y, x] = large if value > 0 else float32(1) - large
             out[plane, 3, y, x] = abs(pixel[3]) + float32(1e-4)

@@ -21,13 +21,10 @@ first import on a machine compiles (some seconds).
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 # Kernels have no annotations: numba gives them the types of their callers, down from the two signatures.
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 from numba import float32, int32, uint32, uint64
 
+from mine.compiled import compiled, exp_minus, inlined
 from mine.render.reference import LAST_INTERVAL, TRANSMITTANCE_FLOOR
 
 STRIP = 128
@@ -41,34 +38,6 @@ TOLERANCE = 1e-4
 
 FAR = 1e12
 """Bound on source coordinates of rays almost parallel to the planes: it keeps them finite, so that clamping works."""
-
-# Neither "nnan" nor "ninf": clamps, written max(bound, x), bring even what is not a number inside the planes.
-OPTIONS: dict[str, Any] = {"fastmath": {"contract", "reassoc", "nsz", "arcp"}, "error_model": "numpy"}
-inlined: Callable[..., Any] = numba.njit(forceinline=True, **OPTIONS)
-
-
-def compiled(signature: str) -> Callable[..., Any]:
-    """Compiles a function for `signature`, without the interpreter lock, from the on-disk cache where there is one."""
-
-    def decorate(function: Callable[..., None]) -> Any:
-        try:
-            return numba.njit(signature, nogil=True, cache=True, **OPTIONS)(function)
-        except RuntimeError:  # nowhere to keep a cache
-            return numba.njit(signature, nogil=True, **OPTIONS)(function)
-
-    return decorate
-
-
-@inlined
-def _exp_minus(x):
-    """exp(-x) to 2e-7, relative; unlike the library's, it becomes vector instructions."""
-    y = max(x * float32(-1.4426950408889634), float32(-126))
-    whole = np.floor(y + float32(0.5))
-    f = (y - whole) * float32(0.6931471805599453)
-    p = float32(1 / 720)
-    for coefficient in (1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
-        p = p * f + float32(coefficient)
-    return p * np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
 @inlined
@@ -201,7 +170,7 @@ def _absorb(optical, depth, ray, weight, least_through):
     """
     weighty, transparent = int32(0), int32(0)
     for i in range(STRIP):
-        passed = _exp_minus(optical[i])
+        passed = exp_minus(optical[i])
         w = ray[0, i] * (float32(1) - passed)
         through = ray[0, i] * (passed + float32(TRANSMITTANCE_FLOOR))
         ray[0, i] = through
@@ -355,7 +324,7 @@ def source_rows(scenes, disparities, unprojects, width, seen, first, last):
                 ray_x = float32(unproject[0, 0] * x + unproject[0, 1] * y + unproject[0, 2])
                 ray_y = float32(unproject[1, 1] * y + unproject[1, 2])
                 step = dz * np.sqrt(ray_x * ray_x + ray_y * ray_y + float32(1))
-                after[x] = here[x] * (_exp_minus(sigma[x] * step) + float32(TRANSMITTANCE_FLOOR))
+                after[x] = here[x] * (exp_minus(sigma[x] * step) + float32(TRANSMITTANCE_FLOOR))
 
 
 @compiled("void(float32[:,:,:,::1], int64, boolean[:,:,:,::1], int64, int64)")
