@@ -7,6 +7,7 @@ import numpy as np
 from mine.data.capture import Floats, Picture, Size
 from mine.data.picture_pairs import Pair, PicturePairs
 from mine.data.sfm import pycolmap
+from mine.data.split import split_names
 from mine.errors import InputError
 
 NEAREST = 425.0
@@ -72,19 +73,10 @@ class Dtu(PicturePairs):
     def _scans(self) -> list[str]:
         folders = self.root / "Rectified"
         found = sorted(path.name.removesuffix("_train") for path in folders.glob("*_train"))
-        test = self._listed("test.txt")
-        names = self._listed("train.txt") if self.training else test
-        if names is None and not self.training:
-            raise InputError(f"no {self.root / 'test.txt'}: name the scans to evaluate on in it, one a line")
-        names = names if names is not None else [name for name in found if name not in (test or [])]
-        missing = [name for name in names if name not in found]
-        if missing or not names:
-            raise InputError(f"{missing[0] if missing else 'no scan'} is not in {folders}: unpack the scans there")
+        names = split_names(self.root, found, self.training, "scan")
+        if not names:
+            raise InputError(f"no scan is in {folders}: unpack the scans there")
         return names
-
-    def _listed(self, name: str) -> list[str] | None:
-        path = self.root / name
-        return path.read_text().split() if path.is_file() else None
 
 
 def read_pairs(path: Path) -> dict[int, list[int]]:

@@ -8,6 +8,7 @@ import numpy as np
 from mine.data.capture import Floats, Picture, Size
 from mine.data.picture_pairs import Pair, PicturePairs
 from mine.data.sfm import pycolmap
+from mine.data.split import split_names
 from mine.errors import InputError
 
 SIDES = ("02", "03")
@@ -71,18 +72,7 @@ class Kitti(PicturePairs):
 
     def _drives(self) -> list[Path]:
         found = {path.name: path for path in sorted(self.root.glob("*/*_sync")) if path.is_dir()}
-        test = self._listed("test.txt")
-        names = self._listed("train.txt") if self.training else test
-        if names is None and not self.training:
-            raise InputError(f"no {self.root / 'test.txt'}: name the drives to evaluate on in it, one a line")
-        names = names if names is not None else [name for name in found if name not in (test or [])]
-        if missing := [name for name in names if name not in found]:
-            raise InputError(f"drive {missing[0]} is not in {self.root}: unpack it, or take it off the list")
-        return [found[name] for name in names]
-
-    def _listed(self, name: str) -> list[str] | None:
-        path = self.root / name
-        return path.read_text().split() if path.is_file() else None
+        return [found[name] for name in split_names(self.root, found, self.training, "drive")]
 
 
 def read_rig(path: Path) -> tuple[Eye, Eye]:
