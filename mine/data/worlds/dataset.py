@@ -11,12 +11,14 @@ from torch.utils.data import Dataset
 from mine.camera import intrinsics
 from mine.data.sample import Sample
 from mine.data.worlds.atlas import Atlas
+from mine.data.worlds.buildings import mansion
 from mine.data.worlds.lens import Lens
 from mine.data.worlds.light import Shader
 from mine.data.worlds.outdoors import View, choose, facade, foliage, street, yard
 from mine.data.worlds.raycast import Camera, Hits, cast, lattice
 from mine.data.worlds.rooms import portrait, room, table
 from mine.data.worlds.shapes import Array
+from mine.data.worlds.subjects import subject
 from mine.data.worlds.world import World, turned
 
 KINDS: dict[str, tuple[Callable[[World], View], float]] = {
@@ -26,7 +28,9 @@ KINDS: dict[str, tuple[Callable[[World], View], float]] = {
     "street": (street, 2),
     "yard": (yard, 3),
     "facade": (facade, 2),
-    "foliage": (foliage, 1),
+    "mansion": (mansion, 2),
+    "foliage": (foliage, 2),
+    "subject": (subject, 4),
 }
 """How to build each kind of scene, and how often."""
 

@@ -40,9 +40,9 @@ def yard(world: World) -> View:
     world.ground(world.texture("ground"), rng.uniform(1, 5))
     view = _stand(rng)
     for _ in range(int(rng.integers(0, 5))):
-        house(world, _scatter(rng, view, 12, 60), rng.uniform(-np.pi, np.pi))
+        house(world, scatter(rng, view, 12, 60), rng.uniform(-np.pi, np.pi))
     for _ in range(int(rng.integers(4, 22))):
-        standing(world, _scatter(rng, view, 2.5, 30))
+        standing(world, scatter(rng, view, 2.5, 30))
     _backdrop(world)
     return view
 
@@ -121,7 +121,7 @@ def foliage(world: World) -> View:
     return View(np.array([0, -eye, 0]), look, rng.uniform(40, 70))
 
 
-def _scatter(rng: np.random.Generator, view: View, near: float, far: float) -> Array:
+def scatter(rng: np.random.Generator, view: View, near: float, far: float) -> Array:
     """A place on the ground in the view, as likely at each distance on the picture."""
     z = 1 / rng.uniform(1 / far, 1 / near)
     ahead = view.rotation @ np.array([rng.uniform(-0.8, 0.8) * z, 0, z])
