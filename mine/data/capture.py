@@ -20,6 +20,10 @@ from mine.errors import InputError
 Floats = NDArray[np.float64]
 Size = tuple[int, int]
 
+NO_POINTS: Floats = np.zeros((3, 0))
+NO_IDS: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+"""What a picture sees of whose scene no points are known."""
+
 MAX_ERROR = 2.0
 """Reprojection error in pixels of COLMAP's pictures above which a point is dropped."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mine.data.capture import Floats, Picture, Size
+from mine.data.capture import NO_IDS, NO_POINTS, Floats, Picture, Size
 from mine.data.picture_pairs import Pair, PicturePairs
 from mine.data.sfm import pycolmap
 from mine.data.split import split_names
@@ -68,7 +68,7 @@ class Dtu(PicturePairs):
     def _picture(self, scan: str, number: int, light: int) -> Picture:
         lens, pose = self.cameras[number]
         path = self.root / "Rectified" / f"{scan}_train" / f"rect_{number + 1:03d}_{light}_r5000.png"
-        return Picture(scan, path, lens, pose, np.zeros((3, 0)), np.zeros(0, dtype=np.int64))
+        return Picture(scan, path, lens, pose, NO_POINTS, NO_IDS)
 
     def _scans(self) -> list[str]:
         folders = self.root / "Rectified"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mine.data.capture import Picture, Size
+from mine.data.capture import NO_IDS, NO_POINTS, Picture, Size
 from mine.data.picture_pairs import Pair, PicturePairs
 from mine.data.sfm import pycolmap
 from mine.errors import InputError
@@ -103,8 +103,7 @@ def view(file: Path, row: int, column: int) -> View:
     pose = np.eye(4)
     pose[:2, 3] = -step * right, -step * down
     lens = pycolmap.Camera(model="PINHOLE", width=width, height=height, params=params)
-    none, ids = np.zeros((3, 0)), np.zeros(0, dtype=np.int64)
-    return View(file.stem, file / f"{row}-{column}", lens, pose, none, ids, row, column)
+    return View(file.stem, file / f"{row}-{column}", lens, pose, NO_POINTS, NO_IDS, row, column)
 
 
 @lru_cache(maxsize=1)

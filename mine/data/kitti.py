@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mine.data.capture import Floats, Picture, Size
+from mine.data.capture import NO_IDS, NO_POINTS, Floats, Picture, Size
 from mine.data.picture_pairs import Pair, PicturePairs
 from mine.data.sfm import pycolmap
 from mine.data.split import split_names
@@ -101,4 +101,4 @@ def _eye(projection: str, size: str) -> Eye:
 
 
 def _picture(drive: Path, path: Path, eye: Eye) -> Picture:
-    return Picture(drive.name, path, eye.lens, eye.pose, np.zeros((3, 0)), np.zeros(0, dtype=np.int64))
+    return Picture(drive.name, path, eye.lens, eye.pose, NO_POINTS, NO_IDS)

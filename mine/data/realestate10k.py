@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mine.data.capture import Floats, Picture, Size, model_folder, read_capture
+from mine.data.capture import NO_IDS, NO_POINTS, Picture, Size, model_folder, read_capture
 from mine.data.picture_pairs import MIN_POINTS, MIN_ZOOM, Pair, PicturePairs, shared_points
 from mine.data.trajectory import Shot, read_trajectory
 from mine.errors import InputError
@@ -162,13 +162,9 @@ class RealEstate10K(PicturePairs):
         known = [shot for shot in shots if shot.name in files]
         width, height = _size_of([files[shot.name] for shot in known])
         shrink = min(1.0, max(self._cover[0] / height, self._cover[1] / width))
-        none: Floats = np.zeros((3, 0))
-        ids = np.zeros(0, dtype=np.int64)
+        lens = {shot.name: shot.camera(round(width * shrink), round(height * shrink)) for shot in known}
         return {
-            shot.name: Picture(
-                name, files[shot.name], shot.camera(round(width * shrink), round(height * shrink)), shot.pose, none, ids
-            )
-            for shot in known
+            shot.name: Picture(name, files[shot.name], lens[shot.name], shot.pose, NO_POINTS, NO_IDS) for shot in known
         }
 
 
