@@ -97,5 +97,13 @@ def occupancy(sigma: Tensor, disparity: Tensor, true_disparity: Tensor) -> Tenso
     behind = (disparity <= true_disparity + 0.5 / PLANES).to(odds)
     known = (true_disparity > 0).expand_as(odds)
     loss = F.binary_cross_entropy_with_logits(odds, behind, reduction="none")
-    # Each sample counts the same, however few of its depths are known.
-    return ((loss * known).sum((1, 2, 3)) / known.sum((1, 2, 3)).clamp(min=1)).mean()
+    return known_mean(loss, known)
+
+
+def known_mean(values: Tensor, known: Tensor) -> Tensor:
+    """Mean of values (B, C, H, W) where known (B, C, H, W), over samples that count the same, however sparse each is.
+
+    A sample of which nothing is known counts as 0.
+    """
+    count = known.sum((1, 2, 3)).clamp(min=1)
+    return ((values * known).sum((1, 2, 3)) / count).mean()

@@ -15,6 +15,7 @@ from mine.data.draw import Draw
 from mine.data.sample import Sample
 from mine.network.surface import FARTHEST, SurfaceNetwork
 from mine.training.config import PRECISIONS, TrainConfig
+from mine.training.losses import known_mean
 from mine.training.reframe import Frame
 
 PORTRAIT = 0.3
@@ -48,7 +49,7 @@ def surface_losses(network: SurfaceNetwork, batch: Sample, config: TrainConfig, 
     weights = config.surface
     difference = unscaled(drawn - true, known)
     found = {
-        "likeness": weights.likeness * masked_mean(difference.abs(), known),
+        "likeness": weights.likeness * known_mean(difference.abs(), known),
         "gradient": weights.gradient * gradient(difference, known & dense[:, None, None, None]),
         "order": weights.order * order(drawn, true, known, draw),
     }
@@ -66,12 +67,6 @@ def unscaled(difference: Tensor, known: Tensor) -> Tensor:
     """Differences of logarithms (B, 1, H, W) less their median over the known pixels of each picture."""
     values = torch.where(known, difference.detach(), torch.nan).flatten(1)
     return difference - torch.nan_to_num(values.nanmedian(1).values)[:, None, None, None]
-
-
-def masked_mean(values: Tensor, known: Tensor) -> Tensor:
-    """Mean over the known pixels of each picture, then over pictures: sparse ones count like dense ones."""
-    count = known.sum((1, 2, 3)).clamp(min=1)
-    return ((values * known).sum((1, 2, 3)) / count).mean()
 
 
 def gradient(difference: Tensor, known: Tensor) -> Tensor:
