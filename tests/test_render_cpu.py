@@ -3,30 +3,25 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_views import in_double, planes_of_noise, random_cameras
 from torch import Tensor
 
 from mine.camera import intrinsics, pose
 from mine.compiled import compiled
 from mine.errors import InputError
 from mine.render import View, cpu, reference
+from mine.render.cameras import distinct
 
 PLANE_SIZE, SIZE = (24, 40), (30, 150)
 
-
-def rotation(vector: Tensor) -> Tensor:
-    x, y, z = vector.tolist()
-    return torch.matrix_exp(torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]]))
-
-
-def random_planes(batch: int, planes: int, density: float, size: tuple[int, int] = PLANE_SIZE) -> Tensor:
-    values = torch.rand(batch, planes, 4, *size)
-    values[:, :, 3] *= density
-    return values
+random_planes = partial(planes_of_noise, size=PLANE_SIZE)
+cameras = partial(random_cameras, sizes=(PLANE_SIZE, SIZE))
 
 
 def surface_planes(batch: int, planes: int) -> Tensor:
@@ -39,21 +34,11 @@ def surface_planes(batch: int, planes: int) -> Tensor:
     return values
 
 
-def cameras(batch: int, turn: float, move: float) -> tuple[Tensor, Tensor, Tensor]:
-    poses = [pose(rotation(torch.randn(3) * turn), torch.randn(3) * move) for _ in range(batch)]
-    K_src, K_tgt = intrinsics(PLANE_SIZE), intrinsics(SIZE, 60)
-    return K_src.expand(batch, 3, 3), K_tgt.expand(batch, 3, 3), torch.stack(poses)
-
-
 def assert_same(actual: View, expected: View) -> None:
     """To 2e-4, depths on the scale of the scene. Coverage may differ where a sample lies exactly at -1 or W."""
     torch.testing.assert_close(actual.rgb.double(), expected.rgb.double(), atol=2e-4, rtol=0)
     torch.testing.assert_close(actual.depth.double(), expected.depth.double(), atol=2e-4, rtol=2e-4)
     assert (actual.mask != expected.mask).double().mean() < 1e-3
-
-
-def in_double(*arguments: Tensor | tuple[int, int] | None) -> View:
-    return reference.render(*(a.double() if isinstance(a, Tensor) else a for a in arguments))
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -87,7 +72,7 @@ def test_agrees_with_the_reference_on_surfaces(detailed: bool) -> None:
 @pytest.mark.parametrize("plane_size", [(1, 1), (1, 9), (9, 1)])
 def test_agrees_with_the_reference_on_planes_one_pixel_wide(plane_size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    scenes, disparity = random_planes(1, 3, 2.0, plane_size), torch.tensor([[1.0, 0.5, 0.2]])
+    scenes, disparity = random_planes(1, 3, 2.0, size=plane_size), torch.tensor([[1.0, 0.5, 0.2]])
     K_src = torch.tensor([[[10.0, 0, 1], [0, 10, 1], [0, 0, 1]]])
     arguments = (scenes, disparity, K_src, K_src, cameras(1, 0.1, 0.1)[2], (7, 5), torch.rand(1, 3, *plane_size))
     assert_same(cpu.render(*arguments), in_double(*arguments))
@@ -118,7 +103,7 @@ def test_a_scene_expanded_over_poses_is_not_copied() -> None:
     torch.manual_seed(0)
     scene, disparity, detail = random_planes(1, 4, 2.0), torch.linspace(1, 0.1, 4)[None], torch.rand(1, 3, 33, 44)
     expanded = scene.expand(3, -1, -1, -1, -1)
-    once = cpu._single(cpu._distinct(expanded))
+    once = cpu._single(distinct(expanded))
     assert len(once) == 1 and once.ctypes.data == scene.data_ptr()
     views = (*cameras(3, 0.1, 0.1), SIZE)
     shared = cpu.render(expanded, disparity.expand(3, 4), *views, detail.expand(3, -1, -1, -1))

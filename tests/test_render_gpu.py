@@ -6,21 +6,26 @@ Without a GPU the kernels run in Triton's interpreter, on small pictures; that t
 import importlib.util
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from random_views import in_double, planes_of_noise, random_cameras, rotation
 from torch import Tensor
 
 from mine import render as rendering
 from mine.camera import intrinsics, pose
 from mine.errors import InputError
-from mine.render import View, gpu, reference, render
+from mine.render import View, gpu, render
 
 triton = pytest.importorskip("triton", reason="Triton exists for Linux only")
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 PLANE_SIZE, SIZE = (7, 11), (5, 7)
+
+random_planes = partial(planes_of_noise, size=PLANE_SIZE)
+cameras = partial(random_cameras, sizes=(PLANE_SIZE, SIZE))
 
 
 @pytest.fixture(autouse=True)
@@ -43,36 +48,12 @@ def hurried(interpreted: None, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(interpreter.InterpretedFunction, "__call__", lambda self, *a, **k: self.rewrite()(*a, **k))
 
 
-def rotation(vector: Tensor) -> Tensor:
-    x, y, z = vector.tolist()
-    return torch.matrix_exp(torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]]))
-
-
-def random_planes(batch: int, planes: int, density: float, size: tuple[int, int] = PLANE_SIZE) -> Tensor:
-    values = torch.rand(batch, planes, 4, *size)
-    values[:, :, 3] *= density
-    return values
-
-
-def cameras(batch: int, turn: float, move: float) -> tuple[Tensor, Tensor, Tensor]:
-    poses = [pose(rotation(torch.randn(3) * turn), torch.randn(3) * move) for _ in range(batch)]
-    return (
-        intrinsics(PLANE_SIZE).expand(batch, 3, 3),
-        intrinsics(SIZE, 60).expand(batch, 3, 3),
-        torch.stack(poses),
-    )
-
-
 def disparities(batch: int, planes: int) -> Tensor:
     return torch.linspace(1, 0.1, planes).expand(batch, planes)
 
 
 def on_device(*arguments: Tensor | tuple[int, int] | None) -> View:
     return gpu.render(*(a.to(DEVICE) if isinstance(a, Tensor) else a for a in arguments))
-
-
-def in_double(*arguments: Tensor | tuple[int, int] | None) -> View:
-    return reference.render(*(a.double() if isinstance(a, Tensor) else a for a in arguments))
 
 
 def assert_same(actual: View, expected: View, tolerance: float) -> None:
@@ -161,7 +142,7 @@ def test_gradients_survive_many_opaque_planes() -> None:
 def test_planes_one_pixel_wide(plane_size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     K_src = torch.tensor([[[10.0, 0, 1], [0, 10, 1], [0, 0, 1]]])
-    scenes, T = random_planes(1, 2, 2.0, plane_size), cameras(1, 0.1, 0.1)[2]
+    scenes, T = random_planes(1, 2, 2.0, size=plane_size), cameras(1, 0.1, 0.1)[2]
     assert_same_gradients(scenes, disparities(1, 2), K_src, K_src, T, (4, 5), torch.rand(1, 3, *plane_size))
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mine.errors import InputError
+from mine.render.cameras import Cameras, distinct
 from mine.render.cpu_kernels import TILE, occupied_rows, render_rows, source_rows
 from mine.render.view import View
 from mine.threads import in_bands
@@ -33,14 +34,14 @@ def render(
     if torch.is_grad_enabled() and planes.requires_grad:
         raise InputError('the "cpu" renderer has no gradients: use backend="reference", or torch.no_grad()')
     plane_size, detail_size = _size(planes), (0, 0) if detail is None else _size(detail)
-    scene = _single(_distinct(planes).flatten(-2))
+    scene = _single(distinct(planes).flatten(-2))
     if detail is None:
         seen, added = np.empty((1, 1, 0), np.float32), np.empty((1, 3, 0), np.float32)
     else:
         seen = _source_transmittance(scene, disparity, K_src, plane_size[1])
-        added = _single(_distinct(detail).flatten(-2))
+        added = _single(distinct(detail).flatten(-2))
     occupied = _occupied(scene, plane_size)
-    cameras = _cameras(K_src, K_tgt, T_tgt_src)
+    cameras = map(_double, Cameras.compose(K_src, K_tgt, T_tgt_src))
     inputs = (scene, occupied, seen, added, _single(disparity), *cameras, plane_size, detail_size)
     out = np.empty((len(planes), 5, *size), np.float32)
     in_bands(len(planes) * size[0], lambda *rows: render_rows(*inputs, out, *rows))
@@ -63,32 +64,12 @@ def _size(image: Tensor) -> tuple[int, int]:
     return image.shape[-2], image.shape[-1]
 
 
-def _distinct(batch: Tensor) -> Tensor:
-    """The batch without repetitions: its first element alone where it is one element expanded."""
-    return batch[:1] if batch.stride(0) == 0 else batch
-
-
 def _single(tensor: Tensor) -> Array:
     return tensor.detach().float().cpu().contiguous().numpy()
 
 
 def _double(tensor: Tensor) -> Array:
     return tensor.detach().double().cpu().contiguous().numpy()
-
-
-def _cameras(K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor) -> tuple[Array, Array, Array, Array]:
-    """In double precision: infinite homography (B, 3, 3), epipole (B, 3), K_s^-1 (B, 3, 3) and depth row (B, 4).
-
-    A point of source pixel p at depth z has depth z (row[:3] · p) + row[3] in the target camera.
-    """
-    K_src, K_tgt, T = K_src.double(), K_tgt.double(), T_tgt_src.double()
-    R, t = T[:, :3, :3], T[:, :3, 3:]
-    unproject = torch.linalg.inv(K_src)
-    to_source = K_src @ R.mT
-    row = torch.cat([R[:, 2:] @ unproject, t[:, 2:]], dim=-1)
-    homography = to_source @ torch.linalg.inv(K_tgt)
-    epipole = (to_source @ t)[..., 0]
-    return _double(homography), _double(epipole), _double(unproject), _double(row[:, 0])
 
 
 def _occupied(scene: Array, size: tuple[int, int]) -> Array:
@@ -101,7 +82,7 @@ def _occupied(scene: Array, size: tuple[int, int]) -> Array:
 
 def _source_transmittance(scene: Array, disparity: Tensor, K_src: Tensor, width: int) -> Array:
     """T_k^src (B or 1, S, H W) of planes (B or 1, S, 4, H W)."""
-    batch = max(len(scene), len(_distinct(disparity)), len(_distinct(K_src)))
+    batch = max(len(scene), len(distinct(disparity)), len(distinct(K_src)))
     seen = np.empty((batch, scene.shape[1], scene.shape[3]), np.float32)
     disparities, unproject = _single(disparity), _double(torch.linalg.inv(K_src.double()))
     in_bands(

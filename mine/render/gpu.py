@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mine.errors import InputError
+from mine.render.cameras import Cameras, distinct
 from mine.render.reference import pixel_grid, transmittance
 from mine.render.view import View
 
@@ -51,7 +52,7 @@ def render(
     scene = _readable(planes)
     added = None if detail is None else _readable(detail)
     precise = torch.is_grad_enabled() and (scene.requires_grad or (added is not None and added.requires_grad))
-    seen = None if added is None else _source_transmittance(scene[:, :, 3], _distinct(disparity), _distinct(K_src))
+    seen = None if added is None else _source_transmittance(scene[:, :, 3], distinct(disparity), distinct(K_src))
     cameras = _cameras(disparity, K_src, K_tgt, T_tgt_src, precise).to(planes.device)
     disparity = disparity.to(planes.device, torch.float32).contiguous()
     image, mask = _Render.apply(kernels, scene, seen, added, disparity, cameras, size, precise)
@@ -144,15 +145,10 @@ def _arguments(
     return [*scenes, disparity, cameras, *strides, disparity.shape[1], *planes.shape[-2:], *scenes[2].shape[-2:], *size]
 
 
-def _distinct(batch: Tensor) -> Tensor:
-    """The batch without repetitions: its first element alone where it is one element expanded."""
-    return batch[:1] if len(batch) > 1 and batch.stride(0) == 0 else batch
-
-
 def _readable(batch: Tensor) -> Tensor:
     """As the kernels read it: dense, without repetitions, in a type they know."""
     known = batch.dtype in (torch.float32, torch.float16, torch.bfloat16)
-    return _distinct(batch).to(batch.dtype if known else torch.float32).contiguous()
+    return distinct(batch).to(batch.dtype if known else torch.float32).contiguous()
 
 
 def _source_transmittance(sigma: Tensor, disparity: Tensor, K_src: Tensor) -> Tensor:
@@ -168,17 +164,9 @@ def _source_transmittance(sigma: Tensor, disparity: Tensor, K_src: Tensor) -> Te
 
 
 def _cameras(disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, precise: bool) -> Tensor:
-    """The (B, 26) that `gpu_kernels` explains, composed in double precision.
-
-    A point of source pixel p at depth z has depth z (row[:3] · p) + row[3] in the target camera.
-    """
-    disparity, K_src, K_tgt, T = (x.detach().double() for x in (disparity, K_src, K_tgt, T_tgt_src))
-    R, t = T[:, :3, :3], T[:, :3, 3:]
-    # Unlike `inv`, `inv_ex` does not wait for a GPU to say whether a matrix is singular.
-    unproject, rays = torch.linalg.inv_ex(K_src).inverse, torch.linalg.inv_ex(K_tgt).inverse
-    to_source = K_src @ R.mT
-    row = torch.cat([R[:, 2:] @ unproject, t[:, 2:]], dim=-1)
-    scale = 1 + 1 / disparity[:, -1:] + t[:, 2].abs()  # what light left over could add to depth
+    """The (B, 26) that `gpu_kernels` explains."""
+    cameras = Cameras.compose(K_src, K_tgt, T_tgt_src)
+    # What light left over could add to depth.
+    scale = 1 + 1 / disparity[:, -1:].detach().to(cameras.row) + cameras.row[:, 3:].abs()
     spent = torch.full_like(scale, SPENT) if precise else TOLERANCE / scale
-    parts = to_source @ rays, to_source @ t, unproject, row, spent
-    return torch.cat([part.flatten(1) for part in parts], dim=1).float()
+    return torch.cat([part.flatten(1) for part in (*cameras, spent)], dim=1).float()
