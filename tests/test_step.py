@@ -103,3 +103,13 @@ def test_leaving_out_the_finest_scale_averages_the_others(network: Network) -> N
     by_scale = [losses_of(network, sample, weights, finest=level)["photometric"] * (4 - level) for level in range(4)]
     alone = [first - second for first, second in zip(by_scale, [*by_scale[1:], 0], strict=True)]
     assert all(0 < value < 1 for value in alone)
+
+
+def test_losses_are_the_same_with_gradients_and_without(network: Network) -> None:
+    """Two renderers: the compiled one has no gradients on processors."""
+    sample = make_sample(SIZE)
+    without = losses_of(network, sample)
+    recorded = losses(network, stack(sample), DISPARITY, config_for(Path("unused")))
+    assert recorded["total"].requires_grad
+    for name, value in without.items():
+        torch.testing.assert_close(recorded[name].detach(), value, rtol=1e-3, atol=1e-4, msg=name)

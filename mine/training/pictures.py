@@ -36,7 +36,7 @@ def pictures(network: AnyNetwork, batch: Sample) -> dict[str, Tensor]:
         planes = blend_source(planes, disparity, K, image)
     depth = render_source(planes, disparity, K).depth
     scale = torch.where(sample.metric > 0, 1.0, scale_factor(sample.points_src, depth, K))
-    view = render(planes, disparity, K, sample.K_tgt, rescaled(sample.T_tgt_src, scale), size, backend="reference")
+    view = render(planes, disparity, K, sample.K_tgt, rescaled(sample.T_tgt_src, scale), size)
     rgb = view.rgb.clamp(0, 1)
     near = 1 / depth
     shown = {

@@ -43,7 +43,7 @@ def losses(network: Network, batch: Sample, disparity: Tensor, config: TrainConf
         if any((weights.photometric, weights.ssim, weights.smoothness, weights.smoothness_where_flat, weights.sparse)):
             planes = blend_source(planes, disparity, K_src, F.interpolate(image, size, mode="area"))
             pose = rescaled(batch.T_tgt_src, scale)
-            target = render(planes, disparity, K_src, K_tgt, pose, size, backend="reference")
+            target = render(planes, disparity, K_src, K_tgt, pose, size)  # in one kernel with its gradients on GPUs
             found |= _target_losses(target, batch, K_tgt, scale, weights, level)
         for name, value in found.items():
             parts.setdefault(name, []).append(value)
