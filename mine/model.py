@@ -98,7 +98,7 @@ class Model:
 
         Raises InputError for photos that cannot be read, and for planes, sizes or cameras that make no sense.
         """
-        if planes < 2:
+        if disparity is None and planes < 2:
             raise InputError(f"{planes} planes make no scene: ask for at least 2")
         if disparity is not None:
             check_disparity(disparity, disparity.numel())

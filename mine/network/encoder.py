@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from mine.errors import InputError
 from mine.network.efficientnet import VARIANTS, EfficientNetLite
-from mine.network.imagenet import packaged_weights
+from mine.network.imagenet import imagenet_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -60,11 +60,7 @@ class LiteEncoder(nn.Module):
 
     def load_imagenet(self) -> None:
         """Starts from ImageNet weights: from the package that carries them, else downloaded by timm."""
-        weights = packaged_weights(self.name)
-        if weights is None:
-            import timm
-
-            weights = timm.create_model(self.name, features_only=True, pretrained=True).state_dict()
+        weights = imagenet_weights(self.name)
         self.backbone.load_state_dict({key: weights[key] for key in self.backbone.state_dict()})
 
 
@@ -93,9 +89,7 @@ class TimmEncoder(nn.Module):
 
     def load_imagenet(self) -> None:
         """Starts from ImageNet weights, downloaded once by timm."""
-        import timm
-
-        weights = timm.create_model(self.name, features_only=True, pretrained=True).state_dict()
+        weights = imagenet_weights(self.name)
         self.backbone.load_state_dict({key: weights[key] for key in self.backbone.state_dict()})
 
 

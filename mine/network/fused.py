@@ -30,14 +30,18 @@ class FusedDecoder:
 
     def __init__(self, decoder: "PlaneDecoder", shared: list[Tensor], dtype: torch.dtype) -> None:
         self.dtype = dtype
-        self.shared = [part.float() for part in shared]
+        self.coarsest = shared[0].float()
         self.first = _own(decoder.before[decoder.coarsest].kernel()[0])
         self.before: list[tuple[Tensor, Tensor] | None] = []
-        self.after: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.after: list[tuple[Tensor, Tensor, Tensor, Array]] = []
         for level in range(decoder.coarsest, -1, -1):
             weight, bias = decoder.before[level].kernel()
             self.before.append(None if level == decoder.coarsest else (_ready(weight, dtype), bias.to(dtype)))
-            self.after.append(_after(decoder, level, dtype))
+            # What all planes share enters before the second block; the finest level has nothing of the kind.
+            step = decoder.coarsest - level + 1
+            kernel, own, bias = _after(decoder, level, dtype)
+            common = shared[step].float() if step < len(shared) else bias.new_zeros(1, len(bias), 1, 1)
+            self.after.append((kernel, own, bias, _array(common)[0]))
         head = decoder.head(0)
         assert head.bias is not None
         # In full precision: density is proportional to what comes out.
@@ -49,19 +53,18 @@ class FusedDecoder:
         return torch.cat(parts)
 
     def _draw(self, embedding: Tensor) -> Tensor:
-        x = self.shared[0] + (embedding @ self.first.T)[:, :, None, None]
+        x = self.coarsest + (embedding @ self.first.T)[:, :, None, None]
         x = _pass(activate_rows, [x.to(self.dtype)], x.shape, self.dtype)
-        for step, (before, (kernel, own, bias)) in enumerate(zip(self.before, self.after, strict=True), start=1):
+        for before, (kernel, own, bias, common) in zip(self.before, self.after, strict=True):
             if before is not None:
                 x = F.conv2d(x, *before)
                 x = _pass(activate_rows, [x], x.shape, self.dtype)
             height, width = 2 * (x.shape[-2] - 2), 2 * (x.shape[-1] - 2)
             phases = F.conv2d(x, kernel)
             shape = len(x), kernel.shape[0] // 4, height, width
-            common = self.shared[step][0] if step < len(self.shared) else bias.new_zeros(shape[1], 1, 1)
             biases = embedding @ own.T + bias if own.numel() else bias.expand(len(x), -1)
-            dtype = self.dtype if step < len(self.after) else torch.float32
-            x = _pass(interleave_rows, [phases], shape, dtype, _array(common[None])[0], biases.contiguous().numpy())
+            dtype = torch.float32 if kernel is self.after[-1][0] else self.dtype
+            x = _pass(interleave_rows, [phases], shape, dtype, common, biases.contiguous().numpy())
         drawn = _last(F.conv2d(x, *self.head))
         planes = torch.empty(len(drawn), 4, *drawn.shape[-2:])
         source, out = _array(drawn), planes.numpy()

@@ -1,4 +1,4 @@
-"""ImageNet weights that come in a package, so that training starts without any download."""
+"""ImageNet weights of timm's encoders: those that come in a package, so that training starts without any download."""
 
 import re
 
@@ -23,6 +23,16 @@ INVERTED = {
     "_bn2": "bn3",
 }
 OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+
+
+def imagenet_weights(name: str) -> dict[str, Tensor]:
+    """State of timm's encoder `name`, from the package that carries it, else downloaded once by timm."""
+    weights = packaged_weights(name)
+    if weights is None:
+        import timm
+
+        weights = timm.create_model(name, features_only=True, pretrained=True).state_dict()
+    return weights
 
 
 def packaged_weights(name: str) -> dict[str, Tensor] | None:
