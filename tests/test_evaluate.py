@@ -14,6 +14,7 @@ from mine.data.colmap import Colmap
 from mine.data.sample import Sample
 from mine.errors import InputError
 from mine.planes import MPI
+from mine.training import evaluate as evaluation
 from mine.training.evaluate import evaluate, evaluate_samples, hidden_pixels
 from mine.training.references import interpolated_disparity, one_plane, soup
 from mine.training.report import Report, write_report
@@ -176,6 +177,28 @@ def test_the_scale_of_generated_scenes_is_fitted_too() -> None:
             progress=False,
         )
         assert (report.mean()["prediction"]["psnr"] > 40) == forgiven
+
+
+def test_lpips_is_measured_within_the_border_or_told_to_be_unavailable(
+    painted: Colmap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def distance(image: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+        seen.append((image.shape, true.shape))
+        return torch.tensor([0.25])
+
+    painted.border = 0.125
+    monkeypatch.setattr(evaluation, "perceptual_distance", lambda: distance)
+    report = evaluate(None, painted, perceptual=True, backend="reference", progress=False)
+    assert report.mean()["unchanged"]["lpips"] == 0.25 and not report.notes
+    assert set(seen) == {((1, 3, 48, 72), (1, 3, 48, 72))}
+    monkeypatch.setattr(evaluation, "perceptual_distance", lambda: None)
+    report = evaluate(None, painted, perceptual=True, backend="reference", progress=False)
+    assert "LPIPS is unavailable" in report.markdown() and "lpips" in report.markdown()
+    write_report(report, tmp_path / "r.json")
+    tree = json.loads((tmp_path / "r.json").read_text())
+    assert tree["mean"]["unchanged"]["lpips"] is None and "LPIPS is unavailable" in tree["notes"][0]
 
 
 def test_report_averages_scenes_and_leaves_out_what_is_missing(tmp_path: Path) -> None:

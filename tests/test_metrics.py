@@ -1,13 +1,18 @@
 """Figures of merit against values worked out by hand."""
 
 import math
+from urllib.error import URLError
 
+import lpips
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mine.training import metrics
 from mine.training.metrics import masked_mean, ordered_share, psnr, spearman, ssim
+
+original = lpips.LPIPS
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -85,3 +90,24 @@ def test_ordered_share_samples_large_sets() -> None:
     true = noise(3000)
     assert ordered_share(true, true, pairs=5000) == 1
     assert 0.45 < ordered_share(noise(3000, seed=1), true, pairs=5000) < 0.55
+
+
+def test_lpips_compares_pictures_in_unit_range_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the network's weights at hand; here random ones, so that nothing is downloaded."""
+    monkeypatch.setattr(lpips, "LPIPS", lambda net, verbose: original(net=net, verbose=False, pnet_rand=True))
+    distance = metrics.perceptual_distance()
+    assert distance is not None
+    image = noise(2, 3, 32, 32)
+    assert distance(image, image).tolist() == [0, 0]
+    other = image.clone()
+    other[1] = 1 - other[1]
+    first, second = distance(image, other).tolist()
+    assert first == 0 < second
+
+
+def test_lpips_without_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(**options: object) -> None:
+        raise URLError("no network")
+
+    monkeypatch.setattr(lpips, "LPIPS", offline)
+    assert metrics.perceptual_distance() is None

@@ -3,10 +3,13 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from colmap_scene import write_scene
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_run import ARCHITECTURE, BATCH, SIZE, Feed, config_for, saved
 from tiny_sample import stack
@@ -15,6 +18,8 @@ import mine
 from mine.data.sample import Sample
 from mine.errors import InputError
 from mine.training import train as training
+from mine.training.config import CapturesData, EvalConfig
+from mine.training.protocol import judge
 from mine.training.start import start_network
 from mine.training.step import losses
 
@@ -59,6 +64,37 @@ def test_curves_pictures_and_figures_are_logged(tmp_path: Path, feed: Callable[.
     assert (summary["steps"], summary["samples"], summary["skipped_steps"]) == (2, 2 * BATCH, 0)
     assert summary["last"]["total"] == figures["total"]
     assert summary["seconds"] > 0 and summary["peak_memory_gb"] > 0
+
+
+def test_held_out_views_are_evaluated_as_the_run_goes_on(
+    tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_scene(tmp_path / "kept", np.array([[0.0, 0, 0], [0.4, 0, 0], [0.8, 0, 0]]))
+    held_out = EvalConfig(CapturesData(str(tmp_path), (folder.name,)), size=(128, 128), planes=3)
+    feed()
+    config = config_for(tmp_path / "run", steps=3, held_out=held_out, evaluate_every=2, ema=0.0)
+    checkpoint = training.train(config)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "held-out.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 2, 3]
+    assert len({line["psnr"] for line in lines}) == 3
+    last = judge(mine.load(checkpoint, "cpu", "float32"), replace(held_out, lpips=False)).mean()["prediction"]
+    assert lines[-1]["psnr"] == pytest.approx(last["psnr"], abs=1e-3)
+    board = EventAccumulator(str(tmp_path / "run")).Reload()
+    assert [event.step for event in board.Scalars("held_out/psnr")] == [0, 2, 3]
+    assert json.loads((tmp_path / "run" / "figures.json").read_text())["held_out"]["psnr"] == lines[-1]["psnr"]
+
+
+def test_unreadable_samples_are_counted_and_do_not_end_a_run(
+    tmp_path: Path, no_download: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By worker processes too."""
+    scene = write_scene(tmp_path / "scene", np.array([[0.0, 0, 0], [0.4, 0, 0], [0.8, 0, 0]]))
+    (scene / "images" / "02.png").write_bytes(b"no picture")
+    captures = CapturesData(str(tmp_path), (scene.name,))
+    training.train(config_for(tmp_path / "run", steps=4, captures=captures, workers=1))
+    figures = json.loads((tmp_path / "run" / "figures.json").read_text())
+    assert figures["steps"] == 4 and figures["skipped_steps"] == 0
+    assert figures["unreadable_samples"] > 0
 
 
 def test_means_do_not_count_steps_that_were_left_out(tmp_path: Path, feed: Callable[..., Feed]) -> None:

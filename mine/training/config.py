@@ -82,6 +82,20 @@ class FolderData:
 
 
 @dataclass(frozen=True)
+class EvalConfig:
+    """What to judge a checkpoint on: captures, a data set or generated scenes."""
+
+    captures: CapturesData | None = None
+    dataset: FolderData | None = None
+    worlds: WorldsData | None = None
+    size: tuple[int, int] = (256, 384)
+    """(H, W) of source, targets and planes"""
+    planes: int = 32
+    lpips: bool = True
+    """measure LPIPS as well, on captures and data sets; it takes longer than all else"""
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run."""
 
@@ -123,20 +137,11 @@ class TrainConfig:
     surface: SurfaceWeights = field(default_factory=SurfaceWeights)
     """of a surface network"""
     save_every: int = 250
+    held_out: EvalConfig | None = None
+    """views that never enter training, evaluated as the run goes on"""
+    evaluate_every: int = 1000
     workers: int = 1
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class EvalConfig:
-    """What to judge a checkpoint on: captures, a data set or generated scenes."""
-
-    captures: CapturesData | None = None
-    dataset: FolderData | None = None
-    worlds: WorldsData | None = None
-    size: tuple[int, int] = (256, 384)
-    """(H, W) of source, targets and planes"""
-    planes: int = 32
 
 
 def load_config(path: str | Path, overrides: list[str] | None = None, kind: type[Config] = TrainConfig) -> Config:  # type: ignore[assignment]
@@ -167,7 +172,7 @@ def check(config: TrainConfig) -> None:
     multiple = 32 if config.architecture.decoder == "surface" else 128
     if any(side < multiple or side % multiple for side in config.size):
         raise InputError(f"size is {list(config.size)}: give height and width in multiples of {multiple}")
-    least = {"planes": 2, "batch": 1, "accumulate": 1, "steps": 1, "save_every": 1, "workers": 0}
+    least = {"planes": 2, "batch": 1, "accumulate": 1, "steps": 1, "workers": 0, "save_every": 1, "evaluate_every": 1}
     for key, value in least.items():
         if getattr(config, key) < value:
             raise InputError(f"{key} is {getattr(config, key)}: give at least {value}")

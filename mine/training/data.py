@@ -3,11 +3,13 @@
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler
 
 from mine.data.sample import Sample
+from mine.data.skipping import Skipping
 from mine.errors import InputError
 from mine.training.config import TrainConfig
 
@@ -73,6 +75,12 @@ def loader(config: TrainConfig, start: int, rows: Sequence[range]) -> DataLoader
         persistent_workers=config.workers > 0,
         worker_init_fn=_outlive,
     )
+
+
+def unreadable(samples: DataLoader[Sample]) -> int:
+    """How many samples of a `loader` could not be read so far, by all its workers."""
+    parts = cast(ConcatDataset[Sample], samples.dataset).datasets
+    return sum(int(part.skipped) for part in parts if isinstance(part, Skipping))
 
 
 def _outlive(worker: int) -> None:

@@ -9,6 +9,7 @@ at least two planes cover; rank correlation and ordered pairs compare disparitie
 
 import math
 from collections.abc import Callable
+from types import EllipsisType
 
 import torch
 from rich.progress import track
@@ -36,6 +37,8 @@ MIN_COVER = 2
 FLAT = 1.001
 """A scene whose nearest point is not nearer than its farthest by this factor puts nothing in order."""
 
+NO_LPIPS = "LPIPS is unavailable: its weights (VGG-16, by torchvision) are not on this machine and cannot be downloaded"
+
 HIDDEN_TOLERANCE = 0.05
 """A target's point is hidden from the source when the source sees a surface nearer than it by this share of depth."""
 
@@ -59,15 +62,17 @@ def evaluate(
     """Figures of a predictor, and of the references, on an evaluation such as `Colmap(training=False)`.
 
     One row per capture (or what else the data set's `row` says) and method: means over its pairs of `psnr` (dB),
-    `ssim`, `lpips` where asked for (NaN when its weights are unavailable), and over its sources of `spearman` and
-    `ordered`. The predictor may be None to have the references alone. Samples whose scale is known (metric 1) need no
-    calibration; those without points have no figures of depth, and of the references only the photo unchanged. The
-    share `border` of each side of a target, as the data set says, does not count.
+    `ssim`, `lpips` where asked for (of whole views; NaN, with a note, when its weights are unavailable), and over its
+    sources of `spearman` and `ordered`. The predictor may be None to have the references alone. Samples whose scale is
+    known (metric 1) need no calibration; those without points have no figures of depth, and of the references only the
+    photo unchanged. The share `border` of each side of a target, as the data set says, does not count.
     """
     methods = _methods(predictor, REFERENCES if references else {})
     distance = perceptual_distance() if perceptual else None
-    report = Report()
-    counted = _within(dataset.size, dataset.border)
+    report = Report([NO_LPIPS] if perceptual and distance is None else [])
+    inner = _inner(dataset.size, dataset.border)
+    counted = torch.zeros(1, 1, *dataset.size, dtype=torch.bool)
+    counted[inner] = True
     for indices in track(dataset.by_source(), "evaluating", disable=not progress):
         samples = [dataset[index] for index in indices]
         for method, synthesis in methods.items():
@@ -78,9 +83,10 @@ def evaluate(
             order = {} if depth is None else _order(samples[0], depth)
             for index, sample in zip(indices, samples, strict=True):
                 view = _view(sample, scene, _scale(samples[0], depth), backend)
-                figures = _likeness(view, sample.target[None], (view.mask >= MIN_COVER) & counted)
+                target = sample.target[None]
+                figures = _likeness(view, target, (view.mask >= MIN_COVER) & counted)
                 if perceptual:
-                    figures["lpips"] = float(distance(view.rgb, sample.target[None])) if distance else math.nan
+                    figures["lpips"] = float(distance(view.rgb[inner], target[inner])) if distance else math.nan
                 report.add(dataset.row(index), method, figures | order)
     return report
 
@@ -90,6 +96,7 @@ def evaluate_samples(
     predictor: Predictor | None,
     dataset: Dataset[Sample],
     count: int,
+    references: bool = True,
     backend: Backend = "auto",
     progress: bool = True,
 ) -> Report:
@@ -98,7 +105,7 @@ def evaluate_samples(
     `psnr` and `ssim` as in `evaluate`, also calibrated by the source's points; `psnr_hidden` over the target's pixels
     that the source cannot see, by its depth map.
     """
-    methods = _methods(predictor, {"unchanged": unchanged, "one plane": one_plane})
+    methods = _methods(predictor, {"unchanged": unchanged, "one plane": one_plane} if references else {})
     report = Report()
     for index in track(range(count), "evaluating", disable=not progress):
         sample = dataset[index]._replace(metric=torch.zeros(()))  # no photo tells its scale
@@ -140,13 +147,11 @@ def _methods(predictor: Predictor | None, references: dict[str, Synthesis]) -> d
     return {"prediction": lambda sample: predictor(sample.source, sample.K_src), **references}
 
 
-def _within(size: tuple[int, int], border: float) -> Tensor:
-    """(1, 1, H, W) whether each pixel is farther from the edges than the share `border` of height and width."""
+def _inner(size: tuple[int, int], border: float) -> tuple[EllipsisType, slice, slice]:
+    """Index of the pixels that are farther from the edges than the share `border` of height and width."""
     height, width = size
     top, left = round(border * height), round(border * width)
-    inside = torch.zeros(1, 1, height, width, dtype=torch.bool)
-    inside[..., top : height - top, left : width - left] = True
-    return inside
+    return ..., slice(top, height - top), slice(left, width - left)
 
 
 def _source_depth(sample: Sample, scene: MPI, backend: Backend) -> Tensor:

@@ -1,6 +1,7 @@
 """What a run tells: on the screen, in `log.jsonl` and to TensorBoard as it goes on, in `figures.json` at its end."""
 
 import json
+import math
 import resource
 import sys
 import time
@@ -19,6 +20,9 @@ from mine.training.state import State
 EVERY = 25
 """Steps between two lines."""
 
+LOSSES = "log.jsonl"
+HELD_OUT = "held-out.jsonl"
+
 
 class Log:
     """Means of the losses over every 25 steps, of all processes; the first process writes them.
@@ -33,6 +37,7 @@ class Log:
         self.folder = state.file.parent
         self.sums: dict[str, Tensor] = {}
         self.figures: dict[str, float] = {}
+        self.last_held_out: dict[str, float] = {}
         self.steps = self.made = 0
 
     def __enter__(self) -> "Log":
@@ -71,8 +76,18 @@ class Log:
         means: Any = self.state.fabric.all_reduce({name: value / self.made for name, value in self.sums.items()})
         self.figures = {name: float(value) for name, value in means.items()} | {"samples_per_second": rate}
         if self.writes:
-            self._write(last)
+            self._write()
         self.sums, self.steps, self.made, self.since = {}, 0, 0, now
+
+    def held_out(self, figures: Mapping[str, float]) -> None:
+        """Writes figures on views that never enter training; the first process calls it."""
+        self.last_held_out = {name: value for name, value in figures.items() if math.isfinite(value)}
+        with (self.folder / HELD_OUT).open("a") as file:
+            file.write(json.dumps({"step": self.state.step} | self.last_held_out) + "\n")
+        for name, value in self.last_held_out.items():
+            self.board.add_scalar(f"held_out/{name}", value, self.state.step)
+        text = "  ".join(f"{name} {value:.4g}" for name, value in self.last_held_out.items())
+        self.say(f"[bold]{self.state.step}/{self.config.steps}[/]  held out: {text}")
 
     def pictures(self, found: Mapping[str, Tensor]) -> None:
         """Shows pictures (1 or 3, H, W) by name."""
@@ -84,9 +99,9 @@ class Log:
         if self.writes:
             self.console.print(text, highlight=False, soft_wrap=True)
 
-    def _write(self, last: bool) -> None:
+    def _write(self) -> None:
         step = self.state.step
-        with (self.folder / "log.jsonl").open("a") as file:
+        with (self.folder / LOSSES).open("a") as file:
             file.write(json.dumps({"step": step} | self.figures | {"skipped": self.state.skipped}) + "\n")
         for name, value in self.figures.items():
             self.board.add_scalar(name, value, step)
@@ -95,15 +110,19 @@ class Log:
         text = "  ".join(f"{name} {value:.3g}" for name, value in self.figures.items())
         skipped = f"  [red]{self.state.skipped} skipped[/]" if self.state.skipped else ""
         self.console.print(f"[bold]{step}/{self.config.steps}[/]  {text}{skipped}", highlight=False, soft_wrap=True)
-        if last:
-            self._summarise()
 
-    def _summarise(self) -> None:
-        """Writes `figures.json`: of the whole run, and the means of its last steps."""
+    def summarise(self, unreadable: int) -> None:
+        """Writes `figures.json`: of the whole run, and the means of its last steps; the first process does.
+
+        unreadable: samples that could not be read since this process began.
+        """
+        if not self.writes:
+            return
         state, fabric = self.state, self.state.fabric
         figures = {
             "steps": state.step,
             "skipped_steps": state.skipped,
+            "unreadable_samples": unreadable,
             "samples": state.step * self.config.batch,
             "seconds": state.seconds,
             "samples_per_second": state.step * self.config.batch / state.seconds,
@@ -113,17 +132,18 @@ class Log:
             "device": fabric.device.type,
             "precision": self.config.precision,
             "last": self.figures,
+            "held_out": self.last_held_out,
         }
         with replacing(self.folder / "figures.json") as temporary:
             temporary.write_text(json.dumps(figures, indent=2) + "\n")
 
     def _drop_lines(self) -> None:
         """A run that goes on from its state makes the steps after it once more."""
-        file = self.folder / "log.jsonl"
-        if file.is_file():
-            kept = [line for line in file.read_text().splitlines() if json.loads(line)["step"] <= self.state.step]
-            with replacing(file) as temporary:
-                temporary.write_text("".join(line + "\n" for line in kept))
+        for file in (self.folder / LOSSES, self.folder / HELD_OUT):
+            if file.is_file():
+                kept = [line for line in file.read_text().splitlines() if json.loads(line)["step"] <= self.state.step]
+                with replacing(file) as temporary:
+                    temporary.write_text("".join(line + "\n" for line in kept))
 
 
 def peak_memory(device: torch.device) -> float:

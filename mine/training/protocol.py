@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mine.data.catalogue import evaluation_set
 from mine.data.colmap import Colmap
+from mine.data.picture_pairs import PicturePairs
 from mine.data.worlds import Worlds
 from mine.errors import InputError
 from mine.model import Model
@@ -15,10 +16,11 @@ from mine.training.evaluate import evaluate, evaluate_samples
 from mine.training.report import Report
 
 
-def judge(model: Model, config: EvalConfig) -> Report:
+def judge(model: Model, config: EvalConfig, brief: bool = False) -> Report:
     """Figures of a model on the captures, the data set or the generated scenes of `config`, and of the references.
 
-    Raises InputError unless the configuration names one of them.
+    brief: the model's alone, without LPIPS and a progress bar. Raises InputError unless the configuration names one of
+    the three.
     """
     if sum(section is not None for section in (config.captures, config.dataset, config.worlds)) != 1:
         raise InputError("nothing or too much to evaluate on: give a `captures`, a `dataset` or a `worlds` section")
@@ -26,12 +28,15 @@ def judge(model: Model, config: EvalConfig) -> Report:
     def predictor(image: Tensor, K: Tensor) -> MPI:
         return model.predict(image, planes=config.planes, size=config.size, K=K)
 
+    if config.worlds:
+        textures = None if config.worlds.textures is None else Path(config.worlds.textures)
+        worlds = Worlds(config.worlds.count, config.size, textures, config.worlds.seed)
+        return evaluate_samples(predictor, worlds, config.worlds.count, references=not brief, progress=not brief)
+    pairs: PicturePairs
     if config.captures:
         folders = [Path(config.captures.root) / scene for scene in config.captures.scenes]
-        return evaluate(predictor, Colmap(folders, config.size, training=False))
-    if config.dataset:
-        return evaluate(predictor, evaluation_set(config.dataset.kind, config.dataset.root, config.size))
-    assert config.worlds
-    textures = None if config.worlds.textures is None else Path(config.worlds.textures)
-    worlds = Worlds(config.worlds.count, config.size, textures, config.worlds.seed)
-    return evaluate_samples(predictor, worlds, config.worlds.count)
+        pairs = Colmap(folders, config.size, training=False)
+    else:
+        assert config.dataset
+        pairs = evaluation_set(config.dataset.kind, config.dataset.root, config.size)
+    return evaluate(predictor, pairs, not brief, perceptual=config.lpips and not brief, progress=not brief)

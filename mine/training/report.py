@@ -13,8 +13,12 @@ Figures = dict[str, float]
 
 @dataclass
 class Report:
-    """Figures of single views, kept by scene and method. Means leave out NaN: a figure that does not exist there."""
+    """Figures of single views, kept by scene and method. Means leave out NaN: a figure that does not exist there.
 
+    notes: what a reader must know of the figures.
+    """
+
+    notes: list[str] = field(default_factory=list)
     views: dict[str, dict[str, list[Figures]]] = field(default_factory=dict)
 
     def add(self, scene: str, method: str, figures: Figures) -> None:
@@ -44,7 +48,7 @@ class Report:
                 count = sum(len(self.views[s].get(method, [])) for s in self.views if scene in (s, "mean"))
                 cells = [_cell(name, figures.get(name, math.nan)) for name in names]
                 lines.append(f"| {scene} | {method} | {count} | " + " | ".join(cells) + " |")
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines) + "\n" + "".join(f"\n{note}\n" for note in self.notes)
 
 
 def write_report(report: Report, path: str | Path) -> None:
@@ -55,7 +59,7 @@ def write_report(report: Report, path: str | Path) -> None:
     suffix = Path(path).suffix
     if suffix not in (".json", ".md"):
         raise InputError(f"report {path} ends in {suffix!r}: give a name ending in .json or .md")
-    tree = {"mean": report.mean(), "scenes": report.scenes()}
+    tree = {"mean": report.mean(), "scenes": report.scenes(), "notes": report.notes}
     text = report.markdown() if suffix == ".md" else json.dumps(_without_nan(tree), indent=2) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text)

@@ -10,12 +10,14 @@ from mine.data.augment import augment
 from mine.data.draw import Draw
 from mine.data.sample import Sample
 from mine.errors import InputError
+from mine.model import Model
 from mine.network.encoder import freeze_batch_norm
 from mine.training.config import TrainConfig
-from mine.training.data import loader, places
+from mine.training.data import loader, places, unreadable
 from mine.training.log import Log
 from mine.training.machine import start_fabric
 from mine.training.pictures import pictures
+from mine.training.protocol import judge
 from mine.training.state import State, Stop
 
 GRADIENT_NORM = 5.0
@@ -34,8 +36,11 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
     rows = places(config, fabric.global_rank, fabric.world_size)
     state = State(fabric, config, resume)
     with Stop() as stop, Log(state) as log:
-        batches = iter(loader(config, state.step, rows))
+        samples = loader(config, state.step, rows)
+        batches = iter(samples)
         stopped = False
+        if state.step == 0:
+            evaluate_held_out(state, log)
         while state.step < config.steps and not stopped:
             parts = [fabric.to_device(Sample(*next(batches))) for _ in rows]
             found = train_step(state, parts, rows)
@@ -50,9 +55,20 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
                 state.save()
                 if fabric.is_global_zero:
                     log.pictures(pictures(state.averaged, parts[0]))
+            if state.step % config.evaluate_every == 0 or state.step == config.steps:
+                evaluate_held_out(state, log)
+            if state.step == config.steps:
+                log.summarise(unreadable(samples))
         if stopped and state.step < config.steps:
             log.say(f"stopped after step {state.step} of {config.steps}: the same command goes on from there")
         return state.checkpoint
+
+
+def evaluate_held_out(state: State, log: Log) -> None:
+    """Logs figures of the averaged network on the configuration's held-out views, if any; the first process does."""
+    if state.config.held_out and state.fabric.is_global_zero:
+        report = judge(Model(state.averaged), state.config.held_out, brief=True)
+        log.held_out(report.mean()["prediction"])
 
 
 def train_step(state: State, parts: Sequence[Sample], rows: Sequence[range]) -> dict[str, Tensor]:
