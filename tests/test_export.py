@@ -19,7 +19,7 @@ from mine.camera import intrinsics
 from mine.errors import InputError
 from mine.export import export, view
 from mine.export.html import SCENE_SLOT
-from mine.export.pack import LONGEST_PHOTO, decode_density, decode_image, encode_density, fill, hidden_colours, pack
+from mine.export.pack import LONGEST_PHOTO, decode_image, encode_density, fill, hidden_colours, optical_depth, pack
 from mine.planes import MPI, resize
 from mine.render.reference import blend_source, source_points, source_transmittance, weights
 
@@ -52,7 +52,7 @@ def packed_scene(page: Path) -> dict:
 def test_transmittance_survives_eight_bits(q: float) -> None:
     disparity = torch.tensor([1.0, 0.5])  # the first interval is 1 long
     sigma = torch.tensor([q, 0.0]).reshape(2, 1, 1, 1)
-    decoded = decode_density(encode_density(sigma, disparity), disparity)[0]
+    decoded = optical_depth(encode_density(sigma, disparity))[0]
     assert abs(torch.exp(-decoded) - torch.exp(-sigma[0])) < 0.0045
 
 
@@ -61,7 +61,7 @@ def test_thin_haze_is_not_rounded_away() -> None:
     sigma = torch.full((32, 1, 1, 1), 0.01)
     sigma[-1] = 0
     q = sigma[:-1, 0, 0, 0] * (1 / disparity).diff()
-    decoded = decode_density(encode_density(sigma, disparity), disparity)[:-1, 0, 0, 0] * (1 / disparity).diff()
+    decoded = optical_depth(encode_density(sigma, disparity))[:-1]
     assert float(decoded.sum()) == pytest.approx(float(q.sum()), rel=0.05)
 
 
@@ -98,7 +98,7 @@ def test_scene_that_was_not_blended_keeps_its_own_colours() -> None:
 
 def test_scene_without_photo_is_not_blended() -> None:
     original = scene()
-    colours, blended = hidden_colours(original, original.sigma, None)
+    colours, blended = hidden_colours(original, optical_depth(encode_density(original.sigma, original.disparity)), None)
     assert not blended
     assert torch.allclose(colours[1, :, 12, 18], original.rgb[1, :, 12, 18], atol=1e-4)
 

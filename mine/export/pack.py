@@ -12,6 +12,7 @@ cannot be seen filled in smoothly, so that it costs next to nothing.
 
 import base64
 import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from mine.depth import depth_range
 from mine.planes import MPI, resize
-from mine.render.reference import LAST_INTERVAL, render_source, source_transmittance
+from mine.render.reference import LAST_INTERVAL, pixel_grid, transmittance
 
 LONGEST_PHOTO = 1600
 """Pixels on the photo's longer side at most: sharper than most screens show it, and half a megabyte."""
@@ -30,14 +32,11 @@ PICTURE_QUALITY = 95
 HIDDEN_QUALITY = 80
 """WebP qualities: of what carries the picture, and of colours that show only at the rims of what was hidden."""
 
-LOSSLESS_EFFORT = 80
-"""What `quality` means to lossless WebP: more is smaller and slower."""
+LOSSLESS_EFFORT = 50
+"""What `quality` means to lossless WebP: more is slower, and above this hardly smaller."""
 
 CLEAR = 1 / 255
 """A plane whose α is below this all around a texel does not show there."""
-
-RANGE = (0.05, 0.95)
-"""Quantiles of the source view's depth that count as its near and far ends."""
 
 
 def pack(scene: MPI) -> dict[str, Any]:
@@ -51,8 +50,12 @@ def pack(scene: MPI) -> dict[str, Any]:
     codes = encode_density(scene.sigma, scene.disparity)
     photo = None if scene.photo is None else _webp(_shrink(scene.photo), PICTURE_QUALITY)
     low = None if photo is None else resize(decode_image(photo), scene.plane_size)
-    hidden, blended = hidden_colours(scene, decode_density(codes, scene.disparity), low)
+    hidden, blended = hidden_colours(scene, optical_depth(codes), low)
     near, far = depth_range(scene)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # the encoder holds no interpreter lock
+        colours = pool.map(lambda colour: _webp(colour, HIDDEN_QUALITY if blended else PICTURE_QUALITY), hidden)
+        densities = pool.map(_webp, codes)
+        planes = [{"colour": colour, "density": density} for colour, density in zip(colours, densities, strict=True)]
     return {
         "size": list(scene.plane_size),
         "aspect": scene.size[1] / scene.size[0],
@@ -62,10 +65,7 @@ def pack(scene: MPI) -> dict[str, Any]:
         "far": far,
         "blended": blended,
         "photo": photo,
-        "planes": [
-            {"colour": _webp(colour, HIDDEN_QUALITY if blended else PICTURE_QUALITY), "density": _webp(code)}
-            for colour, code in zip(hidden, codes, strict=True)
-        ],
+        "planes": planes,
     }
 
 
@@ -75,27 +75,37 @@ def encode_density(sigma: Tensor, disparity: Tensor) -> Tensor:
     return (256 * torch.sqrt(q / (1 + q))).round().clamp(max=255).to(torch.uint8)
 
 
-def decode_density(codes: Tensor, disparity: Tensor) -> Tensor:
-    """Densities σ (S, 1, H, W) from 8-bit codes: what the viewer makes of them."""
+def optical_depth(codes: Tensor) -> Tensor:
+    """Optical depths q (S, 1, H, W) of 8-bit codes: what the viewer makes of them."""
     squared = (codes.float() / 256) ** 2
-    return squared / (1 - squared) / _intervals(disparity)
+    return squared / (1 - squared)
 
 
-def hidden_colours(scene: MPI, sigma: Tensor, low: Tensor | None) -> tuple[Tensor, bool]:
+def hidden_colours(scene: MPI, q: Tensor, low: Tensor | None) -> tuple[Tensor, bool]:
     """Colours (S, 3, H, W) to send, and whether the viewer is to blend them with `low`, the photo (3, H, W).
 
-    sigma (S, 1, H, W) is the density as the viewer will decode it. Scenes that were not blended keep their own colours.
+    q (S, 1, H, W) are the optical depths that the viewer will decode. Scenes that were not blended keep their own
+    colours.
     """
-    alpha = 1 - torch.exp(-sigma * _intervals(scene.disparity))
-    shows = (F.max_pool2d(alpha, 3, 1, 1) > CLEAR).float()
+    shows = (F.max_pool2d(1 - torch.exp(-q), 3, 1, 1) > CLEAR).float()
     if low is not None:
-        seen = source_transmittance(sigma[:, 0][None], scene.disparity[None], scene.K[None])[0, :, None]
+        seen = source_transmittance(q, scene.K)
         hidden = ((scene.rgb - seen * low) / (1 - seen).clamp(min=1e-3)).clamp(0, 1)
         hidden = fill(hidden, shows * (1 - seen).clamp(0, 1))
         error = (seen * low + (1 - seen) * hidden - scene.rgb).abs() * shows
         if error.sum() < 3 * shows.sum() / 255:
             return hidden, True
     return fill(scene.rgb, shows), False
+
+
+def source_transmittance(q: Tensor, K: Tensor) -> Tensor:
+    """How much of each plane the source camera sees, (S, 1, H, W), from optical depths q (S, 1, H, W).
+
+    The ray through pixel p is longer than the planes' normal by |K⁻¹ p|, at every plane alike.
+    """
+    rays = torch.einsum("ij,jhw->ihw", torch.linalg.inv(K), pixel_grid((q.shape[-2], q.shape[-1]), K))
+    slant = rays.square().sum(0).sqrt()
+    return transmittance((q * slant)[:, 0][None])[0, :, None]
 
 
 def fill(image: Tensor, weight: Tensor) -> Tensor:
@@ -111,14 +121,6 @@ def fill(image: Tensor, weight: Tensor) -> Tensor:
     coarse = F.adaptive_avg_pool2d(image * weight, half) / coarse_weight.clamp(min=1e-6)
     around = F.interpolate(fill(coarse, (2 * coarse_weight).clamp(max=1)), (height, width), mode="bilinear")
     return weight * image + (1 - weight) * around
-
-
-def depth_range(scene: MPI) -> tuple[float, float]:
-    """Depths of the near and far ends of what the source camera sees."""
-    planes = torch.cat([scene.rgb, scene.sigma], dim=1).float()[None]
-    depth = render_source(planes, scene.disparity[None], scene.K[None]).depth.flatten()
-    near, far = torch.quantile(depth, depth.new_tensor(RANGE)).tolist()
-    return near, max(far, 1.01 * near)
 
 
 def decode_image(text: str) -> Tensor:
