@@ -59,10 +59,15 @@ def test_samples_without_points_train(kitti: str) -> None:
 def test_what_does_not_go_together_is_told(tmp_path: Path, kitti: str) -> None:
     folder, captures, worlds = FolderData("kitti", kitti), CapturesData("data", ("a",)), WorldsData(2)
     surface = Architecture(encoder="resnet18", decoder="surface")
+    write_photo(tmp_path / "photos", "a")
+    photos = str(tmp_path / "photos")
     for config, told in (
         (TrainConfig("out", dataset=FolderData("kity", kitti)), "choose depth-photos"),
         (TrainConfig("out", dataset=folder, worlds=worlds), "without `worlds`"),
         (TrainConfig("out", dataset=folder, architecture=surface), "train a plane network"),
+        (TrainConfig("out", dataset=folder, targets=2), "targets is 2, but kitti has one"),
+        (TrainConfig("out", dataset=FolderData("depth-photos", photos), targets=2), "but depth-photos has one"),
+        (TrainConfig("out", worlds=worlds, targets=2), "generated scenes have one"),
     ):
         with pytest.raises(InputError, match=told):
             datasets(config)

@@ -15,7 +15,8 @@ from PIL import Image
 
 from mine.data.capture import captures_in, read_capture
 from mine.data.colmap import Colmap
-from mine.data.picture_pairs import splat
+from mine.data.picture_pairs import further, splat
+from mine.data.sample import Sample
 from mine.data.window import fit_window
 from mine.errors import InputError
 
@@ -118,6 +119,30 @@ def test_training_is_deterministic_and_varies_between_epochs(scene: Path) -> Non
     assert len(first) == 1000 * n
     assert not torch.equal(first[0].K_src, first[n].K_src)
     assert not torch.equal(first[0].K_src, Colmap([scene], SIZE, seed=4)[0].K_src)
+
+
+def test_several_targets_share_their_source_and_fit_to_it(scene: Path) -> None:
+    dataset = Colmap([scene], SIZE, targets=2)
+    for index in range(4):
+        sample = dataset[index]
+        assert sample.target.shape == (2, 3, *SIZE)
+        for name in ("source", "K_src", "points_src", "depth_src", "metric"):
+            first, second = getattr(sample, name)
+            assert torch.equal(first, second), name
+        assert not torch.equal(sample.T_tgt_src[0], sample.T_tgt_src[1])
+        for row in range(2):
+            one = Sample(*(field[row] for field in sample))
+            moved = one.T_tgt_src[:3, :3] @ one.points_src + one.T_tgt_src[:3, 3:]
+            assert dot_offsets(one.target, one.K_tgt, moved).max() < 0.2
+            assert dot_offsets(one.target, one.K_tgt, one.points_tgt).max() < 0.2
+    assert Colmap([scene], SIZE, training=False, targets=2)[0].target.shape == (3, *SIZE)
+
+
+def test_further_targets_are_different_as_far_as_there_are_enough() -> None:
+    rng = np.random.default_rng(0)
+    assert sorted(further("a", ["a", "b", "c"], 2, rng)) == ["b", "c"]
+    assert sorted(further("a", ["a", "b", "c"], 4, rng)) == ["b", "b", "c", "c"]
+    assert further("a", ["a"], 2, rng) == ["a", "a"] and further("a", ["a", "b"], 0, rng) == []
 
 
 def test_evaluation_takes_the_centre_and_the_two_nearest(scene: Path) -> None:

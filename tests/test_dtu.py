@@ -74,6 +74,16 @@ def test_training_draws_neighbours_and_lights_alike_for_both(root: Path) -> None
     assert dataset[1].source.shape == (3, *SIZE)
 
 
+def test_several_targets_are_neighbours_in_the_same_light(root: Path) -> None:
+    dataset = Dtu(root, SIZE, targets=2)
+    for index in range(6):
+        pair = dataset.pair(index)
+        names = [picture.path.name for picture in (pair.source, pair.target, *pair.others)]
+        assert len({name[8:] for name in names}) == 1 and len(names) == 3
+        assert len({name[5:8] for name in names}) == (2 if index % 3 == 2 else 3), "view 2 has one neighbour"
+    assert dataset[0].target.shape == (2, 3, *SIZE)
+
+
 def test_what_is_missing_or_broken_is_told(root: Path) -> None:
     (root / "train.txt").write_text("scan9")
     with pytest.raises(InputError, match="scan9 is not in"):

@@ -9,7 +9,7 @@ import torch
 from colmap_scene import draw
 from PIL import Image
 
-from mine.data.flowers import EVALUATED, GAMMA, SHIFT, Flowers, sub_apertures, view
+from mine.data.flowers import EVALUATED, GAMMA, SHIFT, Flowers, View, sub_apertures, view
 from mine.errors import InputError
 from mine.training.evaluate import evaluate
 
@@ -86,6 +86,17 @@ def test_training_leaves_out_what_is_evaluated_and_never_pairs_a_view_with_itsel
     assert [file.stem for file in dataset.files] == ["b_eslf", "c_eslf"]
     for pair in (dataset.pair(index) for index in range(50)):
         assert pair.source.path != pair.target.path and pair.source.scene == pair.target.scene
+
+
+def test_several_targets_are_different_views(root: Path) -> None:
+    dataset = Flowers(root, SIZE, targets=3)
+    pair, sample = dataset.pair(0), dataset[0]
+    assert isinstance(pair.source, View)
+    views = [(view.row, view.column) for view in (pair.source, pair.target, *pair.others) if isinstance(view, View)]
+    assert len(set(views)) == 4 and sample.target.shape == (3, 3, *SIZE)
+    steps = sample.T_tgt_src[:, :2, 3] / (2 * SHIFT / WIDTH)
+    expected = [[views[0][1] - column, views[0][0] - row] for row, column in views[1:]]
+    torch.testing.assert_close(steps, torch.tensor(expected).float(), rtol=1e-4, atol=1e-4)
 
 
 def test_unreadable_light_fields_are_skipped_and_missing_ones_told(

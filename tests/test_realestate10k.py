@@ -125,6 +125,17 @@ def test_training_pairs_are_deterministic_and_near(root: Path) -> None:
     assert len(pairs) > 10 and all(source != target for source, target in pairs)
 
 
+def test_several_targets_are_near_and_show_the_sources_points(root: Path, posed: Path) -> None:
+    dataset = RealEstate10K(root, SIZE, targets=3)
+    for index in range(3):
+        pair, sample = dataset.pair(index), dataset[index]
+        names = [picture.path.stem for picture in (pair.source, pair.target, *pair.others)]
+        assert len(set(names)) == 4 and sample.target.shape == (3, 3, *SIZE)
+        for row in range(3):
+            moved = sample.T_tgt_src[row, :3, :3] @ sample.points_src[row] + sample.T_tgt_src[row, :3, 3:]
+            assert offsets(sample.target[row], sample.K_tgt[row], moved).max() < 0.3
+
+
 def test_corrupt_frames_and_cameras_are_skipped_and_counted(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     dataset = RealEstate10K(root, SIZE)
     (root / "train" / "aa.txt").write_text("address\n12 nan\n")

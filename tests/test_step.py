@@ -1,5 +1,6 @@
 """The losses of one batch."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,3 +114,48 @@ def test_losses_are_the_same_with_gradients_and_without(network: Network) -> Non
     assert recorded["total"].requires_grad
     for name, value in without.items():
         torch.testing.assert_close(recorded[name].detach(), value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_two_targets_give_the_mean_of_each_alone_from_one_prediction(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    forward = network.encoder.forward
+    monkeypatch.setattr(network.encoder, "forward", lambda image: counted.append(len(image)) or forward(image))
+    for metric in (0.0, 1.0):
+        first = make_sample(SIZE, metric=metric)
+        T = first.T_tgt_src.clone()
+        T[:3, 3] *= -0.5
+        second = first._replace(target=first.target.flip(1), T_tgt_src=T, points_tgt=first.points_tgt * 1.3)
+        config = config_for(Path("unused"))
+        alone = [losses(network, stack(sample), DISPARITY, config) for sample in (first, second)]
+        counted.clear()
+        both = losses(network, stack(first, second), DISPARITY, replace(config, targets=2))
+        assert counted == [1]
+        assert not torch.isclose(alone[0]["photometric"], alone[1]["photometric"], rtol=0.01)
+        for name, value in both.items():
+            torch.testing.assert_close(value, (alone[0][name] + alone[1][name]) / 2, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_fine_planes_are_drawn_with_the_others_and_count_once_in_running_statistics(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = copy.deepcopy(network)
+    trained.decoder.train()
+    asked: list[Tensor] = []
+    forward = trained.decoder.forward
+
+    def spied(features: list[Tensor], disparity: Tensor, *rest: int, **named: bool) -> list[Tensor]:
+        asked.append(disparity)
+        return forward(features, disparity, *rest, **named)
+
+    monkeypatch.setattr(trained.decoder, "forward", spied)
+    places = torch.rand(2, 4, generator=torch.Generator().manual_seed(0))
+    batch = stack(make_sample(SIZE), make_sample(SIZE, seed=1))
+    found = losses(trained, batch, DISPARITY.expand(2, -1), config_for(Path("unused"), fine_planes=4), places)
+    coarse, both = asked
+    assert torch.equal(coarse, DISPARITY.expand(2, -1)) and both.shape == (2, 10)
+    assert (both[:, :-1] >= both[:, 1:]).all() and torch.isin(DISPARITY, both).all()
+    assert found["total"].requires_grad and torch.isfinite(found["total"])
+    assert {int(value) for name, value in trained.decoder.named_buffers() if "num_batches" in name} == {1}
+    assert trained.decoder.training

@@ -151,6 +151,15 @@ def test_no_data_is_told(tmp_path: Path, no_download: None) -> None:
         training.train(config_for(tmp_path))
 
 
+def test_several_targets_and_fine_planes_train(tmp_path: Path, no_download: None) -> None:
+    write_scene(tmp_path / "scene", np.array([[0.0, 0, 0], [0.3, 0, 0], [0.6, 0, 0]]))
+    captures = CapturesData(str(tmp_path), ("scene",))
+    config = config_for(tmp_path / "run", steps=2, captures=captures, targets=2, fine_planes=2, accumulate=2, batch=4)
+    training.train(config)
+    figures = json.loads((tmp_path / "run" / "figures.json").read_text())
+    assert figures["samples"] == 8 and math.isfinite(figures["last"]["total"]) and figures["skipped_steps"] == 0
+
+
 # Losses that are not finite
 
 

@@ -11,24 +11,30 @@ from mine.data.picture_pairs import PicturePairs
 from mine.data.realestate10k import RealEstate10K
 from mine.errors import InputError
 
-PAIRS: dict[str, type[Dtu] | type[Flowers] | type[Kitti] | type[RealEstate10K]] = {
+SEVERAL: dict[str, type[Dtu] | type[Flowers] | type[RealEstate10K]] = {
     "dtu": Dtu,
     "flowers": Flowers,
-    "kitti": Kitti,
     "realestate10k": RealEstate10K,
 }
+"""Those that know several targets of a source."""
 
-KINDS = ("depth-photos", *PAIRS)
+PAIRS: dict[str, type[Dtu] | type[Flowers] | type[Kitti] | type[RealEstate10K]] = {**SEVERAL, "kitti": Kitti}
+
+KINDS = ("depth-photos", *sorted(PAIRS))
 
 
-def training_set(kind: str, root: str | Path, size: Size, seed: int) -> PicturePairs | DepthPhotos:
-    """The training samples of `size` (H, W) of the data set of this kind in the folder `root`.
+def training_set(kind: str, root: str | Path, size: Size, seed: int, targets: int = 1) -> PicturePairs | DepthPhotos:
+    """The training samples of `size` (H, W) of the data set of this kind in the folder `root`, with so many targets.
 
-    Raises InputError for a kind that is none of KINDS, and for what the data set says of its folder.
+    Raises InputError for a kind that is none of KINDS or has no several targets, and for what the data set says of its
+    folder.
     """
-    if kind == "depth-photos":
-        return DepthPhotos(root, size, seed=seed)
-    return _class(kind)(root, size, training=True, seed=seed)
+    if kind in SEVERAL:
+        return SEVERAL[kind](root, size, training=True, seed=seed, targets=targets)
+    found = DepthPhotos(root, size, seed=seed) if kind == "depth-photos" else _class(kind)(root, size, seed=seed)
+    if targets > 1:
+        raise InputError(f"targets is {targets}, but {kind} has one for each source: give 1")
+    return found
 
 
 def evaluation_set(kind: str, root: str | Path, size: Size) -> PicturePairs:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mine.data.capture import Picture, Size, read_capture
-from mine.data.picture_pairs import MIN_POINTS, MIN_ZOOM, Pair, PicturePairs, shared_points
+from mine.data.picture_pairs import MIN_POINTS, MIN_ZOOM, Pair, PicturePairs, further, shared_points
 from mine.errors import InputError
 
 MAX_ANGLE = 25.0
@@ -23,8 +23,8 @@ class Colmap(PicturePairs):
     samples. Pictures of cameras with lens distortion are undistorted.
 
     Targets look within 25 degrees of the source's direction from less than 0.35 times its median depth away. Training
-    draws one; index i and i + n (n sources) are the same source drawn anew, `epochs` times over, and a sample depends
-    on (seed, index) alone. Evaluation pairs each source with its nearest two, in order.
+    draws one, or `targets` of them; index i and i + n (n sources) are the same source drawn anew, `epochs` times over,
+    and a sample depends on (seed, index) alone. Evaluation pairs each source with its nearest two, in order.
 
     Points are the reliable ones: reprojection error up to 2 px, seen by 3 pictures or more. `metric` is 0. How samples
     are cropped and scaled, and what becomes of unreadable pictures, is `PicturePairs`'.
@@ -40,8 +40,9 @@ class Colmap(PicturePairs):
         points: int = 256,
         seed: int = 0,
         epochs: int = 1000,
+        targets: int = 1,
     ) -> None:
-        super().__init__(size, training, points)
+        super().__init__(size, training, points, targets=targets)
         if not folders:
             raise InputError("no captures given: name at least one folder with images/ and sparse/0")
         self.seed = seed
@@ -61,7 +62,8 @@ class Colmap(PicturePairs):
             return Pair(*self.pairs[index], np.random.default_rng(self.seed))
         rng = np.random.default_rng([self.seed, index])
         source, targets = self.sources[index % len(self.sources)]
-        return Pair(source, targets[rng.integers(len(targets))], rng)
+        target = targets[rng.integers(len(targets))]
+        return Pair(source, target, rng, tuple(further(target, targets, self.targets - 1, rng)))
 
     def row(self, index: int) -> str:
         return self.pairs[index][0].scene

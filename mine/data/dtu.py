@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mine.data.capture import NO_IDS, NO_POINTS, Floats, Picture, Size
-from mine.data.picture_pairs import Pair, PicturePairs
+from mine.data.picture_pairs import Pair, PicturePairs, further
 from mine.data.sfm import pycolmap
 from mine.data.split import split_names
 from mine.errors import InputError
@@ -32,17 +32,23 @@ class Dtu(PicturePairs):
     `rect_001_0_r5000.png`, ..., view 0 in light 0. `train.txt` and `test.txt` in it name scans (scan1), one a line;
     without `train.txt` training takes all that are not in `test.txt`.
 
-    Training draws target and light; index i and i + n (n views of all scans) are the same view drawn anew, `epochs`
-    times over, and a sample depends on (seed, index) alone. Evaluation takes every view with the one that matches it
-    best, in light 3; a report's rows are scans.
+    Training draws target (or `targets` of them) and light; index i and i + n (n views of all scans) are the same view
+    drawn anew, `epochs` times over, and a sample depends on (seed, index) alone. Evaluation takes every view with the
+    one that matches it best, in light 3; a report's rows are scans.
 
     Raises InputError when scans or cameras are missing or cannot be read.
     """
 
     def __init__(
-        self, root: str | Path, size: Size = (256, 384), training: bool = True, seed: int = 0, epochs: int = 100
+        self,
+        root: str | Path,
+        size: Size = (256, 384),
+        training: bool = True,
+        seed: int = 0,
+        epochs: int = 100,
+        targets: int = 1,
     ) -> None:
-        super().__init__(size, training, points=0, metric=True)
+        super().__init__(size, training, points=0, metric=True, targets=targets)
         self.root, self.seed = Path(root), seed
         self.neighbours = read_pairs(self.root / "Cameras" / "pair.txt")
         cameras = self.root / "Cameras" / "train"
@@ -57,10 +63,12 @@ class Dtu(PicturePairs):
         rng = np.random.default_rng([self.seed, index])
         scan, number = self.sources[index % len(self.sources)]
         near = self.neighbours[number]
-        other, light = near[0], EVALUATED_LIGHT
+        chosen, light = [near[0]], EVALUATED_LIGHT
         if self.training:
-            other, light = int(rng.choice(near)), int(rng.integers(LIGHTS))
-        return Pair(self._picture(scan, number, light), self._picture(scan, other, light), rng)
+            first, light = int(rng.choice(near)), int(rng.integers(LIGHTS))
+            chosen = [first, *further(first, near, self.targets - 1, rng)]
+        source, target, *others = (self._picture(scan, view, light) for view in (number, *chosen))
+        return Pair(source, target, rng, tuple(others))
 
     def row(self, index: int) -> str:
         return self.sources[index][0]

@@ -52,17 +52,23 @@ class Flowers(PicturePairs):
     """Pairs of views of one light field. There are no points and `metric` is 1, in the unit that SHIFT fixes.
 
     root: folder of lenslet pictures NAME_eslf.png, of width and height that are multiples of 14. By name, every 33rd is
-    kept for evaluation. Training draws source and target from the central 8x8 views; index i and i + n (n light fields)
-    are the same one drawn anew, `epochs` times over, and a sample depends on (seed, index) alone. Evaluation takes a
-    central view as the source and the four corners as targets.
+    kept for evaluation. Training draws source and target (or `targets` of them) from the central 8x8 views; index i and
+    i + n (n light fields) are the same one drawn anew, `epochs` times over, and a sample depends on (seed, index)
+    alone. Evaluation takes a central view as the source and the four corners as targets.
 
     Raises InputError when there are no lenslet pictures.
     """
 
     def __init__(
-        self, root: str | Path, size: Size = (256, 384), training: bool = True, seed: int = 0, epochs: int = 100
+        self,
+        root: str | Path,
+        size: Size = (256, 384),
+        training: bool = True,
+        seed: int = 0,
+        epochs: int = 100,
+        targets: int = 1,
     ) -> None:
-        super().__init__(size, training, points=0, metric=True)
+        super().__init__(size, training, points=0, metric=True, targets=targets)
         self.seed = seed
         files = sorted(Path(root).glob("*.png"))
         self.files = [file for i, file in enumerate(files) if (i % EVALUATED == 0) != training]
@@ -79,9 +85,10 @@ class Flowers(PicturePairs):
         if not self.training:
             number, corner = divmod(index, len(CORNERS))
             return Pair(view(self.files[number], *CENTRE), view(self.files[number], *CORNERS[corner]), rng)
-        source, target = rng.choice(VIEWS * VIEWS, 2, replace=False)
+        chosen = rng.choice(VIEWS * VIEWS, 1 + self.targets, replace=False)
         file = self.files[index % len(self.files)]
-        return Pair(view(file, *divmod(int(source), VIEWS)), view(file, *divmod(int(target), VIEWS)), rng)
+        source, target, *others = (view(file, *divmod(int(number), VIEWS)) for number in chosen)
+        return Pair(source, target, rng, tuple(others))
 
     def row(self, index: int) -> str:
         return "corners"

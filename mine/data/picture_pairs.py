@@ -1,8 +1,9 @@
 """Samples from pairs of pictures of real scenes: what data sets have in common, however they choose their pairs."""
 
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -29,12 +30,17 @@ CACHED_PIXELS = 100_000_000
 """Decoded pictures kept in memory by each process, in pixels of three bytes."""
 
 
+Item = TypeVar("Item")
+
+
 class Pair(NamedTuple):
     """What a sample is to show: two pictures, and the random numbers its crops and points are drawn from."""
 
     source: Picture
     target: Picture
     rng: np.random.Generator
+    others: tuple[Picture, ...] = ()
+    """further targets, where a data set was asked for several"""
 
 
 class PicturePairs(Skipping):
@@ -48,15 +54,17 @@ class PicturePairs(Skipping):
     there are fewer; depth maps hold all of them at their nearest pixels. With `metric` True lengths stay in the data
     set's own unit, and pictures may have no points: `points_src` and `points_tgt` are then (3, 0), depth maps 0.
 
+    With several `targets` in training, a sample has so many rows, (T, ...) in every field, with the same source.
+
     A picture that cannot be decoded is skipped, see `Skipping`.
     """
 
     border = 0.0
     """Share of each side of a target that its protocol leaves out of the figures."""
 
-    def __init__(self, size: Size, training: bool, points: int, metric: bool = False) -> None:
+    def __init__(self, size: Size, training: bool, points: int, metric: bool = False, targets: int = 1) -> None:
         super().__init__()
-        self.size, self.training, self.points, self.metric = size, training, points, metric
+        self.size, self.training, self.points, self.metric, self.targets = size, training, points, metric, targets
         self._decoded: dict[Path, Image.Image] = {}
 
     def pair(self, index: int) -> Pair:
@@ -76,7 +84,9 @@ class PicturePairs(Skipping):
         return [list(indices) for _, indices in groupby(range(len(self)), key=self.source_of)]
 
     def make(self, index: int) -> Sample:
-        return self._make(*self.pair(index))
+        pair = self.pair(index)
+        rows = self._make(pair.source, (pair.target, *pair.others), pair.rng)
+        return rows[0] if len(rows) == 1 else Sample(*map(torch.stack, zip(*rows, strict=True)))
 
     def widest(self, picture: Picture) -> Window:
         """The largest centred window of the samples' shape."""
@@ -86,29 +96,35 @@ class PicturePairs(Skipping):
         """Number of the picture's points within a window of it."""
         return int(window.contains(picture.project(picture.in_camera(picture.points))).sum())
 
-    def _make(self, source: Picture, target: Picture, rng: np.random.Generator) -> Sample:
-        windows = self.widest(source), self.widest(target)
-        if self.training:
-            windows = self._windows(source, target, rng)
+    def _make(self, source: Picture, targets: Sequence[Picture], rng: np.random.Generator) -> list[Sample]:
+        """A sample for each target, all with the same window of the source."""
+        pictures = [source, *targets]
+        windows = self._windows(pictures, rng) if self.training else [self.widest(picture) for picture in pictures]
         nearest = rng.uniform(*NEAREST) if self.training else sum(NEAREST) / 2
-        views = [self._view(picture, window) for picture, window in zip((source, target), windows, strict=True)]
-        (image_src, K_src, points_src), (image_tgt, K_tgt, points_tgt) = views
-        scale = 1.0 if self.metric else nearest / np.quantile(points_src[2], NEAREST_QUANTILE)
-        points_src, points_tgt = points_src * scale, points_tgt * scale
-        T_tgt_src = target.pose @ np.linalg.inv(source.pose)
-        T_tgt_src[:3, 3] *= scale
-        return Sample(
-            source=image_src,
-            target=image_tgt,
-            K_src=torch.from_numpy(K_src).float(),
-            K_tgt=torch.from_numpy(K_tgt).float(),
-            T_tgt_src=torch.from_numpy(T_tgt_src).float(),
-            points_src=_spread(points_src, self.points, rng),
-            points_tgt=_spread(points_tgt, self.points, rng),
-            depth_src=splat(points_src, K_src, self.size),
-            depth_tgt=splat(points_tgt, K_tgt, self.size),
-            metric=torch.tensor(float(self.metric)),
-        )
+        views = [self._view(picture, window) for picture, window in zip(pictures, windows, strict=True)]
+        scale = 1.0 if self.metric else nearest / np.quantile(views[0][2][2], NEAREST_QUANTILE)
+        known = [points * scale for _, _, points in views]
+        spread = [_spread(points, self.points, rng) for points in known]
+        depths = [splat(points, K, self.size) for points, (_, K, _) in zip(known, views, strict=True)]
+        K = [torch.from_numpy(K).float() for _, K, _ in views]
+        poses = [picture.pose @ np.linalg.inv(source.pose) for picture in pictures]
+        for pose in poses:
+            pose[:3, 3] *= scale
+        return [
+            Sample(
+                source=views[0][0],
+                target=views[i][0],
+                K_src=K[0],
+                K_tgt=K[i],
+                T_tgt_src=torch.from_numpy(poses[i]).float(),
+                points_src=spread[0],
+                points_tgt=spread[i],
+                depth_src=depths[0],
+                depth_tgt=depths[i],
+                metric=torch.tensor(float(self.metric)),
+            )
+            for i in range(1, len(pictures))
+        ]
 
     def _view(self, picture: Picture, window: Window) -> tuple[Tensor, Floats, Floats]:
         """The window as an image (3, H, W), its intrinsics (3, 3), and the points in it (3, N), camera coordinates."""
@@ -125,27 +141,31 @@ class PicturePairs(Skipping):
             del self._decoded[next(iter(self._decoded))]
         return image
 
-    def _windows(self, source: Picture, target: Picture, rng: np.random.Generator) -> tuple[Window, Window]:
-        """Windows of both pictures around one random point that both see; the widest when points are too few in it.
+    def _windows(self, pictures: Sequence[Picture], rng: np.random.Generator) -> list[Window]:
+        """Windows of a source and its targets around one random point that the source and the first of them see.
 
-        Around the same random place in both where the pictures have no points.
+        The widest when points are too few in one; around the same random place in all where there are no points.
         """
-        zoom, shared = rng.uniform(MIN_ZOOM, 1), shared_points(source, target)
+        zoom, shared = rng.uniform(MIN_ZOOM, 1), shared_points(*pictures[:2])
         if not shared.size:
             place = rng.uniform(0, 1, 2)
-            first, second = (
-                fit_window(picture.size, self.size, zoom, place * picture.size[::-1] - 0.5)
-                for picture in (source, target)
-            )
-            return first, second
-        point = shared[:, [rng.integers(shared.shape[1])]]
-        first, second = (
-            fit_window(picture.size, self.size, zoom, picture.project(picture.in_camera(point))[:, 0])
-            for picture in (source, target)
-        )
-        if min(self.points_in(source, first), self.points_in(target, second)) < MIN_POINTS:
-            return self.widest(source), self.widest(target)
-        return first, second
+            centres = [place * picture.size[::-1] - 0.5 for picture in pictures]
+        else:
+            point = shared[:, [rng.integers(shared.shape[1])]]
+            centres = [picture.project(picture.in_camera(point))[:, 0] for picture in pictures]
+        windows = [
+            fit_window(picture.size, self.size, zoom, centre) for picture, centre in zip(pictures, centres, strict=True)
+        ]
+        inside = [self.points_in(picture, window) for picture, window in zip(pictures, windows, strict=True)]
+        if shared.size and min(inside) < MIN_POINTS:
+            return [self.widest(picture) for picture in pictures]
+        return windows
+
+
+def further(first: Item, candidates: Sequence[Item], count: int, rng: np.random.Generator) -> list[Item]:
+    """`count` of the candidates beside the first, different ones as far as there are enough."""
+    rest = [item for item in candidates if item != first] or [first]
+    return [rest[i] for i in np.resize(rng.permutation(len(rest)), count)] if count else []
 
 
 def shared_points(source: Picture, target: Picture) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mine.data.capture import NO_IDS, NO_POINTS, Picture, Size, model_folder, read_capture
-from mine.data.picture_pairs import MIN_POINTS, MIN_ZOOM, Pair, PicturePairs, shared_points
+from mine.data.picture_pairs import MIN_POINTS, MIN_ZOOM, Pair, PicturePairs, further, shared_points
 from mine.data.trajectory import Shot, read_trajectory
 from mine.errors import InputError
 
@@ -37,9 +37,9 @@ class RealEstate10K(PicturePairs):
     When the split has captures, their sequences are used, with their points, and `metric` is 0. When it has none,
     `metric` is 1: the published unit, in which near surfaces are about 1.25 away, is the network's own.
 
-    Training draws source and target; index i and i + n (n sequences) are the same sequence drawn anew, `epochs` times
-    over, and a sample depends on (seed, index) alone. Evaluation takes one random source of each sequence, with three
-    targets (`PROTOCOL`, which are the rows of the report).
+    Training draws source and target (or `targets` of them); index i and i + n (n sequences) are the same sequence
+    drawn anew, `epochs` times over, and a sample depends on (seed, index) alone. Evaluation takes one random source of
+    each sequence, with three targets (`PROTOCOL`, which are the rows of the report).
 
     Raises InputError when no sequence can be used.
     """
@@ -52,13 +52,14 @@ class RealEstate10K(PicturePairs):
         points: int = 256,
         seed: int = 0,
         epochs: int = 100,
+        targets: int = 1,
     ) -> None:
         self.root, self.split, self.seed = Path(root), "train" if training else "test", seed
         names = sorted(path.stem for path in (self.root / self.split).glob("*.txt"))
         if not names:
             raise InputError(f"no camera files {self.root / self.split}/*.txt: unpack RealEstate10K there")
         posed = [name for name in names if model_folder(self.root / "captures" / name)]
-        super().__init__(size, training, points, metric=not posed)
+        super().__init__(size, training, points, metric=not posed, targets=targets)
         self.names = posed or [name for name in names if (self.root / "frames" / name).is_dir()]
         if not self.names:
             raise InputError(
@@ -82,7 +83,9 @@ class RealEstate10K(PicturePairs):
             rng = np.random.default_rng([self.seed, index])
             name = self.names[index % len(self.names)]
             source, target = next(self._pairs(name, rng), (None, None))
+            others = self._others(name, source, target, rng) if source and target else []
         else:
+            others = []
             rng = np.random.default_rng(self.seed)
             number, protocol = divmod(index, self.stride)
             name = self.names[number]
@@ -90,7 +93,7 @@ class RealEstate10K(PicturePairs):
             target = targets[protocol] if targets else None
         if source is None or target is None:
             raise OSError(f"sequence {name} has no two frames that share {MIN_POINTS} points")
-        return Pair(source, target, rng)
+        return Pair(source, target, rng, tuple(others))
 
     def row(self, index: int) -> str:
         return PROTOCOL[index % self.stride]
@@ -107,6 +110,15 @@ class RealEstate10K(PicturePairs):
             near = numbers[(np.abs(numbers - number) <= REACH) & (numbers != number)]
             if len(near) and self._go_together(source := frames[number], target := frames[rng.choice(near)]):
                 yield source, target
+
+    def _others(self, name: str, source: Picture, target: Picture, rng: np.random.Generator) -> list[Picture]:
+        """As many further targets of the source as samples shall have."""
+        if self.targets == 1:
+            return []
+        frames = self._frames(name)
+        place = next(number for number, frame in frames.items() if frame is source)
+        near = [frame for number, frame in sorted(frames.items()) if 0 < abs(number - place) <= REACH]
+        return further(target, [f for f in near if self._go_together(source, f)], self.targets - 1, rng)
 
     def _tuple(self, name: str) -> tuple[Picture, Picture, Picture, Picture] | None:
         """A source and its three targets, the same at every call; None when the sequence has none."""

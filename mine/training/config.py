@@ -112,10 +112,14 @@ class TrainConfig:
     """(H, W) of the pictures: multiples of 128, of 32 for surface networks"""
     planes: int = 32
     """drawn at one random disparity in each of as many equal bins"""
+    fine_planes: int = 0
+    """drawn besides, where those show something"""
     finest: int = 0
     """finest scale that is trained: 1 leaves out the full resolution"""
     batch: int = 4
-    """samples a step, shared among all processes"""
+    """sources a step, shared among all processes"""
+    targets: int = 1
+    """views that each source's planes, drawn once, are compared with; of data sets that know several"""
     accumulate: int = 1
     """parts that a process works its share off in, to save memory"""
     recompute: bool = False
@@ -172,7 +176,10 @@ def check(config: TrainConfig) -> None:
     multiple = 32 if config.architecture.decoder == "surface" else 128
     if any(side < multiple or side % multiple for side in config.size):
         raise InputError(f"size is {list(config.size)}: give height and width in multiples of {multiple}")
-    least = {"planes": 2, "batch": 1, "accumulate": 1, "steps": 1, "workers": 0, "save_every": 1, "evaluate_every": 1}
+    if config.architecture.decoder == "surface" and (config.targets > 1 or config.fine_planes):
+        raise InputError("targets and fine_planes are for plane networks: leave them out")
+    least = {"planes": 2, "fine_planes": 0, "batch": 1, "targets": 1, "accumulate": 1}
+    least |= {"steps": 1, "workers": 0, "save_every": 1, "evaluate_every": 1}
     for key, value in least.items():
         if getattr(config, key) < value:
             raise InputError(f"{key} is {getattr(config, key)}: give at least {value}")

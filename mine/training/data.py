@@ -74,7 +74,13 @@ def loader(config: TrainConfig, start: int, rows: Sequence[range]) -> DataLoader
         num_workers=config.workers,
         persistent_workers=config.workers > 0,
         worker_init_fn=_outlive,
+        collate_fn=joined if config.targets > 1 else None,
     )
+
+
+def joined(samples: list[Sample]) -> Sample:
+    """A batch of samples that have several rows each, (T, ...): B x T rows, those of one source side by side."""
+    return Sample(*map(torch.cat, zip(*samples, strict=True)))
 
 
 def unreadable(samples: DataLoader[Sample]) -> int:
@@ -96,6 +102,8 @@ def datasets(config: TrainConfig) -> tuple[Dataset[Sample] | None, Dataset[Sampl
     worlds: Dataset[Sample] | None = None
     captures: Dataset[Sample] | None = None
     if config.worlds:
+        if config.targets > 1:
+            raise InputError(f"targets is {config.targets}, but generated scenes have one: give 1, or no `worlds`")
         from mine.data.resized import Resized
         from mine.data.stored import Stored
         from mine.data.worlds import Worlds
@@ -111,13 +119,14 @@ def datasets(config: TrainConfig) -> tuple[Dataset[Sample] | None, Dataset[Sampl
         from mine.data.colmap import Colmap
 
         root = Path(config.captures.root)
-        captures = Colmap([root / scene for scene in config.captures.scenes], config.size, seed=config.seed)
+        folders = [root / scene for scene in config.captures.scenes]
+        captures = Colmap(folders, config.size, seed=config.seed, targets=config.targets)
     if config.dataset:
         from mine.data.catalogue import training_set
 
         if config.captures:
             raise InputError("a `captures` and a `dataset` section: give one of them")
-        captures = training_set(config.dataset.kind, config.dataset.root, config.size, config.seed)
+        captures = training_set(config.dataset.kind, config.dataset.root, config.size, config.seed, config.targets)
         if getattr(captures, "metric", False) and (worlds or config.architecture.decoder == "surface"):
             raise InputError(
                 f"samples of {config.dataset.kind} have no points: train a plane network on them, without `worlds`"

@@ -78,7 +78,9 @@ class Learner(nn.Module):
             found = surface_losses(self.network, batch, self.config, draw)
         else:
             disparity = stratified_disparity(draw.batch, self.config.planes, generator=draw.generator)[draw.rows]
-            found = losses(self.network, batch, disparity.to(batch.source), self.config)
+            fine = self.config.fine_planes
+            places = draw.uniform(fine).to(batch.source) if fine else None
+            found = losses(self.network, batch, disparity.to(batch.source), self.config, places)
         return {name: value if name == "total" else value.detach() for name, value in found.items()}
 
 

@@ -19,37 +19,62 @@ from mine.training.losses import (
     sparse_disparity,
     ssim,
 )
+from mine.training.placement import refined
 
 
-def losses(network: Network, batch: Sample, disparity: Tensor, config: TrainConfig) -> dict[str, Tensor]:
+def losses(
+    network: Network, batch: Sample, disparity: Tensor, config: TrainConfig, places: Tensor | None = None
+) -> dict[str, Tensor]:
     """Each weighted loss by name (section 3.4); their sum under "total" is what training lowers.
 
-    Planes are drawn at disparity (B, S) at scales `config.finest`..3; every scale has its own pictures, averaged.
+    batch: B sources with `config.targets` rows each, side by side; losses on targets are means over all of them. Planes
+    are drawn at disparity (B, S), and where `places` (B, F), uniform random numbers, say (see `placement`), at scales
+    `config.finest`..3; every scale has its own pictures, averaged.
     """
-    weights = config.losses
-    image = batch.source.contiguous(memory_format=torch.channels_last)
+    weights, sources = config.losses, Sample(*(field[:: config.targets] for field in batch))
+    image = sources.source.contiguous(memory_format=torch.channels_last)
     features = network.encoder(image)
-    with torch.autocast(image.device.type, PRECISIONS[config.precision], enabled=config.precision != "fp32"):
-        drawn = network.decoder(features, disparity, config.finest, recompute=config.recompute)
+    if places is not None:
+        disparity = _more_places(network, features, disparity, sources, config, places)
+    drawn = _draw(network, features, disparity, config, config.finest)
     parts: dict[str, list[Tensor]] = {}
-    scale = torch.ones_like(batch.metric)
+    scale = torch.ones_like(sources.metric)
     for level, planes in enumerate(drawn, start=config.finest):
         size = planes.shape[-2], planes.shape[-1]
-        K_src, K_tgt = (resize_intrinsics(K, image.shape[-2:], size) for K in (batch.K_src, batch.K_tgt))
+        K_src = resize_intrinsics(sources.K_src, image.shape[-2:], size)
         view = render_source(planes, disparity, K_src)
         if level == config.finest and config.calibrate:
-            scale = torch.where(batch.metric > 0, 1.0, scale_factor(batch.points_src, view.depth, K_src).detach())
-        found = _source_losses(planes, view, disparity, K_src, batch, scale, weights)
+            scale = torch.where(sources.metric > 0, 1.0, scale_factor(sources.points_src, view.depth, K_src).detach())
+        found = _source_losses(planes, view, disparity, K_src, sources, scale, weights)
         if any((weights.photometric, weights.ssim, weights.smoothness, weights.smoothness_where_flat, weights.sparse)):
             planes = blend_source(planes, disparity, K_src, F.interpolate(image, size, mode="area"))
-            pose = rescaled(batch.T_tgt_src, scale)
-            target = render(planes, disparity, K_src, K_tgt, pose, size)  # in one kernel with its gradients on GPUs
-            found |= _target_losses(target, batch, K_tgt, scale, weights, level)
+            found |= _target_losses(planes, disparity, K_src, batch, scale, config, level)
         for name, value in found.items():
             parts.setdefault(name, []).append(value)
     result = {name: torch.stack(values).sum() / (SCALES - config.finest) for name, values in parts.items()}
     result["total"] = torch.stack(list(result.values())).sum()
     return result
+
+
+def _draw(
+    network: Network, features: list[Tensor], disparity: Tensor, config: TrainConfig, finest: int
+) -> list[Tensor]:
+    dtype = PRECISIONS[config.precision]
+    with torch.autocast(disparity.device.type, dtype, enabled=dtype != torch.float32):
+        return network.decoder(features, disparity, finest, recompute=config.recompute)
+
+
+@torch.no_grad()
+def _more_places(
+    network: Network, features: list[Tensor], disparity: Tensor, sources: Sample, config: TrainConfig, places: Tensor
+) -> Tensor:
+    """disparity (B, S) with more, by what the coarsest planes there show; running statistics are used, not changed."""
+    training = network.decoder.training
+    network.decoder.eval()
+    (planes,) = _draw(network, features, disparity, config, SCALES - 1)
+    network.decoder.train(training)
+    K = resize_intrinsics(sources.K_src, sources.source.shape[-2:], planes.shape[-2:])
+    return refined(planes, disparity, K, places)
 
 
 def _source_losses(
@@ -65,9 +90,16 @@ def _source_losses(
 
 
 def _target_losses(
-    view: View, batch: Sample, K: Tensor, scale: Tensor, weights: LossWeights, level: int
+    planes: Tensor, disparity: Tensor, K_src: Tensor, batch: Sample, scale: Tensor, config: TrainConfig, level: int
 ) -> dict[str, Tensor]:
-    size = view.rgb.shape[-2:]
+    """Losses of what the targets' cameras see of each source's planes (B, S, 4, H, W)."""
+    weights, size = config.losses, (planes.shape[-2], planes.shape[-1])
+    K = resize_intrinsics(batch.K_tgt, batch.target.shape[-2:], size)
+    planes, disparity, K_src, scale = (
+        x.repeat_interleave(config.targets, 0) for x in (planes, disparity, K_src, scale)
+    )
+    pose = rescaled(batch.T_tgt_src, scale)
+    view = render(planes, disparity, K_src, K, pose, size)  # in one kernel with its gradients on GPUs
     target = F.interpolate(batch.target, size, mode="area")
     covered = (view.mask >= 2).to(view.rgb)
     found = {
@@ -82,6 +114,11 @@ def _target_losses(
         found["smoothness"] = weights.smoothness * smoothness(target, disparity)
         found["smoothness_where_flat"] = weights.smoothness_where_flat * smoothness_where_flat(target, disparity)
     return found
+
+
+def _rows(values: Tensor, targets: int) -> Tensor:
+    """Each of values (B, ...) for all its targets: (B x targets, ...)."""
+    return values[:, None].expand(-1, targets, *values.shape[1:]).flatten(0, 1)
 
 
 def rescaled(pose: Tensor, scale: Tensor) -> Tensor:

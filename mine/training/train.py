@@ -75,7 +75,7 @@ def train_step(state: State, parts: Sequence[Sample], rows: Sequence[range]) -> 
     """One update; returns the losses, or nothing when they were not finite and the step was left out.
 
     parts: this process's share of the batch, in as many parts as are to be worked off one after the other; rows: their
-    places in the batch.
+    sources' places in the batch.
     """
     statistics = [buffer.clone() for buffer in state.network.buffers()]
     state.optimizer.zero_grad()
@@ -101,7 +101,8 @@ def gradients(state: State, parts: Sequence[Sample], rows: Sequence[range]) -> d
     freeze_batch_norm(state.network.encoder)
     found: dict[str, Tensor] = {}
     for part, own in zip(parts, rows, strict=True):
-        changed = augment(part, Draw.seeded(state.step, config.batch, own))
+        each = [row for row in own for _ in range(config.targets)]  # targets of a source are changed as it is
+        changed = augment(part, Draw.seeded(state.step, config.batch, each))
         draw = Draw.seeded(config.seed + state.step, config.batch, own)
         # Processes exchange gradients once a step.
         with fabric.no_backward_sync(state.learner, enabled=own != rows[-1]):
