@@ -26,8 +26,8 @@ LONGEST_SIDE = 1920
 LONGEST_GIF_SIDE = 480
 """GIFs hardly compress: three seconds at this size are about 10 MB."""
 
-PIXELS_AT_ONCE = 1 << 20
-"""Pixels rendered in one call: enough to amortise the call, little memory."""
+PIXELS_AT_ONCE = 1 << 21
+"""Pixels rendered in one call: enough to amortise what each call prepares, little memory."""
 
 WAITING = 2
 """Rendered chunks that may wait for the encoder."""

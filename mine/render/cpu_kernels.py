@@ -27,8 +27,8 @@ from numba import float32, int32, uint32, uint64
 from mine.compiled import compiled, exp_minus, inlined
 from mine.render.reference import LAST_INTERVAL, TRANSMITTANCE_FLOOR
 
-STRIP = 128
-"""Pixels of a row that take each step together."""
+STRIP = 32
+"""Pixels of a row that take each step together: in few of them, surfaces meet few planes."""
 
 TILE = 16
 """Side, in pixels of a plane, of the squares that are known to be empty or not."""
@@ -61,9 +61,9 @@ def _count(line, disparity, size, covered):
     """Planes whose sample lies strictly within (-1, W) x (-1, H): all of them, where the first and the last are."""
     covered[:] = 0
     _count_inside(line, disparity[:: len(disparity) - 1], size, covered)
-    everywhere = int32(0)
+    everywhere = float32(0)
     for i in range(STRIP):
-        everywhere += int32(covered[i] == float32(2))
+        everywhere += float32(1) if covered[i] == float32(2) else float32(0)
     if everywhere == STRIP:
         covered[:] = len(disparity)
     else:
@@ -168,7 +168,8 @@ def _absorb(optical, depth, ray, weight, least_through):
     The weight of a plane is set to 0 when those left out so far, with this one, sum to less than `TOLERANCE`.
     Returns in how many pixels the plane has weight, and how many it leaves transparent.
     """
-    weighty, transparent = int32(0), int32(0)
+    # Counted in float32: what mixes numbers of other widths takes half as many at a time.
+    weighty, transparent = float32(0), float32(0)
     for i in range(STRIP):
         passed = exp_minus(optical[i])
         w = ray[0, i] * (float32(1) - passed)
@@ -180,8 +181,8 @@ def _absorb(optical, depth, ray, weight, least_through):
         negligible = left_out < float32(TOLERANCE)
         ray[3, i] = left_out if negligible else ray[3, i]
         weight[i] = float32(0) if negligible else w
-        weighty += int32(not negligible)
-        transparent += int32(through > least_through)
+        weighty += float32(0) if negligible else float32(1)
+        transparent += float32(1) if through > least_through else float32(0)
     return weighty, transparent
 
 
