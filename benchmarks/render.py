@@ -1,4 +1,4 @@
-"""Speed of the compiled renderer beside the readable one, in one run on this machine: `python benchmarks/render.py`.
+"""Speed of the compiled renderer beside the published form, in one run on this machine: `python benchmarks/render.py`.
 
 Each figure is the median over repetitions, taken in turns so that other load on the machine meets both alike.
 """
@@ -11,8 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mine.bench import surfaces
 from mine.camera import intrinsics, pose
-from mine.render import cpu, reference
+from mine.render import cpu
+from mine.render.plain import plain_render
 
 Size = tuple[int, int]
 SIZES = [(256, 384), (512, 768), (720, 1280), (1152, 2048)]
@@ -23,15 +25,10 @@ def scene(kind: str, planes: int, size: Size) -> tuple[Tensor, Tensor]:
     """Planes (1, S, 4, H, W) and disparities (1, S).
 
     "noise" has density everywhere, so that almost every plane counts in every pixel: the hardest case. "surface" is
-    what photos give: smooth surfaces some planes thick, next to nothing elsewhere.
+    what photos give; see `mine.bench.surfaces`.
     """
-    torch.manual_seed(0)
-    values = torch.rand(1, planes, 4, *size)
-    if kind == "surface":
-        place = torch.nn.functional.interpolate(torch.rand(1, 1, 6, 9) * planes, size, mode="bicubic")
-        distance = (torch.arange(planes)[:, None, None] - place).abs()
-        values[:, :, 3] = 1e-4 + 30 * (1 - distance / 2).clamp(min=0)
-    return values, torch.linspace(1, 0.01, planes)[None]
+    values, disparity = surfaces(planes, size)
+    return (torch.rand_like(values) if kind == "noise" else values), disparity
 
 
 def times(functions: list[Callable[[], object]], repetitions: int) -> list[float]:
@@ -55,9 +52,9 @@ def row(kind: str, planes: int, size: Size, frames: int, repetitions: int, compa
         expanded = [tensor.expand(count, *tensor.shape[1:]) for tensor in (values, disparity, K, K)]
         return lambda: render(*expanded, poses[:count], size)
 
-    functions = [view(cpu.render, 1), view(cpu.render, frames)] + ([view(reference.render, 1)] if compare else [])
-    one, many, *readable = times(functions, repetitions)
-    ratio = f"{readable[0]:9.1f} ms {readable[0] / one:6.1f}x {readable[0] / many * frames:6.1f}x" if compare else ""
+    functions = [view(cpu.render, 1), view(cpu.render, frames)] + ([view(plain_render, 1)] if compare else [])
+    one, many, *plain = times(functions, repetitions)
+    ratio = f"{plain[0]:9.1f} ms {plain[0] / one:6.1f}x {plain[0] / many * frames:6.1f}x" if compare else ""
     print(f"{kind:8} {planes:4} {size[1]:5}x{size[0]:<5} {one:8.1f} ms {many / frames:8.1f} ms {ratio}", flush=True)
 
 
@@ -67,13 +64,13 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=8, help="poses rendered together in the last column")
     parser.add_argument("--quick", action="store_true", help="only 32 planes at 384x256")
     options = parser.parse_args()
-    print(f"{torch.get_num_threads()} threads; milliseconds a frame, and how many times faster than the reference")
-    print(f"{'scene':8} {'S':>4} {'size':>11} {'one frame':>11} {options.frames:>4} frames {'reference':>12}")
+    print(f"{torch.get_num_threads()} threads; milliseconds a frame, and how many times faster than the published form")
+    print(f"{'scene':8} {'S':>4} {'size':>11} {'one frame':>11} {options.frames:>4} frames {'published':>12}")
     cases = [(planes, SIZES[0]) for planes in PLANES] + [(32, size) for size in SIZES[1:]]
     with torch.inference_mode():
         for kind in ("noise", "surface"):
             for planes, size in [(32, SIZES[0])] if options.quick else cases:
-                # The reference holds every warped plane at once: beyond this it needs many gigabytes.
+                # The published form holds every warped plane at once: beyond this it needs many gigabytes.
                 compare = planes * size[0] * size[1] <= 32 * 512 * 768
                 row(kind, planes, size, options.frames, options.repetitions, compare)
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mine.camera import intrinsics, pose
 from mine.model import GROUP, Model, load
@@ -17,6 +18,7 @@ from mine.network.network import Network
 from mine.network.plain import plain_decoder
 from mine.paths import PATHS, near_depth
 from mine.render import render
+from mine.render.plain import plain_render
 from mine.video import render_video
 
 SIZE = (256, 384)
@@ -83,17 +85,27 @@ def _prediction() -> list[Row]:
     )
 
 
-def _rendering() -> list[Row]:
+def surfaces(planes: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Planes (1, S, 4, H, W) and their disparities (1, S): smooth surfaces some planes thick, and next to nothing else.
+
+    Such are the scenes of plane networks; dense fog would be unfair to forms that look at everything.
+    """
     torch.manual_seed(0)
-    planes = torch.rand(1, PLANES, 4, *SIZE)
-    # Smooth surfaces some planes thick, as photos give: dense fog would be unfair to the reference.
-    place = torch.nn.functional.interpolate(torch.rand(1, 1, 6, 9) * PLANES, SIZE, mode="bicubic")
-    planes[:, :, 3] = 1e-4 + 30 * (1 - (torch.arange(PLANES)[:, None, None] - place).abs() / 2).clamp(min=0)
-    K, disparity = intrinsics(SIZE)[None], torch.linspace(1, 0.01, PLANES)[None]
+    values = torch.rand(1, planes, 4, *size)
+    place = torch.nn.functional.interpolate(torch.rand(1, 1, 6, 9) * planes, size, mode="bicubic")
+    distance = (torch.arange(planes)[:, None, None] - place).abs()
+    values[:, :, 3] = 1e-4 + 30 * (1 - distance / 2).clamp(min=0)
+    return values, torch.linspace(1, 0.01, planes)[None]
+
+
+def _rendering() -> list[Row]:
+    planes, disparity = surfaces(PLANES, SIZE)
+    K = intrinsics(SIZE)[None]
     T = pose(translation=torch.tensor([0.05, 0.02, -0.05]))[None]
     return _in_turns(
         {
-            "render a view, plain": lambda: render(planes, disparity, K, K, T, SIZE, backend="reference"),
+            "render a view, published form": lambda: plain_render(planes, disparity, K, K, T, SIZE),
+            "render a view, readable form": lambda: render(planes, disparity, K, K, T, SIZE, backend="reference"),
             "render a view": lambda: render(planes, disparity, K, K, T, SIZE, backend="cpu"),
         }
     )
