@@ -152,9 +152,12 @@ def train(config: Positional[Path], overrides: Positional[tuple[str, ...]] = (),
         resume: Go on with an earlier run.
     """
     from mine.training.config import load_config
+    from mine.training.machine import first_process
     from mine.training.train import train as run
 
-    _say(f"{run(load_config(config, list(overrides)), resume)}")
+    checkpoint = run(load_config(config, list(overrides)), resume)
+    if first_process():
+        _say(f"{checkpoint}")
 
 
 @app.command(name="eval")

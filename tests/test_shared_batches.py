@@ -13,6 +13,7 @@ from tiny_run import ARCHITECTURE, config_for
 from torch import Tensor, nn
 from two_processes import share_of_gradients
 
+from mine.cli import main
 from mine.errors import InputError
 from mine.network.decoder import PlaneDecoder
 from mine.training import data
@@ -55,6 +56,20 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("localhost", 0))
         return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize(("rank", "printed"), [(None, "there\n"), ("0", "there\n"), ("1", "")])
+def test_the_first_process_alone_prints_the_checkpoint(
+    rank: str | None, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if rank is not None:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")
+        monkeypatch.setenv("RANK", rank)
+    monkeypatch.setattr(training, "train", lambda config, resume: "there")
+    (tmp_path / "a.yaml").write_text("output: x")
+    monkeypatch.setattr(sys, "argv", ["mine", "train", str(tmp_path / "a.yaml")])
+    main()
+    assert capsys.readouterr().out == printed
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_told(tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ def start_fabric(config: TrainConfig) -> Fabric:
     return fabric
 
 
+def first_process() -> bool:
+    """Whether this process is the first of those that torchrun started, or the only one."""
+    return not torch.distributed.is_torchelastic_launched() or os.environ["RANK"] == "0"
+
+
 class Learner(nn.Module):
     """A network with its losses: one forward for all, as gradients that processes share need it."""
 
