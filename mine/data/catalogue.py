@@ -3,10 +3,13 @@
 from pathlib import Path
 
 from mine.data.capture import Size
+from mine.data.depth_maps import DepthMaps
 from mine.data.depth_photos import DepthPhotos
 from mine.data.dtu import Dtu
 from mine.data.flowers import Flowers
+from mine.data.ibims import Ibims
 from mine.data.kitti import Kitti
+from mine.data.nyu import Nyu
 from mine.data.picture_pairs import PicturePairs
 from mine.data.realestate10k import RealEstate10K
 from mine.errors import InputError
@@ -21,6 +24,9 @@ SEVERAL: dict[str, type[Dtu] | type[Flowers] | type[RealEstate10K]] = {
 PAIRS: dict[str, type[Dtu] | type[Flowers] | type[Kitti] | type[RealEstate10K]] = {**SEVERAL, "kitti": Kitti}
 
 KINDS = ("depth-photos", *sorted(PAIRS))
+
+DEPTHS: dict[str, type[Ibims] | type[Nyu]] = {"ibims": Ibims, "nyu": Nyu}
+"""Measured depth, for evaluation alone."""
 
 
 def training_set(kind: str, root: str | Path, size: Size, seed: int, targets: int = 1) -> PicturePairs | DepthPhotos:
@@ -45,6 +51,16 @@ def evaluation_set(kind: str, root: str | Path, size: Size) -> PicturePairs:
     if kind == "depth-photos":
         raise InputError("depth-photos has no second views to evaluate on: choose a data set of real pairs")
     return _class(kind)(root, size, training=False)
+
+
+def measured_depths(kind: str, root: str | Path) -> DepthMaps:
+    """Photos with measured depth of the data set of this kind in the folder `root`.
+
+    Raises InputError for a kind that is none of DEPTHS, and for what the data set says.
+    """
+    if kind not in DEPTHS:
+        raise InputError(f"no measured depth of kind {kind!r}: choose {', '.join(DEPTHS)}")
+    return DEPTHS[kind](root)
 
 
 def _class(kind: str) -> type[Dtu] | type[Flowers] | type[Kitti] | type[RealEstate10K]:

@@ -83,10 +83,12 @@ class FolderData:
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """What to judge a checkpoint on: captures, a data set or generated scenes."""
+    """What to judge a checkpoint on: captures, a data set, measured depth or generated scenes."""
 
     captures: CapturesData | None = None
     dataset: FolderData | None = None
+    depth: FolderData | None = None
+    """of a kind in `mine.data.catalogue.DEPTHS`"""
     worlds: WorldsData | None = None
     size: tuple[int, int] = (256, 384)
     """(H, W) of source, targets and planes"""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mine.data.catalogue import evaluation_set
+from mine.data.catalogue import evaluation_set, measured_depths
 from mine.data.colmap import Colmap
 from mine.data.picture_pairs import PicturePairs
 from mine.data.worlds import Worlds
@@ -13,21 +13,25 @@ from mine.model import Model
 from mine.planes import MPI
 from mine.training.config import EvalConfig
 from mine.training.evaluate import evaluate, evaluate_samples
+from mine.training.evaluate_depth import evaluate_depth
 from mine.training.report import Report
 
 
 def judge(model: Model, config: EvalConfig, brief: bool = False) -> Report:
-    """Figures of a model on the captures, the data set or the generated scenes of `config`, and of the references.
+    """Figures of a model on what `config` names, and of simple references.
 
-    brief: the model's alone, without LPIPS and a progress bar. Raises InputError unless the configuration names one of
-    the three.
+    brief: the model's alone, without LPIPS and a progress bar. Raises InputError unless the configuration names one
+    thing to evaluate on.
     """
-    if sum(section is not None for section in (config.captures, config.dataset, config.worlds)) != 1:
-        raise InputError("nothing or too much to evaluate on: give a `captures`, a `dataset` or a `worlds` section")
+    if sum(section is not None for section in (config.captures, config.dataset, config.depth, config.worlds)) != 1:
+        raise InputError("nothing or too much to evaluate on: give one of `captures`, `dataset`, `depth`, `worlds`")
 
     def predictor(image: Tensor, K: Tensor) -> MPI:
         return model.predict(image, planes=config.planes, size=config.size, K=K)
 
+    if config.depth:
+        maps = measured_depths(config.depth.kind, config.depth.root)
+        return evaluate_depth(predictor, maps, references=not brief, progress=not brief)
     if config.worlds:
         textures = None if config.worlds.textures is None else Path(config.worlds.textures)
         worlds = Worlds(config.worlds.count, config.size, textures, config.worlds.seed)
