@@ -1,0 +1,185 @@
+"""A training step beside the same step with the published decoder's structure: `python benchmarks/training.py`.
+
+The published structure (`mine/network/plain.py`) repeats skip features for every plane, with its embedding as constant
+channels; all else is the same: encoder, rendering, losses, backward pass, update. Each row runs in a process of its own
+whose memory is limited: running out of it is a result too. On a processor, seconds are those that one thread computed,
+so that other programs on the machine do not count.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from mine.camera import intrinsics, pose
+from mine.data.sample import Sample
+from mine.network.decoder import PlaneDecoder
+from mine.network.network import Network, stratified_disparity
+from mine.network.plain import plain_decoder
+from mine.training.config import TrainConfig
+from mine.training.log import peak_memory
+from mine.training.step import losses
+
+FORMS = {
+    "published structure": "plain",
+    "ours": "ours",
+    "ours, levels computed once more": "recompute",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is timed: samples of `size` (H, W) with so many planes."""
+
+    form: str
+    device: str
+    size: tuple[int, int]
+    planes: int
+    batch: int
+    precision: str
+    steps: int
+    memory: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one case; nothing when memory ran out."""
+
+    samples_per_second: float | None
+    peak_memory_gb: float | None
+
+
+class PlainDecoder(nn.Module):
+    """A decoder's weights in the published structure."""
+
+    def __init__(self, decoder: PlaneDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, features: list[Tensor], disparity: Tensor, finest: int, recompute: bool) -> list[Tensor]:
+        return plain_decoder(self.decoder, features, disparity)
+
+
+def scene(batch: int, size: tuple[int, int]) -> Sample:
+    """Random pictures with cameras and points: what they show does not matter to the time."""
+    image, depth = torch.rand(2, batch, 3, *size), 1 + torch.rand(2, batch, 1, *size)
+    K = intrinsics(size).expand(batch, 3, 3)
+    T = pose(translation=torch.tensor([0.05, 0.0, 0.02])).expand(batch, 4, 4)
+    points = torch.linalg.inv(K) @ (torch.rand(batch, 3, 256) * torch.tensor([size[1], size[0], 0])[:, None] + 1)
+    points = points / points[:, 2:] * 2
+    return Sample(*image, K, K, T, points, points, *depth, torch.zeros(batch))
+
+
+def measure(case: Case) -> Figures:
+    """Samples per second and peak memory of the case, in this process."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    config = replace(TrainConfig("unused"), precision=case.precision, recompute=case.form == "recompute")
+    network = Network().train().to(case.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if case.form == "plain":
+        network.decoder = PlainDecoder(network.decoder)
+    optimizer = torch.optim.AdamW(network.parameters())
+    batch = Sample(*(field.to(case.device) for field in scene(case.batch, case.size)))
+    disparity = stratified_disparity(case.batch, case.planes).to(case.device)
+    seconds = []
+    for _ in range(1 + case.steps):
+        start = clock(case.device)
+        optimizer.zero_grad()
+        losses(network, batch, disparity, config)["total"].backward()
+        optimizer.step()
+        seconds.append(clock(case.device) - start)
+    return Figures(case.batch / statistics.median(seconds[1:]), peak_memory(torch.device(case.device)))
+
+
+def clock(device: str) -> float:
+    if device == "cuda":
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()
+
+
+def child(case: Case) -> None:
+    """Measures one case and prints its figures."""
+    if case.device == "cpu":
+        limit = int(case.memory * 1e9)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    else:
+        torch.cuda.set_per_process_memory_fraction(
+            min(1.0, case.memory * 1e9 / torch.cuda.get_device_properties(0).total_memory)
+        )
+    try:
+        figures = measure(case)
+    except (RuntimeError, MemoryError) as error:
+        if "memory" not in str(error):
+            raise
+        figures = Figures(None, None)
+    print(json.dumps(asdict(figures)))
+
+
+def run(case: Case) -> Figures:
+    """Measures one case in a process of its own."""
+    ended = subprocess.run(
+        [sys.executable, __file__, "--case", json.dumps(asdict(case))], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return Figures(**json.loads(ended.stdout))
+
+
+def table(case: Case, found: dict[str, Figures]) -> str:
+    """Figures by the names of their forms, the published structure first."""
+    plain = next(iter(found.values()))
+    height, width = case.size
+    lines = [
+        f"{case.device}, {width}x{height}, {case.planes} planes, batch {case.batch}, {case.precision}",
+        "",
+        "| | samples/s | | peak memory, GB | |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for name, figures in found.items():
+        if figures.samples_per_second is None or figures.peak_memory_gb is None:
+            lines.append(f"| {name} | – | | more than {case.memory:g} | |")
+            continue
+        ratios = ["", ""]
+        if plain.samples_per_second and plain.peak_memory_gb:
+            ratios = [
+                f"{figures.samples_per_second / plain.samples_per_second:.1f}x",
+                f"{figures.peak_memory_gb / plain.peak_memory_gb:.2f}x",
+            ]
+        lines.append(
+            f"| {name} | {figures.samples_per_second:.3g} | {ratios[0]} | {figures.peak_memory_gb:.1f} | {ratios[1]} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--size", type=int, nargs=2, default=(256, 384), metavar=("H", "W"))
+    parser.add_argument("--planes", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16", "fp16"])
+    parser.add_argument("--steps", type=int, default=2, help="timed, after one that warms up; the median counts")
+    parser.add_argument("--memory", type=float, default=12, help="GB that a process may take")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.case:
+        child(Case(**json.loads(options.case)))
+        return
+    names = ("device", "planes", "batch", "precision", "steps", "memory")
+    case = Case("plain", size=tuple(options.size), **{name: getattr(options, name) for name in names})
+    found = {name: run(replace(case, form=form)) for name, form in FORMS.items()}
+    if options.json:
+        print(json.dumps({"case": asdict(case), "forms": {k: asdict(v) for k, v in found.items()}}, indent=2))
+    else:
+        print(table(case, found))
+
+
+if __name__ == "__main__":
+    main()
