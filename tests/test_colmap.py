@@ -210,6 +210,13 @@ def test_picture_of_another_shape_is_skipped(scene: Path) -> None:
     assert dataset.skipped > 0
 
 
+def test_fewer_points_than_asked_for_are_repeated_evenly(scene: Path) -> None:
+    sample = Colmap([scene], SIZE, training=False, points=500)[0]
+    different, times = sample.points_src.unique(dim=1, return_counts=True)
+    assert sample.points_src.shape == (3, 500) and different.shape[1] < 50
+    assert times.max() - times.min() <= 1
+
+
 def test_cache_is_bounded(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mine.data.picture_pairs.CACHED_PIXELS", 2 * 160 * 120)
     dataset = Colmap([scene], SIZE)
@@ -247,6 +254,13 @@ def break_pose(scene: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+def break_points(scene: Path) -> None:
+    (scene / "sparse" / "0" / "points3D.txt").write_text("# no point\n")
+    path = scene / "sparse" / "0" / "images.txt"
+    cameras = path.read_text().splitlines()[::2]
+    path.write_text("".join(camera + "\n\n" for camera in cameras))
+
+
 def break_model(scene: Path) -> None:
     (scene / "sparse" / "0" / "cameras.txt").write_text("1 NO_SUCH_MODEL 160 120 1 2 3\n")
 
@@ -257,6 +271,7 @@ def break_model(scene: Path) -> None:
         (break_reconstruction, "no sparse/0"),
         (break_pictures, "no pictures"),
         (break_files, "03.png"),
+        (break_points, "no picture sees 16 reliable points .at most 0."),
         (break_pose, "02.png|not a readable"),
         (break_model, "not a readable"),
     ],

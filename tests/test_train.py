@@ -17,6 +17,8 @@ from tiny_sample import stack
 import mine
 from mine.data.sample import Sample
 from mine.errors import InputError
+from mine.network.checkpoint import make_network, save_network
+from mine.network.network import Architecture
 from mine.training import train as training
 from mine.training.config import CapturesData, EvalConfig
 from mine.training.protocol import judge
@@ -144,6 +146,16 @@ def test_a_run_starts_from_a_checkpoint_and_frozen_parts_stay(tmp_path: Path, fe
     statistics = [name for name in before if name.startswith("encoder") and "running" in name]
     assert statistics
     assert all(torch.equal(after[name], before[name]) for name in statistics)
+
+
+def test_a_checkpoint_of_another_architecture_is_told(tmp_path: Path) -> None:
+    start = tmp_path / "surface.safetensors"
+    save_network(make_network(Architecture("resnet18", (4, 4, 4, 4, 4), decoder="surface")), start)
+    with pytest.raises(InputError, match=r"another architecture \(resnet18, surface\).*leave one"):
+        start_network(config_for(tmp_path, start=str(start)))
+    assert (
+        start_network(config_for(tmp_path, start=str(start), architecture=Architecture())).architecture.widths[0] == 4
+    )
 
 
 def test_no_data_is_told(tmp_path: Path, no_download: None) -> None:

@@ -2,7 +2,9 @@
 
 import torch
 
+from mine.errors import InputError
 from mine.network.checkpoint import AnyNetwork, load_network, make_network
+from mine.network.network import Architecture
 from mine.network.surface import SurfaceNetwork
 from mine.training.config import TrainConfig
 
@@ -10,9 +12,18 @@ WARM_UP = 200
 
 
 def start_network(config: TrainConfig) -> AnyNetwork:
-    """The network that `config` starts from: a checkpoint, or an ImageNet encoder with a fresh decoder."""
+    """The network that `config` starts from: a checkpoint, or an ImageNet encoder with a fresh decoder.
+
+    Raises InputError for a checkpoint of another architecture than the configuration's, if that gives one.
+    """
     if config.start:
-        return load_network(config.start).network
+        found = load_network(config.start).network
+        own = found.architecture
+        if config.architecture not in (Architecture(), own):
+            raise InputError(
+                f"start {config.start} is of another architecture ({own.encoder}, {own.decoder}): leave one of them out"
+            )
+        return found
     network = make_network(config.architecture)
     network.encoder.load_imagenet()
     return network
