@@ -91,7 +91,8 @@ def hidden_colours(scene: MPI, q: Tensor, low: Tensor | None) -> tuple[Tensor, b
     if low is not None:
         seen = source_transmittance(q, scene.K)
         hidden = ((scene.rgb - seen * low) / (1 - seen).clamp(min=1e-3)).clamp(0, 1)
-        hidden = fill(hidden, shows * (1 - seen).clamp(0, 1))
+        # Next to nothing of a plane's own colour is left where it is seen almost wholly: there it is no measure.
+        hidden = fill(hidden, shows * (8 * (1 - seen)).clamp(0, 1))
         error = (seen * low + (1 - seen) * hidden - scene.rgb).abs() * shows
         if error.sum() < 3 * shows.sum() / 255:
             return hidden, True
