@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
 
 from mine.camera import intrinsics, pose
 from mine.export import export
 from mine.export.html import SCENE_SLOT
+from mine.network.lift import lift
 from mine.planes import MPI, resize
 from mine.render.reference import blend_source
 
@@ -33,28 +36,48 @@ READ = """() => {
   const { width, height, data } = mineViewer.readPixels();
   return [width, height, btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""))];
 }"""
+REST = """async () => {
+  for (let before = null, now; before !== (now = JSON.stringify(mineViewer.view())); before = now) {
+    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+  }
+}"""
 
 
-def build_scene() -> MPI:
-    """A tilted ground behind a ball, eight planes with soft edges, under a textured photo twice as fine."""
+def build_photo() -> Tensor:
+    """(3, 2 H, 2 W): a coloured gradient with texture, twice as fine as the planes."""
     size = (2 * PLANES[0], 2 * PLANES[1])
     noise = torch.rand(1, 1, size[0] // 4, size[1] // 4, generator=torch.Generator().manual_seed(3))
     texture = F.interpolate(noise, size, mode="bicubic")[0].clamp(0, 1)
     y, x = torch.meshgrid(torch.linspace(0, 1, size[0]), torch.linspace(0, 1, size[1]), indexing="ij")
-    photo = 0.6 * torch.stack([x, y, 1 - x]) + 0.4 * texture
+    return 0.6 * torch.stack([x, y, 1 - x]) + 0.4 * texture
+
+
+def build_surfaces() -> tuple[Tensor, Tensor]:
+    """Disparities (H, W) of a tilted ground, and of a ball in front of it: 0 where it is not."""
     y, x = torch.meshgrid(torch.linspace(0, 1, PLANES[0]), torch.linspace(0, 1, PLANES[1]), indexing="ij")
-    disparity = torch.linspace(1, 0.1, 8)
     ball = ((x - 0.4) / 0.25) ** 2 + ((y - 0.5) / 0.35) ** 2 < 1
-    surfaces = [torch.where(ball, 0.8, 0.0), 0.15 + 0.4 * y]
-    q = sum(8 * (1 - (disparity[:, None, None] - surface).abs() / 0.13).clamp(min=0) for surface in surfaces)
+    return 0.15 + 0.4 * y, torch.where(ball, 0.8, 0.0)
+
+
+def build_soft() -> MPI:
+    """Eight planes with soft edges, as plane networks draw them."""
+    photo, disparity = build_photo(), torch.linspace(1, 0.1, 8)
+    q = sum(8 * (1 - (disparity[:, None, None] - surface).abs() / 0.13).clamp(min=0) for surface in build_surfaces())
     intervals = F.pad((1 / disparity).diff(), (0, 1), value=1e3)
     sigma = (F.avg_pool2d(q[:, None], 3, 1, 1) + 1e-3) / intervals[:, None, None, None]
-    rgb = F.avg_pool2d(resize(photo, PLANES)[None], 17, 1, 8).expand(8, -1, -1, -1)
+    small = resize(photo, PLANES)
+    rgb = F.avg_pool2d(small[None], 17, 1, 8).expand(8, -1, -1, -1)
     K = intrinsics(PLANES, 60)
-    planes = blend_source(torch.cat([rgb, sigma], dim=1)[None], disparity[None], K[None], resize(photo, PLANES)[None])[
-        0
-    ]
+    planes = blend_source(torch.cat([rgb, sigma], dim=1)[None], disparity[None], K[None], small[None])[0]
     return MPI(planes[:, :3], planes[:, 3:], disparity, K, photo)
+
+
+def build_hard() -> MPI:
+    """Eight planes with the hard edges of a surface network's scenes."""
+    photo, disparity = build_photo(), torch.linspace(1, 0.1, 8)
+    surface = torch.maximum(*build_surfaces())
+    planes = lift(resize(photo, PLANES)[None], surface[None, None], disparity[None])[0]
+    return MPI(planes[:, :3], planes[:, 3:], disparity, intrinsics(PLANES, 60), photo)
 
 
 @dataclass
@@ -85,15 +108,12 @@ class Opened:
 
     def rest(self) -> None:
         """Waits until the camera stands still."""
-        before = None
-        while before != (now := self.page.evaluate("mineViewer.view()")):
-            before = now
-            self.page.wait_for_timeout(150)
+        self.page.evaluate(REST)
 
 
 @pytest.fixture(scope="module")
 def scene() -> MPI:
-    return build_scene()
+    return build_soft()
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +170,7 @@ POSES = {
 }
 
 
-@pytest.mark.parametrize("name", POSES)
-def test_canvas_shows_what_the_reference_renders(opened: Opened, scene: MPI, name: str) -> None:
-    T = POSES[name]
+def assert_shows(opened: Opened, scene: MPI, T: Tensor) -> None:
     opened.page.evaluate("T => mineViewer.setPose(T)", T.flatten().tolist())
     shown = opened.pixels()
     K = torch.tensor(opened.page.evaluate("mineViewer.view().K")).reshape(3, 3)
@@ -161,6 +179,22 @@ def test_canvas_shows_what_the_reference_renders(opened: Opened, scene: MPI, nam
     assert shown.shape[:2] == (WINDOW["height"], WINDOW["width"])
     # About 1 from the pictures' compression. Half a pixel or densities off by 30% would make it 1.5 or more.
     assert np.abs(shown - expected).mean() < 1.4
+
+
+@pytest.mark.parametrize("name", POSES)
+def test_canvas_shows_what_the_reference_renders(opened: Opened, scene: MPI, name: str) -> None:
+    assert_shows(opened, scene, POSES[name])
+
+
+def test_canvas_shows_hard_planes_as_the_reference_does(browser: "playwright.Browser", tmp_path: Path) -> None:
+    scene = build_hard()
+    export(scene, tmp_path / "hard.html")
+    hard = open_page(browser, tmp_path / "hard.html")
+    hard.page.evaluate("mineViewer.ready")
+    for T in POSES.values():
+        assert_shows(hard, scene, T)
+    assert hard.complaints == []
+    hard.page.context.close()
 
 
 def test_given_intrinsics_are_used(opened: Opened) -> None:
@@ -223,6 +257,30 @@ def test_picture_can_be_saved(opened: Opened) -> None:
     with opened.page.expect_download() as download:
         opened.page.keyboard.press("p")
     assert download.value.suggested_filename == "scene.png"
+    saved = np.asarray(Image.open(download.value.path()).convert("RGB")).astype(float)
+    assert np.abs(saved - opened.pixels()).max() <= 1
+
+
+def test_frames_that_run_late_are_drawn_coarser_until_the_camera_rests(opened: Opened) -> None:
+    drawn = "document.getElementById('view').width"
+    opened.page.evaluate("""() => {
+      let late = 0;
+      window.onTime = requestAnimationFrame;
+      window.requestAnimationFrame = (draw) => onTime((now) => draw(now + (late += 30)));
+    }""")
+    opened.page.keyboard.down("d")
+    opened.until(f"{drawn} < {0.4 * WINDOW['width']}")
+    opened.page.keyboard.up("d")
+    opened.until(f"{drawn} > {0.45 * WINDOW['width']}")  # as fine as a second of drawing allows
+    opened.page.evaluate("window.requestAnimationFrame = onTime; null")
+    assert opened.page.locator("#view").bounding_box()["width"] == WINDOW["width"]
+
+
+def test_full_screen_and_back(opened: Opened) -> None:
+    for on in ("true", "false"):
+        opened.page.keyboard.press("f")
+        opened.until(f"(document.fullscreenElement !== null) === {on}")
+        opened.until(f"document.getElementById('full').ariaPressed === '{on}'")
 
 
 def test_buttons_are_named(opened: Opened) -> None:
@@ -245,15 +303,51 @@ def test_scene_moves_by_itself_until_touched(browser: "playwright.Browser", page
     moving.page.context.close()
 
 
-def test_phone_shows_the_whole_picture(browser: "playwright.Browser", page_file: Path) -> None:
+@pytest.fixture(scope="module")
+def phone(browser: "playwright.Browser", page_file: Path) -> Iterator[Opened]:
     phone = open_page(browser, page_file, viewport={"width": 130, "height": 280}, has_touch=True, is_mobile=True)
     phone.page.evaluate("mineViewer.ready")
+    yield phone
+    phone.page.context.close()
+
+
+def test_phone_shows_the_whole_picture(phone: Opened) -> None:
     box = phone.page.locator("#view").bounding_box()
     assert box is not None
     assert (box["x"], box["width"]) == (0, 130)
     assert box["width"] / box["height"] == pytest.approx(PLANES[1] / PLANES[0], rel=0.02)
-    assert phone.page.locator("#tilt").is_visible()
-    phone.page.context.close()
+
+
+def test_one_finger_moves_and_two_zoom(phone: Opened) -> None:
+    fingers = phone.page.context.new_cdp_session(phone.page)
+
+    def slide(*ways: list[tuple[int, int]]) -> None:
+        """Each finger goes along its way of points."""
+        for number, points in enumerate(zip(*ways, strict=True)):
+            touch = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(points)]
+            kind = "touchMove" if number else "touchStart"
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touch})
+        fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        phone.rest()
+
+    slide([(50, 140), (70, 140), (90, 140)])
+    moved, focal = phone.pose()[3], phone.focal()
+    assert moved > 0.01
+    slide([(60, 140), (50, 140), (30, 140)], [(70, 140), (80, 140), (100, 140)])
+    assert phone.focal() > 1.5 * focal
+
+
+def test_tilting_the_phone_moves_the_camera(phone: Opened) -> None:
+    phone.page.keyboard.press("r")
+    phone.rest()
+    phone.page.locator("#tilt").tap()
+    phone.until("document.getElementById('tilt').ariaPressed === 'true'")
+    for gamma in (0, 9):
+        tilt = f"new DeviceOrientationEvent('deviceorientation', {{ beta: 40, gamma: {gamma} }})"
+        phone.page.evaluate(f"void dispatchEvent({tilt})")
+    phone.rest()
+    assert phone.pose()[3] > 0.01
+    assert phone.pose()[7] == pytest.approx(0, abs=1e-3)
 
 
 def test_page_without_a_scene_says_so(browser: "playwright.Browser", page_file: Path, tmp_path: Path) -> None:
