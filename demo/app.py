@@ -54,7 +54,10 @@ def launch(
     """
     # Ended by the system as well as from the keyboard, the temporary folder goes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    serve(Studio(load(checkpoint), private_folder()), host, port, share, auth).block_thread()
+    studio = Studio(load(checkpoint), private_folder())
+    page = serve(studio, host, port, share, auth)
+    studio.warm_up()
+    page.block_thread()
 
 
 def serve(

@@ -21,6 +21,15 @@ THEME = gr.themes.Base(
     radius_size="lg",
     font=["system-ui", "sans-serif"],
     font_mono=["ui-monospace", "monospace"],
+).set(
+    # The base theme's own choices are a shade too pale to read on white.
+    body_text_color_subdued="*neutral_500",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+    link_text_color="*primary_700",
+    link_text_color_hover="*primary_800",
+    link_text_color_dark="*primary_400",
+    link_text_color_hover_dark="*primary_300",
 )
 
 TITLE = "<h1>MINE</h1><p>One photo in, a scene to fly through out.</p>"
@@ -56,28 +65,30 @@ def lay_out() -> Widgets:
     """Builds the page inside the current gr.Blocks."""
     gr.HTML(TITLE, elem_id="title")
     photo, viewer = _top()
-    with gr.Row():
+    with gr.Row(elem_classes="acting"):
         path = gr.Radio(list(PATHS), value=Motion.path, label="Camera path", scale=4, min_width=300)
         with gr.Column(scale=1, min_width=250), gr.Row():
             film = gr.Button("Make video", variant="primary", interactive=False, scale=2, min_width=140)
             stop = gr.Button("Stop", min_width=80)
-    with gr.Row():
+    with gr.Row(elem_id="results"):
         video = gr.Video(label="Video", autoplay=True, loop=Motion.loop, interactive=False, buttons=[], elem_id="video")
         depth = gr.Image(label="Depth", type="filepath", interactive=False, buttons=["fullscreen"], elem_id="depth")
     files = gr.File(label="Downloads", file_count="multiple", interactive=False, elem_id="files")
     with gr.Accordion("Video settings", open=False):
         motion = _motion()
-    with gr.Accordion("Scene settings", open=False), gr.Row():
+    with gr.Accordion("Scene settings", open=False), gr.Row(elem_classes="acting"):
         planes = gr.Slider(
             4, 64, Quality.planes, step=1, precision=0, label="Planes", info="More: finer depth, slower", buttons=[]
         )
         detail = gr.Radio(list(DETAIL), value=Quality.detail, label="Detail", info="Resolution of the planes")
-        redo = gr.Button("Make scene anew", interactive=False, scale=0, min_width=160)
+        redo = gr.Button("Make scene anew", interactive=False, scale=0, min_width=200)
     with gr.Accordion("Stereo pair", open=False):
-        with gr.Row():
+        with gr.Row(elem_classes="acting"):
             layout = gr.Radio(list(get_args(Layout)), value="anaglyph", label="Layout", scale=4)
             pair = gr.Button("Make stereo pair", interactive=False, scale=1, min_width=160)
-        stereo = gr.Image(label="Stereo", type="filepath", interactive=False, buttons=["fullscreen", "download"])
+        stereo = gr.Image(
+            label="Stereo", type="filepath", interactive=False, buttons=["fullscreen", "download"], elem_id="stereo"
+        )
     return Widgets(
         photo, viewer, path, film, stop, video, depth, files, *motion, planes, detail, redo, layout, pair, stereo
     )

@@ -106,6 +106,11 @@ class Studio:
         self._turn = threading.Lock()
         self._running: tuple[str, threading.Event] | None = None
 
+    def warm_up(self) -> None:
+        """Does what takes time only once, so that the first visitor need not wait for it: compiled code is loaded."""
+        with self._turn:
+            self.model.predict(torch.zeros(3, 128, 128), planes=2).to("cpu").render(torch.eye(4))
+
     def scene(self, session: str, photo: Path, quality: Quality, report: Report) -> SceneFiles:
         """The scene in a photo. Raises InputError for what is no photo, and when the job is stopped."""
         with self._job(session, report) as step:
