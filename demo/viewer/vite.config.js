@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { defineConfig } from "vite";
 
-// tests/test_viewer.py computes the same hash, so a bundle older than its source fails without Node at hand.
+// tests/test_export.py computes the same hash, so a bundle older than its source fails without Node at hand.
 function sourceHash() {
   const hash = createHash("sha256");
   const sources = readdirSync("src").map((name) => `src/${name}`);
