@@ -159,3 +159,18 @@ def test_fine_planes_are_drawn_with_the_others_and_count_once_in_running_statist
     assert found["total"].requires_grad and torch.isfinite(found["total"])
     assert {int(value) for name, value in trained.decoder.named_buffers() if "num_batches" in name} == {1}
     assert trained.decoder.training
+
+
+def test_rendering_once_more_changes_no_gradient(network: Network) -> None:
+    batch = stack(make_sample(SIZE), make_sample(SIZE, metric=0.0, seed=1))
+    found = []
+    for recompute in (False, True):
+        own = copy.deepcopy(network)
+        total = losses(own, batch, DISPARITY.expand(2, -1), config_for(Path("unused"), recompute=recompute))["total"]
+        total.backward()
+        found.append((total, own))
+    torch.testing.assert_close(found[0][0], found[1][0])
+    for (name, one), other in zip(found[0][1].named_parameters(), found[1][1].parameters(), strict=True):
+        assert (one.grad is None) == (other.grad is None), name
+        if one.grad is not None:
+            torch.testing.assert_close(other.grad, one.grad, rtol=1e-4, atol=1e-6, msg=name)

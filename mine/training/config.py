@@ -125,7 +125,7 @@ class TrainConfig:
     accumulate: int = 1
     """parts that a process works its share off in, to save memory"""
     recompute: bool = False
-    """draw the planes' features anew in the backward pass instead of keeping them: slower, with far less memory"""
+    """draw and render the planes anew in the backward pass instead of keeping all that goes with it: less memory"""
     steps: int = 10000
     learning_rate: float = 1e-3
     encoder_learning_rate: float = 1e-4

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from mine.camera import resize_intrinsics
 from mine.data.sample import Sample
@@ -31,7 +32,7 @@ def losses(
     are drawn at disparity (B, S), and where `places` (B, F), uniform random numbers, say (see `placement`), at scales
     `config.finest`..3; every scale has its own pictures, averaged.
     """
-    weights, sources = config.losses, Sample(*(field[:: config.targets] for field in batch))
+    sources = Sample(*(field[:: config.targets] for field in batch))
     image = sources.source.contiguous(memory_format=torch.channels_last)
     features = network.encoder(image)
     if places is not None:
@@ -40,20 +41,32 @@ def losses(
     parts: dict[str, list[Tensor]] = {}
     scale = torch.ones_like(sources.metric)
     for level, planes in enumerate(drawn, start=config.finest):
-        size = planes.shape[-2], planes.shape[-1]
-        K_src = resize_intrinsics(sources.K_src, image.shape[-2:], size)
-        view = render_source(planes, disparity, K_src)
-        if level == config.finest and config.calibrate:
-            scale = torch.where(sources.metric > 0, 1.0, scale_factor(sources.points_src, view.depth, K_src).detach())
-        found = _source_losses(planes, view, disparity, K_src, sources, scale, weights)
-        if any((weights.photometric, weights.ssim, weights.smoothness, weights.smoothness_where_flat, weights.sparse)):
-            planes = blend_source(planes, disparity, K_src, F.interpolate(image, size, mode="area"))
-            found |= _target_losses(planes, disparity, K_src, batch, scale, config, level)
+        inputs = planes, disparity, batch, sources, scale, config, level
+        if config.recompute:
+            found, scale = checkpoint(_level_losses, *inputs, use_reentrant=False)
+        else:
+            found, scale = _level_losses(*inputs)
         for name, value in found.items():
             parts.setdefault(name, []).append(value)
     result = {name: torch.stack(values).sum() / (SCALES - config.finest) for name, values in parts.items()}
     result["total"] = torch.stack(list(result.values())).sum()
     return result
+
+
+def _level_losses(
+    planes: Tensor, disparity: Tensor, batch: Sample, sources: Sample, scale: Tensor, config: TrainConfig, level: int
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Losses of the planes (B, S, 4, H, W) of one scale, and the scale factors (B,), which the finest one fits."""
+    weights, image, size = config.losses, sources.source, (planes.shape[-2], planes.shape[-1])
+    K_src = resize_intrinsics(sources.K_src, image.shape[-2:], size)
+    view = render_source(planes, disparity, K_src)
+    if level == config.finest and config.calibrate:
+        scale = torch.where(sources.metric > 0, 1.0, scale_factor(sources.points_src, view.depth, K_src).detach())
+    found = _source_losses(planes, view, disparity, K_src, sources, scale, weights)
+    if any((weights.photometric, weights.ssim, weights.smoothness, weights.smoothness_where_flat, weights.sparse)):
+        planes = blend_source(planes, disparity, K_src, F.interpolate(image, size, mode="area"))
+        found |= _target_losses(planes, disparity, K_src, batch, scale, config, level)
+    return found, scale
 
 
 def _draw(
