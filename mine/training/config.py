@@ -129,6 +129,8 @@ class TrainConfig:
     steps: int = 10000
     learning_rate: float = 1e-3
     encoder_learning_rate: float = 1e-4
+    decay_steps: tuple[int, ...] = ()
+    """steps at which both rates fall to a tenth; without any, they follow a cosine after a warm-up"""
     frozen: tuple[str, ...] = ()
     """parts of the encoder that stay as they start, by the beginning of their names"""
     calibrate: bool = True

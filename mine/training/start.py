@@ -42,7 +42,7 @@ def freeze(network: AnyNetwork, config: TrainConfig) -> None:
 def make_optimizer(
     network: AnyNetwork, config: TrainConfig
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW with its own rate for the encoder; linear warm-up, then a cosine to a hundredth."""
+    """AdamW with its own rate for the encoder; tenths at `decay_steps`, or linear warm-up, then a cosine."""
     optimizer = torch.optim.AdamW(
         [
             {"params": network.encoder.parameters(), "lr": config.encoder_learning_rate},
@@ -50,6 +50,8 @@ def make_optimizer(
         ],
         weight_decay=1e-4,
     )
+    if config.decay_steps:
+        return optimizer, torch.optim.lr_scheduler.MultiStepLR(optimizer, list(config.decay_steps), gamma=0.1)
     warm_up = min(WARM_UP, config.steps // 4 + 1)
     schedule = torch.optim.lr_scheduler.SequentialLR(
         optimizer,
