@@ -235,6 +235,16 @@ def test_many_clients_each_get_their_own(app, tmp_path):
     assert until(lambda: files_left(studio.scenes.root, "*/guest-*.mpi") == [])
 
 
+def test_a_long_video_is_stopped_by_its_own_client(app, client, tmp_path):
+    photo = handle_file(picture(tmp_path / "long.png"))
+    client.predict(photo, *DRAFT, api_name="/predict")
+    job = client.submit(photo, *DRAFT, "swing", 1.0, 10.0, True, 1920, True, api_name="/video")
+    assert until(lambda: list(app[1].scenes.root.glob("*/video-*")))
+    client.predict(api_name="/stop")
+    with pytest.raises(Exception, match="stopped"):
+        job.result(timeout=60)
+
+
 def test_bad_files_are_told_in_one_line_and_the_app_goes_on(client, tmp_path):
     text = tmp_path / "notes.jpg"
     text.write_text("no photo")
@@ -323,12 +333,17 @@ def tab(app):
 
 
 def test_a_visit(tab, app, tmp_path):
-    """A bad file is told; a photo becomes a view that can be dragged and a video that can be downloaded."""
+    """Bad and large files are told; a photo becomes a view that can be dragged and a video that can be downloaded."""
     text = tmp_path / "notes.jpg"
     text.write_text("no photo")
     tab.set_input_files("#photo input[type=file]", text)
     tab.get_by_text("notes.jpg is not an image").wait_for()
     tab.get_by_label("Remove Image").click()
+
+    large = tmp_path / "large.jpg"
+    large.write_bytes(bytes(41 * 1024 * 1024))
+    tab.set_input_files("#photo input[type=file]", large)
+    tab.get_by_text("exceed the maximum allowed size").wait_for()
 
     tab.set_input_files("#photo input[type=file]", picture(tmp_path / "photo.png"))
     view = tab.frame_locator("#viewer iframe")
