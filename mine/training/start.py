@@ -10,6 +10,10 @@ from mine.training.config import TrainConfig
 
 WARM_UP = 200
 
+EPSILON = 1e-5
+"""Adam divides by the size of gradients. Those that batch norm cancels are rounding errors: with the usual 1e-8 they
+became steps as large as any, means drifted for a thousand steps, and then the loss blew up."""
+
 
 def start_network(config: TrainConfig) -> AnyNetwork:
     """The network that `config` starts from: a checkpoint, or an ImageNet encoder with a fresh decoder.
@@ -48,6 +52,7 @@ def make_optimizer(
             {"params": network.encoder.parameters(), "lr": config.encoder_learning_rate},
             {"params": network.decoder.parameters(), "lr": config.learning_rate},
         ],
+        eps=EPSILON,
         weight_decay=1e-4,
     )
     if config.decay_steps:
