@@ -1,0 +1,73 @@
+"""What the web viewer costs: texture reads per pixel, and frames per second in headless Chromium's software rendering.
+
+python benchmarks/viewer.py photo.jpg --size 512 768
+"""
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from playwright.sync_api import sync_playwright
+
+import mine
+from mine.export import export
+from mine.export.pack import encode_density, optical_depth, source_transmittance
+from mine.planes import MPI
+
+SPENT, INVISIBLE = 2e-3, 2e-4
+"""As in demo/viewer/src/shaders.ts: where a ray ends, and what is too faint to read a colour for."""
+
+ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
+ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+WAY = """async (seconds) => {
+  const canvas = document.getElementById("view"), start = performance.now();
+  let frames = 0, pixels = 0;
+  dispatchEvent(new KeyboardEvent("keydown", { code: "KeyD" }));
+  while (performance.now() - start < 1000 * seconds) {
+    await new Promise(requestAnimationFrame);
+    frames++, pixels += canvas.width * canvas.height;
+  }
+  dispatchEvent(new KeyboardEvent("keyup", { code: "KeyD" }));
+  return [frames / seconds, pixels / frames];
+}"""
+
+
+def reads(scene: MPI) -> tuple[float, float]:
+    """Mean texture reads per pixel at the source camera: of density, and of colour and detail."""
+    q = optical_depth(encode_density(scene.sigma, scene.disparity))
+    seen = source_transmittance(q, scene.K)
+    walked = seen >= SPENT
+    shows = walked & (seen * (1 - torch.exp(-q)) > INVISIBLE)
+    return float(walked.float().sum(0).mean()), 2 * float(shows.float().sum(0).mean())
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photo", type=Path)
+    parser.add_argument("--size", type=int, nargs=2, default=(512, 768), help="H W of the planes, and of the window")
+    parser.add_argument("--seconds", type=float, default=10)
+    arguments = parser.parse_args()
+    height, width = arguments.size
+    scene = mine.load().predict(arguments.photo, size=(height, width))
+    density, colour = reads(scene)
+    print(
+        f"{len(scene.disparity)} planes: {density:.1f} reads of density and {colour:.1f} of colour and detail a pixel"
+    )
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        page_file = Path(folder, "scene.html")
+        export(scene, page_file)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGS)
+        page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
+        page.goto(page_file.as_uri())
+        page.evaluate("mineViewer.ready")
+        rate, pixels = page.evaluate(WAY, arguments.seconds)
+        print(f"{rate:.0f} frames/s of {pixels:.0f} pixels in motion, in a window of {width}x{height}")
+        print(f"{page_file.stat().st_size / 1e6:.1f} MB")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
