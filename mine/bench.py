@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mine.camera import intrinsics, pose
 from mine.model import GROUP, Model, load
+from mine.network.fused import FusedNetwork
 from mine.network.network import Network
 from mine.network.plain import plain_decoder
 from mine.paths import PATHS, near_depth
@@ -74,13 +75,14 @@ def _prediction() -> list[Row]:
     network = Network().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     image = torch.rand(1, 3, *SIZE).contiguous(memory_format=torch.channels_last)
     disparity = torch.linspace(1, 0.001, PLANES)[None]
+    exact, half = (FusedNetwork(network, dtype) for dtype in (torch.float32, torch.bfloat16))
     return _in_turns(
         {
             "predict, published architecture, plain": lambda: plain_decoder(
                 network.decoder, network.encoder(image), disparity
             ),
-            "predict, published architecture, float32": lambda: network.draw(image, disparity, GROUP),
-            "predict, published architecture, bfloat16": lambda: network.draw(image, disparity, GROUP, torch.bfloat16),
+            "predict, published architecture, float32": lambda: exact.draw(image, disparity, GROUP),
+            "predict, published architecture, bfloat16": lambda: half.draw(image, disparity, GROUP),
         }
     )
 

@@ -1,8 +1,9 @@
 """From a photo to a scene: the whole library for most users."""
 
 import os
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -11,10 +12,14 @@ from mine.camera import DEFAULT_FOV, check_intrinsics, intrinsics, resize_intrin
 from mine.errors import InputError
 from mine.network.checkpoint import AnyNetwork, load_network
 from mine.network.lift import lift, spread
+from mine.network.network import Network
 from mine.network.surface import SurfaceNetwork
 from mine.photo import Photo, Source, network_size, read_photo
 from mine.planes import MPI, check_disparity, resize
 from mine.render import blend_source
+
+if TYPE_CHECKING:
+    from mine.network.fused import FusedNetwork
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -28,8 +33,8 @@ def load(source: str | os.PathLike[str] | None = None, device: str = "auto", dty
     source: a checkpoint of ours (.safetensors) or a published MINE checkpoint (checkpoint.pth, with params.yaml beside
     it when there is one); by default the one that is shipped. device: "cpu", "cuda", ... or "auto" (a GPU when there
     is one). dtype: of a plane network's arithmetic; "auto" is float16 on GPUs, bfloat16 on processors that multiply
-    matrices in it (colours then differ by up to 1e-3), and float32, which is exact, on others. Surface networks take so
-    little that theirs is float32.
+    matrices in it (colours then differ by 0.005 on average with the weights of `tests/parity`, and by more in places),
+    and float32, which is exact, on others. Surface networks take so little that theirs is float32.
 
     Raises InputError for a missing or foreign checkpoint and for a device that is not there.
     """
@@ -72,6 +77,14 @@ class Model:
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.network.parameters()).device
+
+    @cached_property
+    def _fused(self) -> "FusedNetwork":
+        # Not imported before it is needed: compiled kernels take their time, and surface networks have none.
+        from mine.network.fused import FusedNetwork
+
+        assert isinstance(self.network, Network)
+        return FusedNetwork(self.network, self.dtype)
 
     @torch.no_grad()
     def predict(
@@ -124,7 +137,10 @@ class Model:
             return lift(image, surface, disparity[None]), disparity
         if disparity is None:
             disparity = torch.linspace(self.near, self.far, planes, device=image.device)
-        return self.network.draw(image, disparity[None], GROUP, self.dtype), disparity
+        if image.device.type == "cpu" and self.dtype != torch.float16:
+            return self._fused.draw(image, disparity[None], GROUP), disparity
+        with torch.autocast(image.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return self.network(image, disparity[None], group=GROUP)[0], disparity
 
 
 def _camera(photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> Tensor:

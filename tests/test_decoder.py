@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mine.network.decoder import PlaneDecoder, upsampled_conv
 from mine.network.embedding import CHANNELS, embed_disparity
+from mine.network.fused import FusedDecoder
 from mine.network.fused_kernels import activate_rows, field_rows
 from mine.network.plain import plain_decoder
 
@@ -171,8 +172,8 @@ def test_fused_planes_are_the_plain_ones(widths: tuple[int, ...], size: tuple[in
     features, disparity = make_inputs(size, batch=1, planes=5)
     features, disparity = [x.detach().float() for x in features], disparity.detach().float()
     (expected, *_) = plain_decoder(decoder, features, disparity)
-    assert_near(decoder.draw(features, disparity, group, torch.float32), expected)
-    rough = decoder.draw(features, disparity, group, torch.bfloat16)
+    assert_near(FusedDecoder(decoder, torch.float32).draw(features, disparity[0], group)[None], expected)
+    rough = FusedDecoder(decoder, torch.bfloat16).draw(features, disparity[0], group)[None]
     error = (rough - expected).abs().mean((0, 1, 3, 4)) / expected.abs().mean((0, 1, 3, 4))
     assert 0 < error.max() < 0.02
 
@@ -186,7 +187,7 @@ def test_fused_planes_do_not_depend_on_the_number_of_threads() -> None:
         drawn = []
         for count in (1, 3):
             torch.set_num_threads(count)
-            drawn.append(decoder.draw(features, disparity, 2, torch.float32))
+            drawn.append(FusedDecoder(decoder, torch.float32).draw(features, disparity[0], 2))
     finally:
         torch.set_num_threads(threads)
     assert_near(drawn[1], drawn[0])

@@ -22,6 +22,7 @@ from mine.network.encoder import (
     make_encoder,
     normalise,
 )
+from mine.network.fold import folded
 from mine.network.imagenet import packaged_weights, timm_key
 
 CAT = Path(__file__).parents[1] / "data" / "samples" / "cat.jpg"
@@ -149,3 +150,24 @@ def test_encoder_starts_from_the_packaged_weights() -> None:
 
 def test_other_encoders_have_no_packaged_weights() -> None:
     assert packaged_weights("resnet18") is None
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "tf_efficientnet_lite0", "mobilenetv3_small_050"])
+def test_folding_batch_norm_changes_no_feature(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = make_encoder(name).eval()
+    for norm in encoder.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            assert norm.running_mean is not None and norm.running_var is not None
+            nn.init.normal_(norm.running_mean)
+            nn.init.uniform_(norm.running_var, 0.5, 2)
+            nn.init.uniform_(norm.weight, 0.5, 2)
+            nn.init.normal_(norm.bias)
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected, light = encoder(image), folded(encoder)
+        for actual, feature in zip(light(image), expected, strict=True):
+            torch.testing.assert_close(actual, feature, rtol=1e-4, atol=1e-4 * float(feature.abs().max()))
+    remaining = sum(isinstance(module, nn.BatchNorm2d) for module in light.modules())
+    assert (remaining == 0) == (not isinstance(encoder, TimmEncoder))
+    assert any(isinstance(module, nn.BatchNorm2d) for module in encoder.modules())  # the original is as it was

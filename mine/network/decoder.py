@@ -117,31 +117,16 @@ class PlaneDecoder(nn.Module):
         decoded = [self._decode(shared, part, finest, recompute) for part in groups]
         return [torch.cat(planes, dim=1) if len(planes) > 1 else planes[0] for planes in zip(*decoded, strict=True)]
 
-    def draw(self, features: list[Tensor], disparity: Tensor, group: int, dtype: torch.dtype) -> Tensor:
-        """The finest planes (1, S, 4, H, W) of one image, at disparity (1, S); no gradients, batch norm frozen.
-
-        On a processor through compiled kernels (`fused`), elsewhere through `forward`. dtype: of the arithmetic.
-        """
-        from mine.network.fused import FusedDecoder
-
-        device = features[0].device.type
-        fused = device == "cpu" and dtype != torch.float16
-        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
-            if not fused:
-                return self(features, disparity, group=group)[0]
-            shared = self.shared(features)
-        return FusedDecoder(self, shared, dtype).draw(disparity[0], group)[None]
-
     def head(self, level: int) -> nn.Conv2d:
         """The convolution that draws the planes of a level."""
         return cast(nn.Conv2d, self.heads[str(level)])
 
     def shared(self, features: list[Tensor]) -> list[Tensor]:
         """What does not depend on the plane: the features' share of every convolution, coarsest first."""
-        shared = [_reflected_conv(self.bottleneck(features[-1]), *_feature_part(self.before[self.coarsest], 0))]
+        shared = [reflected_conv(self.bottleneck(features[-1]), *feature_part(self.before[self.coarsest], 0))]
         for level in range(self.coarsest, 0, -1):
             block = self.after[level]
-            shared.append(_reflected_conv(features[level - 1], *_feature_part(block, block.conv.out_channels)))
+            shared.append(reflected_conv(features[level - 1], *feature_part(block, block.conv.out_channels)))
         return shared
 
     def _decode(self, shared: list[Tensor], disparity: Tensor, finest: int, recompute: bool) -> list[Tensor]:
@@ -163,12 +148,12 @@ class PlaneDecoder(nn.Module):
     def _level(self, level: int, x: Tensor, shared: Tensor | None, embedding: Tensor) -> tuple[Tensor, Tensor | None]:
         """Features of a level from those of the level below (coarser), and what its head draws, if it has one."""
         if level < self.coarsest:
-            x = self.before[level].activate(_reflected_conv(x, *self.before[level].kernel()))
+            x = self.before[level].activate(reflected_conv(x, *self.before[level].kernel()))
         x = self._upsample(level, x, shared, embedding)
         if level >= SCALES:
             return x, None
         head = self.head(level)
-        return x, _reflected_conv(x, head.weight, head.bias).float()
+        return x, reflected_conv(x, head.weight, head.bias).float()
 
     def _once_more(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         """Contexts of a level's computation, and of its repetition, which must not count in running statistics."""
@@ -229,11 +214,12 @@ def _two_taps(weight: Tensor, dim: int) -> Tensor:
     return torch.stack([even, odd], dim + 1)
 
 
-def _reflected_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def reflected_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """3x3 convolution with reflection padding: x (N, C, H, W) to (N, C', H, W)."""
     return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias)
 
 
-def _feature_part(block: Block, start: int) -> tuple[Tensor, Tensor]:
+def feature_part(block: Block, start: int) -> tuple[Tensor, Tensor]:
     """Kernel of the image features, between `start` leading channels and the trailing embedding; with the bias."""
     weight, bias = block.kernel()
     return weight[:, start:-CHANNELS], bias

@@ -84,7 +84,6 @@ def activate_rows(drawn, out, first, last):
 @compiled(
     "void(float32[:,:,:,::1], float32[:,:,::1], float32[:,::1], float32[:,:,:,::1], int64, int64)",
     "void(uint16[:,:,:,::1], float32[:,:,::1], float32[:,::1], uint16[:,:,:,::1], int64, int64)",
-    "void(uint16[:,:,:,::1], float32[:,:,::1], float32[:,::1], float32[:,:,:,::1], int64, int64)",
 )
 def interleave_rows(phases, shared, bias, out, first, last):
     """ELU of the upsampled convolution plus what is shared and what is the plane's own, padded by one reflected pixel.
@@ -107,16 +106,22 @@ def interleave_rows(phases, shared, bias, out, first, last):
         _pad_row(out, plane, y, height, width, True)
 
 
-@compiled("void(float32[:,:,:,::1], float32[:,:,:,::1], int64, int64)")
+@compiled(
+    "void(float32[:,:,:,::1], float32[:,:,:,::1], int64, int64)",
+    "void(uint16[:,:,:,::1], float32[:,:,:,::1], int64, int64)",
+)
 def field_rows(drawn, out, first, last):
     """The head's outputs (N, H, W, 4) as colours, 1 / (1 + exp(-x)), and density, |x| + 1e-4: out (N, 4, H, W)."""
     height, width = drawn.shape[1:3]
     for row in range(first, last):
         plane, y = row // height, row % height
-        for x in range(width):
-            pixel = drawn[plane, y, x]
-            for c in range(3):
-                value = pixel[c]
+        line = drawn[plane, y]
+        for c in range(3):
+            colour = out[plane, c, y]
+            for x in range(width):
+                value = _wide(line[x, c])
                 large = float32(1) / (float32(1) + exp_minus(abs(value)))
-                out[plane, c, y, x] = large if value > 0 else float32(1) - large
-            out[plane, 3, y, x] = abs(pixel[3]) + float32(1e-4)
+                colour[x] = large if value > 0 else float32(1) - large
+        density = out[plane, 3, y]
+        for x in range(width):
+            density[x] = abs(_wide(line[x, 3])) + float32(1e-4)

@@ -43,12 +43,6 @@ class Network(nn.Module):
         """
         return self.decoder(self.encoder(image), disparity, finest, group)
 
-    def draw(self, image: Tensor, disparity: Tensor, group: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The finest planes (1, S, 4, H, W) of one image, as `forward` gives them, sooner; see `PlaneDecoder.draw`."""
-        with torch.autocast(image.device.type, dtype, enabled=dtype != torch.float32):
-            features = self.encoder(image)
-        return self.decoder.draw(features, disparity, group, dtype)
-
 
 def stratified_disparity(
     batch: int, planes: int, near: float = 1.0, far: float = 0.001, generator: torch.Generator | None = None
