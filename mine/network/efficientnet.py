@@ -101,7 +101,7 @@ class SameConv(nn.Conv2d):
         if self.stride[0] == 1:
             return super().forward(x)
         pads = [_padding(side, self.kernel_size[0], self.stride[0]) for side in (x.shape[-1], x.shape[-2])]
-        return F.conv2d(F.pad(x, [*pads[0], *pads[1]]), self.weight, None, self.stride, 0, 1, self.groups)
+        return F.conv2d(F.pad(x, [*pads[0], *pads[1]]), self.weight, self.bias, self.stride, 0, 1, self.groups)
 
 
 def _padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
