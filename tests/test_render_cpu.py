@@ -122,6 +122,16 @@ def test_one_scene_may_have_other_intrinsics_and_disparities_in_each_view() -> N
     assert_same(cpu.render(*arguments), in_double(*arguments))
 
 
+def test_source_colours_are_blended_in_place() -> None:
+    torch.manual_seed(0)
+    scene, disparity, image = random_planes(1, 5, 3.0), torch.linspace(1, 0.1, 5)[None], torch.rand(1, 3, *PLANE_SIZE)
+    K = intrinsics(PLANE_SIZE)[None]
+    expected = reference.blend_source(*(x.double() for x in (scene, disparity, K, image)))
+    blended = cpu.blend_source_(scene, disparity, K, image)
+    assert blended is scene
+    torch.testing.assert_close(blended.double(), expected, atol=2e-6, rtol=0)
+
+
 def test_calls_from_several_threads_at_once_return_what_they_return_alone() -> None:
     torch.manual_seed(0)
     scenes = [random_planes(1, 6, 2.0) for _ in range(4)]

@@ -64,9 +64,13 @@ class FusedDecoder:
         shared.append(first.new_zeros(1, len(self.levels[-1].bias), 1, 1))
         common = [_array(part)[0] for part in shared]
         embeddings = embed_disparity(disparity[None])[0].split(group)
-        return torch.cat([self._draw(first, common, embedding) for embedding in embeddings])
+        height, width = (2 * side for side in features[0].shape[-2:])
+        planes = torch.empty(len(disparity), 4, height, width)
+        for embedding, out in zip(embeddings, planes.split(group), strict=True):
+            self._draw(first, common, embedding, out.numpy())
+        return planes
 
-    def _draw(self, first: Tensor, common: list[Array], embedding: Tensor) -> Tensor:
+    def _draw(self, first: Tensor, common: list[Array], embedding: Tensor, out: Array) -> None:
         """Planes of one group. Feature maps between two convolutions carry the border that the second one needs."""
         x = first + (embedding @ self.first_own.T)[:, :, None, None]
         x = _pass(activate_rows, x.to(self.dtype), x.shape)
@@ -77,11 +81,8 @@ class FusedDecoder:
             shape = len(x), len(level.bias), 2 * (x.shape[-2] - 2), 2 * (x.shape[-1] - 2)
             bias = (embedding @ level.own.T + level.bias).contiguous().numpy()
             x = _pass(interleave_rows, F.conv2d(x, level.upsampled), shape, shared, bias)
-        drawn = F.conv2d(x, *self.head)
-        planes = torch.empty(len(drawn), 4, *drawn.shape[-2:])
-        source, out = _array(drawn), planes.numpy()
-        in_bands(len(planes) * planes.shape[2], lambda *rows: field_rows(source, out, *rows))
-        return planes
+        drawn = _array(F.conv2d(x, *self.head))
+        in_bands(out.shape[0] * out.shape[2], lambda *rows: field_rows(drawn, out, *rows))
 
 
 class _Level(NamedTuple):

@@ -53,11 +53,11 @@ def render(
 
 
 def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
-    """See `reference.blend_source`, for inference: compiled where the planes are on a processor."""
+    """See `reference.blend_source`, for inference: compiled, and in place, where the planes are on a processor."""
     if planes.device.type == "cpu":
         from mine.render import cpu
 
-        return cpu.blend_source(planes, disparity, K_src, image)
+        return cpu.blend_source_(planes, disparity, K_src, image)
     from mine.render import reference
 
     return reference.blend_source(planes, disparity, K_src, image)

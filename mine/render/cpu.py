@@ -49,15 +49,12 @@ def render(
     return View(views[:, :3], views[:, 3:4], views[:, 4:])
 
 
-def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
-    """See `reference.blend_source`; float32, without gradients."""
-    scene = _single(planes.flatten(-2))
-    seen = torch.from_numpy(_source_transmittance(scene, disparity, K_src, planes.shape[-1]))
-    seen = seen.view(*seen.shape[:2], 1, *_size(planes))
-    blended = torch.empty_like(planes, dtype=torch.float32)
-    torch.lerp(planes[:, :, :3].float(), image.float()[:, None], seen, out=blended[:, :, :3])
-    blended[:, :, 3] = planes[:, :, 3]
-    return blended
+def blend_source_(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
+    """`reference.blend_source` in place, for planes in float32 without gradients: no scene need be held twice."""
+    seen = _source_transmittance(_single(planes.flatten(-2)), disparity, K_src, planes.shape[-1])
+    colours = planes[:, :, :3]
+    colours.lerp_(image.float()[:, None], torch.from_numpy(seen).view(*seen.shape[:2], 1, *_size(planes)))
+    return planes
 
 
 def _size(image: Tensor) -> tuple[int, int]:
