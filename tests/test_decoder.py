@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mine.network.decoder import PlaneDecoder, upsampled_conv
+from mine.network.decoder import PlaneDecoder
 from mine.network.embedding import CHANNELS, embed_disparity
 from mine.network.fused import FusedDecoder
 from mine.network.fused_kernels import activate_rows, field_rows
 from mine.network.plain import plain_decoder
+from mine.network.subpixel import upsampled_conv
 
 FEATURES = [3, 4, 5, 6, 7]
 TOLERANCE = 1e-5
@@ -145,12 +146,16 @@ def test_bottleneck_doubles_sizes_at_multiples_of_128() -> None:
 )
 def test_upsampled_conv(size: tuple[int, int], channels: tuple[int, int], biased: bool, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(2, channels[0], *size, generator=generator, dtype=torch.double)
-    weight = torch.randn(channels[1], channels[0], 3, 3, generator=generator, dtype=torch.double)
+    x = torch.randn(2, channels[0], *size, generator=generator, dtype=torch.double).requires_grad_()
+    weight = torch.randn(channels[1], channels[0], 3, 3, generator=generator, dtype=torch.double).requires_grad_()
     bias = torch.randn(channels[1], generator=generator, dtype=torch.double) if biased else None
     reflected = F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect")
     expected = F.conv2d(reflected, weight, bias)
-    torch.testing.assert_close(upsampled_conv(x, weight, bias), expected)
+    actual = upsampled_conv(x, weight, bias)
+    torch.testing.assert_close(actual, expected)
+    inputs, scale = (x, weight), torch.randn(expected.shape, generator=generator, dtype=torch.double)
+    gradients = [torch.autograd.grad((scale * out).sum(), inputs) for out in (actual, expected)]
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)

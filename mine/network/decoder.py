@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mine.network.embedding import CHANNELS, embed_disparity
+from mine.network.subpixel import upsampled_conv
 
 WIDTHS = (16, 32, 64, 128, 256)
 """Channels of the published decoder's levels, finest first."""
@@ -184,34 +185,6 @@ class PlaneDecoder(nn.Module):
 def _field(out: Tensor) -> Tensor:
     """The heads' outputs (B, S, 4, H, W) as colours in [0, 1] and density σ = |x| + 1e-4."""
     return torch.cat([torch.sigmoid(out[:, :, :3]), out[:, :, 3:].abs() + 1e-4], dim=2)
-
-
-def upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """conv3x3(reflection_pad(nearest_x2(x))) at 4/9 of the multiplications: x (N, C, H, W) to (N, C', 2H, 2W).
-
-    An output row 2i sees the small rows i-1 and i through kernel rows (w0, w1+w2); a row 2i+1 sees i and i+1 through
-    (w0+w1, w2); columns alike. The four phases share one 2x2 convolution over the padded image with 4 C' outputs.
-    """
-    y = F.conv2d(
-        F.pad(x, (1, 1, 1, 1), mode="replicate"), phase_kernel(weight), None if bias is None else bias.repeat(4)
-    )
-    height, width = x.shape[-2:]
-    y = y.unflatten(1, (2, 2, weight.shape[0]))
-    rows = [torch.stack([y[:, a, b, :, a : a + height, b : b + width] for b in (0, 1)], dim=-1) for a in (0, 1)]
-    return torch.stack(rows, dim=-3).flatten(-2).flatten(-3, -2)
-
-
-def phase_kernel(weight: Tensor) -> Tensor:
-    """Kernel (4 C', C, 2, 2) of `upsampled_conv`, phase by phase, from that of the 3x3 convolution (C', C, 3, 3)."""
-    phases = _two_taps(_two_taps(weight, 2), 4)  # (C', C, 2 taps, 2 phases, 2 taps, 2 phases)
-    return phases.permute(3, 5, 0, 1, 2, 4).flatten(0, 2)
-
-
-def _two_taps(weight: Tensor, dim: int) -> Tensor:
-    """Three kernel taps along `dim` as two taps for each of two phases: (.., 3, ..) to (.., taps 2, phases 2, ..)."""
-    w0, w1, w2 = weight.unbind(dim)
-    even, odd = torch.stack([w0, w1 + w2], dim), torch.stack([w0 + w1, w2], dim)
-    return torch.stack([even, odd], dim + 1)
 
 
 def reflected_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -13,11 +13,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mine.network.decoder import PlaneDecoder, feature_part, phase_kernel, reflected_conv
+from mine.network.decoder import PlaneDecoder, feature_part, reflected_conv
 from mine.network.embedding import CHANNELS, embed_disparity
 from mine.network.fold import folded
 from mine.network.fused_kernels import activate_rows, field_rows, interleave_rows
 from mine.network.network import Network
+from mine.network.subpixel import phase_kernel
 from mine.threads import in_bands
 
 Array = NDArray[Any]

@@ -1,0 +1,109 @@
+"""How cost grows with planes and pixels: `python benchmarks/costs.py benchmarks/costs.png` prints a table and draws it.
+
+Prediction is that of the published architecture, with random weights; scenes are `mine.bench.surfaces`. Each figure is
+the least of its repetitions, because other work on the machine only ever adds.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from mine.bench import surfaces
+from mine.camera import intrinsics, pose
+from mine.model import Model
+from mine.network.network import Network
+from mine.render import render
+
+PLANES = (8, 16, 32, 64, 128)
+SIZES = ((128, 256), (256, 384), (384, 640), (512, 768), (768, 1280), (1152, 2048))
+USUAL = 32, (256, 384)
+
+Case = tuple[int, tuple[int, int]]
+CANVAS, LEFT, TOP, RIGHT, BOTTOM = (720, 460), 70, 20, 700, 400
+INK, GRID, COLOURS = (40, 40, 40), (225, 225, 225), {"predict": (30, 90, 180), "render": (190, 90, 30)}
+
+
+def cases() -> list[Case]:
+    """Planes and sizes: one varies while the other is the usual one."""
+    return [(planes, USUAL[1]) for planes in PLANES] + [(USUAL[0], size) for size in SIZES if size != USUAL[1]]
+
+
+def seconds(work: Callable[[], object], repetitions: int) -> float:
+    """The least time that `work` takes, after once to warm up."""
+    times = []
+    for _ in range(1 + repetitions):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def measure(model: Model, case: Case, repetitions: int) -> dict[str, float]:
+    """Seconds to predict and to render a scene."""
+    planes, size = case
+    values, disparity = surfaces(planes, size)
+    K, T = intrinsics(size)[None], pose(translation=torch.tensor([0.05, 0.02, -0.05]))[None]
+    rendered = seconds(lambda: render(values, disparity, K, K, T, size), repetitions)
+    photo = torch.rand(3, *size)
+    predicted = seconds(lambda: model.predict(photo, planes, size=size, blend=False), repetitions)
+    return {"predict": predicted, "render": rendered}
+
+
+def draw(found: dict[Case, dict[str, float]]) -> Image.Image:
+    """Seconds against planes times megapixels, both in powers of ten; a dot for each case."""
+    picture = Image.new("RGB", CANVAS, "white")
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=14)
+
+    def place(work: float, value: float) -> tuple[float, float]:
+        x = LEFT + (RIGHT - LEFT) * (math.log10(work) + 0.25) / 2.5
+        return x, BOTTOM - (BOTTOM - TOP) * (math.log10(value) + 2.5) / 4.25
+
+    for power in range(-2, 2):
+        pen.line([place(10**-0.25, 10**power), place(10**2.25, 10**power)], GRID)
+        pen.text((LEFT - 8, place(1, 10**power)[1]), f"{10.0**power:g} s", INK, font, anchor="rm")
+    for power in range(3):
+        pen.line([place(10**power, 10**-2.5), place(10**power, 10**1.75)], GRID)
+        pen.text((place(10**power, 1)[0], BOTTOM + 12), f"{10**power}", INK, font, anchor="mm")
+    pen.text(((LEFT + RIGHT) / 2, BOTTOM + 36), "planes x megapixels", INK, font, anchor="mm")
+    for name, colour in COLOURS.items():
+        usual = found[USUAL][name] / work_of(USUAL)
+        pen.line([place(10**-0.25, usual * 10**-0.25), place(10**2.25, usual * 10**2.25)], colour)
+        for case, times in found.items():
+            x, y = place(work_of(case), times[name])
+            pen.ellipse([x - 4, y - 4, x + 4, y + 4], colour)
+        pen.text(place(10**-0.2, usual * 10**0.1), f"{name}; line: in proportion", colour, font, anchor="ls")
+    return picture
+
+
+def work_of(case: Case) -> float:
+    """Planes times megapixels."""
+    planes, (height, width) = case
+    return planes * height * width / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("picture")
+    parser.add_argument("--repetitions", type=int, default=2)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    model = Model(Network(), dtype=torch.bfloat16)
+    print(f"{torch.get_num_threads()} threads, decoder in bfloat16\n\n| planes | size | predict, s | render, ms |")
+    print("|--:|--:|--:|--:|")
+    found = {}
+    with torch.inference_mode():
+        for case in cases():
+            found[case] = times = measure(model, case, options.repetitions)
+            planes, (height, width) = case
+            print(
+                f"| {planes} | {width}x{height} | {times['predict']:.2f} | {1000 * times['render']:.1f} |", flush=True
+            )
+    draw(found).save(options.picture)
+
+
+if __name__ == "__main__":
+    main()
