@@ -75,7 +75,7 @@ def draw(found: dict[Case, dict[str, float]]) -> Image.Image:
         for case, times in found.items():
             x, y = place(work_of(case), times[name])
             pen.ellipse([x - 4, y - 4, x + 4, y + 4], colour)
-        pen.text(place(10**-0.2, usual * 10**0.1), f"{name}; line: in proportion", colour, font, anchor="ls")
+        pen.text(place(10**1.2, usual * 10**0.75), f"{name}; line: in proportion", colour, font, anchor="ls")
     return picture
 
 
