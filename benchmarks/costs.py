@@ -1,18 +1,17 @@
 """How cost grows with planes and pixels: `python benchmarks/costs.py benchmarks/costs.png` prints a table and draws it.
 
 Prediction is that of the published architecture, with random weights; scenes are `mine.bench.surfaces`. Each figure is
-the least of its repetitions, because other work on the machine only ever adds.
+the median of its repetitions, after one that warms up.
 """
 
 import argparse
 import math
-import time
 from collections.abc import Callable
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from mine.bench import surfaces
+from mine.bench import medians, surfaces
 from mine.camera import intrinsics, pose
 from mine.model import Model
 from mine.network.network import Network
@@ -32,25 +31,17 @@ def cases() -> list[Case]:
     return [(planes, USUAL[1]) for planes in PLANES] + [(USUAL[0], size) for size in SIZES if size != USUAL[1]]
 
 
-def seconds(work: Callable[[], object], repetitions: int) -> float:
-    """The least time that `work` takes, after once to warm up."""
-    times = []
-    for _ in range(1 + repetitions):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
-
-
 def measure(model: Model, case: Case, repetitions: int) -> dict[str, float]:
     """Seconds to predict and to render a scene."""
     planes, size = case
     values, disparity = surfaces(planes, size)
     K, T = intrinsics(size)[None], pose(translation=torch.tensor([0.05, 0.02, -0.05]))[None]
-    rendered = seconds(lambda: render(values, disparity, K, K, T, size), repetitions)
     photo = torch.rand(3, *size)
-    predicted = seconds(lambda: model.predict(photo, planes, size=size, blend=False), repetitions)
-    return {"predict": predicted, "render": rendered}
+    forms: dict[str, Callable[[], object]] = {
+        "predict": lambda: model.predict(photo, planes, size=size, blend=False),
+        "render": lambda: render(values, disparity, K, K, T, size),
+    }
+    return medians(forms, repetitions)
 
 
 def draw(found: dict[Case, dict[str, float]]) -> Image.Image:

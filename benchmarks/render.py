@@ -4,14 +4,12 @@ Each figure is the median over repetitions, taken in turns so that other load on
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from mine.bench import surfaces
+from mine.bench import medians, surfaces
 from mine.camera import intrinsics, pose
 from mine.render import cpu
 from mine.render.plain import plain_render
@@ -31,17 +29,6 @@ def scene(kind: str, planes: int, size: Size) -> tuple[Tensor, Tensor]:
     return (torch.rand_like(values) if kind == "noise" else values), disparity
 
 
-def times(functions: list[Callable[[], object]], repetitions: int) -> list[float]:
-    """Median milliseconds of each function."""
-    found: list[list[float]] = [[] for _ in functions]
-    for _ in range(repetitions):
-        for function, record in zip(functions, found, strict=True):
-            start = time.perf_counter()
-            function()
-            record.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(record[1:] or record) for record in found]
-
-
 def row(kind: str, planes: int, size: Size, frames: int, repetitions: int, compare: bool) -> None:
     values, disparity = scene(kind, planes, size)
     K = intrinsics(size)[None]
@@ -52,8 +39,9 @@ def row(kind: str, planes: int, size: Size, frames: int, repetitions: int, compa
         expanded = [tensor.expand(count, *tensor.shape[1:]) for tensor in (values, disparity, K, K)]
         return lambda: render(*expanded, poses[:count], size)
 
-    functions = [view(cpu.render, 1), view(cpu.render, frames)] + ([view(plain_render, 1)] if compare else [])
-    one, many, *plain = times(functions, repetitions)
+    forms = {"one": view(cpu.render, 1), "many": view(cpu.render, frames)}
+    forms |= {"plain": view(plain_render, 1)} if compare else {}
+    one, many, *plain = (1000 * seconds for seconds in medians(forms, repetitions).values())
     ratio = f"{plain[0]:9.1f} ms {plain[0] / one:6.1f}x {plain[0] / many * frames:6.1f}x" if compare else ""
     print(f"{kind:8} {planes:4} {size[1]:5}x{size[0]:<5} {one:8.1f} ms {many / frames:8.1f} ms {ratio}", flush=True)
 

@@ -132,12 +132,17 @@ def _product(model: Model) -> list[Row]:
 
 def _in_turns(forms: dict[str, Callable[[], object]]) -> list[Row]:
     """The first form is the plain one, if there are several."""
+    found = medians(forms, TURNS)
+    plain = next(iter(found.values()))
+    return [Row(name, value, plain / value if len(forms) > 1 else None) for name, value in found.items()]
+
+
+def medians(forms: dict[str, Callable[[], object]], turns: int) -> dict[str, float]:
+    """Median seconds of each form over `turns`, after one that warms up; forms take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in forms}
-    for _ in range(1 + TURNS):
+    for _ in range(1 + turns):
         for name, form in forms.items():
             start = time.perf_counter()
             form()
             seconds[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
-    plain = next(iter(medians.values()))
-    return [Row(name, value, plain / value if len(forms) > 1 else None) for name, value in medians.items()]
+    return {name: statistics.median(values[1:]) for name, values in seconds.items()}

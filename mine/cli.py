@@ -249,7 +249,6 @@ def _path(name: str, scene: "MPI", frames: int | None, amount: float) -> "Tensor
 
     if name.endswith(".json"):
         return load(name, frames)
-    _check_path(name)
     length = {} if frames is None else {"frames": frames}
     return PATHS[name](amount=amount, depth=near_depth(scene), **length)
 

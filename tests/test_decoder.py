@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from lively_norm import enliven
+from torch import Tensor
 
 from mine.network.decoder import PlaneDecoder
 from mine.network.embedding import CHANNELS, embed_disparity
@@ -28,13 +29,7 @@ def make_decoder(widths: tuple[int, ...] = (2, 3, 4, 5, 6)) -> PlaneDecoder:
     """In double precision, with batch norm that does something even while frozen."""
     torch.manual_seed(0)
     decoder = PlaneDecoder(FEATURES, widths, bottleneck=(6, 5)).double()
-    for norm in decoder.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            assert norm.running_mean is not None and norm.running_var is not None
-            nn.init.normal_(norm.running_mean)
-            nn.init.uniform_(norm.running_var, 0.5, 2)
-            nn.init.uniform_(norm.weight, 0.5, 2)
-            nn.init.normal_(norm.bias)
+    enliven(decoder)
     return decoder
 
 

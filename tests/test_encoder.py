@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from lively_norm import enliven
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.functional import center_crop, to_tensor
@@ -156,13 +157,7 @@ def test_other_encoders_have_no_packaged_weights() -> None:
 def test_folding_batch_norm_changes_no_feature(name: str) -> None:
     torch.manual_seed(0)
     encoder = make_encoder(name).double().eval()
-    for norm in encoder.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            assert norm.running_mean is not None and norm.running_var is not None
-            nn.init.normal_(norm.running_mean)
-            nn.init.uniform_(norm.running_var, 0.5, 2)
-            nn.init.uniform_(norm.weight, 0.5, 2)
-            nn.init.normal_(norm.bias)
+    enliven(encoder)
     image = torch.rand(1, 3, 64, 64, dtype=torch.double)
     with torch.no_grad():
         expected, light = encoder(image), folded(encoder)

@@ -129,11 +129,6 @@ def _target_losses(
     return found
 
 
-def _rows(values: Tensor, targets: int) -> Tensor:
-    """Each of values (B, ...) for all its targets: (B x targets, ...)."""
-    return values[:, None].expand(-1, targets, *values.shape[1:]).flatten(0, 1)
-
-
 def rescaled(pose: Tensor, scale: Tensor) -> Tensor:
     """Poses (B, 4, 4) with translations divided by scale (B,)."""
     factors = torch.ones_like(pose)

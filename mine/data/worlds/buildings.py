@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mine.data.worlds.outdoors import View, house, scatter, standing
+from mine.data.worlds.outdoors import View, house, roof_corners, scatter, standing
 from mine.data.worlds.shapes import Array
 from mine.data.worlds.sky import outdoor_light
 from mine.data.worlds.world import UP, World, turned
@@ -80,10 +80,9 @@ def hipped(world: World, foot: Array, half: Array, rotation: Array, roof: int) -
     normals = np.array([[pitch, -1, 0], [-pitch, -1, 0], [0, -1, pitch], [0, -1, -pitch], [0, -1, 0], [0, 1, 0]])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     edges = np.array([[half[0], 0, 0], [-half[0], 0, 0], [0, 0, half[2]], [0, 0, -half[2]], [0, -rise, 0], [0, 0, 0]])
-    signs = np.array([[x, y, z] for x in (-1, 1) for y in (0, 1) for z in (-1, 1)])
-    corners = foot + (signs * [half[0], -rise, half[2]]) @ rotation.T
     offsets = (normals * edges).sum(1)
     turned_normals = normals @ rotation.T
+    corners = roof_corners(foot, half, rise, rotation)
     world.convex(turned_normals, offsets + turned_normals @ foot, corners, [roof] * 6, rng.uniform(1.5, 5))
 
 

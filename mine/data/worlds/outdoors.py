@@ -155,10 +155,21 @@ def _roof(world: World, foot: Array, half: Array, rotation: Array, textures: lis
     ridge = np.array([0, -rise, 0])
     offsets = np.array([local[0] @ ridge, local[1] @ ridge, half[along], half[along], 0.0])
     normals = local @ rotation.T
-    signs = np.array([[x, y, z] for x in (-1, 1) for y in (0, 1) for z in (-1, 1)])
-    corners = foot + (signs * [half[0], -rise, half[2]]) @ rotation.T
     roof, wall = textures
-    world.convex(normals, offsets + normals @ foot, corners, [roof, roof, wall, wall, roof], tile)
+    world.convex(
+        normals,
+        offsets + normals @ foot,
+        roof_corners(foot, half, rise, rotation),
+        [roof, roof, wall, wall, roof],
+        tile,
+    )
+
+
+def roof_corners(foot: Array, half: Array, rise: float, rotation: Array) -> Array:
+    """(8, 3) corners of the box around a roof on the rectangle with half sizes half[0] and half[2] at `foot`."""
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (0, 1) for z in (-1, 1)])
+    corners: Array = foot + (signs * [half[0], -rise, half[2]]) @ rotation.T
+    return corners
 
 
 def standing(world: World, foot: Array) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from mine.data.worlds.outdoors import View, choose, street, yard
 from mine.data.worlds.rooms import room, table
 from mine.data.worlds.shapes import Array
-from mine.data.worlds.world import UP, World, turned
+from mine.data.worlds.world import UP, World, cross, turned
 
 
 def subject(world: World) -> View:
@@ -78,9 +78,9 @@ def statue(world: World, middle: Array, far: float) -> None:
         way = (end - start) * size
         long = float(np.linalg.norm(way))
         down = way / long
-        side = np.cross(down, [0.3, 0.2, 1.0])
+        side = cross(down, np.array([0.3, 0.2, 1.0]))
         side /= np.linalg.norm(side)
-        axes = turn @ np.stack([side, down, np.cross(side, down)], axis=1)
+        axes = turn @ np.stack([side, down, cross(side, down)], axis=1)
         world.cylinder(
             top + turn @ (start * size + way / 2), np.array([radius * size, long / 2, 0]), axes, stuff, taper
         )
