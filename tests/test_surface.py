@@ -10,6 +10,7 @@ from tiny_sample import make_sample, stack
 from torch import Tensor
 
 import mine
+from mine.camera import intrinsics
 from mine.data.draw import Draw
 from mine.errors import InputError
 from mine.network.checkpoint import load_network, make_network, save_network
@@ -188,12 +189,39 @@ def test_frames_are_cut_and_laid_back_where_they_were() -> None:
     y, x = torch.meshgrid(torch.linspace(0, 3, 64), torch.linspace(0, 4, 96), indexing="ij")
     picture = torch.stack([x.sin() * y.cos(), x, y]).expand(3, 3, 64, 96)
     for size in ((64, 96), (96, 64), (32, 48)):
-        frame = Frame.draw((64, 96), size, Draw.seeded(0, 3))
+        frame = Frame.draw(intrinsics((64, 96)).expand(3, 3, 3), (64, 96), size, Draw.seeded(0, 3))
         cut = frame.cut(picture)
         back, inside = frame.spread(cut)
         assert cut.shape == (3, 3, *size) and back.shape == picture.shape
         assert 0.1 < inside.float().mean() < 0.95
         assert ((back - picture).abs() * inside).max() < 0.06
+
+
+def test_depth_changes_as_a_turning_camera_sees_it() -> None:
+    """Turned about its centre, a camera sees areas larger by the third power of how much nearer they come."""
+    frame = Frame.draw(intrinsics((64, 96), 60).expand(5, 3, 3), (64, 96), (64, 96), Draw.seeded(1, 5))
+    pixels = torch.rand(5, 40, 2, dtype=torch.double) * 40 - 20
+    to_frame = torch.linalg.inv(frame.to_picture.double())
+
+    def seen(place: Tensor) -> Tensor:
+        turned = torch.cat([place, torch.ones_like(place[..., :1])], dim=-1) @ to_frame.mT
+        return turned[..., :2] / turned[..., 2:]
+
+    sides = [seen(pixels + torch.tensor(step).double()) - seen(pixels) for step in ([1e-4, 0.0], [0.0, 1e-4])]
+    area = torch.linalg.det(torch.stack(sides, dim=-1))
+    rows, columns = (pixels[..., 1] + 31.5).round().long(), (pixels[..., 0] + 47.5).round().long()
+    ratio = frame.depth_ratio()[torch.arange(5)[:, None], 0, rows, columns]
+    constant = area.log() + 3 * ratio.log()
+    assert (constant - constant.mean(1, keepdim=True)).abs().max() < 0.02
+    assert (ratio.log().amax(1) - ratio.log().amin(1)).min() > 0.02
+
+
+def test_the_axis_of_a_frame_is_of_unit_length_as_seen_by_the_camera() -> None:
+    K = intrinsics((64, 96), 60).expand(4, 3, 3)
+    frame = Frame.draw(K, (64, 96), (32, 48), Draw.seeded(2, 4))
+    middle = torch.tensor([[1.0, 0.0, 47.5], [0.0, 1.0, 31.5], [0.0, 0.0, 1.0]])
+    direction = frame.axis[:, None] @ torch.linalg.inv(middle) @ K
+    assert direction.norm(dim=-1).sub(1).abs().max() < 1e-5
 
 
 def test_frames_come_upright_and_in_several_sizes() -> None:

@@ -21,14 +21,14 @@ from mine.training.reframe import Frame
 PORTRAIT = 0.3
 """Share of batches whose frames are upright."""
 
-SHARES = (1 / 2, 3 / 4, 1)
+SHARES = (1 / 2, 1 / 2, 3 / 4, 1)
 """Resolutions of the frames, relative to the pictures': large shapes and fine edges are learned side by side."""
 
 PAIRS = 512
 DIFFERENT = 0.1
 """Log-ratio of disparities from which on two points count as one nearer, one farther."""
 
-DOUBT = 0.15
+DOUBT = 0.08
 """Log-ratio at which an order is as good as certain."""
 
 
@@ -39,12 +39,14 @@ def surface_losses(network: SurfaceNetwork, batch: Sample, config: TrainConfig, 
     dense = torch.cat([batch.metric, batch.metric]) > 0
     picture = image.shape[-2], image.shape[-1]
     draw = draw.pairs()
-    frame = Frame.draw(picture, frame_size(picture, draw), draw)
+    K = torch.cat([batch.K_src, batch.K_tgt])
+    frame = Frame.draw(K, picture, frame_size(picture, draw), draw)
     features = network.encoder(frame.cut(image).contiguous(memory_format=torch.channels_last))
     with torch.autocast(image.device.type, PRECISIONS[config.precision], enabled=config.precision != "fp32"):
         drawn = network.decoder(features)
     drawn, inside = frame.spread(F.interpolate(drawn, frame.size, mode="bilinear"))
     known = (depth > 0) & inside
+    depth = depth * frame.depth_ratio().to(depth)
     true = torch.where(known, -torch.log(depth.clamp(min=1e-3)), 0).clamp(min=math.log(FARTHEST))
     weights = config.surface
     difference = unscaled(drawn - true, known)
