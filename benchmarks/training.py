@@ -63,7 +63,7 @@ class PlainDecoder(nn.Module):
         super().__init__()
         self.decoder = decoder
 
-    def forward(self, features: list[Tensor], disparity: Tensor, finest: int, recompute: bool) -> list[Tensor]:
+    def forward(self, features: list[Tensor], disparity: Tensor, finest: int) -> list[Tensor]:
         return plain_decoder(self.decoder, features, disparity)
 
 

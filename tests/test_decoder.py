@@ -10,14 +10,15 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lively_norm import enliven
-from torch import Tensor
+from torch import Tensor, nn
 
 from mine.network.decoder import PlaneDecoder
 from mine.network.embedding import CHANNELS, embed_disparity
 from mine.network.fused import FusedDecoder
 from mine.network.fused_kernels import activate_rows, field_rows
 from mine.network.plain import plain_decoder
-from mine.network.subpixel import upsampled_conv
+from mine.network.stage import convolved, upsampled
+from mine.network.subpixel import phase_kernel
 
 FEATURES = [3, 4, 5, 6, 7]
 TOLERANCE = 1e-5
@@ -139,14 +140,15 @@ def test_bottleneck_doubles_sizes_at_multiples_of_128() -> None:
     biased=st.booleans(),
     seed=st.integers(0, 2**16),
 )
-def test_upsampled_conv(size: tuple[int, int], channels: tuple[int, int], biased: bool, seed: int) -> None:
+def test_upsampled(size: tuple[int, int], channels: tuple[int, int], biased: bool, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(2, channels[0], *size, generator=generator, dtype=torch.double).requires_grad_()
     weight = torch.randn(channels[1], channels[0], 3, 3, generator=generator, dtype=torch.double).requires_grad_()
     bias = torch.randn(channels[1], generator=generator, dtype=torch.double) if biased else None
-    reflected = F.pad(F.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect")
-    expected = F.conv2d(reflected, weight, bias)
-    actual = upsampled_conv(x, weight, bias)
+    nearest = F.interpolate(F.elu(x), scale_factor=2, mode="nearest")
+    expected = F.conv2d(F.pad(nearest, (1, 1, 1, 1), mode="reflect"), weight, bias)
+    frozen = nn.BatchNorm2d(channels[0]).eval()
+    actual = upsampled(x, frozen, (phase_kernel(weight), bias.repeat(4) if bias is not None else None))
     torch.testing.assert_close(actual, expected)
     inputs, scale = (x, weight), torch.randn(expected.shape, generator=generator, dtype=torch.double)
     gradients = [torch.autograd.grad((scale * out).sum(), inputs) for out in (actual, expected)]

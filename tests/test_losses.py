@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mine.training.losses import PLANES, known_mean, occupancy, scale_factor, sparse_disparity
+from mine.training.losses import PLANES, disparity_at, known_mean, occupancy, scale_factor, sparse_disparity
 
 DISPARITY = torch.tensor([[1.0, 0.5, 0.25]])
 
@@ -37,6 +37,7 @@ def test_points_at_a_multiple_of_the_drawn_depth_have_a_scale_and_no_loss_with_i
     points = (torch.linalg.inv(K[0]) @ torch.stack([x, y, torch.ones(3)]) * depth[0, 0, y, x] * 2.5)[None]
     scale = scale_factor(points, depth, K)
     assert float(scale) == pytest.approx(2.5, rel=1e-5)
-    assert float(sparse_disparity(points, depth, K, scale)) == pytest.approx(0, abs=1e-5)
-    assert float(sparse_disparity(points, depth, K, 3 * scale)) == pytest.approx(math.log(3), rel=1e-5)
-    assert float(sparse_disparity(points[:, :, :0], depth, K, scale)) == 0
+    drawn = disparity_at(points, depth, K)
+    assert float(sparse_disparity(drawn, points, scale)) == pytest.approx(0, abs=1e-5)
+    assert float(sparse_disparity(drawn, points, 3 * scale)) == pytest.approx(math.log(3), rel=1e-5)
+    assert float(sparse_disparity(drawn[:, :0], points[:, :, :0], scale)) == 0

@@ -78,21 +78,3 @@ def test_a_batch_that_cannot_be_shared_evenly_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="one sample of size"):
         training.train(config_for(tmp_path, accumulate=2))
     assert [list(part) for part in data.places(config_for(tmp_path, batch=8, accumulate=2), 1, 2)] == [[4, 5], [6, 7]]
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_computing_planes_once_more_changes_no_gradient(training: bool) -> None:
-    torch.manual_seed(0)
-    features = [torch.rand(2, width, 64 // 2**level, 64 // 2**level) for level, width in enumerate((3, 4, 5, 6, 8), 1)]
-    disparity = torch.tensor([[0.9, 0.6, 0.2], [0.8, 0.5, 0.1]])
-    decoder = PlaneDecoder([3, 4, 5, 6, 8], ARCHITECTURE.widths, ARCHITECTURE.bottleneck).train(training)
-    plain, again = decoder, copy.deepcopy(decoder)
-    for network, recompute in ((plain, False), (again, True)):
-        drawn = network(features, disparity, recompute=recompute)
-        torch.stack([(planes**2).mean() for planes in drawn]).sum().backward()
-    for (name, one), other in zip(plain.named_parameters(), again.parameters(), strict=True):
-        torch.testing.assert_close(other.grad, one.grad, rtol=1e-5, atol=1e-7, msg=name)
-    for (name, one), other in zip(plain.named_buffers(), again.buffers(), strict=True):
-        if not name.endswith("num_batches_tracked"):
-            torch.testing.assert_close(other, one, msg=name)
-    assert all(norm.momentum == 0.1 for norm in again.modules() if isinstance(norm, nn.BatchNorm2d))

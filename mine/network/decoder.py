@@ -8,17 +8,15 @@ everything anew. The same numbers come out of far less work, because
 - nearest x2 followed by a reflection-padded 3x3 is four 2x2 convolutions of the small image, padded by replication.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mine.network.embedding import CHANNELS, embed_disparity
-from mine.network.subpixel import upsampled_conv
+from mine.network.stage import convolved, upsampled
+from mine.network.subpixel import phase_kernel
 
 WIDTHS = (16, 32, 64, 128, 256)
 """Channels of the published decoder's levels, finest first."""
@@ -44,10 +42,6 @@ class Block(nn.Module):
         assert self.norm.running_mean is not None and self.norm.running_var is not None
         scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
         return weight * scale[:, None, None, None], (bias - self.norm.running_mean) * scale + self.norm.bias
-
-    def activate(self, x: Tensor) -> Tensor:
-        """What follows the convolution: batch norm unless `kernel` folded it in, then ELU."""
-        return F.elu(self.norm(x), inplace=True) if self.norm.training else F.elu(x, inplace=True)
 
 
 class Blocks(nn.ModuleDict):
@@ -105,17 +99,15 @@ class PlaneDecoder(nn.Module):
         disparity: Tensor,
         finest: int = 0,
         group: int | None = None,
-        recompute: bool = False,
     ) -> list[Tensor]:
         """Planes [(B, S, 4, H/2^s, W/2^s) for s in finest..3], RGB in [0, 1] and σ ≥ 0.
 
         features: the encoder's five maps; disparity (B, S). group: planes decoded at a time (all, by default); smaller
-        groups bound the memory and stay in cache, and change nothing else while batch norm is frozen. recompute: keep
-        nothing inside levels for the backward pass, which computes it once more; gradients are the same.
+        groups bound the memory, and change nothing else while batch norm is frozen.
         """
         shared = self.shared(features)
         groups = disparity.split(group or disparity.shape[1], dim=1)
-        decoded = [self._decode(shared, part, finest, recompute) for part in groups]
+        decoded = [self._decode(shared, part, finest) for part in groups]
         return [torch.cat(planes, dim=1) if len(planes) > 1 else planes[0] for planes in zip(*decoded, strict=True)]
 
     def head(self, level: int) -> nn.Conv2d:
@@ -130,56 +122,33 @@ class PlaneDecoder(nn.Module):
             shared.append(reflected_conv(features[level - 1], *feature_part(block, block.conv.out_channels)))
         return shared
 
-    def _decode(self, shared: list[Tensor], disparity: Tensor, finest: int, recompute: bool) -> list[Tensor]:
+    def _decode(self, shared: list[Tensor], disparity: Tensor, finest: int) -> list[Tensor]:
         embedding = embed_disparity(disparity)
         first = self.before[self.coarsest]
-        x = first.activate(_spread(shared[0], embedding, first))
+        z = _spread(shared[0], embedding, first)
         drawn: list[Tensor] = []
         for level in range(self.coarsest, finest - 1, -1):
-            inputs = level, x, shared[self.coarsest + 1 - level] if level else None, embedding
-            if recompute:
-                # By level, not by groups of planes: batch norm must see all planes at once.
-                x, planes = checkpoint(self._level, *inputs, use_reentrant=False, context_fn=self._once_more)
-            else:
-                x, planes = self._level(*inputs)
-            if planes is not None:
-                drawn.append(planes)
-        return [_field(out.unflatten(0, disparity.shape)) for out in reversed(drawn)]
+            z = self._upsample(level, z, shared[self.coarsest + 1 - level] if level else None, embedding)
+            kernels = [self.before[level - 1].kernel()] if level > finest else []
+            if level < SCALES:
+                head = self.head(level)
+                kernels.append((head.weight, head.bias))
+            outs = convolved(z, self.after[level].norm, _stored(kernels, z.dtype))
+            z = outs[0]
+            if level < SCALES:
+                drawn.append(outs[-1])
+        return [_field(out.float().unflatten(0, disparity.shape)) for out in reversed(drawn)]
 
-    def _level(self, level: int, x: Tensor, shared: Tensor | None, embedding: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Features of a level from those of the level below (coarser), and what its head draws, if it has one."""
-        if level < self.coarsest:
-            x = self.before[level].activate(reflected_conv(x, *self.before[level].kernel()))
-        x = self._upsample(level, x, shared, embedding)
-        if level >= SCALES:
-            return x, None
-        head = self.head(level)
-        return x, reflected_conv(x, head.weight, head.bias).float()
-
-    def _once_more(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        """Contexts of a level's computation, and of its repetition, which must not count in running statistics."""
-        return nullcontext(), self._without_statistics()
-
-    @contextmanager
-    def _without_statistics(self) -> Iterator[None]:
-        norms = [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-        before = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.momentum = 0.0
-        try:
-            yield
-        finally:
-            for norm, momentum in zip(norms, before, strict=True):
-                norm.momentum = momentum
-
-    def _upsample(self, level: int, x: Tensor, shared: Tensor | None, embedding: Tensor) -> Tensor:
-        """Nearest x2, then the level's second block on [x, skip features, embedding]."""
-        block = self.after[level]
+    def _upsample(self, level: int, z: Tensor, shared: Tensor | None, embedding: Tensor) -> Tensor:
+        """Nearest x2, then the convolution of the level's second block on [z, skip features, embedding]."""
+        block, norm = self.after[level], self.before[level].norm
         weight, bias = block.kernel()
+        phases = phase_kernel(weight[:, : block.conv.out_channels])
         if shared is None:
-            return block.activate(upsampled_conv(x, weight, bias))
-        mixed = upsampled_conv(x, weight[:, : block.conv.out_channels], None)
-        return block.activate(mixed + _spread(shared, embedding, block))
+            return upsampled(z, norm, *_stored([(phases, bias.repeat(4))], z.dtype))
+        own = torch.einsum("bse,ce->bsc", embedding, weight[:, -CHANNELS:].sum((2, 3)))
+        (kernel,) = _stored([(phases, None)], z.dtype)
+        return upsampled(z, norm, kernel, shared.to(z.dtype), own.flatten(0, 1).to(z.dtype))
 
 
 def _field(out: Tensor) -> Tensor:
@@ -209,3 +178,7 @@ def _conv_norm(inputs: int, outputs: int, size: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.1)
     )
+
+
+def _stored(kernels: list[tuple[Tensor, Tensor | None]], dtype: torch.dtype) -> list[tuple[Tensor, Tensor | None]]:
+    return [(weight.to(dtype), None if bias is None else bias.to(dtype)) for weight, bias in kernels]

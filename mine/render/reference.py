@@ -115,6 +115,18 @@ def render_source(planes: Tensor, disparity: Tensor, K_src: Tensor) -> View:
     return View(rgb, depth, torch.full_like(depth, planes.shape[1]))
 
 
+def source_depth(sigma: Tensor, disparity: Tensor, K_src: Tensor, pixel: Tensor) -> Tensor:
+    """Depth (B, P) that `render_source` has in some of the pixels alone: pixel (B, P, 2), whole numbers (x, y).
+
+    sigma (B, S, H, W), disparity (B, S).
+    """
+    place = (pixel[..., 1] * sigma.shape[-1] + pixel[..., 0])[:, None].expand(-1, sigma.shape[1], -1)
+    seen = sigma.flatten(2).gather(2, place)[:, :, None]
+    points = plane_points(pixel[:, None, None].expand(-1, sigma.shape[1], 1, -1, 2).to(sigma), disparity, K_src)
+    _, depth = composite(torch.zeros_like(points), seen, points, points[:, :, 2])
+    return depth[:, 0, 0]
+
+
 def render(
     planes: Tensor,
     disparity: Tensor,

@@ -57,11 +57,17 @@ def smoothness(image: Tensor, disparity: Tensor) -> Tensor:
     return loss
 
 
+def pixels_of(points: Tensor, K: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pixels (B, P, 2), whole numbers within `size` (H, W), in which camera K sees points (B, 3, P)."""
+    pixel = K @ points
+    x = (pixel[:, 0] / pixel[:, 2]).round().long().clamp(0, size[1] - 1)
+    y = (pixel[:, 1] / pixel[:, 2]).round().long().clamp(0, size[0] - 1)
+    return torch.stack([x, y], dim=-1)
+
+
 def disparity_at(points: Tensor, depth: Tensor, K: Tensor) -> Tensor:
     """Rendered disparity (B, P), 1 / depth (B, 1, H, W), of the pixels in which camera K sees points (B, 3, P)."""
-    pixel = K @ points
-    x = (pixel[:, 0] / pixel[:, 2]).round().long().clamp(0, depth.shape[-1] - 1)
-    y = (pixel[:, 1] / pixel[:, 2]).round().long().clamp(0, depth.shape[-2] - 1)
+    x, y = pixels_of(points, K, (depth.shape[-2], depth.shape[-1])).unbind(-1)
     return (1 / depth).flatten(1).gather(1, y * depth.shape[-1] + x)
 
 
@@ -70,16 +76,22 @@ def scale_factor(points: Tensor, depth: Tensor, K: Tensor) -> Tensor:
 
     points (B, 3, P) in the camera's coordinates; depth (B, 1, H, W) rendered by it.
     """
-    return torch.exp((torch.log(disparity_at(points, depth, K)) + torch.log(points[:, 2])).mean(1))
+    return scale_between(disparity_at(points, depth, K), points)
 
 
-def sparse_disparity(points: Tensor, depth: Tensor, K: Tensor, scale: Tensor) -> Tensor:
-    """Mean |log d_syn(p) - log(s d_sfm(p))| over points (B, 3, P), for scale (B,) (section 3.4); 0 for no points."""
+def scale_between(disparity: Tensor, points: Tensor) -> Tensor:
+    """`scale_factor` from the disparity (B, P) that is rendered where points (B, 3, P) are seen."""
+    return torch.exp((torch.log(disparity) + torch.log(points[:, 2])).mean(1))
+
+
+def sparse_disparity(disparity: Tensor, points: Tensor, scale: Tensor) -> Tensor:
+    """Mean |log d_syn(p) - log(s d_sfm(p))| over points (B, 3, P), for scale (B,) (section 3.4); 0 for no points.
+
+    disparity (B, P): what is rendered where the points are seen.
+    """
     if not points.numel():
         return points.new_zeros(())
-    return (
-        (torch.log(disparity_at(points, depth, K)) + torch.log(points[:, 2]) - torch.log(scale)[:, None]).abs().mean()
-    )
+    return (torch.log(disparity) + torch.log(points[:, 2]) - torch.log(scale)[:, None]).abs().mean()
 
 
 def occupancy(sigma: Tensor, disparity: Tensor, true_disparity: Tensor) -> Tensor:

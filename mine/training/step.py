@@ -9,12 +9,14 @@ from mine.camera import resize_intrinsics
 from mine.data.sample import Sample
 from mine.network.decoder import SCALES
 from mine.network.network import Network
-from mine.render import View, render
-from mine.render.reference import blend_source, render_source
+from mine.render.gradients import blend_source, render
+from mine.render.reference import source_depth
 from mine.training.config import PRECISIONS, LossWeights, TrainConfig
 from mine.training.losses import (
+    disparity_at,
     occupancy,
-    scale_factor,
+    pixels_of,
+    scale_between,
     smoothness,
     smoothness_where_flat,
     sparse_disparity,
@@ -59,10 +61,11 @@ def _level_losses(
     """Losses of the planes (B, S, 4, H, W) of one scale, and the scale factors (B,), which the finest one fits."""
     weights, image, size = config.losses, sources.source, (planes.shape[-2], planes.shape[-1])
     K_src = resize_intrinsics(sources.K_src, image.shape[-2:], size)
-    view = render_source(planes, disparity, K_src)
+    pixels = pixels_of(sources.points_src, K_src, size)
+    seen = 1 / source_depth(planes[:, :, 3], disparity, K_src, pixels)
     if level == config.finest and config.calibrate:
-        scale = torch.where(sources.metric > 0, 1.0, scale_factor(sources.points_src, view.depth, K_src).detach())
-    found = _source_losses(planes, view, disparity, K_src, sources, scale, weights)
+        scale = torch.where(sources.metric > 0, 1.0, scale_between(seen, sources.points_src).detach())
+    found = _source_losses(planes, seen, disparity, sources, scale, weights)
     if any((weights.photometric, weights.ssim, weights.smoothness, weights.smoothness_where_flat, weights.sparse)):
         planes = blend_source(planes, disparity, K_src, F.interpolate(image, size, mode="area"))
         found |= _target_losses(planes, disparity, K_src, batch, scale, config, level)
@@ -74,7 +77,7 @@ def _draw(
 ) -> list[Tensor]:
     dtype = PRECISIONS[config.precision]
     with torch.autocast(disparity.device.type, dtype, enabled=dtype != torch.float32):
-        return network.decoder(features, disparity, finest, recompute=config.recompute)
+        return network.decoder(features, disparity, finest)
 
 
 @torch.no_grad()
@@ -91,14 +94,15 @@ def _more_places(
 
 
 def _source_losses(
-    planes: Tensor, view: View, disparity: Tensor, K: Tensor, batch: Sample, scale: Tensor, weights: LossWeights
+    planes: Tensor, seen: Tensor, disparity: Tensor, batch: Sample, scale: Tensor, weights: LossWeights
 ) -> dict[str, Tensor]:
+    """Losses of what the sources' own cameras see, `seen` (B, P) being the disparity drawn where the points are."""
     known = torch.where(batch.depth_src > 0, 1 / batch.depth_src.clamp(min=1e-6), 0) * scale[:, None, None, None]
     # The nearest surface in each cell: sparse points survive, and thin things in front do.
     known = F.adaptive_max_pool2d(known, planes.shape[-2:])
     found = {"occupancy": weights.occupancy * occupancy(planes[:, :, 3], disparity, known)}
     if weights.sparse:  # some data sets have no points
-        found["sparse_source"] = weights.sparse * sparse_disparity(batch.points_src, view.depth, K, scale)
+        found["sparse_source"] = weights.sparse * sparse_disparity(seen, batch.points_src, scale)
     return found
 
 
@@ -112,7 +116,7 @@ def _target_losses(
         x.repeat_interleave(config.targets, 0) for x in (planes, disparity, K_src, scale)
     )
     pose = rescaled(batch.T_tgt_src, scale)
-    view = render(planes, disparity, K_src, K, pose, size)  # in one kernel with its gradients on GPUs
+    view = render(planes, disparity, K_src, K, pose, size)
     target = F.interpolate(batch.target, size, mode="area")
     covered = (view.mask >= 2).to(view.rgb)
     found = {
@@ -120,8 +124,8 @@ def _target_losses(
         "ssim": weights.ssim * (1 - ssim(view.rgb * covered, target * covered)),
     }
     if weights.sparse:
-        depth = view.depth.clamp(min=1e-3)
-        found["sparse_target"] = weights.sparse * sparse_disparity(batch.points_tgt, depth, K, scale)
+        drawn = disparity_at(batch.points_tgt, view.depth.clamp(min=1e-3), K)
+        found["sparse_target"] = weights.sparse * sparse_disparity(drawn, batch.points_tgt, scale)
     if level < 2 and (weights.smoothness or weights.smoothness_where_flat):
         disparity = 1 / view.depth.clamp(min=1e-3)
         found["smoothness"] = weights.smoothness * smoothness(target, disparity)
