@@ -71,8 +71,8 @@ def test_wrong_depth_scores_less_and_reversed_depth_is_out_of_order(tmp_path: Pa
         sigma = 1e4 * (disparity[:, None, None, None] <= wanted)
         return MPI(image.expand(48, *image.shape), sigma, disparity, K)
 
-    right = evaluate(lambda i, K: slanted(1, i, K), dataset, False, backend="reference", progress=False).mean()
-    wrong = evaluate(lambda i, K: slanted(-1, i, K), dataset, False, backend="reference", progress=False).mean()
+    right = evaluate(lambda i, K: slanted(1, i, K), dataset, {}, backend="reference", progress=False).mean()
+    wrong = evaluate(lambda i, K: slanted(-1, i, K), dataset, {}, backend="reference", progress=False).mean()
     assert right["prediction"]["spearman"] > 0.95 and right["prediction"]["ordered"] > 0.99
     assert wrong["prediction"]["spearman"] < -0.95 and wrong["prediction"]["ordered"] < 0.01
     assert right["prediction"]["psnr"] > wrong["prediction"]["psnr"] + 2
@@ -85,7 +85,7 @@ def test_source_is_predicted_once_for_both_targets(painted: Colmap) -> None:
         calls.append(image)
         return plane_at(1.0, image, K)
 
-    report = evaluate(predictor, painted, references=False, backend="reference", progress=False)
+    report = evaluate(predictor, painted, references={}, backend="reference", progress=False)
     assert len(painted) == 6 and len(calls) == 3
     assert len(report.views["wall"]["prediction"]) == 6
 

@@ -8,7 +8,7 @@ at least two planes cover; rank correlation and ordered pairs compare disparitie
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import EllipsisType
 
 import torch
@@ -47,14 +47,16 @@ def unchanged(sample: Sample) -> None:
     """The source picture itself, whatever the target camera."""
 
 
-REFERENCES: dict[str, Synthesis] = {"unchanged": unchanged, "one plane": one_plane, "soup of true depths": soup}
+SIMPLE: Mapping[str, Synthesis] = {"unchanged": unchanged, "one plane": one_plane}
+
+REFERENCES: Mapping[str, Synthesis] = {**SIMPLE, "soup of true depths": soup}
 
 
 @torch.no_grad()
 def evaluate(
     predictor: Predictor | None,
     dataset: PicturePairs,
-    references: bool = True,
+    references: Mapping[str, Synthesis] = REFERENCES,
     perceptual: bool = False,
     backend: Backend = "auto",
     progress: bool = True,
@@ -67,7 +69,7 @@ def evaluate(
     known (metric 1) need no calibration; those without points have no figures of depth, and of the references only the
     photo unchanged. The share `border` of each side of a target, as the data set says, does not count.
     """
-    methods = _methods(predictor, REFERENCES if references else {})
+    methods = _methods(predictor, references)
     distance = perceptual_distance() if perceptual else None
     report = Report([NO_LPIPS] if perceptual and distance is None else [])
     inner = _inner(dataset.size, dataset.border)
@@ -96,7 +98,7 @@ def evaluate_samples(
     predictor: Predictor | None,
     dataset: Dataset[Sample],
     count: int,
-    references: bool = True,
+    references: Mapping[str, Synthesis] = SIMPLE,
     backend: Backend = "auto",
     progress: bool = True,
 ) -> Report:
@@ -105,7 +107,7 @@ def evaluate_samples(
     `psnr` and `ssim` as in `evaluate`, also calibrated by the source's points; `psnr_hidden` over the target's pixels
     that the source cannot see, by its depth map.
     """
-    methods = _methods(predictor, {"unchanged": unchanged, "one plane": one_plane} if references else {})
+    methods = _methods(predictor, references)
     report = Report()
     for index in track(range(count), "evaluating", disable=not progress):
         sample = dataset[index]._replace(metric=torch.zeros(()))  # no photo tells its scale
@@ -141,7 +143,7 @@ def hidden_pixels(sample: Sample) -> Tensor:
     return hidden.view(1, *depth.shape)
 
 
-def _methods(predictor: Predictor | None, references: dict[str, Synthesis]) -> dict[str, Synthesis]:
+def _methods(predictor: Predictor | None, references: Mapping[str, Synthesis]) -> dict[str, Synthesis]:
     if predictor is None:
         return dict(references)
     return {"prediction": lambda sample: predictor(sample.source, sample.K_src), **references}

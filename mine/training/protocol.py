@@ -12,7 +12,7 @@ from mine.errors import InputError
 from mine.model import Model
 from mine.planes import MPI
 from mine.training.config import EvalConfig
-from mine.training.evaluate import evaluate, evaluate_samples
+from mine.training.evaluate import REFERENCES, SIMPLE, evaluate, evaluate_samples
 from mine.training.evaluate_depth import evaluate_depth
 from mine.training.report import Report
 
@@ -35,12 +35,18 @@ def judge(model: Model, config: EvalConfig, brief: bool = False) -> Report:
     if config.worlds:
         textures = None if config.worlds.textures is None else Path(config.worlds.textures)
         worlds = Worlds(config.worlds.count, config.size, textures, config.worlds.seed)
-        return evaluate_samples(predictor, worlds, config.worlds.count, references=not brief, progress=not brief)
-    pairs: PicturePairs
+        simple = {} if brief else SIMPLE
+        return evaluate_samples(predictor, worlds, config.worlds.count, simple, progress=not brief)
+    references = {} if brief else REFERENCES
+    perceptual = config.lpips and not brief
+    return evaluate(predictor, held_out_pairs(config), references, perceptual=perceptual, progress=not brief)
+
+
+def held_out_pairs(config: EvalConfig) -> PicturePairs:
+    """The sources and targets of the captures or the data set that `config` names."""
     if config.captures:
         folders = [Path(config.captures.root) / scene for scene in config.captures.scenes]
-        pairs = Colmap(folders, config.size, training=False)
-    else:
-        assert config.dataset
-        pairs = evaluation_set(config.dataset.kind, config.dataset.root, config.size)
-    return evaluate(predictor, pairs, not brief, perceptual=config.lpips and not brief, progress=not brief)
+        return Colmap(folders, config.size, training=False)
+    if config.dataset is None:
+        raise InputError("no pairs of pictures to evaluate on: give `captures` or a `dataset`")
+    return evaluation_set(config.dataset.kind, config.dataset.root, config.size)

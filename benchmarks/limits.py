@@ -1,0 +1,126 @@
+"""What keeps a surface network's figures down: `python benchmarks/limits.py configs/eval-captures.yaml [key=value]`.
+
+Its depth is put right step by step with what structure from motion knows of each source, and judged anew each time by
+the protocol of `mine eval`: where the figures jump is what the network gets wrong. A second table says how many pairs
+of points come out in the right order, by how far apart in depth they are.
+"""
+
+import argparse
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from mine.data.sample import Sample
+from mine.model import load
+from mine.network.lift import lift, spread
+from mine.network.surface import FARTHEST, NEAREST, SurfaceNetwork, smooth
+from mine.planes import MPI
+from mine.training.config import EvalConfig, load_config
+from mine.training.evaluate import Synthesis, evaluate
+from mine.training.losses import disparity_at
+from mine.training.protocol import held_out_pairs
+from mine.training.references import interpolated_disparity
+
+RATIOS = (1.1, 1.25, 1.5, 2.0, math.inf)
+RADII = (32, 8)
+"""What is larger than so many pixels counts as a large shape."""
+
+
+class Limits:
+    """A surface network's scenes, as it predicts them and with more and more of the truth."""
+
+    def __init__(self, network: SurfaceNetwork, planes: int) -> None:
+        self.network, self.planes = network, planes
+
+    def methods(self) -> dict[str, Synthesis]:
+        """How to make a scene of a sample, by name."""
+        truths = {
+            f"the true shapes above {radius} pixels, details predicted": lambda sample, radius=radius: self._large(
+                sample, radius
+            )
+            for radius in RADII
+        }
+        return {
+            "as predicted": lambda sample: self.scene(sample, self.predicted(sample)),
+            "contrast fitted to the points": lambda sample: self._fitted(sample, tilt=False),
+            "contrast and tilt fitted to the points": lambda sample: self._fitted(sample, tilt=True),
+            **truths,
+            "all true": lambda sample: self.scene(sample, true(sample)),
+        }
+
+    @torch.no_grad()
+    def predicted(self, sample: Sample) -> Tensor:
+        """Log-disparity (1, 1, H, W) of the sample's source."""
+        return self.network(sample.source[None]).log()
+
+    def scene(self, sample: Sample, drawn: Tensor) -> MPI:
+        """The scene that log-disparities (1, 1, H, W) of its source make."""
+        surface = (drawn - torch.quantile(drawn, NEAREST)).exp().clamp(FARTHEST, 1)
+        disparity = spread(surface, self.planes)
+        rgb, sigma = lift(sample.source[None], surface, disparity[None])[0].split([3, 1], dim=1)
+        return MPI(rgb, sigma, disparity, sample.K_src, sample.source)
+
+    def _fitted(self, sample: Sample, tilt: bool) -> MPI:
+        """Least squares of a factor and an offset of log-disparity, and of a plane over the picture."""
+        drawn = self.predicted(sample)
+        projected = sample.K_src @ sample.points_src
+        places = (projected[:2] / projected[2:]) if tilt else projected[:0]
+        known = torch.cat([at_points(sample, drawn)[None], torch.ones_like(projected[:1]), places])
+        found = torch.linalg.lstsq(known.T, -sample.points_src[2].log()[:, None]).solution[:, 0]
+        height, width = drawn.shape[-2:]
+        fitted = found[0] * drawn + found[1]
+        if tilt:
+            fitted = fitted + found[2] * torch.arange(width) + found[3] * torch.arange(height)[:, None]
+        return self.scene(sample, fitted)
+
+    def _large(self, sample: Sample, radius: int) -> MPI:
+        drawn = self.predicted(sample)
+        return self.scene(sample, drawn + smooth(true(sample) - drawn, radius))
+
+
+def true(sample: Sample) -> Tensor:
+    """Log-disparity (1, 1, H, W) between the known points of a source."""
+    return interpolated_disparity(sample.depth_src).log()[None, None]
+
+
+def at_points(sample: Sample, drawn: Tensor) -> Tensor:
+    """Log-disparities (N,) of a map (1, 1, H, W) at the points of its source."""
+    return disparity_at(sample.points_src[None], (-drawn).exp(), sample.K_src[None])[0].log()
+
+
+def ordered_by_ratio(limits: Limits, samples: list[Sample]) -> str:
+    """A table: by how far apart two points are in depth, their share of all pairs and of those in the right order."""
+    ratios, orders = [], []
+    for sample in samples:
+        first, second = torch.triu_indices(sample.points_src.shape[1], sample.points_src.shape[1], offset=1)
+        drawn, depth = at_points(sample, limits.predicted(sample)), -sample.points_src[2].log()
+        ratios.append((depth[first] - depth[second]).abs().exp())
+        orders.append((depth[first] > depth[second]) == (drawn[first] > drawn[second]))
+    apart, right = torch.cat(ratios), torch.cat(orders)
+    lines = ["| depths apart by a factor of | share of pairs | in order |", "|---|--:|--:|"]
+    for low, high in pairwise(RATIOS):
+        chosen = (apart >= low) & (apart < high)
+        share = chosen.sum() / (apart >= RATIOS[0]).sum()
+        lines.append(f"| {low:g} to {high:g} | {share:.0%} | {right[chosen].double().mean():.3f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    parser.add_argument("--checkpoint", help="the shipped one by default")
+    options = parser.parse_args()
+    config = load_config(options.config, options.overrides, EvalConfig)
+    network = load(options.checkpoint, device="cpu").network
+    assert isinstance(network, SurfaceNetwork), "a surface network is looked into here"
+    limits = Limits(network, config.planes)
+    pairs = held_out_pairs(config)
+    print(evaluate(None, pairs, limits.methods()).markdown())
+    print(ordered_by_ratio(limits, [pairs[indices[0]] for indices in pairs.by_source()]))
+
+
+if __name__ == "__main__":
+    main()
