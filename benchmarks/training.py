@@ -30,7 +30,6 @@ from mine.training.step import losses
 FORMS = {
     "published structure": "plain",
     "ours": "ours",
-    "ours, levels computed once more": "recompute",
 }
 
 
@@ -81,7 +80,7 @@ def measure(case: Case) -> Figures:
     """Samples per second and peak memory of the case, in this process."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    config = replace(TrainConfig("unused"), precision=case.precision, recompute=case.form == "recompute")
+    config = replace(TrainConfig("unused"), precision=case.precision)
     network = Network().train().to(case.device)
     if case.form == "plain":
         network.decoder = PlainDecoder(network.decoder)  # sooner in torch's own memory format than in channels_last

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from mine.network.decoder import PlaneDecoder
 from mine.network.embedding import CHANNELS, embed_disparity
-from mine.network.fused import FusedDecoder
-from mine.network.fused_kernels import activate_rows, field_rows
+from mine.network.fused import FusedDecoder, head_kernel
+from mine.network.fused_kernels import activate, fields
 from mine.network.plain import plain_decoder
-from mine.network.stage import convolved, upsampled
+from mine.network.stage import upsampled
 from mine.network.subpixel import phase_kernel
 
 FEATURES = [3, 4, 5, 6, 7]
@@ -195,13 +195,26 @@ def test_fused_planes_do_not_depend_on_the_number_of_threads() -> None:
     assert_near(drawn[1], drawn[0])
 
 
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(size=st.tuples(st.integers(1, 5), st.integers(1, 5)), channels=st.integers(1, 4), seed=st.integers(0, 2**16))
+def test_head_over_blocks_of_pixels(size: tuple[int, int], channels: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    height, width = size
+    padded = torch.randn(2, channels, 2 * height + 2, 2 * width + 2, generator=generator, dtype=torch.double)
+    weight = torch.randn(4, channels, 3, 3, generator=generator, dtype=torch.double)
+    blocks = padded.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
+    drawn = F.conv2d(blocks, head_kernel(weight)).unflatten(1, (2, 4, 2))  # (N, row, output, column, H, W)
+    drawn = drawn.permute(0, 2, 4, 1, 5, 3).reshape(2, 4, 2 * height, 2 * width)
+    torch.testing.assert_close(drawn, F.conv2d(padded, weight))
+
+
 @pytest.mark.parametrize("value", [-30.0, -3.0, -1e-3, 0.0, 1e-3, 3.0, 30.0])
 def test_exponentials_of_the_compiled_kernels(value: float) -> None:
     """ELU, sigmoid and |x| where they saturate and where they bend."""
-    drawn = np.full((1, 2, 2, 4), value, np.float32)
-    activated, field = np.empty((1, 4, 4, 4), np.float32), np.empty((1, 4, 2, 2), np.float32)
-    activate_rows(drawn, activated, 0, 2)
-    field_rows(drawn, field, 0, 2)
+    drawn = np.full((1, 2, 2, 16), value, np.float32)
+    activated, field = np.empty((1, 4, 4, 16), np.float32), np.empty((1, 4, 4, 4), np.float32)
+    activate(drawn, activated)
+    fields(drawn, field)
     assert activated == pytest.approx(F.elu(torch.tensor(value)).item(), rel=1e-6, abs=3e-7)
     assert field[:, :3] == pytest.approx(1 / (1 + math.exp(-value)), rel=1e-6, abs=3e-7)
     assert field[:, 3] == pytest.approx(abs(value) + 1e-4)

@@ -98,7 +98,7 @@ def test_the_state_of_another_run_is_refused(stopped: TrainConfig, changes: dict
 
 def test_a_run_may_go_on_with_other_workers_and_intervals(stopped: TrainConfig, feed: Callable[..., Feed]) -> None:
     feed()
-    training.train(replace(stopped, save_every=7, workers=1, recompute=True))
+    training.train(replace(stopped, save_every=7, workers=1))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
-"""Batches in parts and over several processes, planes computed once more: the gradients are those of the plain step."""
+"""Batches in parts and over several processes: the gradients are those of the plain step."""
 
-import copy
 import os
 import socket
 import subprocess
@@ -9,13 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import ARCHITECTURE, config_for
-from torch import Tensor, nn
+from tiny_run import config_for
+from torch import Tensor
 from two_processes import share_of_gradients
 
 from mine.cli import main
 from mine.errors import InputError
-from mine.network.decoder import PlaneDecoder
 from mine.training import data
 from mine.training import train as training
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mine.network.embedding import CHANNELS, embed_disparity
-from mine.network.stage import convolved, upsampled
+from mine.network.stage import Kernel, convolved, upsampled
 from mine.network.subpixel import phase_kernel
 
 WIDTHS = (16, 32, 64, 128, 256)
@@ -129,7 +129,7 @@ class PlaneDecoder(nn.Module):
         drawn: list[Tensor] = []
         for level in range(self.coarsest, finest - 1, -1):
             z = self._upsample(level, z, shared[self.coarsest + 1 - level] if level else None, embedding)
-            kernels = [self.before[level - 1].kernel()] if level > finest else []
+            kernels: list[Kernel] = [self.before[level - 1].kernel()] if level > finest else []
             if level < SCALES:
                 head = self.head(level)
                 kernels.append((head.weight, head.bias))
@@ -145,7 +145,8 @@ class PlaneDecoder(nn.Module):
         weight, bias = block.kernel()
         phases = phase_kernel(weight[:, : block.conv.out_channels])
         if shared is None:
-            return upsampled(z, norm, *_stored([(phases, bias.repeat(4))], z.dtype))
+            (kernel,) = _stored([(phases, bias.repeat(4))], z.dtype)
+            return upsampled(z, norm, kernel)
         own = torch.einsum("bse,ce->bsc", embedding, weight[:, -CHANNELS:].sum((2, 3)))
         (kernel,) = _stored([(phases, None)], z.dtype)
         return upsampled(z, norm, kernel, shared.to(z.dtype), own.flatten(0, 1).to(z.dtype))
@@ -180,5 +181,5 @@ def _conv_norm(inputs: int, outputs: int, size: int) -> nn.Sequential:
     )
 
 
-def _stored(kernels: list[tuple[Tensor, Tensor | None]], dtype: torch.dtype) -> list[tuple[Tensor, Tensor | None]]:
+def _stored(kernels: list[Kernel], dtype: torch.dtype) -> list[Kernel]:
     return [(weight.to(dtype), None if bias is None else bias.to(dtype)) for weight, bias in kernels]

@@ -12,7 +12,7 @@ import numpy as np
 from numba import float32
 
 from mine.compiled import compiled, exp_minus, inlined
-from mine.network.fused_kernels import _elu, _pad_row, _store, _wide
+from mine.network.fused_kernels import _elu, _store, _wide
 from mine.threads import BAND
 
 
@@ -41,6 +41,18 @@ def moment_rows(z, pilot, sums, first, last):
         if row % height == height - 1 or row == last - 1:
             _flush(total, sums[first // BAND, 0])
             _flush(squares, sums[first // BAND, 1])
+
+
+@inlined
+def _pad_row(out, plane, y, height, width, reflect):
+    """Completes row y of the middle of out (N, H + 2, W + 2, C): its ends, and the border row that repeats it."""
+    line, inner = out[plane, y + 1], 1 if reflect else 0
+    line[0] = line[1 + inner]
+    line[width + 1] = line[width - inner]
+    if y == inner:
+        out[plane, 0] = line
+    if y == height - 1 - inner:
+        out[plane, height + 1] = line
 
 
 @compiled(

@@ -15,11 +15,11 @@ Padding = Literal["reflect", "replicate"]
 
 
 class Moments(NamedTuple):
-    """Mean and deviation (C,), √(variance + ε), of a batch, over `count` numbers each, those of all processes."""
+    """Mean and deviation (C,), √(variance + ε), of a batch, over so many `numbers` each, those of all processes."""
 
     mean: Tensor
     deviation: Tensor
-    count: int
+    numbers: int
     group: torch.distributed.ProcessGroup | None = None
     """the processes, where there are several"""
 
@@ -64,13 +64,13 @@ class Activation:
         assert self.by_z is not None
         if self.weight is None or self.found is None:
             return self.by_z, None, None
-        mean, deviation, count, group = self.found
+        mean, deviation, numbers, group = self.found
         by_weight, by_bias = self.sums[1] / deviation, self.sums[0].clone()
         if group is not None:
             torch.distributed.all_reduce(self.sums, group=group)
         # Mean and deviation depend on z too: scale (g - Σ g / n - (z - mean) Σ g (z - mean) / (n deviation²)).
-        slope = -self.scale * self.sums[1] / (count * deviation.square())
-        self._combine(self.scale, slope, -self.scale * self.sums[0] / count - slope * mean)
+        slope = -self.scale * self.sums[1] / (numbers * deviation.square())
+        self._combine(self.scale, slope, -self.scale * self.sums[0] / numbers - slope * mean)
         return self.by_z, by_weight.to(self.weight), by_bias.to(self.weight)
 
     def _take(self, group: slice, gradient: Tensor, out: Tensor) -> Tensor:

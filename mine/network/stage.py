@@ -21,7 +21,7 @@ Kernel = tuple[Tensor, Tensor | None]
 """Weight and bias of a convolution."""
 
 GROUP = {"cpu": 2**21}
-"""Numbers that a group of planes has in one map, unless a plane has more, by device."""
+"""Numbers that a group of planes has in one map, unless a plane has more, by device: fewer stay in its cache."""
 GROUP_ELSEWHERE = 2**26
 
 
@@ -124,7 +124,7 @@ class _Upsampled(torch.autograd.Function):
             for group in _groups(len(z), out[0].numel(), z, images):
                 phases = F.conv2d(activation.padded(group), kernel, kernel_bias)
                 image = group.start // (len(z) // images)
-                common, constant = (None, None) if shared is None else (shared[image], own[group])
+                common, constant = (None, None) if shared is None or own is None else (shared[image], own[group])
                 _passes(z).interleave(phases, out[group], common, constant)
         return out
 

@@ -124,8 +124,6 @@ class TrainConfig:
     """views that each source's planes, drawn once, are compared with; of data sets that know several"""
     accumulate: int = 1
     """parts that a process works its share off in, to save memory"""
-    recompute: bool = False
-    """draw and render the planes anew in the backward pass instead of keeping all that goes with it: less memory"""
     steps: int = 10000
     learning_rate: float = 1e-3
     encoder_learning_rate: float = 1e-4

@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from mine.camera import resize_intrinsics
 from mine.data.sample import Sample
@@ -43,11 +42,7 @@ def losses(
     parts: dict[str, list[Tensor]] = {}
     scale = torch.ones_like(sources.metric)
     for level, planes in enumerate(drawn, start=config.finest):
-        inputs = planes, disparity, batch, sources, scale, config, level
-        if config.recompute:
-            found, scale = checkpoint(_level_losses, *inputs, use_reentrant=False)
-        else:
-            found, scale = _level_losses(*inputs)
+        found, scale = _level_losses(planes, disparity, batch, sources, scale, config, level)
         for name, value in found.items():
             parts.setdefault(name, []).append(value)
     result = {name: torch.stack(values).sum() / (SCALES - config.finest) for name, values in parts.items()}
