@@ -7,7 +7,8 @@ import pytest
 import torch
 from colmap_scene import draw
 
-from mine.data.kitti import Kitti, read_rig
+from mine.data.kitti import APART, Kitti, KittiDrives, read_rig
+from mine.data.kitti_poses import EARTH_RADIUS, drive_poses, unit_poses
 from mine.data.picture_pairs import PicturePairs
 from mine.errors import InputError
 from mine.training.evaluate import evaluate
@@ -113,3 +114,135 @@ def test_what_is_missing_is_told(root: Path, tmp_path: Path) -> None:
         Kitti(tmp_path / "empty", SIZE)
     with pytest.raises(InputError, match=r"no .*test\.txt"):
         Kitti(tmp_path / "empty", SIZE, training=False)
+
+
+# The unit looks along x, with y left and z up; cameras along z, with x right and y down.
+AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+UNIT_TO_LASER, LASER_TO_CAMERA = np.array([-0.8, 0.3, -0.8]), np.array([0.0, -0.1, -0.3])
+STEP, TURN, LATITUDE = 0.4, 0.03, 49.0
+
+
+def numbers(values: np.ndarray) -> str:
+    return " ".join(f"{value:.12e}" for value in values.ravel())
+
+
+def car(moment: int) -> np.ndarray:
+    """World-from-unit (4, 4) of a car on a circle, turning by `TURN` with every `STEP` metres, and rising slowly."""
+    heading, radius = 0.5 + TURN * moment, STEP / TURN
+    x, y = (radius * (f(heading) - f(0.5)) for f in (np.sin, lambda angle: -np.cos(angle)))
+    c, s = np.cos(heading), np.sin(heading)
+    return np.array([[c, -s, 0, x], [s, c, 0, y], [0, 0, 1, 0.02 * moment], [0, 0, 0, 1]])
+
+
+def write_motion(root: Path, drive: str, frames: int) -> None:
+    """The drive's calibration and the readings of its unit, by the inverse of Mercator's projection."""
+    date = root / drive[:10]
+    with (date / "calib_cam_to_cam.txt").open("a") as file:
+        file.write(f"R_rect_00: {numbers(np.eye(3))}\n")
+    for name, R, T in (("imu_to_velo", np.eye(3), UNIT_TO_LASER), ("velo_to_cam", AXES, LASER_TO_CAMERA)):
+        text = f"calib_time: 25-May-2012 16:47:16\nR: {numbers(R)}\nT: {numbers(T)}\n"
+        (date / f"calib_{name}.txt").write_text(text)
+    folder = date / drive / "oxts" / "data"
+    folder.mkdir(parents=True)
+    scale = EARTH_RADIUS * np.cos(np.radians(LATITUDE))
+    start = np.log(np.tan(np.pi / 4 + np.radians(LATITUDE) / 2))
+    for moment in range(frames):
+        x, y, z = car(moment)[:3, 3]
+        latitude = np.degrees(2 * np.arctan(np.exp(start + y / scale)) - np.pi / 2)
+        readings = [latitude, 8.4 + np.degrees(x / scale), 110 + z, 0, 0, 0.5 + TURN * moment, *[0.0] * 24]
+        (folder / f"{moment:010d}.txt").write_text(" ".join(f"{value:.15g}" for value in readings))
+
+
+def reference_from_world(moment: int) -> np.ndarray:
+    """Of the miniature's car, by hand: through the unit and the laser scanner into camera 00."""
+    camera_from_unit = np.eye(4)
+    camera_from_unit[:3, :3], camera_from_unit[:3, 3] = AXES, AXES @ UNIT_TO_LASER + LASER_TO_CAMERA
+    return camera_from_unit @ np.linalg.inv(car(moment))
+
+
+def test_readings_of_the_unit_are_the_poses_of_the_car(tmp_path: Path) -> None:
+    write_drive(tmp_path, DRIVES[0], frames=8)
+    write_motion(tmp_path, DRIVES[0], frames=8)
+    found = drive_poses(tmp_path / DRIVES[0][:10] / DRIVES[0], range(8))
+    for moment, pose in enumerate(found):
+        np.testing.assert_allclose(pose, reference_from_world(moment), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("angles", "forward", "up"),
+    [
+        ((0, 0, 0), (1, 0, 0), (0, 0, 1)),
+        ((0, 0, np.pi / 2), (0, 1, 0), (0, 0, 1)),  # north
+        ((0, np.pi / 6, 0), (np.sqrt(3) / 2, 0, -0.5), (0.5, 0, np.sqrt(3) / 2)),  # front down
+        ((np.pi / 6, 0, 0), (1, 0, 0), (0, -0.5, np.sqrt(3) / 2)),  # left side up
+        ((np.pi / 2, 0, np.pi / 2), (0, 1, 0), (1, 0, 0)),
+    ],
+)
+def test_angles_of_the_unit(angles: tuple[float, ...], forward: tuple[float, ...], up: tuple[float, ...]) -> None:
+    (pose,) = unit_poses(np.array([[LATITUDE, 8.4, 110, *angles]]))
+    np.testing.assert_allclose(pose[:3, 0], forward, atol=1e-12)
+    np.testing.assert_allclose(pose[:3, 2], up, atol=1e-12)
+
+
+def test_a_second_of_arc_is_31_metres_north_and_less_east() -> None:
+    start, north, east = unit_poses(
+        np.array([[60, 8, 0, 0, 0, 0], [60 + 1 / 3600, 8, 0, 0, 0, 0], [60, 8 + 1 / 3600, *[0] * 4]])
+    )
+    second = EARTH_RADIUS * np.radians(1 / 3600)
+    np.testing.assert_allclose(north[:3, 3] - start[:3, 3], [0, second, 0], rtol=1e-4)
+    np.testing.assert_allclose(east[:3, 3] - start[:3, 3], [second / 2, 0, 0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["oxts", "poses.txt"])
+def test_training_pairs_moments_of_a_drive(tmp_path: Path, given: bool) -> None:
+    frames = APART + 4
+    write_drive(tmp_path, DRIVES[0], frames)
+    write_motion(tmp_path, DRIVES[0], frames)
+    if given:
+        drive = tmp_path / DRIVES[0][:10] / DRIVES[0]
+        poses = [numbers(np.linalg.inv(reference_from_world(moment))[:3]) for moment in range(frames)]
+        (drive / "poses.txt").write_text("\n".join(poses))
+        (drive / "oxts" / "data" / "0000000000.txt").unlink()
+    dataset = KittiDrives(tmp_path, SIZE)
+    apart = set()
+    for index in range(60):
+        moment = index % frames
+        T = dataset[index].T_tgt_src.double().numpy()
+        known = {
+            (other, one, two): _eye_pose(two)
+            @ reference_from_world(other)
+            @ np.linalg.inv(reference_from_world(moment))
+            @ np.linalg.inv(_eye_pose(one))
+            for other in range(frames)
+            for one in SHIFT
+            for two in SHIFT
+        }
+        other, one, two = min(known, key=lambda key: np.abs(known[key] - T).max())
+        np.testing.assert_allclose(T, known[other, one, two], atol=1e-4)
+        assert (other, two) != (moment, one)
+        apart.add(abs(other - moment))
+    assert apart == set(range(APART + 1))
+
+
+def _eye_pose(side: str) -> np.ndarray:
+    pose = np.eye(4)
+    pose[:3, 3] = SHIFT[side]
+    return pose
+
+
+def test_missing_and_broken_poses_are_told(tmp_path: Path) -> None:
+    write_drive(tmp_path, DRIVES[0])
+    with pytest.raises(InputError, match=r"0000000000\.txt cannot be read .*oxts, or give poses\.txt"):
+        KittiDrives(tmp_path, SIZE)
+    write_motion(tmp_path, DRIVES[0], 2)
+    KittiDrives(tmp_path, SIZE)
+    date = tmp_path / DRIVES[0][:10]
+    (date / "calib_imu_to_velo.txt").write_text("R: 1 2 3\nT: 0 0 0")
+    with pytest.raises(InputError, match=r"calib_imu_to_velo\.txt: R is .*: give 9 numbers"):
+        KittiDrives(tmp_path, SIZE)
+    (date / DRIVES[0] / "oxts" / "data" / "0000000001.txt").write_text("49 8 nan 0 0 0")
+    with pytest.raises(InputError, match="no 6 finite numbers"):
+        KittiDrives(tmp_path, SIZE)
+    (date / DRIVES[0] / "poses.txt").write_text(numbers(np.eye(4)[:3]))
+    with pytest.raises(InputError, match="has 1 lines: give one for each picture"):
+        KittiDrives(tmp_path, SIZE)

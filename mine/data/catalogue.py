@@ -8,7 +8,7 @@ from mine.data.depth_photos import DepthPhotos
 from mine.data.dtu import Dtu
 from mine.data.flowers import Flowers
 from mine.data.ibims import Ibims
-from mine.data.kitti import Kitti
+from mine.data.kitti import Kitti, KittiDrives
 from mine.data.nyu import Nyu
 from mine.data.picture_pairs import PicturePairs
 from mine.data.realestate10k import RealEstate10K
@@ -21,7 +21,11 @@ SEVERAL: dict[str, type[Dtu] | type[Flowers] | type[RealEstate10K]] = {
 }
 """Those that know several targets of a source."""
 
-PAIRS: dict[str, type[Dtu] | type[Flowers] | type[Kitti] | type[RealEstate10K]] = {**SEVERAL, "kitti": Kitti}
+PAIRS: dict[str, type[Dtu] | type[Flowers] | type[Kitti] | type[RealEstate10K]] = {
+    **SEVERAL,
+    "kitti": Kitti,
+    "kitti-drives": KittiDrives,
+}
 
 KINDS = ("depth-photos", *sorted(PAIRS))
 

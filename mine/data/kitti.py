@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mine.data.capture import NO_IDS, NO_POINTS, Floats, Picture, Size
+from mine.data.kitti_poses import drive_poses
 from mine.data.picture_pairs import Pair, PicturePairs
 from mine.data.sfm import pycolmap
 from mine.data.split import split_names
@@ -13,6 +14,9 @@ from mine.errors import InputError
 
 SIDES = ("02", "03")
 """The left and the right colour camera."""
+
+APART = 5
+"""Most moments, tenths of a second, between two pictures that `KittiDrives` pairs."""
 
 
 class Eye(NamedTuple):
@@ -75,6 +79,43 @@ class Kitti(PicturePairs):
         return [found[name] for name in split_names(self.root, found, self.training, "drive")]
 
 
+class KittiDrives(Kitti):
+    """As `Kitti`, but training pairs any two pictures of a drive up to `APART` moments apart, of either side.
+
+    The car's poses come from the drive's `poses.txt` or its `oxts` (see `kitti_poses`). Evaluation is that of `Kitti`.
+
+    Raises InputError also when these are missing or not finite.
+    """
+
+    def __init__(
+        self, root: str | Path, size: Size = (256, 768), training: bool = True, seed: int = 0, epochs: int = 100
+    ) -> None:
+        super().__init__(root, size, training, seed, epochs)
+        self.poses: dict[Path, dict[str, Floats]] = {}
+        for drive in {drive for drive, _ in self.moments} if training else ():
+            names = [name for own, name in self.moments if own == drive]
+            poses = drive_poses(drive, [_number(drive, name) for name in names])
+            self.poses[drive] = dict(zip(names, poses, strict=True))
+
+    def pair(self, index: int) -> Pair:
+        if not self.training:
+            return super().pair(index)
+        rng = np.random.default_rng([self.seed, index])
+        drive, name = self.moments[index % len(self.moments)]
+        names = list(self.poses[drive])
+        place, side = names.index(name), int(rng.integers(2))
+        near = [(other, eye) for other in names[max(0, place - APART) : place + APART + 1] for eye in (0, 1)]
+        near.remove((name, side))
+        other = near[rng.integers(len(near))]
+        source, target = (self._seen(drive, name, eye) for name, eye in ((name, side), other))
+        return Pair(source, target, rng)
+
+    def _seen(self, drive: Path, name: str, side: int) -> Picture:
+        eye = self.rigs[drive.parent][side]
+        placed = eye._replace(pose=eye.pose @ self.poses[drive][name])
+        return _picture(drive, drive / f"image_{SIDES[side]}" / "data" / name, placed)
+
+
 def read_rig(path: Path) -> tuple[Eye, Eye]:
     """The rectified left and right colour cameras from KITTI's `calib_cam_to_cam.txt`.
 
@@ -87,6 +128,13 @@ def read_rig(path: Path) -> tuple[Eye, Eye]:
     except (OSError, UnicodeDecodeError, KeyError, ValueError, np.linalg.LinAlgError) as error:
         raise InputError(f"{path} is no readable calibration ({error}): unpack KITTI's calibration there") from error
     return left, right
+
+
+def _number(drive: Path, name: str) -> int:
+    stem = Path(name).stem
+    if not stem.isdecimal():
+        raise InputError(f"{drive}: picture {name} has no number for a name: keep KITTI's own names")
+    return int(stem)
 
 
 def _eye(projection: str, size: str) -> Eye:
