@@ -48,7 +48,7 @@ def unit_poses(readings: Floats) -> Floats:
 
 
 def reference_from_unit(date: Path) -> Floats:
-    """(4, 4) from the inertial unit, by way of the laser scanner, to the rectified camera 00, by a date's calibration."""
+    """(4, 4) from the inertial unit through the laser scanner to the rectified camera 00, by a date's calibration."""
     rectify: Floats = np.eye(4)
     rectify[:3, :3] = _calibration(date / "calib_cam_to_cam.txt", "R_rect_00", 9).reshape(3, 3)
     return rectify @ _rigid(date / "calib_velo_to_cam.txt") @ _rigid(date / "calib_imu_to_velo.txt")
