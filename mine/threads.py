@@ -1,9 +1,13 @@
-"""Compiled kernels on several threads."""
+"""Work on several threads: bands of rows for compiled kernels, whole parts for what calls torch as well."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
 
 import torch
+
+Part = TypeVar("Part")
 
 BAND = 16
 """Rows a thread takes at a time."""
@@ -23,3 +27,29 @@ def in_bands(rows: int, work: Callable[[int, int], object], band: int = BAND) ->
     # A pool per call costs little beside a view, and leaves nothing behind that a fork could break.
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda bounds: work(*bounds), bands))
+
+
+def in_parts(parts: Sequence[Part], work: Callable[[Part], object]) -> None:
+    """Calls `work(part)` for each part, on as many threads as torch would use; inside, torch uses one.
+
+    Threads that work each for themselves do not wait for one another after every operation.
+    """
+    usual = torch.get_num_threads()
+    threads = min(usual, len(parts))
+    if threads <= 1:
+        for part in parts:
+            work(part)
+        return
+    ready = Barrier(threads + 1)
+
+    def prepare() -> None:
+        torch.get_num_threads()  # or else torch would set this thread's number at its first operation
+        torch.set_num_threads(1)  # of this thread, and of all that are yet to come
+        ready.wait()
+
+    with ThreadPoolExecutor(threads, initializer=prepare) as pool:
+        working = [pool.submit(work, part) for part in parts]
+        ready.wait()
+        torch.set_num_threads(usual)  # of threads to come, as before
+        for one in working:
+            one.result()

@@ -2,10 +2,11 @@
 
 Batch norm is part of the convolutions, and these are the library's. All that lies between two of the decoder's
 (sub-pixel interleaving, the shared part, the plane's own bias, ELU, padding) is one compiled pass, where plain torch
-takes seven.
+takes seven. The finest level is never interleaved: its head is a 2x2 convolution over blocks of two by two pixels.
+Threads draw groups of planes of their own, so that none waits for another.
 """
 
-from collections.abc import Callable
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
@@ -16,10 +17,10 @@ from torch import Tensor
 from mine.network.decoder import PlaneDecoder, feature_part, reflected_conv
 from mine.network.embedding import CHANNELS, embed_disparity
 from mine.network.fold import folded
-from mine.network.fused_kernels import activate_rows, field_rows, interleave_rows
+from mine.network.fused_kernels import activate, activate_blocks, fields, interleave
 from mine.network.network import Network
 from mine.network.subpixel import phase_kernel
-from mine.threads import in_bands
+from mine.threads import in_parts
 
 Array = NDArray[Any]
 Kernel = tuple[Tensor, Tensor]
@@ -27,18 +28,19 @@ Kernel = tuple[Tensor, Tensor]
 
 
 class FusedNetwork:
-    """A frozen `Network`, ready to draw; dtype: of its arithmetic, float32 or bfloat16."""
+    """A frozen `Network`, ready to draw; dtype: of the planes' arithmetic, float32 or bfloat16.
+
+    The image's features are computed in float32 always: once for all planes, that costs little, and in bfloat16 they
+    would err more than all the rest.
+    """
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
-        self.dtype = dtype
-        self.encoder = folded(network.encoder).to(dtype)
+        self.encoder = folded(network.encoder)
         self.decoder = FusedDecoder(network.decoder, dtype)
 
     def draw(self, image: Tensor, disparity: Tensor, group: int) -> Tensor:
         """Planes (1, S, 4, H, W), float32, at disparity (1, S), `group` at a time, of image (1, 3, H, W) in [0, 1]."""
-        # The image is normalised in full precision.
-        with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
-            features = self.encoder(image.contiguous(memory_format=torch.channels_last))
+        features = self.encoder(image.contiguous(memory_format=torch.channels_last))
         return self.decoder.draw(features, disparity[0], group)[None]
 
 
@@ -51,64 +53,82 @@ class FusedDecoder:
         self.bottleneck = folded(decoder.bottleneck).to(dtype)
         self.first = _ready(feature_part(first, 0), dtype)
         self.first_own = _own(first.kernel()[0])
-        self.levels = [_level(decoder, level, dtype) for level in range(decoder.coarsest, -1, -1)]
+        self.levels = [_level(decoder, level, dtype) for level in range(decoder.coarsest, 0, -1)]
+        weight, bias = decoder.after[0].kernel()
+        self.finest = _ready((block_kernel(weight), bias.repeat(4)), dtype)
         head = decoder.head(0)
         assert head.bias is not None
-        self.head = _ready((head.weight, head.bias), dtype)
+        self.head = _ready((head_kernel(head.weight), head.bias.repeat_interleave(2).repeat(2)), dtype)
 
     def draw(self, features: list[Tensor], disparity: Tensor, group: int) -> Tensor:
         """Planes (S, 4, H, W), float32, at disparity (S,), from the encoder's features of one image."""
         features = [feature.to(self.dtype) for feature in features]
         first = reflected_conv(self.bottleneck(features[-1]), *self.first).float()
-        skips = zip(self.levels, reversed(features[:-1]), strict=False)  # the finest level has none
-        shared = [reflected_conv(feature, *level.skip).float() for level, feature in skips if level.skip]
-        shared.append(first.new_zeros(1, len(self.levels[-1].bias), 1, 1))
-        common = [_array(part)[0] for part in shared]
+        skips = zip(self.levels, reversed(features[:-1]), strict=False)
+        common = [_common(reflected_conv(feature, *level.skip).float()) for level, feature in skips]
         embeddings = embed_disparity(disparity[None])[0].split(group)
         height, width = (2 * side for side in features[0].shape[-2:])
         planes = torch.empty(len(disparity), 4, height, width)
-        for embedding, out in zip(embeddings, planes.split(group), strict=True):
-            self._draw(first, common, embedding, out.numpy())
+        parts = list(zip(embeddings, planes.split(group), strict=True))
+        in_parts(parts, lambda part: self._draw(first, common, part[0], part[1].numpy()))
         return planes
 
+    @torch.no_grad()
     def _draw(self, first: Tensor, common: list[Array], embedding: Tensor, out: Array) -> None:
         """Planes of one group. Feature maps between two convolutions carry the border that the second one needs."""
         x = first + (embedding @ self.first_own.T)[:, :, None, None]
-        x = _pass(activate_rows, x.to(self.dtype), x.shape)
+        x = _activated(x.to(self.dtype))
         for level, shared in zip(self.levels, common, strict=True):
-            if level.before is not None:
-                x = F.conv2d(x, *level.before)
-                x = _pass(activate_rows, x, x.shape)
-            shape = len(x), len(level.bias), 2 * (x.shape[-2] - 2), 2 * (x.shape[-1] - 2)
-            bias = (embedding @ level.own.T + level.bias).contiguous().numpy()
-            x = _pass(interleave_rows, F.conv2d(x, level.upsampled), shape, shared, bias)
-        drawn = _array(F.conv2d(x, *self.head))
-        in_bands(out.shape[0] * out.shape[2], lambda *rows: field_rows(drawn, out, *rows))
+            bias = (embedding @ level.own.T).repeat(1, 2).numpy()
+            x = _interleaved(F.conv2d(x, level.upsampled), shared, bias)
+            x = _activated(F.conv2d(x, *level.before))
+        x = F.conv2d(x, *self.finest)
+        activate_blocks(_array(x))
+        fields(_array(F.conv2d(x, *self.head)), out)
 
 
 class _Level(NamedTuple):
-    """Kernels of a decoder level; the coarsest has no `before`, the finest no `skip`."""
+    """Kernels from a level's upsampling to that of the next finer one."""
 
-    before: Kernel | None
     upsampled: Tensor
-    """(4 C', C, 2, 2), see `phase_kernel`"""
+    """(4 C', C, 2, 2), see `block_kernel`"""
     own: Tensor
-    """(C', 21), of the embedding, which is constant over a plane; 0 at the finest level"""
-    bias: Tensor
-    """(C',), where `skip` does not have it"""
-    skip: Kernel | None
-    """of the image's features"""
+    """(C', 21), of the embedding, which is constant over a plane"""
+    skip: Kernel
+    """of the image's features, with the bias"""
+    before: Kernel
+    """of the next level's first convolution"""
 
 
 def _level(decoder: PlaneDecoder, level: int, dtype: torch.dtype) -> _Level:
-    before = None if level == decoder.coarsest else _ready(decoder.before[level].kernel(), dtype)
     block = decoder.after[level]
     weight, bias = block.kernel()
     outputs = len(weight)
-    upsampled = _ready((phase_kernel(weight[:, :outputs]), bias), dtype)[0]
-    if level == 0:
-        return _Level(before, upsampled, weight.new_zeros(outputs, CHANNELS), bias, None)
-    return _Level(before, upsampled, _own(weight), torch.zeros_like(bias), _ready(feature_part(block, outputs), dtype))
+    upsampled, _ = _ready((block_kernel(weight[:, :outputs]), bias), dtype)
+    skip = _ready(feature_part(block, outputs), dtype)
+    return _Level(upsampled, _own(weight), skip, _ready(decoder.before[level - 1].kernel(), dtype))
+
+
+def block_kernel(weight: Tensor) -> Tensor:
+    """`phase_kernel` in an order in which the 4 C' outputs of a place are a block of the result, padded by one pixel.
+
+    Phase (a, b) at place (i + a, j + b) is pixel (2i + a, 2j + b), which padding moves to (2i + a + 1, 2j + b + 1): at
+    place (p, q) that is pixel (1 - a, 1 - b) of the block that starts at (2p, 2q).
+    """
+    return phase_kernel(weight).unflatten(0, (2, 2, -1)).flip(0, 1).flatten(0, 2)
+
+
+def head_kernel(weight: Tensor) -> Tensor:
+    """The head's 3x3 convolution (O, C, 3, 3) over blocks of two by two pixels: (2 O 2, 4 C, 2, 2).
+
+    Inputs are (row, column, C) in a padded block, outputs (row, O, column).
+    """
+    outputs, channels = weight.shape[:2]
+    kernel = weight.new_zeros(2, outputs, 2, 2, 2, channels, 2, 2)
+    for a, b, y, x in product(range(2), range(2), range(3), range(3)):
+        (row, i), (column, j) = divmod(a + y, 2), divmod(b + x, 2)
+        kernel[a, :, b, i, j, :, row, column] = weight[:, :, y, x]
+    return kernel.flatten(3, 5).flatten(0, 2)
 
 
 def _own(weight: Tensor) -> Tensor:
@@ -120,16 +140,32 @@ def _ready(kernel: Kernel, dtype: torch.dtype) -> Kernel:
     return weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)
 
 
+def _common(shared: Tensor) -> Array:
+    """What all planes share, (1, C, H, W), as rows of blocks of the padded result: (H, W/2 + 1, 2 C)."""
+    rows = _array(F.pad(shared, (1, 1)))[0]
+    return rows.reshape(len(rows), rows.shape[1] // 2, -1)
+
+
 def _array(x: Tensor) -> Array:
     """(N, H, W, C) view of a tensor (N, C, H, W), bfloat16 as its bits."""
     rows = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
     return (rows.view(torch.uint16) if x.dtype == torch.bfloat16 else rows).numpy()
 
 
-def _pass(kernel: Callable[..., None], x: Tensor, shape: tuple[int, ...], *more: Array) -> Tensor:
-    """Runs a kernel on x; what comes out has one pixel more on each side of `shape` (N, C, H, W)."""
-    count, channels, height, width = shape
-    out = torch.empty(count, height + 2, width + 2, channels, dtype=x.dtype).permute(0, 3, 1, 2)
-    source, target = _array(x), _array(out)
-    in_bands(count * height, lambda *rows: kernel(source, *more, target, *rows))
+def _activated(x: Tensor) -> Tensor:
+    """ELU of x (N, C, H, W), padded."""
+    out = _empty(x, x.shape[1], x.shape[2] + 2, x.shape[3] + 2)
+    activate(_array(x), _array(out))
     return out
+
+
+def _interleaved(blocks: Tensor, shared: Array, bias: Array) -> Tensor:
+    """Padded pixels (N, C, H + 2, W + 2) from blocks (N, 4 C, H/2 + 1, W/2 + 1), see `interleave`."""
+    out = _empty(blocks, blocks.shape[1] // 4, 2 * blocks.shape[2], 2 * blocks.shape[3])
+    interleave(_array(blocks), shared, bias, _array(out))
+    return out
+
+
+def _empty(like: Tensor, channels: int, height: int, width: int) -> Tensor:
+    size = len(like), channels, height, width
+    return torch.empty(size, dtype=like.dtype, memory_format=torch.channels_last)

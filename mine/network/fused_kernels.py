@@ -1,7 +1,7 @@
 """Compiled kernels of the fused plane decoder: all that happens between two convolutions, in one pass over memory.
 
-Arrays are channels-last, (N, H, W, C), in float32 or in bfloat16, which numpy knows as its 16 bits. Each kernel works
-on rows `first` to `last` - 1, counted through all planes, and is run by one thread for each band of rows.
+Arrays are channels-last, (N, H, W, C), in float32 or in bfloat16, which numpy knows as its 16 bits. A kernel runs on
+the thread that calls it.
 """
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,misc"
@@ -53,75 +53,94 @@ def _elu(x):
     return max(x, float32(0)) + (exp_minus(-min(x, float32(0))) - float32(1))
 
 
-@inlined
-def _pad_row(out, plane, y, height, width, reflect):
-    """Completes row y of the middle of out (N, H + 2, W + 2, C): its ends, and the border row that repeats it."""
-    line = out[plane, y + 1]
-    inner = 1 if reflect else 0
-    line[0] = line[1 + inner]
-    line[width + 1] = line[width - inner]
-    if y == inner:
-        out[plane, 0] = line
-    if y == height - 1 - inner:
-        out[plane, height + 1] = line
-
-
-@compiled(
-    "void(float32[:,:,:,::1], float32[:,:,:,::1], int64, int64)",
-    "void(uint16[:,:,:,::1], uint16[:,:,:,::1], int64, int64)",
-)
-def activate_rows(drawn, out, first, last):
+@compiled("void(float32[:,:,:,::1], float32[:,:,:,::1])", "void(uint16[:,:,:,::1], uint16[:,:,:,::1])")
+def activate(drawn, out):
     """ELU of drawn (N, H, W, C), padded by one replicated pixel: out (N, H + 2, W + 2, C)."""
-    height, width, channels = drawn.shape[1:]
-    for row in range(first, last):
-        plane, y = row // height, row % height
-        source, line = drawn[plane, y].reshape(-1), out[plane, y + 1, 1 : width + 1].reshape(-1)
-        for i in range(width * channels):
-            _store(line, i, _elu(_wide(source[i])))
-        _pad_row(out, plane, y, height, width, False)
+    count, height, width, channels = drawn.shape
+    for plane in range(count):
+        for y in range(height):
+            source, line = drawn[plane, y].reshape(-1), out[plane, y + 1, 1 : width + 1].reshape(-1)
+            for i in range(width * channels):
+                _store(line, i, _elu(_wide(source[i])))
+            out[plane, y + 1, 0] = out[plane, y + 1, 1]
+            out[plane, y + 1, width + 1] = out[plane, y + 1, width]
+        out[plane, 0] = out[plane, 1]
+        out[plane, height + 1] = out[plane, height]
 
 
 @compiled(
-    "void(float32[:,:,:,::1], float32[:,:,::1], float32[:,::1], float32[:,:,:,::1], int64, int64)",
-    "void(uint16[:,:,:,::1], float32[:,:,::1], float32[:,::1], uint16[:,:,:,::1], int64, int64)",
+    "void(float32[:,:,:,::1], float32[:,:,::1], float32[:,::1], float32[:,:,:,::1])",
+    "void(uint16[:,:,:,::1], float32[:,:,::1], float32[:,::1], uint16[:,:,:,::1])",
 )
-def interleave_rows(phases, shared, bias, out, first, last):
-    """ELU of the upsampled convolution plus what is shared and what is the plane's own, padded by one reflected pixel.
+def interleave(blocks, shared, bias, out):
+    """ELU of an upsampled convolution plus what is shared and what is a plane's own, padded by one reflected pixel.
 
-    phases (N, H/2 + 1, W/2 + 1, 4 C): out pixel (2i + a, 2j + b) is phase (a, b) of place (i + a, j + b); shared
-    (H, W, C), or (1, 1, C) where nothing is; bias (N, C); out (N, H + 2, W + 2, C).
+    blocks (N, H/2 + 1, W/2 + 1, 4 C): two rows of two pixels each of the padded result, see `fused.block_kernel`;
+    shared (H, W/2 + 1, 2 C), padded by a column on either side that counts for nothing; bias (N, 2 C), repeated for two
+    pixels; out (N, H + 2, W + 2, C).
     """
-    height, width, channels = out.shape[1] - 2, out.shape[2] - 2, out.shape[3]
-    last_row, last_column = shared.shape[0] - 1, shared.shape[1] - 1
-    for row in range(first, last):
-        plane, y = row // height, row % height
-        a = y % 2
-        for x in range(width):
-            b = x % 2
-            source, start = phases[plane, y // 2 + a, x // 2 + b], (2 * a + b) * channels
-            common, own = shared[min(y, last_row), min(x, last_column)], bias[plane]
-            pixel = out[plane, y + 1, x + 1]
-            for c in range(channels):
-                _store(pixel, c, _elu(_wide(source[start + c]) + common[c] + own[c]))
-        _pad_row(out, plane, y, height, width, True)
+    count, rows, columns, pair = blocks.shape[0], blocks.shape[1], blocks.shape[2], bias.shape[1]
+    height = 2 * rows - 2
+    for plane in range(count):
+        own = bias[plane]
+        for y in range(height):
+            row, a = (y + 1) // 2, (y + 1) % 2
+            line = out[plane, y + 1].reshape(columns, pair)
+            for i in range(columns):
+                source, common, target = blocks[plane, row, i, a * pair : (a + 1) * pair], shared[y, i], line[i]
+                for c in range(pair):
+                    _store(target, c, _elu(_wide(source[c]) + common[c] + own[c]))
+            out[plane, y + 1, 0] = out[plane, y + 1, 2]
+            out[plane, y + 1, 2 * columns - 1] = out[plane, y + 1, 2 * columns - 3]
+        out[plane, 0] = out[plane, 2]
+        out[plane, height + 1] = out[plane, height - 1]
+
+
+@compiled("void(float32[:,:,:,::1])", "void(uint16[:,:,:,::1])")
+def activate_blocks(blocks):
+    """ELU, in place, of blocks (N, H/2 + 1, W/2 + 1, 4 C) of two by two pixels whose outermost pixels are padding.
+
+    A reflected pixel is the one at the same place in the neighbouring block.
+    """
+    count, rows, columns, channels = blocks.shape
+    half, quarter = channels // 2, channels // 4
+    for plane in range(count):
+        for row in range(rows):
+            line = blocks[plane, row].reshape(-1)
+            for i in range(columns * channels):
+                _store(line, i, _elu(_wide(line[i])))
+            for a in (0, half):
+                blocks[plane, row, 0, a : a + quarter] = blocks[plane, row, 1, a : a + quarter]
+                b = a + quarter
+                blocks[plane, row, columns - 1, b : b + quarter] = blocks[plane, row, columns - 2, b : b + quarter]
+        blocks[plane, 0, :, :half] = blocks[plane, 1, :, :half]
+        blocks[plane, rows - 1, :, half:] = blocks[plane, rows - 2, :, half:]
+
+
+@inlined
+def _field_row(blocks, place, is_colour, line):
+    """One row of one output, of two pixels in a block."""
+    for i in range(blocks.shape[0]):
+        for b in range(2):
+            value = _wide(blocks[i, place + b])
+            if is_colour:
+                large = float32(1) / (float32(1) + exp_minus(abs(value)))
+                line[2 * i + b] = large if value > 0 else float32(1) - large
+            else:
+                line[2 * i + b] = abs(value) + float32(1e-4)
 
 
 @compiled(
-    "void(float32[:,:,:,::1], float32[:,:,:,::1], int64, int64)",
-    "void(uint16[:,:,:,::1], float32[:,:,:,::1], int64, int64)",
+    "void(float32[:,:,:,::1], float32[:,:,:,::1])",
+    "void(uint16[:,:,:,::1], float32[:,:,:,::1])",
 )
-def field_rows(drawn, out, first, last):
-    """The head's outputs (N, H, W, 4) as colours, 1 / (1 + exp(-x)), and density, |x| + 1e-4: out (N, 4, H, W)."""
-    height, width = drawn.shape[1:3]
-    for row in range(first, last):
-        plane, y = row // height, row % height
-        line = drawn[plane, y]
-        for c in range(3):
-            colour = out[plane, c, y]
-            for x in range(width):
-                value = _wide(line[x, c])
-                large = float32(1) / (float32(1) + exp_minus(abs(value)))
-                colour[x] = large if value > 0 else float32(1) - large
-        density = out[plane, 3, y]
-        for x in range(width):
-            density[x] = abs(_wide(line[x, 3])) + float32(1e-4)
+def fields(drawn, out):
+    """The head's outputs as colours, 1 / (1 + exp(-x)), and density, |x| + 1e-4: out (N, 4, H, W).
+
+    drawn (N, H/2, W/2, 16): blocks of two rows, four outputs, two columns.
+    """
+    for plane in range(drawn.shape[0]):
+        for row in range(drawn.shape[1]):
+            for a in range(2):
+                for c in range(4):
+                    _field_row(drawn[plane, row], 8 * a + 2 * c, c < 3, out[plane, c, 2 * row + a])
