@@ -1,6 +1,7 @@
 """The command line, run in this process: what it writes, and how it ends when the input is at fault."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -130,11 +131,25 @@ def test_render_follows_a_path_of_key_poses(run: Run, folder: Path, scene: Path)
     assert all(np.array_equal(picture, pictures[0]) for picture in pictures)
 
 
-def test_help_names_every_command(run: Run) -> None:
-    status, out, _ = run("--help")
+@pytest.mark.parametrize("asked", [[], ["-h"], ["--help"]])
+def test_help_names_every_command_and_says_what_its_own_help_says(
+    run: Run, monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    status, out, _ = run(*asked)
     assert status == 0
-    for command in ("render", "predict", "export", "view", "train", "eval", "demo"):
-        assert command in out
+    listed = dict(entry.strip().split(maxsplit=1) for entry in re.split(r"\n  (?=\w)", out)[1:])
+    _, _, refusal = run("nonsense")
+    names = re.search(r"subcommands:([\w,]+)", re.sub(r"[\s│]+", "", refusal))
+    assert names and set(listed) == set(names[1].split(","))
+    for name, text in listed.items():
+        _, help_text, _ = run(name, "--help")
+        assert "".join(text.split()) in re.sub(r"[\s│]+", "", help_text)
+
+
+def test_help_does_not_wait_for_the_parser_of_commands() -> None:
+    code = "import sys; sys.argv = ['mine', '--help']; from mine.cli import main; main(); print('tyro' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 # Bad input
