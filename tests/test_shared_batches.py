@@ -1,4 +1,4 @@
-"""Batches in parts and over several processes: the gradients are those of the plain step."""
+"""Batches in parts and over several processes: gradients and batch statistics are those of the plain step."""
 
 import os
 import socket
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_run import config_for
-from torch import Tensor
-from two_processes import share_of_gradients
+from torch import Tensor, nn
+from two_processes import normed, share_of_gradients
 
 from mine.cli import main
 from mine.errors import InputError
@@ -41,6 +41,17 @@ def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
     for decoder in ("planes", "surface"):
         _, expected = share_of_gradients(decoder, accumulate=1)
         same_gradients(torch.load(tmp_path / f"{decoder}.pt"), expected)
+    whole = normed(nn.BatchNorm2d(3), slice(0, 4))
+    shares = [torch.load(tmp_path / f"normed-{rank}.pt") for rank in range(2)]
+    for name, expected in whole.items():
+        one, other = (share[name] for share in shares)
+        if name in ("out", "z"):
+            torch.testing.assert_close(torch.cat([one, other]), expected, rtol=1e-4, atol=1e-4, msg=name)
+        elif name in ("weight", "bias"):  # the exchange of gradients adds these up
+            torch.testing.assert_close(one + other, expected, rtol=1e-4, atol=1e-4, msg=name)
+        else:
+            torch.testing.assert_close(one, expected, msg=name)
+            assert torch.equal(one, other)
 
 
 def same_gradients(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

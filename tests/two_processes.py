@@ -5,9 +5,11 @@ from pathlib import Path
 
 import torch
 from tiny_sample import make_sample
+from torch import nn
 
 from mine.data.sample import Sample
 from mine.network.network import Architecture
+from mine.network.stage import convolved
 from mine.training.config import TrainConfig
 from mine.training.data import places
 from mine.training.machine import start_fabric
@@ -40,9 +42,23 @@ def share_of_gradients(decoder: str, accumulate: int) -> tuple[State, dict[str, 
     return state, {name: parameter.grad for name, parameter in named if parameter.grad is not None}
 
 
+def normed(norm: nn.BatchNorm2d, rows: slice) -> dict[str, torch.Tensor]:
+    """What a stage of the decoder in training makes of some rows of one batch, and its gradients."""
+    torch.manual_seed(0)
+    z, weight, scale = torch.randn(4, 3, 6, 7), torch.randn(2, 3, 3, 3), torch.randn(4, 2, 6, 7)
+    own = (z[rows] * torch.tensor([1.0, 2.0, 3.0])[:, None, None] + 4).requires_grad_()
+    (out,) = convolved(own, norm.train(), [(weight, None)])
+    (out * scale[rows]).sum().backward()
+    assert own.grad is not None and norm.weight.grad is not None and norm.bias.grad is not None
+    found = {"out": out.detach(), "z": own.grad, "weight": norm.weight.grad, "bias": norm.bias.grad}
+    return found | {name: value.clone() for name, value in norm.named_buffers()}
+
+
 if __name__ == "__main__":
     for decoder in ARCHITECTURES:
         state, found = share_of_gradients(decoder, accumulate=1 if decoder == "planes" else 2)
         if state.fabric.is_global_zero:
             assert state.fabric.world_size == 2
             torch.save(found, Path(sys.argv[1]) / f"{decoder}.pt")
+    rank = state.fabric.global_rank
+    torch.save(normed(nn.SyncBatchNorm(3), slice(2 * rank, 2 * rank + 2)), Path(sys.argv[1]) / f"normed-{rank}.pt")
