@@ -28,10 +28,10 @@ Kernel = tuple[Tensor, Tensor]
 
 
 class FusedNetwork:
-    """A frozen `Network`, ready to draw; dtype: of the planes' arithmetic, float32 or bfloat16.
+    """A frozen `Network`, ready to draw; dtype: of the planes' convolutions, float32 or bfloat16.
 
-    The image's features are computed in float32 always: once for all planes, that costs little, and in bfloat16 they
-    would err more than all the rest.
+    What is computed once for all planes is float32 always: that costs little, and in bfloat16 the image's features
+    alone would err more than all planes do.
     """
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
@@ -45,13 +45,13 @@ class FusedNetwork:
 
 
 class FusedDecoder:
-    """A frozen `PlaneDecoder`, ready to draw; dtype: of its convolutions, float32 or bfloat16."""
+    """A frozen `PlaneDecoder`, ready to draw; dtype: of the planes' convolutions, float32 or bfloat16."""
 
     def __init__(self, decoder: PlaneDecoder, dtype: torch.dtype) -> None:
         self.dtype = dtype
         first = decoder.before[decoder.coarsest]
-        self.bottleneck = folded(decoder.bottleneck).to(dtype)
-        self.first = _ready(feature_part(first, 0), dtype)
+        self.bottleneck = folded(decoder.bottleneck)
+        self.first = _ready(feature_part(first, 0), torch.float32)
         self.first_own = _own(first.kernel()[0])
         self.levels = [_level(decoder, level, dtype) for level in range(decoder.coarsest, 0, -1)]
         weight, bias = decoder.after[0].kernel()
@@ -62,10 +62,9 @@ class FusedDecoder:
 
     def draw(self, features: list[Tensor], disparity: Tensor, group: int) -> Tensor:
         """Planes (S, 4, H, W), float32, at disparity (S,), from the encoder's features of one image."""
-        features = [feature.to(self.dtype) for feature in features]
-        first = reflected_conv(self.bottleneck(features[-1]), *self.first).float()
-        skips = zip(self.levels, reversed(features[:-1]), strict=False)
-        common = [_common(reflected_conv(feature, *level.skip).float()) for level, feature in skips]
+        first = reflected_conv(self.bottleneck(features[-1]), *self.first)
+        skips = zip(self.levels, reversed(features[:-1]), strict=True)
+        common = [_common(reflected_conv(feature, *level.skip)) for level, feature in skips]
         embeddings = embed_disparity(disparity[None])[0].split(group)
         height, width = (2 * side for side in features[0].shape[-2:])
         planes = torch.empty(len(disparity), 4, height, width)
@@ -105,7 +104,7 @@ def _level(decoder: PlaneDecoder, level: int, dtype: torch.dtype) -> _Level:
     weight, bias = block.kernel()
     outputs = len(weight)
     upsampled, _ = _ready((block_kernel(weight[:, :outputs]), bias), dtype)
-    skip = _ready(feature_part(block, outputs), dtype)
+    skip = _ready(feature_part(block, outputs), torch.float32)
     return _Level(upsampled, _own(weight), skip, _ready(decoder.before[level - 1].kernel(), dtype))
 
 

@@ -1,0 +1,30 @@
+"""Memory that a large prediction takes: `python benchmarks/memory.py` (128 planes at 1024x640, published architecture).
+
+Weights are random. The peak is of this process alone, so that each line counts what the lines before it hold.
+"""
+
+import argparse
+
+import torch
+
+from mine.bench import peak_memory
+from mine.model import Model
+from mine.network.network import Network
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--planes", type=int, default=128)
+    parser.add_argument("--size", type=int, nargs=2, default=(640, 1024), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="bfloat16")
+    options = parser.parse_args()
+    model = Model(Network(), dtype=getattr(torch, options.dtype))
+    print(f"libraries and weights: {peak_memory():.2f} GB")
+    scene = model.predict(torch.rand(3, *options.size), options.planes, size=tuple(options.size))
+    held = sum(part.nbytes for part in (scene.rgb, scene.sigma)) / 1e9
+    print(f"scene of {options.planes} planes at {options.size[1]}x{options.size[0]}: {held:.2f} GB")
+    print(f"at most, {options.dtype}: {peak_memory():.2f} GB")
+
+
+if __name__ == "__main__":
+    main()
