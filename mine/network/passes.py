@@ -84,8 +84,9 @@ class Activation:
     def _combine(self, *coefficients: Tensor) -> None:
         """by_z = a by_z + b z + c, for coefficients a, b and c (C,) each."""
         assert self.by_z is not None
-        a, b, c = (x.to(self.z.dtype)[:, None, None] for x in coefficients)
-        self.by_z.mul_(a).addcmul_(self.z, b).add_(c)
+        a, b, c = (x[:, None, None] for x in coefficients)
+        for gradient, z in zip(self.by_z.split(16), self.z.split(16), strict=True):  # in full precision: a few at a time
+            gradient.copy_(torch.addcmul(torch.addcmul(c, b, z), a, gradient))
 
     def _normed(self, z: Tensor) -> Tensor:
         return torch.addcmul(self.shift[:, None, None], z, self.scale[:, None, None])
