@@ -63,7 +63,7 @@ class PlainDecoder(nn.Module):
         self.decoder = decoder
 
     def forward(self, features: list[Tensor], disparity: Tensor, finest: int) -> list[Tensor]:
-        return plain_decoder(self.decoder, features, disparity)
+        return [planes.float() for planes in plain_decoder(self.decoder, features, disparity)]
 
 
 def scene(batch: int, size: tuple[int, int]) -> Sample:

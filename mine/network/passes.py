@@ -85,7 +85,8 @@ class Activation:
         """by_z = a by_z + b z + c, for coefficients a, b and c (C,) each."""
         assert self.by_z is not None
         a, b, c = (x[:, None, None] for x in coefficients)
-        for gradient, z in zip(self.by_z.split(16), self.z.split(16), strict=True):  # in full precision: a few at a time
+        # A few planes at a time, as this is done in full precision.
+        for gradient, z in zip(self.by_z.split(16), self.z.split(16), strict=True):
             gradient.copy_(torch.addcmul(torch.addcmul(c, b, z), a, gradient))
 
     def _normed(self, z: Tensor) -> Tensor:
