@@ -69,6 +69,8 @@ def moments(z: Tensor, norm: nn.BatchNorm2d) -> Moments | None:
 
 
 class _Convolved(torch.autograd.Function):
+    """See `convolved`."""
+
     @staticmethod
     def forward(
         ctx: Any, z: Tensor, weight: Tensor | None, bias: Tensor | None, found: Moments | None, *kernels: Tensor | None
@@ -103,6 +105,8 @@ class _Convolved(torch.autograd.Function):
 
 
 class _Upsampled(torch.autograd.Function):
+    """See `upsampled`."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -135,16 +139,18 @@ class _Upsampled(torch.autograd.Function):
         activation = _passes(z).Activation(z, weight, bias, ctx.found, "replicate")
         convolution = _Convolution(kernel, kernel_bias)
         images = ctx.images or 1
-        shared = None if ctx.images is None else _empty((images, *gradient.shape[1:]), gradient).zero_()
+        wide = torch.promote_types(gradient.dtype, torch.float32)
+        shared = None if ctx.images is None else _empty((images, *gradient.shape[1:]), gradient).to(wide).zero_()
         own = None if ctx.images is None else gradient.new_empty(gradient.shape[:2])
         for group in _groups(len(z), gradient[0].numel(), z, images):
             image = group.start // (len(z) // images)
             phases = _passes(gradient).separate(gradient[group])
             if shared is not None and own is not None:
-                shared[image] += gradient[group].sum(0)
+                shared[image] += gradient[group].sum(0, dtype=wide)
                 own[group] = gradient[group].sum((2, 3))
             activation.backward(group, convolution.backward(activation.padded(group), phases))
-        return *activation.gradients(), None, *convolution.gradients, shared, own
+        by_shared = None if shared is None else shared.to(gradient.dtype)
+        return *activation.gradients(), None, *convolution.gradients, by_shared, own
 
 
 class _Convolution:
