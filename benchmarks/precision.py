@@ -29,20 +29,22 @@ def published_network() -> Network:
 
 
 def row(name: str, actual: Tensor, expected: Tensor) -> str:
-    """Mean and largest difference of colours; of densities, their norm and the largest, as shares of the plain."""
-    colour, density = (actual - expected).abs().split([3, 1], dim=2)
-    plain = expected[:, :, 3:]
-    return (
-        f"| {name} | {colour.mean():.1e} | {colour.max():.1e} | {density.norm() / plain.norm():.1e} "
-        f"| {density.max() / plain.max():.1e} |"
-    )
+    """The norm of the differences as a share of the plain form's, and their mean and largest, of colours, of densities.
+
+    Densities' are shares of the largest density.
+    """
+    cells = []
+    for found, plain in zip(actual.split([3, 1], dim=2), expected.split([3, 1], dim=2), strict=True):
+        difference, unit = (found - plain).abs(), plain.max()
+        cells += [difference.norm() / plain.norm(), difference.mean() / unit, difference.max() / unit]
+    return f"| {name} | " + " | ".join(f"{value:.1e}" for value in cells) + " |"
 
 
 def main() -> None:
     network = published_network()
     image, disparity = (figures()[name] for name in ("image", "disparity"))
-    print("| planes in | colours, mean | colours, most | density, relative norm | density, most of the largest |")
-    print("|---|--:|--:|--:|--:|")
+    print("| finest level in | colours: norm | mean | most | densities: norm | mean | most |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
     with torch.no_grad():
         expected = plain_decoder(network.decoder, network.encoder(image), disparity)[0]
         for dtype in (torch.float32, torch.bfloat16):

@@ -29,7 +29,7 @@ def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def model(tiny_checkpoint: Path) -> mine.Model:
-    return mine.load(tiny_checkpoint, device="cpu")
+    return mine.load(tiny_checkpoint, device="cpu", dtype="float32")  # the same on every processor
 
 
 def pixels(height: int = 64, width: int = 96) -> np.ndarray:

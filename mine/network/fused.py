@@ -28,10 +28,10 @@ Kernel = tuple[Tensor, Tensor]
 
 
 class FusedNetwork:
-    """A frozen `Network`, ready to draw; dtype: of the planes' convolutions, float32 or bfloat16.
+    """A frozen `Network`, ready to draw; dtype: of the planes' finest level, float32 or bfloat16.
 
-    What is computed once for all planes is float32 always: that costs little, and in bfloat16 the image's features
-    alone would err more than all planes do.
+    The finest level takes most of the time. All that comes before it is float32 always: each coarser level in bfloat16
+    would add as much error as the finest has (`benchmarks/precision.py`), and the encoder more.
     """
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
@@ -45,15 +45,15 @@ class FusedNetwork:
 
 
 class FusedDecoder:
-    """A frozen `PlaneDecoder`, ready to draw; dtype: of the planes' convolutions, float32 or bfloat16."""
+    """A frozen `PlaneDecoder`, ready to draw; dtype: of the planes' finest level, float32 or bfloat16."""
 
     def __init__(self, decoder: PlaneDecoder, dtype: torch.dtype) -> None:
         self.dtype = dtype
         first = decoder.before[decoder.coarsest]
         self.bottleneck = folded(decoder.bottleneck)
-        self.first = _ready(feature_part(first, 0), torch.float32)
+        self.first = _ready(feature_part(first, 0))
         self.first_own = _own(first.kernel()[0])
-        self.levels = [_level(decoder, level, dtype) for level in range(decoder.coarsest, 0, -1)]
+        self.levels = [_level(decoder, level) for level in range(decoder.coarsest, 0, -1)]
         weight, bias = decoder.after[0].kernel()
         self.finest = _ready((block_kernel(weight), bias.repeat(4)), dtype)
         head = decoder.head(0)
@@ -76,12 +76,12 @@ class FusedDecoder:
     def _draw(self, first: Tensor, common: list[Array], embedding: Tensor, out: Array) -> None:
         """Planes of one group. Feature maps between two convolutions carry the border that the second one needs."""
         x = first + (embedding @ self.first_own.T)[:, :, None, None]
-        x = _activated(x.to(self.dtype))
+        x = _activated(x)
         for level, shared in zip(self.levels, common, strict=True):
             bias = (embedding @ level.own.T).repeat(1, 2).numpy()
             x = _interleaved(F.conv2d(x, level.upsampled), shared, bias)
             x = _activated(F.conv2d(x, *level.before))
-        x = F.conv2d(x, *self.finest)
+        x = F.conv2d(x.to(self.dtype), *self.finest)
         activate_blocks(_array(x))
         fields(_array(F.conv2d(x, *self.head)), out)
 
@@ -99,13 +99,13 @@ class _Level(NamedTuple):
     """of the next level's first convolution"""
 
 
-def _level(decoder: PlaneDecoder, level: int, dtype: torch.dtype) -> _Level:
+def _level(decoder: PlaneDecoder, level: int) -> _Level:
     block = decoder.after[level]
     weight, bias = block.kernel()
     outputs = len(weight)
-    upsampled, _ = _ready((block_kernel(weight[:, :outputs]), bias), dtype)
-    skip = _ready(feature_part(block, outputs), torch.float32)
-    return _Level(upsampled, _own(weight), skip, _ready(decoder.before[level - 1].kernel(), dtype))
+    upsampled, _ = _ready((block_kernel(weight[:, :outputs]), bias))
+    skip = _ready(feature_part(block, outputs))
+    return _Level(upsampled, _own(weight), skip, _ready(decoder.before[level - 1].kernel()))
 
 
 def block_kernel(weight: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ def _own(weight: Tensor) -> Tensor:
     return weight[:, -CHANNELS:].sum((2, 3))
 
 
-def _ready(kernel: Kernel, dtype: torch.dtype) -> Kernel:
+def _ready(kernel: Kernel, dtype: torch.dtype = torch.float32) -> Kernel:
     weight, bias = kernel
     return weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)
 

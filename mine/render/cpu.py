@@ -73,7 +73,7 @@ def _occupied(scene: Array, size: tuple[int, int]) -> Array:
     """Where planes (B or 1, S, 4, H W) of `size` have density: (B or 1, S, H / TILE, W / TILE), rounded up."""
     occupied = np.empty((*scene.shape[:2], *(-(-side // TILE) for side in size)), np.bool_)
     rows = occupied.shape[0] * occupied.shape[1] * occupied.shape[2]
-    in_bands(rows, lambda *band: occupied_rows(scene, size[1], occupied, *band))
+    in_bands(rows, lambda *band: occupied_rows(scene, size[1], occupied, *band), band=8 * TILE)
     return occupied
 
 

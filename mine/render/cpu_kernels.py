@@ -328,19 +328,34 @@ def source_rows(scenes, disparities, unprojects, width, seen, first, last):
                 after[x] = here[x] * (exp_minus(sigma[x] * step) + float32(TRANSMITTANCE_FLOOR))
 
 
+@inlined
+def _all_occupied(found, occupied):
+    """Sums up what was found in columns of pixels by tiles, and says whether all hold something."""
+    everywhere = True
+    for tile_x in range(len(occupied)):
+        bits = int32(0)
+        for x in range(tile_x * TILE, min((tile_x + 1) * TILE + 1, len(found))):
+            bits |= found[x]
+        occupied[tile_x] = bits != 0
+        everywhere &= bits != 0
+    return everywhere
+
+
 @compiled("void(float32[:,:,:,::1], int64, boolean[:,:,:,::1], int64, int64)")
 def occupied_rows(scenes, width, occupied, first, last):
     """Fills rows `first` to `last` - 1 of occupied (B, S, H / TILE, W / TILE), counted through all planes.
 
     A tile is occupied when a sample within it can meet density: bilinear samples reach one pixel right and down.
     """
-    planes, height = scenes.shape[1], scenes.shape[3] // width
+    planes, height, found = scenes.shape[1], scenes.shape[3] // width, np.empty(width, np.int32)
     for row in range(first, last):
         plane, tile_y = row // occupied.shape[2], row % occupied.shape[2]
-        sigma = scenes[plane // planes, plane % planes, 3]
-        for tile_x in range(occupied.shape[3]):
-            found = False
-            for y in range(tile_y * TILE, min((tile_y + 1) * TILE + 1, height)):
-                for x in range(tile_x * TILE, min((tile_x + 1) * TILE + 1, width)):
-                    found |= sigma[y * width + x] > 0
-            occupied[plane // planes, plane % planes, tile_y, tile_x] = found
+        sigma = scenes[plane // planes, plane % planes, 3].view(np.int32)  # the bits of 0 are 0
+        top, end = tile_y * TILE, min((tile_y + 1) * TILE + 1, height)
+        found[:] = 0
+        for y in range(top, end):
+            for x in range(width):
+                found[x] |= sigma[y * width + x]
+            # In fog the first row will do.
+            if (y == top or y == end - 1) and _all_occupied(found, occupied[plane // planes, plane % planes, tile_y]):
+                break

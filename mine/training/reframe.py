@@ -64,8 +64,8 @@ class Frame:
 
     def cut(self, image: Tensor) -> Tensor:
         """What pictures (B, C, H, W) show in the frames: (B, C, H', W'), continued by reflection beyond borders."""
-        # Shrunk first, as sampling skips pixels.
-        shrink = min(1.0, 1 / float(self.to_picture[:, :2, 0].norm(dim=1).mean()))
+        # Shrunk first, as sampling skips pixels: alike for all, so that no frame depends on what it is drawn with.
+        shrink = min(1.0, max(self.size) / max(self.picture) * 2 / (1 + SMALLEST))
         size = [max(8, round(side * shrink)) for side in self.picture]
         small = F.interpolate(image, size, mode="bilinear", antialias=True) if shrink < 1 else image
         return _sample(small, self.to_picture, self.size, self.picture, "reflection")
@@ -78,11 +78,14 @@ class Frame:
 
 
 def _rotation(vector: Tensor) -> Tensor:
-    """Rotations (B, 3, 3) about axes (B, 3) by their length in radians."""
+    """Rotations (B, 3, 3) about axes (B, 3) by their length in radians, by Rodrigues' formula."""
     x, y, z = vector.T
     nothing = torch.zeros_like(x)
-    skew = torch.stack([nothing, -z, y, z, nothing, -x, -y, x, nothing], dim=-1)
-    return torch.linalg.matrix_exp(skew.view(-1, 3, 3))
+    skew = torch.stack([nothing, -z, y, z, nothing, -x, -y, x, nothing], dim=-1).view(-1, 3, 3)
+    angle = vector.norm(dim=1)[:, None, None]
+    # sinc(x / π) = sin(x) / x, 1 at 0
+    once, twice = torch.sinc(angle / math.pi), torch.sinc(angle / (2 * math.pi)) ** 2 / 2
+    return torch.eye(3) + once * skew + twice * skew @ skew
 
 
 def _centred(K: Tensor, picture: tuple[int, int]) -> Tensor:
