@@ -51,6 +51,7 @@ class MPI:
             )
         if self.photo is not None and (self.photo.ndim != 3 or self.photo.shape[0] != 3):
             raise InputError(f"photo has shape {tuple(self.photo.shape)}: give (3, H, W)")
+        check_density(self.sigma)
         check_disparity(self.disparity, planes)
         check_intrinsics(self.K)
 
@@ -141,6 +142,13 @@ class MPI:
             return MPI(**tensors)
         except TypeError as error:
             raise InputError(f"{path} lacks parts of a scene ({error}): make it anew with `mine predict`") from error
+
+
+def check_density(sigma: Tensor) -> None:
+    """Raises InputError for densities that are negative or not finite."""
+    least, most = sigma.aminmax()
+    if not (least >= 0 and most < torch.inf):
+        raise InputError(f"sigma reaches from {float(least):g} to {float(most):g}: give finite densities, 0 or more")
 
 
 def check_disparity(disparity: Tensor, planes: int) -> None:

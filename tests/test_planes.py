@@ -261,6 +261,7 @@ def test_cameras_that_make_no_sense() -> None:
 def test_moving_to_another_device_takes_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = make_scene(make_photo())
     # Every machine has the device "meta", which holds shapes without values: there is nothing to check.
+    monkeypatch.setattr("mine.planes.check_density", lambda sigma: None)
     monkeypatch.setattr("mine.planes.check_disparity", lambda disparity, planes: None)
     monkeypatch.setattr("mine.planes.check_intrinsics", lambda K: None)
     moved = scene.to("meta")
