@@ -44,11 +44,6 @@ class MPI:
                 f"planes have shapes {tuple(self.rgb.shape)} and {tuple(self.sigma.shape)}: "
                 "give rgb (S, 3, H, W) and sigma (S, 1, H, W)"
             )
-        least, most = self.sigma.aminmax()
-        if not (least >= 0 and most < torch.inf):
-            raise InputError(
-                f"sigma reaches from {float(least):g} to {float(most):g}: give finite densities, 0 or more"
-            )
         if self.photo is not None and (self.photo.ndim != 3 or self.photo.shape[0] != 3):
             raise InputError(f"photo has shape {tuple(self.photo.shape)}: give (3, H, W)")
         check_density(self.sigma)
