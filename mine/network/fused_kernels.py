@@ -14,22 +14,22 @@ from numba.extending import overload
 from mine.compiled import compiled, exp_minus, inlined
 
 
-def _wide(value):
+def wide(value):
     """A stored number as float32."""
 
 
-def _store(array, index, value):
+def store(array, index, value):
     """array[index] = value, rounded to the nearest that fits."""
 
 
-@overload(_wide)
+@overload(wide)
 def _wide_of(value):
     if value == types.uint16:
         return lambda value: np.uint32(np.uint32(value) << np.uint32(16)).view(np.float32)
     return lambda value: value
 
 
-@overload(_store)
+@overload(store)
 def _store_in(array, index, value):
     if array.dtype == types.uint16:
 
@@ -48,7 +48,7 @@ def _store_in(array, index, value):
 
 
 @inlined
-def _elu(x):
+def elu(x):
     """max(x, 0) + exp(min(x, 0)) - 1."""
     return max(x, float32(0)) + (exp_minus(-min(x, float32(0))) - float32(1))
 
@@ -61,7 +61,7 @@ def activate(drawn, out):
         for y in range(height):
             source, line = drawn[plane, y].reshape(-1), out[plane, y + 1, 1 : width + 1].reshape(-1)
             for i in range(width * channels):
-                _store(line, i, _elu(_wide(source[i])))
+                store(line, i, elu(wide(source[i])))
             out[plane, y + 1, 0] = out[plane, y + 1, 1]
             out[plane, y + 1, width + 1] = out[plane, y + 1, width]
         out[plane, 0] = out[plane, 1]
@@ -89,7 +89,7 @@ def interleave(blocks, shared, bias, out):
             for i in range(columns):
                 source, common, target = blocks[plane, row, i, a * pair : (a + 1) * pair], shared[y, i], line[i]
                 for c in range(pair):
-                    _store(target, c, _elu(_wide(source[c]) + common[c] + own[c]))
+                    store(target, c, elu(wide(source[c]) + common[c] + own[c]))
             out[plane, y + 1, 0] = out[plane, y + 1, 2]
             out[plane, y + 1, 2 * columns - 1] = out[plane, y + 1, 2 * columns - 3]
         out[plane, 0] = out[plane, 2]
@@ -108,7 +108,7 @@ def activate_blocks(blocks):
         for row in range(rows):
             line = blocks[plane, row].reshape(-1)
             for i in range(columns * channels):
-                _store(line, i, _elu(_wide(line[i])))
+                store(line, i, elu(wide(line[i])))
             for a in (0, half):
                 blocks[plane, row, 0, a : a + quarter] = blocks[plane, row, 1, a : a + quarter]
                 b = a + quarter
@@ -122,7 +122,7 @@ def _field_row(blocks, place, is_colour, line):
     """One row of one output, of two pixels in a block."""
     for i in range(blocks.shape[0]):
         for b in range(2):
-            value = _wide(blocks[i, place + b])
+            value = wide(blocks[i, place + b])
             if is_colour:
                 large = float32(1) / (float32(1) + exp_minus(abs(value)))
                 line[2 * i + b] = large if value > 0 else float32(1) - large

@@ -12,7 +12,7 @@ import numpy as np
 from numba import float32
 
 from mine.compiled import compiled, exp_minus, inlined
-from mine.network.fused_kernels import _elu, _store, _wide
+from mine.network.fused_kernels import elu, store, wide
 from mine.threads import BAND
 
 
@@ -35,7 +35,7 @@ def moment_rows(z, pilot, sums, first, last):
     for row in range(first, last):
         source = z[row // height, row % height].reshape(-1)
         for i in range(width * channels):
-            value = _wide(source[i]) - pilot[i]
+            value = wide(source[i]) - pilot[i]
             total[i] += value
             squares[i] += value * value
         if row % height == height - 1 or row == last - 1:
@@ -66,14 +66,14 @@ def padded_rows(z, scale, shift, reflect, out, first, last):
         plane, y = row // height, row % height
         source, line = z[plane, y].reshape(-1), out[plane, y + 1, 1 : width + 1].reshape(-1)
         for i in range(width * channels):
-            _store(line, i, _elu(_wide(source[i]) * scale[i] + shift[i]))
+            store(line, i, elu(wide(source[i]) * scale[i] + shift[i]))
         _pad_row(out, plane, y, height, width, reflect)
 
 
 @inlined
 def _add_row(target, added):
     for i in range(len(target)):
-        _store(target, i, _wide(target[i]) + _wide(added[i]))
+        store(target, i, wide(target[i]) + wide(added[i]))
 
 
 @inlined
@@ -108,10 +108,10 @@ def backward_rows(z, padded, rows, reflect, out, sums, first, last):
         gradient, line = padded[plane, y + 1, 1 : width + 1].reshape(-1), out[plane, y].reshape(-1)
         source = z[plane, y].reshape(-1)
         for i in range(width * channels):
-            value = _wide(source[i])
+            value = wide(source[i])
             slope = exp_minus(-min(value * scale[i] + shift[i], float32(0)))
-            change = _wide(gradient[i]) * slope
-            _store(line, i, change)
+            change = wide(gradient[i]) * slope
+            store(line, i, change)
             total[i] += change
             with_z[i] += change * (value - mean[i])
         if y == height - 1 or row == last - 1:
@@ -130,7 +130,7 @@ def combine_rows(z, rows, gradient, first, last):
     for row in range(first, last):
         source, line = z[row // height, row % height].reshape(-1), gradient[row // height, row % height].reshape(-1)
         for i in range(width * channels):
-            _store(line, i, a[i] * _wide(line[i]) + b[i] * _wide(source[i]) + c[i])
+            store(line, i, a[i] * wide(line[i]) + b[i] * wide(source[i]) + c[i])
 
 
 @compiled(
@@ -149,7 +149,7 @@ def interleave_rows(phases, shared, own, out, first, last):
             source, start = phases[plane, y // 2 + a, x // 2 + b], (2 * a + b) * channels
             common, constant, pixel = shared[min(y, last_row), min(x, last_column)], own[plane], out[plane, y, x]
             for c in range(channels):
-                _store(pixel, c, _wide(source[start + c]) + _wide(common[c]) + _wide(constant[c]))
+                store(pixel, c, wide(source[start + c]) + wide(common[c]) + wide(constant[c]))
 
 
 @compiled(

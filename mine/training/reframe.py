@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mine.data.draw import Draw
 
-TILT, ROLL = math.radians(14), math.radians(6)
+TILT, ROLL = math.radians(10), math.radians(6)
 """Standard deviations of pitch and yaw, and of the roll."""
 
 SMALLEST = 0.6
