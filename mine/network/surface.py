@@ -17,6 +17,9 @@ CONTRAST = 0.7
 """What log-disparities are multiplied by: photos have less depth than a network believes that learned from scenes made
 up for their depth. Chosen on the held-out captures of `configs/eval-captures.yaml`."""
 
+SHRUNK = (2, 4)
+"""How many times smaller a photo is seen as well, to multiples of 32 pixels."""
+
 FARTHEST = 1 / 32
 """Least disparity of a surface: what is farther, such as the sky, hardly moves."""
 
@@ -60,16 +63,19 @@ class SurfaceNetwork(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Disparity (B, 1, H, W) of what each pixel shows, in [FARTHEST, 1].
 
-        image (B, 3, H, W) in [0, 1] with H and W multiples of 64. Seen at half the size, large shapes are understood
-        better; at full size, edges are sharper. So edges are those of the full size, and large shapes the mean of both.
+        image (B, 3, H, W) in [0, 1] with H and W multiples of 32. Seen smaller, large shapes are understood better; at
+        full size, edges are sharper. So edges are those of the full size, and large shapes the mean of all sizes.
         """
         size = image.shape[-2], image.shape[-1]
         full = self._draw(image)
-        half = self._draw(F.interpolate(image, (size[0] // 2, size[1] // 2), mode="area"))
-        half = F.interpolate(half, size, mode="bilinear")
         # Each up to its own scale.
-        difference = (half - _median(half)) - (full - _median(full))
-        drawn = full + smooth(difference / 2, max(size) // 48)
+        drawn_at = [full - _median(full)]
+        for factor in SHRUNK:
+            smaller = [max(32, round(side / factor / 32) * 32) for side in size]
+            small = self._draw(F.interpolate(image, smaller, mode="area"))
+            drawn_at.append(F.interpolate(small - _median(small), size, mode="bilinear"))
+        difference = torch.stack(drawn_at).mean(0) - drawn_at[0]
+        drawn = full + smooth(difference, max(size) // 48)
         nearest = torch.quantile(drawn.flatten(1), NEAREST, dim=1)[:, None, None, None]
         return torch.exp(CONTRAST * (drawn - nearest)).clamp(FARTHEST, 1)
 
