@@ -83,7 +83,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     model = Model(Network(), dtype=torch.bfloat16)
-    print(f"{torch.get_num_threads()} threads, decoder in bfloat16\n\n| planes | size | predict, s | render, ms |")
+    print(f"{torch.get_num_threads()} threads, finest level in bfloat16\n\n| planes | size | predict, s | render, ms |")
     print("|--:|--:|--:|--:|")
     found = {}
     with torch.inference_mode():
