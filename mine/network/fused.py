@@ -7,13 +7,13 @@ Threads draw groups of planes of their own, so that none waits for another.
 """
 
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
+from mine.network.arrays import Array, channels_last, empty_map
 from mine.network.decoder import PlaneDecoder, feature_part, reflected_conv
 from mine.network.embedding import CHANNELS, embed_disparity
 from mine.network.fold import folded
@@ -22,7 +22,6 @@ from mine.network.network import Network
 from mine.network.subpixel import phase_kernel
 from mine.threads import in_parts
 
-Array = NDArray[Any]
 Kernel = tuple[Tensor, Tensor]
 """Weight and bias of a convolution."""
 
@@ -82,8 +81,8 @@ class FusedDecoder:
             x = _interleaved(F.conv2d(x, level.upsampled), shared, bias)
             x = _activated(F.conv2d(x, *level.before))
         x = F.conv2d(x.to(self.dtype), *self.finest)
-        activate_blocks(_array(x))
-        fields(_array(F.conv2d(x, *self.head)), out)
+        activate_blocks(channels_last(x))
+        fields(channels_last(F.conv2d(x, *self.head)), out)
 
 
 class _Level(NamedTuple):
@@ -141,30 +140,20 @@ def _ready(kernel: Kernel, dtype: torch.dtype = torch.float32) -> Kernel:
 
 def _common(shared: Tensor) -> Array:
     """What all planes share, (1, C, H, W), as rows of blocks of the padded result: (H, W/2 + 1, 2 C)."""
-    rows = _array(F.pad(shared, (1, 1)))[0]
+    rows = channels_last(F.pad(shared, (1, 1)))[0]
     return rows.reshape(len(rows), rows.shape[1] // 2, -1)
-
-
-def _array(x: Tensor) -> Array:
-    """(N, H, W, C) view of a tensor (N, C, H, W), bfloat16 as its bits."""
-    rows = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
-    return (rows.view(torch.uint16) if x.dtype == torch.bfloat16 else rows).numpy()
 
 
 def _activated(x: Tensor) -> Tensor:
     """ELU of x (N, C, H, W), padded."""
-    out = _empty(x, x.shape[1], x.shape[2] + 2, x.shape[3] + 2)
-    activate(_array(x), _array(out))
+    out = empty_map((len(x), x.shape[1], x.shape[2] + 2, x.shape[3] + 2), x)
+    activate(channels_last(x), channels_last(out))
     return out
 
 
 def _interleaved(blocks: Tensor, shared: Array, bias: Array) -> Tensor:
     """Padded pixels (N, C, H + 2, W + 2) from blocks (N, 4 C, H/2 + 1, W/2 + 1), see `interleave`."""
-    out = _empty(blocks, blocks.shape[1] // 4, 2 * blocks.shape[2], 2 * blocks.shape[3])
-    interleave(_array(blocks), shared, bias, _array(out))
+    size = len(blocks), blocks.shape[1] // 4, 2 * blocks.shape[2], 2 * blocks.shape[3]
+    out = empty_map(size, blocks)
+    interleave(channels_last(blocks), shared, bias, channels_last(out))
     return out
-
-
-def _empty(like: Tensor, channels: int, height: int, width: int) -> Tensor:
-    size = len(like), channels, height, width
-    return torch.empty(size, dtype=like.dtype, memory_format=torch.channels_last)

@@ -1,13 +1,11 @@
 """`passes` on processors, compiled: each group of planes in one pass over memory."""
 
-from typing import Any
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mine.network import passes
+from mine.network.arrays import Array, bits, channels_last, empty_map
 from mine.network.pass_kernels import (
     backward_rows,
     combine_rows,
@@ -18,12 +16,10 @@ from mine.network.pass_kernels import (
 )
 from mine.threads import BAND, in_bands
 
-Array = NDArray[Any]
-
 
 def mean_and_variance(z: Tensor) -> tuple[Tensor, Tensor]:
     """Of each channel of z (N, C, H, W): (C,) each."""
-    array = _array(z)
+    array = channels_last(z)
     pilot = z[0].float().mean((1, 2))  # near the mean, so that squares cancel little
     row, sums = _rows(z, pilot)[0], _sums(z)
     in_bands(len(z) * z.shape[2], lambda *rows: moment_rows(array, row, sums, *rows))
@@ -36,38 +32,40 @@ class Activation(passes.Activation):
 
     def padded(self, group: slice) -> Tensor:
         z = self.z[group]
-        out = _empty((len(z), z.shape[1], z.shape[2] + 2, z.shape[3] + 2), z)
-        inputs = _array(z), *_rows(z, self.scale, self.shift), self.padding == "reflect", _array(out)
+        out = empty_map((len(z), z.shape[1], z.shape[2] + 2, z.shape[3] + 2), z)
+        inputs = channels_last(z), *_rows(z, self.scale, self.shift), self.padding == "reflect", channels_last(out)
         in_bands(len(z) * z.shape[2], lambda *band: padded_rows(*inputs, *band))
         return out
 
     def _take(self, group: slice, gradient: Tensor, out: Tensor) -> Tensor:
         z, sums = self.z[group], _sums(self.z[group])
         rows = _rows(z, self.scale, self.shift, self.mean)
-        inputs = _array(z), _array(gradient), rows, self.padding == "reflect", _array(out), sums
+        inputs = channels_last(z), channels_last(gradient), rows, self.padding == "reflect", channels_last(out), sums
         in_bands(len(z) * z.shape[2], lambda *band: backward_rows(*inputs, *band))
         return torch.from_numpy(sums.sum(0))
 
     def _combine(self, *coefficients: Tensor) -> None:
         assert self.by_z is not None
-        inputs = _array(self.z), _rows(self.z, *coefficients), _array(self.by_z)
+        inputs = channels_last(self.z), _rows(self.z, *coefficients), channels_last(self.by_z)
         in_bands(len(self.z) * self.z.shape[2], lambda *band: combine_rows(*inputs, *band))
 
 
 def interleave(phases: Tensor, out: Tensor, shared: Tensor | None, own: Tensor | None) -> None:
     """See `subpixel.interleave`."""
     channels = out.shape[1]
-    common = _array(shared[None])[0] if shared is not None else _array(out.new_zeros(1, channels, 1, 1))[0]
+    common = (
+        channels_last(shared[None])[0] if shared is not None else channels_last(out.new_zeros(1, channels, 1, 1))[0]
+    )
     constant = out.new_zeros(len(out), channels) if own is None else own
-    inputs = _array(phases), common, _bits(constant.contiguous()), _array(out)
+    inputs = channels_last(phases), common, bits(constant.contiguous()), channels_last(out)
     in_bands(len(out) * out.shape[2], lambda *band: interleave_rows(*inputs, *band))
 
 
 def separate(gradient: Tensor) -> Tensor:
     """See `subpixel.separate`."""
     count, channels, height, width = gradient.shape
-    phases = _empty((count, 4 * channels, height // 2 + 1, width // 2 + 1), gradient)
-    inputs = _array(gradient), _array(phases)
+    phases = empty_map((count, 4 * channels, height // 2 + 1, width // 2 + 1), gradient)
+    inputs = channels_last(gradient), channels_last(phases)
     in_bands(len(phases) * phases.shape[2], lambda *band: separate_rows(*inputs, *band))
     return phases
 
@@ -79,16 +77,3 @@ def _sums(z: Tensor) -> Array:
 def _rows(z: Tensor, *values: Tensor) -> Array:
     """Values of channels (C,), repeated along a row: (len(values), W C), float32."""
     return torch.stack(values).float().repeat(1, z.shape[3]).numpy()
-
-
-def _array(x: Tensor) -> Array:
-    """(N, H, W, C) view of a tensor (N, C, H, W), which is made channels-last where it is not."""
-    return _bits(x.detach().contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1))
-
-
-def _bits(x: Tensor) -> Array:
-    return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
-
-
-def _empty(size: tuple[int, ...], like: Tensor) -> Tensor:
-    return torch.empty(size, dtype=like.dtype, memory_format=torch.channels_last)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from mine.network.arrays import empty_map
 from mine.network.passes import Moments
 
 Kernel = tuple[Tensor, Tensor | None]
@@ -79,7 +80,7 @@ class _Convolved(torch.autograd.Function):
         ctx.save_for_backward(z, weight, bias, *kernels)
         activation = _passes(z).Activation(z, weight, bias, found, "reflect")
         pairs = _pairs(kernels)
-        outs = tuple(_empty((len(z), len(kernel), *z.shape[2:]), z) for kernel, _ in pairs)
+        outs = tuple(empty_map((len(z), len(kernel), *z.shape[2:]), z) for kernel, _ in pairs)
         with torch.autocast(z.device.type, enabled=False):
             for group in _groups(len(z), z[0].numel(), z):
                 x = activation.padded(group)
@@ -122,7 +123,7 @@ class _Upsampled(torch.autograd.Function):
         ctx.save_for_backward(z, weight, bias, kernel, kernel_bias)
         ctx.images = None if shared is None else len(shared)
         activation = _passes(z).Activation(z, weight, bias, found, "replicate")
-        out = _empty((len(z), len(kernel) // 4, 2 * z.shape[2], 2 * z.shape[3]), z)
+        out = empty_map((len(z), len(kernel) // 4, 2 * z.shape[2], 2 * z.shape[3]), z)
         images = ctx.images or 1
         with torch.autocast(z.device.type, enabled=False):
             for group in _groups(len(z), out[0].numel(), z, images):
@@ -140,7 +141,7 @@ class _Upsampled(torch.autograd.Function):
         convolution = _Convolution(kernel, kernel_bias)
         images = ctx.images or 1
         wide = torch.promote_types(gradient.dtype, torch.float32)
-        shared = None if ctx.images is None else _empty((images, *gradient.shape[1:]), gradient).to(wide).zero_()
+        shared = None if ctx.images is None else empty_map((images, *gradient.shape[1:]), gradient).to(wide).zero_()
         own = None if ctx.images is None else gradient.new_empty(gradient.shape[:2])
         for group in _groups(len(z), gradient[0].numel(), z, images):
             image = group.start // (len(z) // images)
@@ -206,7 +207,3 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor | None, Tensor | None]:
 
 def _pairs(parts: Any) -> list[tuple[Tensor, Tensor | None]]:
     return list(zip(parts[::2], parts[1::2], strict=True))
-
-
-def _empty(size: tuple[int, ...], like: Tensor) -> Tensor:
-    return torch.empty(size, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
