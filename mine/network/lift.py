@@ -1,9 +1,13 @@
 """From a surface to planes: what the photo shows, and behind its edges what it must hide.
 
 A surface of disparity D becomes two planes of every ray: the one just behind it, opaque, and the one just before it,
-as opaque as it takes for their mean disparity to be D. So no step between planes shows, however few there are. Behind a
-jump of depth there must be something too: the farther side, continued under the nearer one (`hidden_surface`).
+as opaque as it takes for their mean disparity to be D. So no step between planes shows, however few there are. A
+surface is as thick as it takes to be closed where it slopes, and no thicker: seen from the side, thickness repeats its
+edges. Behind a jump of depth there must be something too: the farther side, continued under the nearer one
+(`hidden_surface`).
 """
+
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +16,14 @@ from torch import Tensor
 JUMP = 1.1
 """Ratio of neighbouring disparities from which on one surface hides another."""
 
+SLOPE = 2
+"""Distance, in pixels, to which neighbours on the same surface make it thicker."""
+
 REACH = 16
 """How far, in pixels of half the planes' resolution, a hidden surface goes on under what hides it."""
 
 OPAQUE = 12.0
 """Optical depth of a plane that nothing passes."""
-
 
 FARTHEST_SHARE = 0.01
 """Share of a photo's pixels that may lie behind the last plane, and are drawn on it."""
@@ -41,12 +47,22 @@ def lift(image: Tensor, surface: Tensor, disparity: Tensor) -> Tensor:
     colour = F.interpolate(colour, size, mode="bilinear")
     below = torch.minimum(F.interpolate(below, size, mode="bilinear"), surface)
     nearer = torch.cat([disparity.new_full((len(disparity), 1), torch.inf), disparity[:, :-1]], dim=1)
-    front = nearer[:, :, None, None] > surface / JUMP
+    front = nearer[:, :, None, None] > _back(surface)
     opacity = torch.maximum(front * _opacity(surface, disparity), _opacity(below, disparity))
     planes = image.new_empty(*disparity.shape, 4, *size)
     planes[:, :, :3] = torch.where(front[:, :, None], image[:, None], colour[:, None])
     planes[:, :, 3] = _density(opacity, disparity)
     return planes
+
+
+def _back(surface: Tensor) -> Tensor:
+    """Disparity (B, 1, H, W) of the farthest neighbours that belong to the same surface (B, 1, H, W)."""
+    side, back = 2 * SLOPE + 1, surface
+    padded = F.pad(surface, [SLOPE] * 4, mode="replicate")
+    for dy, dx in product(range(side), range(side)):
+        neighbour = padded[..., dy : dy + surface.shape[-2], dx : dx + surface.shape[-1]]
+        back = torch.where(neighbour > surface / JUMP, torch.minimum(back, neighbour), back)
+    return back
 
 
 def _opacity(surface: Tensor, disparity: Tensor) -> Tensor:
@@ -66,24 +82,25 @@ def _density(opacity: Tensor, disparity: Tensor) -> Tensor:
 def hidden_surface(surface: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
     """Disparity (B, 1, H, W) and colour (B, 3, H, W) of what lies behind, within REACH of a jump of depth.
 
-    Each pixel next to one that is farther by JUMP takes over what that shows or hides, then the pixels next to it in
-    their turn, and so on; elsewhere nothing is hidden, and both are the surface's own. surface (B, 1, H, W), image
-    (B, 3, H, W).
+    Each pixel next to one that shows or hides something farther by JUMP takes that over, then the pixels next to it in
+    their turn, and so on; of several, the farthest counts. Elsewhere nothing is hidden, and both are the surface's own.
+    surface (B, 1, H, W), image (B, 3, H, W).
     """
     nearest = F.max_pool2d(surface, 3, 1, 1)
-    known = torch.cat([surface, image], dim=1)
     # At an edge a photo's pixels are a mixture of both sides: those on the far side count as hidden too.
     clear = nearest <= JUMP * surface
-    found = torch.zeros_like(clear)
+    known = torch.cat([surface, image, clear.to(surface)], dim=1)
     for _ in range(REACH):
-        total, count = torch.zeros_like(known), torch.zeros_like(surface)
-        padded = F.pad(torch.cat([known, (clear | found).to(known)], dim=1), (1, 1, 1, 1), mode="replicate")
-        for dy, dx in ((0, 1), (2, 1), (1, 0), (1, 2)):
-            neighbour = padded[..., dy : dy + surface.shape[-2], dx : dx + surface.shape[-1]]
-            farther = (neighbour[:, :1] < nearest / JUMP) * neighbour[:, -1:]
-            total += farther * neighbour[:, :-1]
-            count += farther
-        new = (count > 0) & ~found
-        known = torch.where(new, total / count.clamp(min=1), known)
-        found |= new
-    return known[:, :1], known[:, 1:]
+        padded = F.pad(known, (1, 1, 1, 1), mode="replicate")
+        neighbours = torch.stack(
+            [
+                padded[..., dy : dy + surface.shape[-2], dx : dx + surface.shape[-1]]
+                for dy, dx in ((0, 1), (2, 1), (1, 0), (1, 2))
+            ]
+        )
+        farther = (neighbours[:, :, :1] < nearest / JUMP) & (neighbours[:, :, 4:] > 0)
+        farthest = JUMP * torch.where(farther, neighbours[:, :, :1], torch.inf).amin(0)
+        chosen = (farther & (neighbours[:, :, :1] <= farthest)).to(known)
+        new = (chosen.sum(0) > 0) & ((farthest < known[:, :1]) | (known[:, 4:] == 0))
+        known = torch.where(new, (chosen * neighbours).sum(0) / chosen.sum(0).clamp(min=1), known)
+    return known[:, :1], known[:, 1:4]

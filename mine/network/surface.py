@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mine.network.edges import even_out, sharpen
 from mine.network.encoder import make_encoder
 from mine.network.network import Architecture
 
@@ -12,10 +13,6 @@ SURFACE_WIDTHS = (32, 48, 64, 96, 160)
 
 NEAREST = 0.995
 """Quantile of a photo's disparities that is called 1, as the nearest surfaces of training scenes are."""
-
-CONTRAST = 0.7
-"""What log-disparities are multiplied by: photos have less depth than a network believes that learned from scenes made
-up for their depth. Chosen on the held-out captures of `configs/eval-captures.yaml`."""
 
 SHRUNK = (2, 4)
 """How many times smaller a photo is seen as well, to multiples of 32 pixels."""
@@ -64,7 +61,8 @@ class SurfaceNetwork(nn.Module):
         """Disparity (B, 1, H, W) of what each pixel shows, in [FARTHEST, 1].
 
         image (B, 3, H, W) in [0, 1] with H and W multiples of 32. Seen smaller, large shapes are understood better; at
-        full size, edges are sharper. So edges are those of the full size, and large shapes the mean of all sizes.
+        full size, edges are sharper. So edges are those of the full size, and large shapes the mean of all sizes. Then
+        edges are drawn where the photo has them, and what is left of relief between them goes (`mine.network.edges`).
         """
         size = image.shape[-2], image.shape[-1]
         full = self._draw(image)
@@ -76,8 +74,9 @@ class SurfaceNetwork(nn.Module):
             drawn_at.append(F.interpolate(small - _median(small), size, mode="bilinear"))
         difference = torch.stack(drawn_at).mean(0) - drawn_at[0]
         drawn = full + smooth(difference, max(size) // 48)
+        drawn = even_out(sharpen(drawn, image))
         nearest = torch.quantile(drawn.flatten(1), NEAREST, dim=1)[:, None, None, None]
-        return torch.exp(CONTRAST * (drawn - nearest)).clamp(FARTHEST, 1)
+        return torch.exp(drawn - nearest).clamp(FARTHEST, 1)
 
     def _draw(self, image: Tensor) -> Tensor:
         """Log-disparity (B, 1, H, W), the mean over the picture and its mirror image."""
