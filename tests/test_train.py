@@ -49,6 +49,18 @@ def test_a_run_learns_and_its_checkpoint_predicts(tmp_path: Path, feed: Callable
     assert torch.isfinite(scene.rgb).all()
 
 
+def test_a_run_ends_where_it_is_told_to_and_can_go_on_to_the_end_of_its_schedule(
+    tmp_path: Path, feed: Callable[..., Feed]
+) -> None:
+    feed()
+    training.train(config_for(tmp_path / "early", steps=4, stop=2))
+    assert json.loads((tmp_path / "early" / "figures.json").read_text())["steps"] == 2
+    training.train(config_for(tmp_path / "early", steps=4))
+    training.train(config_for(tmp_path / "whole", steps=4))
+    early, whole = saved(tmp_path / "early"), saved(tmp_path / "whole")
+    assert all(torch.equal(early[name], whole[name]) for name in whole)
+
+
 def test_curves_pictures_and_figures_are_logged(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     feed()
     training.train(config_for(tmp_path, steps=2))

@@ -125,6 +125,9 @@ class TrainConfig:
     accumulate: int = 1
     """parts that a process works its share off in, to save memory"""
     steps: int = 10000
+    """of the schedule"""
+    stop: int | None = None
+    """step after which the run ends, where that is before its schedule does"""
     learning_rate: float = 1e-3
     encoder_learning_rate: float = 1e-4
     decay_steps: tuple[int, ...] = ()
@@ -148,6 +151,11 @@ class TrainConfig:
     evaluate_every: int = 1000
     workers: int = 1
     seed: int = 0
+
+    @property
+    def last(self) -> int:
+        """Step after which the run is done."""
+        return self.steps if self.stop is None else min(self.stop, self.steps)
 
 
 def load_config(path: str | Path, overrides: list[str] | None = None, kind: type[Config] = TrainConfig) -> Config:  # type: ignore[assignment]
@@ -185,6 +193,8 @@ def check(config: TrainConfig) -> None:
     for key, value in least.items():
         if getattr(config, key) < value:
             raise InputError(f"{key} is {getattr(config, key)}: give at least {value}")
+    if config.stop is not None and config.stop < 1:
+        raise InputError(f"stop is {config.stop}: give a step, at least 1")
     if not 0 <= config.finest < SCALES:
         raise InputError(f"finest is {config.finest}: give a scale, 0 to {SCALES - 1}")
     choices = {"device": DEVICES, "precision": tuple(PRECISIONS)}

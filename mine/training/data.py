@@ -46,10 +46,10 @@ class Batches(Sampler[list[int]]):
         self.first, self.second, self.share = first, second, share
 
     def __len__(self) -> int:
-        return (self.config.steps - self.start) * len(self.rows)
+        return (self.config.last - self.start) * len(self.rows)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self.start, self.config.steps):
+        for step in range(self.start, self.config.last):
             generator = torch.Generator().manual_seed(1_000_003 * self.config.seed + step)
             chance, place = torch.rand(2, self.config.batch, generator=generator).tolist()
             batch = [

@@ -48,7 +48,7 @@ class Log:
             self.board = SummaryWriter(str(self.folder), purge_step=self.state.step + 1)
             columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
             self.bar = Progress(*columns, console=self.console)
-            self.task = self.bar.add_task("", total=self.config.steps, completed=self.state.step)
+            self.task = self.bar.add_task("", total=self.config.last, completed=self.state.step)
             self.bar.start()
         return self
 
@@ -70,7 +70,7 @@ class Log:
         if self.writes:
             speed = f"{rate:.3g} samples/s, {peak_memory(self.state.fabric.device):.2g} GB"
             self.bar.update(self.task, completed=self.state.step, description=speed)
-        last = self.state.step == self.config.steps
+        last = self.state.step == self.config.last
         if self.steps < EVERY and not last:
             return
         means: Any = self.state.fabric.all_reduce({name: value / self.made for name, value in self.sums.items()})
@@ -87,7 +87,7 @@ class Log:
         for name, value in self.last_held_out.items():
             self.board.add_scalar(f"held_out/{name}", value, self.state.step)
         text = "  ".join(f"{name} {value:.4g}" for name, value in self.last_held_out.items())
-        self.say(f"[bold]{self.state.step}/{self.config.steps}[/]  held out: {text}")
+        self.say(f"[bold]{self.state.step}/{self.config.last}[/]  held out: {text}")
 
     def pictures(self, found: Mapping[str, Tensor]) -> None:
         """Shows pictures (1 or 3, H, W) by name."""
@@ -109,7 +109,7 @@ class Log:
             self.board.add_scalar(f"learning_rate/{name}", group["lr"], step)
         text = "  ".join(f"{name} {value:.3g}" for name, value in self.figures.items())
         skipped = f"  [red]{self.state.skipped} skipped[/]" if self.state.skipped else ""
-        self.console.print(f"[bold]{step}/{self.config.steps}[/]  {text}{skipped}", highlight=False, soft_wrap=True)
+        self.console.print(f"[bold]{step}/{self.config.last}[/]  {text}{skipped}", highlight=False, soft_wrap=True)
 
     def summarise(self, unreadable: int) -> None:
         """Writes `figures.json`: of the whole run, and the means of its last steps; the first process does.

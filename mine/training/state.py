@@ -20,7 +20,7 @@ from mine.training.config import TrainConfig
 from mine.training.machine import Learner, share_batch_norm
 from mine.training.start import freeze, make_optimizer, start_network
 
-FREE = {"device", "workers", "save_every", "held_out", "evaluate_every"}
+FREE = {"stop", "device", "workers", "save_every", "held_out", "evaluate_every"}
 """Settings that do not change what is learned: a run may go on with others."""
 
 

@@ -41,7 +41,7 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
         stopped = False
         if state.step == 0:
             evaluate_held_out(state, log)
-        while state.step < config.steps and not stopped:
+        while state.step < config.last and not stopped:
             parts = [fabric.to_device(Sample(*next(batches))) for _ in rows]
             found = train_step(state, parts, rows)
             state.advance(bool(found))
@@ -51,16 +51,16 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
                 )
             log.step(found)
             stopped = stop.agreed(fabric)
-            if state.step % config.save_every == 0 or state.step == config.steps or stopped:
+            if state.step % config.save_every == 0 or state.step == config.last or stopped:
                 state.save()
                 if fabric.is_global_zero:
                     log.pictures(pictures(state.averaged, parts[0]))
-            if state.step % config.evaluate_every == 0 or state.step == config.steps:
+            if state.step % config.evaluate_every == 0 or state.step == config.last:
                 evaluate_held_out(state, log)
-            if state.step == config.steps:
+            if state.step == config.last:
                 log.summarise(unreadable(samples))
-        if stopped and state.step < config.steps:
-            log.say(f"stopped after step {state.step} of {config.steps}: the same command goes on from there")
+        if stopped and state.step < config.last:
+            log.say(f"stopped after step {state.step} of {config.last}: the same command goes on from there")
         return state.checkpoint
 
 
