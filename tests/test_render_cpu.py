@@ -17,6 +17,8 @@ from mine.compiled import compiled
 from mine.errors import InputError
 from mine.render import View, cpu, reference
 from mine.render.cameras import distinct
+from mine.render.cpu_blocks import ACROSS, TILE
+from mine.render.cpu_kernels import ROW
 
 PLANE_SIZE, SIZE = (24, 40), (30, 150)
 
@@ -66,6 +68,36 @@ def test_agrees_with_the_reference_on_surfaces(detailed: bool) -> None:
     scenes, disparity = surface_planes(2, 32), torch.linspace(1, 0.02, 32).expand(2, 32)
     detail = torch.rand(2, 3, 48, 80) - 0.5 if detailed else None
     arguments = (scenes, disparity, *cameras(2, 0.03, 0.05), SIZE, detail)
+    assert_same(cpu.render(*arguments), in_double(*arguments))
+
+
+@pytest.mark.parametrize("density", [0.0, 1e-6, 1e-4, 1e-2])
+@pytest.mark.parametrize("forward", [-0.3, 0.0, 3.0])
+def test_agrees_with_the_reference_in_thin_fog(density: float, forward: float) -> None:
+    """Nothing is empty and nothing opaque: planes a block could pass by are all there is to see."""
+    torch.manual_seed(0)
+    scenes, disparity = random_planes(1, 24, 0.0), torch.linspace(1, 0.02, 24)[None]
+    scenes[:, :, 3] = density
+    K_src, K_tgt, _ = cameras(1, 0.0, 0.0)
+    T = pose(translation=torch.tensor([[0.05, 0.02, forward]]))
+    arguments = (scenes, disparity, K_src, K_tgt, T, SIZE)
+    assert_same(cpu.render(*arguments), in_double(*arguments))
+
+
+def test_agrees_with_the_reference_on_surfaces_in_fog() -> None:
+    """What published networks predict: σ = |x| + 1e-4 is never 0, but next to nothing in front of surfaces."""
+    torch.manual_seed(0)
+    scenes, disparity = surface_planes(2, 32), torch.linspace(1, 0.02, 32).expand(2, 32)
+    scenes[:, :, 3] = scenes[:, :, 3].where(scenes[:, :, 3] > 1e-3, 0) + 1e-4
+    arguments = (scenes, disparity, *cameras(2, 0.03, 0.05), SIZE)
+    assert_same(cpu.render(*arguments), in_double(*arguments))
+
+
+def test_agrees_with_the_reference_in_a_view_wider_than_a_row_of_blocks() -> None:
+    torch.manual_seed(0)
+    scenes, disparity = surface_planes(1, 6), torch.linspace(1, 0.1, 6)[None]
+    size = (9, 2 * ROW * ACROSS + 5)
+    arguments = (scenes, disparity, *random_cameras(1, 0.03, 0.05, (PLANE_SIZE, size)), size)
     assert_same(cpu.render(*arguments), in_double(*arguments))
 
 
@@ -203,3 +235,17 @@ def test_empty_space_changes_nothing(seed: int) -> None:
     assert islands.any()
     assert (actual.rgb - expected.rgb).abs().max() < 2e-3  # an island left out would make a difference of about 1
     assert torch.equal(actual.mask, expected.mask)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (TILE, TILE), (3 * TILE + 1, 2 * TILE - 3)])
+def test_tiles_bound_every_bilinear_sample_that_begins_in_them(size: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    sigma = torch.rand(2, 3, *size, generator=generator) ** 8
+    planes = torch.zeros(2, 3, 4, *size)
+    planes[:, :, 3] = sigma
+    found = torch.from_numpy(cpu._densities(cpu._single(planes.flatten(-2)), size))
+    assert found.shape == (2, 3, -(-size[0] // TILE), -(-size[1] // TILE))
+    for y in range(found.shape[2]):
+        for x in range(found.shape[3]):
+            reach = sigma[..., y * TILE : (y + 1) * TILE + 1, x * TILE : (x + 1) * TILE + 1]
+            assert torch.equal(found[..., y, x], reach.amax((-2, -1)))

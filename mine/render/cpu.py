@@ -9,7 +9,9 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.render.cameras import Cameras, distinct
-from mine.render.cpu_kernels import TILE, occupied_rows, render_rows, source_rows
+from mine.render.cpu_blocks import DOWN, TILE
+from mine.render.cpu_kernels import render_rows
+from mine.render.cpu_scenes import density_rows, source_rows
 from mine.render.view import View
 from mine.threads import in_bands
 
@@ -40,11 +42,20 @@ def render(
     else:
         seen = _source_transmittance(scene, disparity, K_src, plane_size[1])
         added = _single(distinct(detail).flatten(-2))
-    occupied = _occupied(scene, plane_size)
+    densities = _densities(scene, plane_size)
     cameras = map(_double, Cameras.compose(K_src, K_tgt, T_tgt_src))
-    inputs = (scene, occupied, seen, added, _single(disparity), *cameras, plane_size, detail_size)
+    inputs = (
+        _with_room(scene, plane_size),
+        densities,
+        _with_room(seen, plane_size),
+        _with_room(added, detail_size),
+        _single(disparity),
+        *cameras,
+        plane_size,
+        detail_size,
+    )
     out = np.empty((len(planes), 5, *size), np.float32)
-    in_bands(len(planes) * size[0], lambda *rows: render_rows(*inputs, out, *rows))
+    in_bands(len(planes) * -(-size[0] // DOWN), lambda *rows: render_rows(*inputs, out, *rows), band=2)
     views = torch.from_numpy(out)
     return View(views[:, :3], views[:, 3:4], views[:, 4:])
 
@@ -69,12 +80,21 @@ def _double(tensor: Tensor) -> Array:
     return tensor.detach().double().cpu().contiguous().numpy()
 
 
-def _occupied(scene: Array, size: tuple[int, int]) -> Array:
-    """Where planes (B or 1, S, 4, H W) of `size` have density: (B or 1, S, H / TILE, W / TILE), rounded up."""
-    occupied = np.empty((*scene.shape[:2], *(-(-side // TILE) for side in size)), np.bool_)
-    rows = occupied.shape[0] * occupied.shape[1] * occupied.shape[2]
-    in_bands(rows, lambda *band: occupied_rows(scene, size[1], occupied, *band), band=8 * TILE)
-    return occupied
+def _with_room(images: Array, size: tuple[int, int]) -> Array:
+    """The same images, with a pixel to read behind the last where they have one column: pixels are read in pairs."""
+    if size[1] != 1:
+        return images
+    room = np.zeros(images.size + 1, images.dtype)
+    room[:-1] = images.ravel()
+    return room[:-1].reshape(images.shape)
+
+
+def _densities(scene: Array, size: tuple[int, int]) -> Array:
+    """Largest densities in the tiles of planes (B or 1, S, 4, H W): (B or 1, S, H / TILE, W / TILE), rounded up."""
+    densities = np.empty((*scene.shape[:2], *(-(-side // TILE) for side in size)), np.float32)
+    rows = densities.shape[0] * densities.shape[1] * densities.shape[2]
+    in_bands(rows, lambda *band: density_rows(scene, size[1], densities, *band), band=8 * TILE)
+    return densities
 
 
 def _source_transmittance(scene: Array, disparity: Tensor, K_src: Tensor, width: int) -> Array:

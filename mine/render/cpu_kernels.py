@@ -1,257 +1,276 @@
 """Compiled kernels of the renderer for processors.
 
-Three identities make them fast; all are exact.
+Three things make them fast.
 
-1. The source pixel through which a target pixel p sees a plane is linear in the plane's disparity d. With the infinite
-   homography A = K_s Rᵀ K_t^-1 and the epipole b = K_s Rᵀ t, a = (A p) / (A p)_z and e = b_z a - b, it is a + d e: one
-   division per pixel, then two multiplications per plane. The four numbers a, e are the pixel's epipolar line.
-2. Distances between planes and depths follow from those coordinates, so no image is ever warped or written.
-3. Planes are walked front to back, so a pixel whose transmittance is spent needs no more of them, and colours are
-   fetched only where a plane has weight. A strip passes by planes that are empty where it meets them: of a lifted
-   surface, most are.
+1. Where a pixel sees a plane, how deep it is there and how far the next plane is, are linear in the plane's disparity
+   or depth (see `cpu_blocks`): no image is ever warped or written.
+2. Planes are walked front to back, so a pixel whose transmittance is spent needs no more of them, and colours are
+   fetched only where a plane has weight. A block passes by planes that can add next to nothing to it, by the largest
+   density near what it sees of them.
+3. A plane is drawn in a row of blocks before the next plane is: its memory is read in order, and asked for one block
+   ahead.
 
-Pixels go through each step in strips of `STRIP`, whose state stays in the first-level cache: the arithmetic becomes
-vector instructions, and only the fetches are scalar. The planes are read as they are: interleaving their channels
-takes longer than it saves.
+What is left out is bounded. A plane of optical depth o, seen through a transmittance T, has weight T (1 - exp(-o)), at
+most T o. Without it a colour between 0 and 1 changes by no more than its weight, and the depth by no more than its
+weight times the farthest depth; where T is large, and what is seen lies behind the plane, by no more than o of itself.
+Depth is relative to the sum of weights: blocks in which that is small are drawn again, and pass by nothing.
 
 Compiled code is kept beside this file, or in the user's cache folder where the package cannot be written, so only the
 first import on a machine compiles (some seconds).
 """
 
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
-# Kernels have no annotations: numba gives them the types of their callers, down from the two signatures.
+# Kernels have no annotations: numba gives them the types of their callers, down from the signature.
 
 import numpy as np
-from numba import float32, int32, uint32, uint64
+from numba import float32, int32, uint64
 
 from mine.compiled import compiled, exp_minus, inlined
+from mine.render import cpu_blocks as blocks
+from mine.render.cpu_blocks import (
+    ACROSS,
+    BLOCK,
+    COVERED,
+    DEPTH,
+    DEPTHS,
+    DOWN,
+    FRACTION_U,
+    FRACTION_V,
+    LEFT_OUT,
+    RED,
+    SAMPLE,
+    STATE,
+    STEP,
+    THROUGH,
+    TILE,
+    WEIGHT,
+    WEIGHTS,
+)
 from mine.render.reference import LAST_INTERVAL, TRANSMITTANCE_FLOOR
+from mine.vectors import LANES, any_positive, prefetch
+from mine.vectors import sample as bilinear
 
-STRIP = 32
-"""Pixels of a row that take each step together: in few of them, surfaces meet few planes."""
-
-TILE = 16
-"""Side, in pixels of a plane, of the squares that are known to be empty or not."""
+ROW = 32
+"""Blocks that a plane is drawn in before the next plane is: their states fit the second-level cache."""
 
 TOLERANCE = 1e-4
-"""Largest error in colour, and in depth relative to the farthest plane's, that skipping what adds little may cause."""
+"""Largest error in colour, and in depth relative to the farthest plane's, that leaving things out may cause."""
 
-FAR = 1e12
-"""Bound on source coordinates of rays almost parallel to the planes: it keeps them finite, so that clamping works."""
+PASSED_BY = 0.5e-4
+"""The part of it that is for planes which a block passes by; the rest is for colours that are not fetched."""
 
-
-@inlined
-def _epipolar_lines(homography, epipole, x, y, line):
-    """Identity 1 for the pixels (x, y) to (x + STRIP - 1, y): line (4, STRIP) = a_x, a_y, e_x, e_y."""
-    for i in range(STRIP):
-        w = homography[2, 0] * (x + i) + homography[2, 1] * y + homography[2, 2]
-        w = w if abs(w) > 1 / FAR else 1 / FAR
-        u = (homography[0, 0] * (x + i) + homography[0, 1] * y + homography[0, 2]) / w
-        v = (homography[1, 0] * (x + i) + homography[1, 1] * y + homography[1, 2]) / w
-        u = min(max(-FAR, u), FAR)
-        v = min(max(-FAR, v), FAR)
-        line[0, i] = u
-        line[1, i] = v
-        line[2, i] = epipole[2] * u - epipole[0]
-        line[3, i] = epipole[2] * v - epipole[1]
+# What is known of a block's way: what it passed by so far, and may; the largest transmittance left in it; and
+# `longest_length`, or 0 where it sees no quadrangle.
+LEFT_BY, ALLOWED, MOST, LONGEST = range(4)
 
 
 @inlined
-def _count(line, disparity, size, covered):
-    """Planes whose sample lies strictly within (-1, W) x (-1, H): all of them, where the first and the last are."""
-    covered[:] = 0
-    _count_inside(line, disparity[:: len(disparity) - 1], size, covered)
-    everywhere = float32(0)
-    for i in range(STRIP):
-        everywhere += float32(1) if covered[i] == float32(2) else float32(0)
-    if everywhere == STRIP:
-        covered[:] = len(disparity)
-    else:
-        covered[:] = 0
-        _count_inside(line, disparity, size, covered)
+def _layout(size):
+    """Bytes from an image to the next, and from a row to the next, which in an image of one row is the same one."""
+    return uint64(4 * size[0] * size[1]), uint64(4 * size[1] if size[0] > 1 else 0)
 
 
 @inlined
-def _count_inside(line, disparity, size, covered):
-    bottom, right = float32(size[0]), float32(size[1])
-    for d in disparity:
-        for i in range(STRIP):
-            u = line[0, i] + d * line[2, i]
-            v = line[1, i] + d * line[3, i]
-            inside = (u > float32(-1)) & (u < right) & (v > float32(-1)) & (v < bottom)
-            covered[i] += float32(1) if inside else float32(0)
+def _sample(image, below, places, i):
+    """Fills SAMPLE with bilinear samples i to i + LANES - 1 of the image at an address."""
+    corners, at = places[0] + uint64(4 * i), places[1] + uint64(4 * i)
+    across, down = at + uint64(4 * FRACTION_U * BLOCK), at + uint64(4 * FRACTION_V * BLOCK)
+    bilinear(image, below, corners, across, down, at + uint64(4 * SAMPLE * BLOCK))
 
 
 @inlined
-def _intersect(line, d, d_next, unproject, row, size, corner, fraction, step, depth):
-    """Where a strip meets one plane: top-left texel `corner`, bilinear `fraction`, depth, and distance to the next.
+def _times_density(sigma, below, places, sample):
+    """Turns steps into optical depths, by the image of densities at an address."""
+    for i in range(0, BLOCK, LANES):
+        _sample(sigma, below, places, i)
+    for i in range(BLOCK):
+        sample[STEP, i] *= sample[SAMPLE, i]
 
-    A plane behind the target camera has step 0, which is as good as no density.
+
+@inlined
+def _absorb(sample, states, b):
+    """Volume rendering of one plane (eq. 3 and 4), all but colour, from optical depths.
+
+    The weight of a plane is set to 0 where those left out so far, with this one, sum to less than they may. Returns
+    whether the plane has weight.
     """
-    z, z_next = float32(1) / d, float32(1) / d_next
-    dz = z_next - z
-    bottom, right, columns = float32(size[0] - 1), float32(size[1] - 1), int32(size[1])
-    last_row, last_column = int32(max(size[0] - 2, 0)), int32(max(size[1] - 2, 0))
-    k00, k01, k02 = float32(unproject[0, 0]), float32(unproject[0, 1]), float32(unproject[0, 2]) * dz
-    k11, k12 = float32(unproject[1, 1]), float32(unproject[1, 2]) * dz
-    m0, m1, m2 = z * float32(row[0]), z * float32(row[1]), z * float32(row[2]) + float32(row[3])
-    for i in range(STRIP):
-        u = min(max(float32(0), line[0, i] + d * line[2, i]), right)
-        v = min(max(float32(0), line[1, i] + d * line[3, i]), bottom)
-        du = z_next * min(max(float32(0), line[0, i] + d_next * line[2, i]), right) - z * u
-        dv = z_next * min(max(float32(0), line[1, i] + d_next * line[3, i]), bottom) - z * v
-        texel_u, texel_v = min(int32(u), last_column), min(int32(v), last_row)
-        corner[i] = texel_v * columns + texel_u
-        fraction[0, i] = u - float32(texel_u)
-        fraction[1, i] = v - float32(texel_v)
-        dx = k00 * du + k01 * dv + k02
-        dy = k11 * dv + k12
-        depth[i] = m0 * u + m1 * v + m2
-        length = np.sqrt(dx * dx + dy * dy + dz * dz)
-        step[i] = length if depth[i] > 0 else float32(0)
+    total = float32(0)
+    for i in range(BLOCK):
+        passed = exp_minus(sample[STEP, i])
+        through = states[b, THROUGH, i]
+        w = through * (float32(1) - passed)
+        states[b, THROUGH, i] = through * (passed + float32(TRANSMITTANCE_FLOOR))
+        states[b, WEIGHTS, i] += w
+        states[b, DEPTHS, i] += w * sample[DEPTH, i]
+        left_out = states[b, LEFT_OUT, i] + w
+        negligible = left_out < float32(TOLERANCE - PASSED_BY)
+        states[b, LEFT_OUT, i] = left_out if negligible else states[b, LEFT_OUT, i]
+        weight = float32(0) if negligible else w
+        sample[WEIGHT, i] = weight
+        total += weight
+    return total > 0
 
 
 @inlined
-def _meets_density(occupied, line, d, size):
-    """Whether a strip may meet density on a plane, from its ends: what lies between them lies between their images."""
-    last_row, last_column = float32(size[0] - 1), float32(size[1] - 1)
-    u0 = min(max(float32(0), line[0, 0] + d * line[2, 0]), last_column)
-    v0 = min(max(float32(0), line[1, 0] + d * line[3, 0]), last_row)
-    u1 = min(max(float32(0), line[0, STRIP - 1] + d * line[2, STRIP - 1]), last_column)
-    v1 = min(max(float32(0), line[1, STRIP - 1] + d * line[3, STRIP - 1]), last_row)
-    for y in range(int32(min(v0, v1)) // TILE, int32(max(v0, v1)) // TILE + 1):
-        for x in range(int32(min(u0, u1)) // TILE, int32(max(u0, u1)) // TILE + 1):
-            if occupied[y, x]:
-                return True
-    return False
+def _largest(bits, b, line):
+    """Largest of a block's numbers, none negative, by their bits: these are in order, and compared by vectors."""
+    largest = int32(0)
+    for i in range(BLOCK):
+        largest = max(largest, bits[b, line, i])
+    return np.int32(largest).view(np.float32)
 
 
 @inlined
-def _one_side(homography, x, y):
-    """Whether a whole strip lies on one side of the source camera's horizon, so that its image is one segment."""
-    start = homography[2, 0] * x + homography[2, 1] * y + homography[2, 2]
-    return start * (start + homography[2, 0] * (STRIP - 1)) > 0
+def _add_colour(image, layout, places, sample, states, b):
+    """Adds weight times bilinear samples to the colours, from red, green and blue at an address."""
+    channel, below = layout
+    weights = places[1] + uint64(4 * WEIGHT * BLOCK)
+    for c in range(3):
+        for i in range(0, BLOCK, LANES):
+            if any_positive(weights + uint64(4 * i)):
+                _sample(image + uint64(c) * channel, below, places, i)
+        for i in range(BLOCK):
+            states[b, RED + c, i] += sample[WEIGHT, i] * sample[SAMPLE, i]
 
 
 @inlined
-def _behind_last(depth, step):
-    for i in range(STRIP):
-        step[i] = float32(LAST_INTERVAL) if depth[i] > 0 else float32(0)
+def _only_seen(seen, below, places, sample, least_weight):
+    """Scales the weights of a plane by what the source camera sees of it, an image at an address."""
+    for i in range(0, BLOCK, LANES):
+        _sample(seen, below, places, i)
+    for i in range(BLOCK):
+        share = sample[WEIGHT, i] * sample[SAMPLE, i]
+        sample[WEIGHT, i] = share if share > least_weight else float32(0)
 
 
 @inlined
-def _hop(rows, columns):
-    """How far away, in a flat image, the next column and row are: nowhere in an image that has only one."""
-    return uint64(columns > 1), uint64(columns if rows > 1 else 0)
+def _ask_for(image, boxes, b, k, size):
+    """Prefetches what block b will sample of the image at an address, but for what the block before it samples."""
+    _, right, top, bottom = blocks.pixels(boxes, b, k, size)
+    for y in range(top, min(bottom + 2, size[0])):
+        prefetch(image + uint64(4 * (y * size[1] + right + 1)))
 
 
 @inlined
-def _bilinear(image, corner, fx, fy, hop):
-    """Sample of a flat image between the texel `corner` and those a `hop` away."""
-    top = image[corner] + (image[corner + hop[0]] - image[corner]) * fx
-    below = corner + hop[1]
-    bottom = image[below] + (image[below + hop[0]] - image[below]) * fx
-    return top + (bottom - top) * fy
+def _densest(density, boxes, b, k, size):
+    """Bound on the densities that a block samples of a plane, density (S, tiles down, tiles across)."""
+    left, right, top, bottom = blocks.pixels(boxes, b, k, size)
+    densest = float32(0)
+    for y in range(top // TILE, bottom // TILE + 1):
+        for x in range(left // TILE, right // TILE + 1):
+            densest = max(densest, density[k, y, x])
+    return densest
 
 
 @inlined
-def _times_density(sigma, corner, fraction, hop, step):
-    """Turns steps into optical depths."""
-    for i in range(STRIP):
-        step[i] *= _bilinear(sigma, uint64(uint32(corner[i])), fraction[0, i], fraction[1, i], hop)
+def _passes_by(way, b, density, gap, farthest, boxes, k, size):
+    """Whether a block may pass by a plane, `gap` from the next in depth: then its weight is counted as left out."""
+    if way[b, LONGEST] == 0:
+        return False
+    optical_depth = _densest(density, boxes, b, k, size) * gap * way[b, LONGEST]
+    left_by = way[b, LEFT_BY] + optical_depth * min(float32(1), way[b, MOST] * farthest)
+    if left_by > way[b, ALLOWED]:
+        return False
+    way[b, LEFT_BY] = left_by
+    return True
 
 
 @inlined
-def _absorb(optical, depth, ray, weight, least_through):
-    """Volume rendering of one plane (eq. 3 and 4), all but colour; ray (4, STRIP) = T, Σ w, Σ w z, Σ w left out.
-
-    The weight of a plane is set to 0 when those left out so far, with this one, sum to less than `TOLERANCE`.
-    Returns in how many pixels the plane has weight, and how many it leaves transparent.
-    """
-    # Counted in float32: what mixes numbers of other widths takes half as many at a time.
-    weighty, transparent = float32(0), float32(0)
-    for i in range(STRIP):
-        passed = exp_minus(optical[i])
-        w = ray[0, i] * (float32(1) - passed)
-        through = ray[0, i] * (passed + float32(TRANSMITTANCE_FLOOR))
-        ray[0, i] = through
-        ray[1, i] += w
-        ray[2, i] += w * depth[i]
-        left_out = ray[3, i] + w
-        negligible = left_out < float32(TOLERANCE)
-        ray[3, i] = left_out if negligible else ray[3, i]
-        weight[i] = float32(0) if negligible else w
-        weighty += float32(0) if negligible else float32(1)
-        transparent += float32(1) if through > least_through else float32(0)
-    return weighty, transparent
+def _start(states, way, b, allowed):
+    states[b, THROUGH] = 1
+    states[b, WEIGHTS:COVERED] = 0
+    way[b, LEFT_BY], way[b, ALLOWED], way[b, MOST] = 0, allowed, 1
 
 
 @inlined
-def _add_colour(image, corner, fraction, hop, weight, rgb):
-    """Adds weight times the bilinear samples of an image (3 or more, H W) to rgb (3, STRIP)."""
-    red, green, blue = image[0], image[1], image[2]
-    for i in range(STRIP):
-        if weight[i] > 0:
-            top_left = uint64(uint32(corner[i]))
-            top_right, bottom_left = top_left + hop[0], top_left + hop[1]
-            bottom_right = bottom_left + hop[0]
-            w = weight[i]
-            w_right = fraction[0, i] * w
-            w11 = w_right * fraction[1, i]
-            w01 = w_right - w11
-            w10 = (w - w_right) * fraction[1, i]
-            w00 = w - w_right - w10
-            r = w00 * red[top_left] + w01 * red[top_right] + w10 * red[bottom_left] + w11 * red[bottom_right]
-            g = w00 * green[top_left] + w01 * green[top_right] + w10 * green[bottom_left] + w11 * green[bottom_right]
-            b = w00 * blue[top_left] + w01 * blue[top_right] + w10 * blue[bottom_left] + w11 * blue[bottom_right]
-            rgb[0, i] += r
-            rgb[1, i] += g
-            rgb[2, i] += b
+def _starts_again(states, way, count):
+    """Whether blocks saw so little that what they passed by matters: these start again, to pass by nothing."""
+    again = False
+    for b in range(count):
+        least = states[b, WEIGHTS, 0]
+        for i in range(BLOCK):
+            least = min(least, states[b, WEIGHTS, i])
+        if way[b, LEFT_BY] > float32(TOLERANCE) * least:
+            _start(states, way, b, 0)
+            again = True
+        else:
+            way[b, LEFT_BY] = way[b, MOST] = 0
+    return again
 
 
 @inlined
-def _only_seen(seen, corner, fraction, hop, weight, least_weight):
-    """Scales the weights of a plane by what the source camera sees of it, seen (H W)."""
-    for i in range(STRIP):
-        if weight[i] > 0:
-            share = weight[i] * _bilinear(seen, uint64(uint32(corner[i])), fraction[0, i], fraction[1, i], hop)
-            weight[i] = share if share > least_weight else float32(0)
+def _place(camera, disparity, size, x, y, states, boxes, way, b):
+    """Fills in what is known of the block at (x, y) before it meets a plane."""
+    homography, epipole, unproject, row = camera
+    blocks.find_lines(homography, epipole, unproject, row, x, y, states[b])
+    way[b, LONGEST] = 0
+    if blocks.is_quadrangle(homography, x, y, states[b]):
+        blocks.find_boxes(states[b], disparity, boxes[b])
+        way[b, LONGEST] = blocks.longest_length(states[b], unproject, size)
+        if blocks.is_inside(boxes, b, 0, size) and blocks.is_inside(boxes, b, len(disparity) - 1, size):
+            states[b, COVERED] = len(disparity)
+            return
+    blocks.count_planes(states[b], disparity, size)
 
 
 @inlined
-def _intersect_detail(line, d, size, detail_size, corner, fraction):
-    """Where a strip meets one plane, in the detail's pixels: both images span the same frame, edge to edge."""
-    scale_v, scale_u = float32(detail_size[0] / size[0]), float32(detail_size[1] / size[1])
-    bottom, right, columns = float32(detail_size[0] - 1), float32(detail_size[1] - 1), int32(detail_size[1])
-    last_row, last_column = int32(max(detail_size[0] - 2, 0)), int32(max(detail_size[1] - 2, 0))
-    for i in range(STRIP):
-        u = (line[0, i] + d * line[2, i] + float32(0.5)) * scale_u - float32(0.5)
-        v = (line[1, i] + d * line[3, i] + float32(0.5)) * scale_v - float32(0.5)
-        u = min(max(float32(0), u), right)
-        v = min(max(float32(0), v), bottom)
-        texel_u, texel_v = min(int32(u), last_column), min(int32(v), last_row)
-        corner[i] = texel_v * columns + texel_u
-        fraction[0, i] = u - float32(texel_u)
-        fraction[1, i] = v - float32(texel_v)
+def _write(states, b, out, view, y0, x0):
+    for j in range(min(DOWN, out.shape[2] - y0)):
+        y, start = y0 + j, j * ACROSS
+        for i in range(min(ACROSS, out.shape[3] - x0)):
+            for c in range(3):
+                out[view, c, y, x0 + i] = states[b, RED + c, start + i]
+            out[view, 3, y, x0 + i] = states[b, DEPTHS, start + i] / (states[b, WEIGHTS, start + i] + float32(1e-5))
+            out[view, 4, y, x0 + i] = states[b, COVERED, start + i]
 
 
 @inlined
-def _write(rgb, ray, covered, out, y, x):
-    for i in range(min(STRIP, out.shape[2] - x)):
-        for c in range(3):
-            out[c, y, x + i] = rgb[c, i]
-        out[3, y, x + i] = ray[2, i] / (ray[1, i] + float32(1e-5))
-        out[4, y, x + i] = covered[i]
+def _sweep(scene, density, seen, detail, disparity, camera, sizes, arrays, count):
+    """Draws a row of blocks, plane by plane; scene, seen and detail are addresses, detail 0 where there is none."""
+    (size, detail_size), (states, boxes, way, sample, corner) = sizes, arrays
+    (channel, below), bits, planes = _layout(size), states.view(np.int32), len(disparity)
+    places = uint64(corner.ctypes.data), uint64(sample.ctypes.data)
+    farthest = float32(1 + 1 / disparity[planes - 1] + abs(camera[3][3]))
+    for k in range(planes):
+        d, d_next = disparity[k], disparity[min(k + 1, planes - 1)]
+        gap = float32(1) / d_next - float32(1) / d if k + 1 < planes else float32(LAST_INTERVAL)
+        plane = scene + uint64(4 * k) * channel
+        for b in range(count):
+            spent = way[b, MOST] * farthest <= float32(TOLERANCE)
+            if spent or _passes_by(way, b, density, gap, farthest, boxes, k, size):
+                continue
+            ahead = b + 1 < count and way[b + 1, LONGEST] > 0 and way[b + 1, MOST] * farthest > float32(TOLERANCE)
+            if ahead:
+                _ask_for(plane + uint64(3) * channel, boxes, b + 1, k, size)
+            if (
+                way[b, LONGEST] > 0
+                and blocks.is_inside(boxes, b, k, size)
+                and blocks.is_inside(boxes, b, min(k + 1, planes - 1), size)
+            ):
+                blocks.intersect_inside(states, b, d, d_next, size, corner, sample)
+            else:
+                blocks.intersect(states, b, d, d_next, camera[2], camera[3], size, corner, sample)
+            _times_density(plane + uint64(3) * channel, below, places, sample)
+            if _absorb(sample, states, b):
+                if ahead:
+                    for c in range(3):
+                        _ask_for(plane + uint64(c) * channel, boxes, b + 1, k, size)
+                _add_colour(plane, (channel, below), places, sample, states, b)
+                if detail:
+                    _only_seen(seen + uint64(k) * channel, below, places, sample, float32(TOLERANCE / planes))
+                    blocks.intersect_detail(states, b, d, size, detail_size, corner, sample)
+                    _add_colour(detail, _layout(detail_size), places, sample, states, b)
+            way[b, MOST] = _largest(bits, b, THROUGH)
 
 
 @compiled(
-    "void(float32[:,:,:,::1], boolean[:,:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], "
+    "void(float32[:,:,:,::1], float32[:,:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], "
     "float64[:,:,::1], float64[:,::1], float64[:,:,::1], float64[:,::1], UniTuple(int64, 2), UniTuple(int64, 2), "
     "float32[:,:,:,::1], int64, int64)"
 )
 def render_rows(
     scenes,
-    occupancies,
+    densities,
     seens,
     details,
     disparities,
@@ -265,97 +284,41 @@ def render_rows(
     first,
     last,
 ):
-    """Fills rows `first` to `last` - 1 of out (B, 5, H', W'), counted through all views: colour, depth, mask.
+    """Fills rows of blocks `first` to `last` - 1 of out (B, 5, H', W'), counted through all views: colour, depth, mask.
 
-    scenes (B or 1, S, 4, H W), occupancies (B or 1, S, tiles down, tiles across), seens (B or 1, S, H W), details
-    (B or 1, 3, Hp Wp), the rest (B, ...).
+    scenes (B or 1, S, 4, H W), densities (B or 1, S, tiles down, tiles across), seens (B or 1, S, H W), details
+    (B or 1, 3, Hp Wp), the rest (B, ...). A pixel may be read beyond the last of scenes, seens and details whose images
+    have one column.
     """
-    planes, hop, detail_hop = scenes.shape[1], _hop(size[0], size[1]), _hop(detail_size[0], detail_size[1])
-    scratch = np.empty((18, STRIP), np.float32)
-    line, fraction, ray, rgb = scratch[0:4], scratch[4:6], scratch[6:10], scratch[10:13]
-    step, depth, weight, covered = scratch[13], scratch[14], scratch[15], scratch[16]
-    corner = scratch[17].view(np.int32)
-    for view_row in range(first, last):
-        view, y = view_row // out.shape[2], view_row % out.shape[2]
-        scene, seen = scenes[min(view, len(scenes) - 1)], seens[min(view, len(seens) - 1)]
-        detail, disparity = details[min(view, len(details) - 1)], disparities[view]
-        occupied = occupancies[min(view, len(occupancies) - 1)]
-        least_through = float32(TOLERANCE / (1 + 1 / disparity[planes - 1] + abs(rows[view, 3])))
-        for x in range(0, out.shape[3], STRIP):
-            _epipolar_lines(homographies[view], epipoles[view], x, y, line)
-            _count(line, disparity, size, covered)
-            may_pass = _one_side(homographies[view], x, y)
-            ray[0] = 1
-            ray[1:] = 0
-            rgb[:] = 0
-            for k in range(planes):
-                d, d_next = disparity[k], disparity[min(k + 1, planes - 1)]
-                if may_pass and not _meets_density(occupied[k], line, d, size):
-                    continue
-                _intersect(line, d, d_next, unprojects[view], rows[view], size, corner, fraction, step, depth)
-                if k == planes - 1:
-                    _behind_last(depth, step)
-                _times_density(scene[k, 3], corner, fraction, hop, step)
-                weighty, transparent = _absorb(step, depth, ray, weight, least_through)
-                if weighty:
-                    _add_colour(scene[k], corner, fraction, hop, weight, rgb)
-                    if detail.size:
-                        _only_seen(seen[k], corner, fraction, hop, weight, float32(TOLERANCE / planes))
-                        _intersect_detail(line, d, size, detail_size, corner, fraction)
-                        _add_colour(detail, corner, fraction, detail_hop, weight, rgb)
-                if not transparent:
+    planes, width = scenes.shape[1], out.shape[3]
+    in_row, down = min(-(-width // ACROSS), ROW), -(-out.shape[2] // DOWN)
+    states, boxes = np.empty((in_row, STATE, BLOCK), np.float32), np.empty((in_row, 4, planes), np.float32)
+    way, sample, corner = np.empty((in_row, 4), np.float32), np.zeros((6, BLOCK), np.float32), np.empty(BLOCK, np.int32)
+    for block_row in range(first, last):
+        view, y = block_row // down, block_row % down * DOWN
+        scene, seen, detail = min(view, len(scenes) - 1), min(view, len(seens) - 1), min(view, len(details) - 1)
+        scene_at = uint64(scenes[scene].ctypes.data)
+        seen_at = uint64(seens[seen].ctypes.data)
+        detail_at = uint64(details[detail].ctypes.data) if details.size else uint64(0)
+        camera = homographies[view], epipoles[view], unprojects[view], rows[view]
+        for x0 in range(0, width, in_row * ACROSS):
+            count = min(in_row, -(-(width - x0) // ACROSS))
+            for b in range(count):
+                _place(camera, disparities[view], size, x0 + b * ACROSS, y, states, boxes, way, b)
+                _start(states, way, b, PASSED_BY)
+            while True:
+                _sweep(
+                    scene_at,
+                    densities[min(view, len(densities) - 1)],
+                    seen_at,
+                    detail_at,
+                    disparities[view],
+                    camera,
+                    (size, detail_size),
+                    (states, boxes, way, sample, corner),
+                    count,
+                )
+                if not _starts_again(states, way, count):
                     break
-            _write(rgb, ray, covered, out[view], y, x)
-
-
-@compiled("void(float32[:,:,:,::1], float32[:,::1], float64[:,:,::1], int64, float32[:,:,::1], int64, int64)")
-def source_rows(scenes, disparities, unprojects, width, seen, first, last):
-    """Fills rows `first` to `last` - 1 of seen (B, S, H W), counted through all scenes: T_k^src."""
-    height = scenes.shape[3] // width
-    for scene_row in range(first, last):
-        b, y = scene_row // height, scene_row % height
-        scene = scenes[min(b, len(scenes) - 1)]
-        unproject, start = unprojects[b], y * width
-        seen[b, 0, start : start + width] = 1
-        for k in range(scenes.shape[1] - 1):
-            dz = float32(1) / disparities[b, k + 1] - float32(1) / disparities[b, k]
-            sigma, here = scene[k, 3, start : start + width], seen[b, k, start : start + width]
-            after = seen[b, k + 1, start : start + width]
-            for x in range(width):
-                ray_x = float32(unproject[0, 0] * x + unproject[0, 1] * y + unproject[0, 2])
-                ray_y = float32(unproject[1, 1] * y + unproject[1, 2])
-                step = dz * np.sqrt(ray_x * ray_x + ray_y * ray_y + float32(1))
-                after[x] = here[x] * (exp_minus(sigma[x] * step) + float32(TRANSMITTANCE_FLOOR))
-
-
-@inlined
-def _all_occupied(found, occupied):
-    """Sums up what was found in columns of pixels by tiles, and says whether all hold something."""
-    everywhere = True
-    for tile_x in range(len(occupied)):
-        bits = int32(0)
-        for x in range(tile_x * TILE, min((tile_x + 1) * TILE + 1, len(found))):
-            bits |= found[x]
-        occupied[tile_x] = bits != 0
-        everywhere &= bits != 0
-    return everywhere
-
-
-@compiled("void(float32[:,:,:,::1], int64, boolean[:,:,:,::1], int64, int64)")
-def occupied_rows(scenes, width, occupied, first, last):
-    """Fills rows `first` to `last` - 1 of occupied (B, S, H / TILE, W / TILE), counted through all planes.
-
-    A tile is occupied when a sample within it can meet density: bilinear samples reach one pixel right and down.
-    """
-    planes, height, found = scenes.shape[1], scenes.shape[3] // width, np.empty(width, np.int32)
-    for row in range(first, last):
-        plane, tile_y = row // occupied.shape[2], row % occupied.shape[2]
-        sigma = scenes[plane // planes, plane % planes, 3].view(np.int32)  # the bits of 0 are 0
-        top, end = tile_y * TILE, min((tile_y + 1) * TILE + 1, height)
-        found[:] = 0
-        for y in range(top, end):
-            for x in range(width):
-                found[x] |= sigma[y * width + x]
-            # In fog the first row will do.
-            if (y == top or y == end - 1) and _all_occupied(found, occupied[plane // planes, plane % planes, tile_y]):
-                break
+            for b in range(count):
+                _write(states, b, out, view, y, x0 + b * ACROSS)
