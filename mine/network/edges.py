@@ -25,10 +25,10 @@ LIKENESS = 0.3
 STEEP = 0.5
 """Range among its own neighbours, relative to the ramp's, up to which a pixel is believed."""
 
-RELIEF = 0.1
+RELIEF = 0.06
 """Standard deviation of log-disparity within the window of `even_out` up to which it is evened out."""
 
-WINDOW = 16
+WINDOW = 24
 """Pixels from the middle of that window to its edges."""
 
 COARSE = 4
