@@ -1,7 +1,9 @@
 """Work on several threads: bands of rows for compiled kernels, whole parts for what calls torch as well."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from threading import Barrier
 from typing import TypeVar
 
@@ -24,9 +26,30 @@ def in_bands(rows: int, work: Callable[[int, int], object], band: int = BAND) ->
     if threads == 1:
         work(0, rows)
         return
-    # A pool per call costs little beside a view, and leaves nothing behind that a fork could break.
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda bounds: work(*bounds), bands))
+    left = iter(bands)  # the next one is taken under the interpreter lock
+
+    def work_off() -> None:
+        for bounds in left:
+            work(*bounds)
+
+    helping = [_helpers().submit(work_off) for _ in range(threads - 1)]
+    try:
+        work_off()
+    finally:
+        # Helpers that another caller keeps busy are not waited for: there is nothing left for them to do.
+        for helper in helping:
+            if not helper.cancel():
+                helper.result()
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    """Threads that stay: to start some for each call takes longer than what many calls are about."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="bands")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not survive a fork
 
 
 def in_parts(parts: Sequence[Part], work: Callable[[Part], object]) -> None:
