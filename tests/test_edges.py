@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mine.network.edges import RELIEF, WINDOW, even_out, sharpen
+from mine.network.edges import RELIEF, WINDOW, even_out, sharpen, widen
 from mine.network.lift import hidden_surface, lift
 from mine.planes import MPI
 
@@ -64,6 +64,16 @@ def test_relief_is_evened_out_and_jumps_are_kept() -> None:
 def test_what_is_flat_stays_as_it_is() -> None:
     flat = torch.full((2, 1, *SIZE), -0.7)
     assert torch.allclose(even_out(flat), flat, atol=1e-6)
+
+
+def test_the_nearer_side_of_a_jump_is_a_pixel_wider() -> None:
+    drawn = torch.zeros(1, 1, 9, 12)
+    drawn[..., 3:6, 4:8] = 1.0
+    drawn[..., 8] = 0.05  # no jump
+    wide = widen(drawn)
+    assert (wide[..., 2:7, 3:9] == 1).all()
+    wide[..., 2:7, 3:9] = drawn[..., 2:7, 3:9]
+    assert torch.equal(wide, drawn)
 
 
 def test_a_card_is_no_thicker_than_it_takes() -> None:

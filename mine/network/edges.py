@@ -1,13 +1,18 @@
 """Edges of a drawn surface where those of the photo are, and nothing made up between them.
 
 Networks blur depth where it jumps, and see relief in what is only painted. So pixels on a ramp between two surfaces
-take over the depth of pixels nearby that look like them (`sharpen`), and steps too small to be a jump are evened out
-(`even_out`). Both work on log-disparities (B, 1, H, W).
+take over the depth of pixels nearby that look like them (`sharpen`), steps too small to be a jump are evened out
+(`even_out`), and pixels that show some of both sides go with the nearer one (`widen`). All work on log-disparities
+(B, 1, H, W).
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mine.network.lift import JUMP
 
 RAMP = 0.05
 """Range of log-disparity within `NEAR` pixels from which on a pixel may lie on a ramp."""
@@ -35,6 +40,11 @@ COARSE = 4
 """Every so many pixels the window is looked at."""
 
 
+def settle(drawn: Tensor, image: Tensor) -> Tensor:
+    """`drawn` with edges and surfaces put in order, as this file says."""
+    return widen(even_out(sharpen(drawn, image)))
+
+
 def sharpen(drawn: Tensor, image: Tensor, rounds: int = 2) -> Tensor:
     """`drawn` with steps in the place of ramps, where `image` (B, 3, H, W) in [0, 1] has them.
 
@@ -59,6 +69,15 @@ def even_out(drawn: Tensor) -> Tensor:
     size = drawn.shape[-2:]
     slope, offset = (F.interpolate(_box(x), size, mode="bilinear") for x in (slope, offset))
     return slope * drawn + offset
+
+
+def widen(drawn: Tensor) -> Tensor:
+    """`drawn` with what is nearer by a jump one pixel wider.
+
+    The pixels beside it are a mixture of both sides: left behind, they would be its outline on what it hides.
+    """
+    nearest = F.max_pool2d(drawn, 3, 1, 1)
+    return torch.where(nearest - drawn > math.log(JUMP), nearest, drawn)
 
 
 def _medians(drawn: Tensor, image: Tensor, steep: Tensor, spread: Tensor, pixels: tuple[Tensor, ...]) -> Tensor:

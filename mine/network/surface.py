@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mine.network.edges import even_out, sharpen
+from mine.network.edges import settle
 from mine.network.encoder import make_encoder
 from mine.network.network import Architecture
 
@@ -73,8 +73,7 @@ class SurfaceNetwork(nn.Module):
             small = self._draw(F.interpolate(image, smaller, mode="area"))
             drawn_at.append(F.interpolate(small - _median(small), size, mode="bilinear"))
         difference = torch.stack(drawn_at).mean(0) - drawn_at[0]
-        drawn = full + smooth(difference, max(size) // 48)
-        drawn = even_out(sharpen(drawn, image))
+        drawn = settle(full + smooth(difference, max(size) // 48), image)
         nearest = torch.quantile(drawn.flatten(1), NEAREST, dim=1)[:, None, None, None]
         return torch.exp(drawn - nearest).clamp(FARTHEST, 1)
 
