@@ -30,12 +30,14 @@ from mine.render import cpu_blocks as blocks
 from mine.render.cpu_blocks import (
     ACROSS,
     BLOCK,
+    BLUE,
     COVERED,
     DEPTH,
     DEPTHS,
     DOWN,
     FRACTION_U,
     FRACTION_V,
+    GREEN,
     LEFT_OUT,
     RED,
     SAMPLE,
@@ -215,13 +217,13 @@ def _place(camera, disparity, size, x, y, states, boxes, way, b):
 
 @inlined
 def _write(states, b, out, view, y0, x0):
-    for j in range(min(DOWN, out.shape[2] - y0)):
-        y, start = y0 + j, j * ACROSS
-        for i in range(min(ACROSS, out.shape[3] - x0)):
-            for c in range(3):
-                out[view, c, y, x0 + i] = states[b, RED + c, start + i]
-            out[view, 3, y, x0 + i] = states[b, DEPTHS, start + i] / (states[b, WEIGHTS, start + i] + float32(1e-5))
-            out[view, 4, y, x0 + i] = states[b, COVERED, start + i]
+    across = min(ACROSS, out.shape[3] - x0)
+    for i in range(BLOCK):
+        states[b, DEPTHS, i] /= states[b, WEIGHTS, i] + float32(1e-5)
+    for image, line in enumerate((RED, GREEN, BLUE, DEPTHS, COVERED)):
+        for j in range(min(DOWN, out.shape[2] - y0)):
+            for i in range(across):
+                out[view, image, y0 + j, x0 + i] = states[b, line, j * ACROSS + i]
 
 
 @inlined
