@@ -1,6 +1,6 @@
 """The renderer for processors: `reference.render`, compiled, in one pass per target pixel (see `cpu_kernels`)."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,43 @@ from mine.render.view import View
 from mine.threads import in_bands
 
 Array = NDArray[Any]
+
+
+class Scene(NamedTuple):
+    """Scenes as the kernels read them, and what is known of them whatever the view; see `render_rows` for shapes."""
+
+    planes: Array
+    densities: Array
+    seen: Array
+    detail: Array
+    size: tuple[int, int]
+    detail_size: tuple[int, int]
+
+
+def prepare(planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | None = None) -> Scene:
+    """What `draw` takes, of the arguments of `render`: planes are read in place, where they can be."""
+    size, detail_size = _size(planes), (0, 0) if detail is None else _size(detail)
+    scene = _single(distinct(planes).flatten(-2))
+    if detail is None:
+        seen, added = np.empty((1, 1, 0), np.float32), np.empty((1, 3, 0), np.float32)
+    else:
+        seen = _source_transmittance(scene, disparity, K_src, size[1])
+        added = _single(distinct(detail).flatten(-2))
+    densities, images = _densities(scene, size), (_with_room(scene, size), _with_room(seen, size))
+    return Scene(images[0], densities, images[1], _with_room(added, detail_size), size, detail_size)
+
+
+def draw(
+    scene: Scene, disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
+) -> View:
+    """Views of what was prepared, by the other arguments of `render`."""
+    cameras = map(_double, Cameras.compose(K_src, K_tgt, T_tgt_src))
+    images = scene.planes, scene.densities, scene.seen, scene.detail
+    inputs = (*images, _single(disparity), *cameras, scene.size, scene.detail_size)
+    out = np.empty((len(T_tgt_src), 5, *size), np.float32)
+    in_bands(len(out) * -(-size[0] // DOWN), lambda *rows: render_rows(*inputs, out, *rows), band=2)
+    views = torch.from_numpy(out)
+    return View(views[:, :3], views[:, 3:4], views[:, 4:])
 
 
 def render(
@@ -35,29 +72,7 @@ def render(
     """
     if torch.is_grad_enabled() and planes.requires_grad:
         raise InputError('the "cpu" renderer has no gradients: use backend="reference", or torch.no_grad()')
-    plane_size, detail_size = _size(planes), (0, 0) if detail is None else _size(detail)
-    scene = _single(distinct(planes).flatten(-2))
-    if detail is None:
-        seen, added = np.empty((1, 1, 0), np.float32), np.empty((1, 3, 0), np.float32)
-    else:
-        seen = _source_transmittance(scene, disparity, K_src, plane_size[1])
-        added = _single(distinct(detail).flatten(-2))
-    densities = _densities(scene, plane_size)
-    cameras = map(_double, Cameras.compose(K_src, K_tgt, T_tgt_src))
-    inputs = (
-        _with_room(scene, plane_size),
-        densities,
-        _with_room(seen, plane_size),
-        _with_room(added, detail_size),
-        _single(disparity),
-        *cameras,
-        plane_size,
-        detail_size,
-    )
-    out = np.empty((len(planes), 5, *size), np.float32)
-    in_bands(len(planes) * -(-size[0] // DOWN), lambda *rows: render_rows(*inputs, out, *rows), band=2)
-    views = torch.from_numpy(out)
-    return View(views[:, :3], views[:, 3:4], views[:, 4:])
+    return draw(prepare(planes, disparity, K_src, detail), disparity, K_src, K_tgt, T_tgt_src, size)
 
 
 def blend_source_(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
