@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,10 @@ from torch import Tensor
 from mine.camera import check_intrinsics, check_poses, resize_intrinsics
 from mine.errors import InputError
 from mine.files import replacing
-from mine.render import Backend, View, render
+from mine.render import Backend, View, choose, draw, render
+
+if TYPE_CHECKING:
+    from mine.render import cpu
 
 FORMAT = "mine.mpi/1"
 
@@ -72,8 +76,20 @@ class MPI:
 
     @cached_property
     def _planes(self) -> Tensor:
-        """(S, 4, H, W) RGB and σ together, as renderers take them."""
-        return torch.cat([self.rgb, self.sigma], dim=1).float()
+        """(S, 4, H, W) RGB and σ together, as renderers take them: no copy where they are parts of such a tensor."""
+        rgb, sigma = self.rgb, self.sigma
+        after = rgb.data_ptr() + 3 * rgb.stride(1) * rgb.element_size() == sigma.data_ptr()
+        if after and _same_memory(rgb, sigma) and rgb.dtype == torch.float32 and not rgb.requires_grad:
+            return rgb.as_strided((len(rgb), 4, *self.plane_size), rgb.stride(), rgb.storage_offset())
+        return torch.cat([rgb, sigma], dim=1).float()
+
+    @cached_property
+    def _prepared(self) -> "cpu.Scene":
+        """What the "cpu" renderer need not find out again for each view."""
+        from mine.render import cpu
+
+        detail = None if self.detail is None else self.detail.float()[None]
+        return cpu.prepare(self._planes[None], self.disparity[None], self.K[None], detail)
 
     def render(
         self, T: Tensor, K: Tensor | None = None, size: tuple[int, int] | None = None, backend: Backend = "auto"
@@ -90,16 +106,12 @@ class MPI:
         check_poses(T)
         K = resize_intrinsics(self.K, self.plane_size, size) if K is None else K
         check_intrinsics(K)
-        return render(
-            self._planes[None],
-            self.disparity[None],
-            self.K[None],
-            (K if K.ndim == 3 else K[None]).to(self.K),
-            (T if T.ndim == 3 else T[None]).to(self.K),
-            size,
-            None if self.detail is None else self.detail.float()[None],
-            backend,
-        )
+        planes, detail = self._planes[None], None if self.detail is None else self.detail.float()[None]
+        cameras = (K if K.ndim == 3 else K[None]).to(self.K), (T if T.ndim == 3 else T[None]).to(self.K)
+        scene = self.disparity[None], self.K[None]
+        if backend == "auto" and choose(planes, detail, *scene, *cameras) == "cpu":
+            return draw(self._prepared, *scene, *cameras, size)
+        return render(planes, *scene, *cameras, size, detail, backend)
 
     def to(self, device: torch.device | str) -> "MPI":
         """The same scene on another device."""
@@ -137,6 +149,10 @@ class MPI:
             return MPI(**tensors)
         except TypeError as error:
             raise InputError(f"{path} lacks parts of a scene ({error}): make it anew with `mine predict`") from error
+
+
+def _same_memory(one: Tensor, other: Tensor) -> bool:
+    return one.stride() == other.stride() and one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 def check_density(sigma: Tensor) -> None:

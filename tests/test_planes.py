@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mine.camera import intrinsics
+from mine.camera import intrinsics, pose
 from mine.errors import InputError
 from mine.planes import FORMAT, MPI, resize
 from mine.render import reference
@@ -23,6 +23,7 @@ PLANES, HEIGHT, WIDTH = 3, 16, 24
 def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests are about scenes, not kernels."""
     monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
+    monkeypatch.setattr("mine.planes.choose", lambda *arguments: "reference")
 
 
 def make_scene(photo: Tensor | None = None) -> MPI:
@@ -268,3 +269,27 @@ def test_moving_to_another_device_takes_everything(monkeypatch: pytest.MonkeyPat
     for name in ("rgb", "sigma", "disparity", "K", "photo"):
         assert getattr(moved, name).is_meta
         assert getattr(moved, name).shape == getattr(scene, name).shape
+
+
+def test_planes_that_lie_together_are_not_copied() -> None:
+    planes = torch.rand(PLANES, 4, HEIGHT, WIDTH)
+    rgb, sigma = planes.split([3, 1], dim=1)
+    together = replace(make_scene(), rgb=rgb, sigma=sigma)
+    assert together._planes.data_ptr() == planes.data_ptr()
+    for scene in (
+        together,
+        make_scene(),
+        replace(together, sigma=torch.rand_like(sigma)),
+        replace(together, sigma=rgb[:, 1:2]),
+    ):
+        assert torch.equal(scene._planes, torch.cat([scene.rgb, scene.sigma], dim=1))
+
+
+def test_views_of_one_scene_are_those_of_the_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is prepared once serves every view."""
+    monkeypatch.undo()
+    scene = make_scene(photo=torch.rand(3, 32, 48))
+    for shift in (0.0, 0.2):
+        T = pose(translation=torch.tensor([shift, 0.0, 0.0]))
+        for one, other in zip(scene.render(T), scene.render(T, backend="reference"), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)

@@ -225,7 +225,7 @@ def test_the_backend_chosen_has_the_gradients_needed(monkeypatch: pytest.MonkeyP
 
     def choice(planes: Tensor, learnt: str = "") -> str:
         other = {name: torch.zeros(1, requires_grad=name == learnt) for name in ("detail", "disparity", "K", "T")}
-        return rendering._choose(planes.requires_grad_(learnt == "planes"), *other.values())
+        return rendering.choose(planes.requires_grad_(learnt == "planes"), *other.values())
 
     here, there = torch.zeros(1), torch.zeros(1).as_subclass(OnGpu)
     assert [choice(here, x) for x in ("", "planes", "detail", "T")] == ["cpu"] + ["reference"] * 3

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from mine.render.view import View
 
-__all__ = ["Backend", "View", "blend_source", "render"]
+if TYPE_CHECKING:
+    from mine.render import cpu
+
+__all__ = ["Backend", "View", "blend_source", "choose", "draw", "render"]
 
 Backend = Literal["auto", "reference", "cpu", "gpu"]
 
@@ -39,7 +42,7 @@ def render(
         of planes and detail), or "auto": "gpu" or "cpu" as the planes are, "reference" for gradients these lack.
     """
     if backend == "auto":
-        backend = _choose(planes, detail, disparity, K_src, K_tgt, T_tgt_src)
+        backend = choose(planes, detail, disparity, K_src, K_tgt, T_tgt_src)
     batch = max(len(planes), len(T_tgt_src), len(K_tgt))
     return _backend(backend)(
         _expand(planes, batch),
@@ -50,6 +53,17 @@ def render(
         size,
         None if detail is None else _expand(detail, batch),
     )
+
+
+def draw(
+    scene: "cpu.Scene", disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
+) -> View:
+    """`render` by backend "cpu", of a scene that `cpu.prepare` was given the planes and detail of."""
+    from mine.render import cpu
+
+    batch = max(len(T_tgt_src), len(K_tgt))
+    disparity, K_src, K_tgt, T_tgt_src = (_expand(x, batch) for x in (disparity, K_src, K_tgt, T_tgt_src))
+    return cpu.draw(scene, disparity, K_src, K_tgt, T_tgt_src, size)
 
 
 def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
@@ -63,7 +77,8 @@ def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor
     return reference.blend_source(planes, disparity, K_src, image)
 
 
-def _choose(planes: Tensor, detail: Tensor | None, *cameras: Tensor) -> Backend:
+def choose(planes: Tensor, detail: Tensor | None, *cameras: Tensor) -> Backend:
+    """What backend "auto" is for these arguments of `render`."""
     recorded = torch.is_grad_enabled()
     of_scene = recorded and any(x is not None and x.requires_grad for x in (planes, detail))
     of_cameras = recorded and any(x.requires_grad for x in cameras)
