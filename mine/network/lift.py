@@ -22,6 +22,9 @@ SLOPE = 2
 REACH = 16
 """How far, in pixels of half the planes' resolution, a hidden surface goes on under what hides it."""
 
+PATIENCE = 4
+"""For how many such pixels more one waits for a side that is still farther: as wide as a chimney, not as a lake."""
+
 OPAQUE = 12.0
 """Optical depth of a plane that nothing passes."""
 
@@ -83,14 +86,15 @@ def hidden_surface(surface: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
     """Disparity (B, 1, H, W) and colour (B, 3, H, W) of what lies behind, within REACH of a jump of depth.
 
     Each pixel next to one that shows or hides something farther by JUMP takes that over, then the pixels next to it in
-    their turn, and so on; of several, the farthest counts. Elsewhere nothing is hidden, and both are the surface's own.
-    surface (B, 1, H, W), image (B, 3, H, W).
+    their turn, and so on; of several, the farthest counts, if it comes from hardly farther away. Elsewhere nothing is
+    hidden, and both are the surface's own. surface (B, 1, H, W), image (B, 3, H, W).
     """
     nearest = F.max_pool2d(surface, 3, 1, 1)
     # At an edge a photo's pixels are a mixture of both sides: those on the far side count as hidden too.
     clear = nearest <= JUMP * surface
     known = torch.cat([surface, image, clear.to(surface)], dim=1)
-    for _ in range(REACH):
+    reached = torch.full_like(surface, REACH)
+    for distance in range(REACH):
         padded = F.pad(known, (1, 1, 1, 1), mode="replicate")
         neighbours = torch.stack(
             [
@@ -101,6 +105,7 @@ def hidden_surface(surface: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         farther = (neighbours[:, :, :1] < nearest / JUMP) & (neighbours[:, :, 4:] > 0)
         farthest = JUMP * torch.where(farther, neighbours[:, :, :1], torch.inf).amin(0)
         chosen = (farther & (neighbours[:, :, :1] <= farthest)).to(known)
-        new = (chosen.sum(0) > 0) & ((farthest < known[:, :1]) | (known[:, 4:] == 0))
+        new = (chosen.sum(0) > 0) & ((farthest < known[:, :1]) | (known[:, 4:] == 0)) & (distance <= reached + PATIENCE)
+        reached = torch.where(new, reached.clamp(max=distance), reached)
         known = torch.where(new, (chosen * neighbours).sum(0) / chosen.sum(0).clamp(min=1), known)
     return known[:, :1], known[:, 1:4]
