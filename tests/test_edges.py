@@ -1,12 +1,13 @@
 """Edges of a surface: where the photo has them, with nothing made up between them."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from mine.network.edges import RELIEF, WINDOW, even_out, sharpen, widen
-from mine.network.lift import hidden_surface, lift
+from mine.network.lift import PATIENCE, hidden_surface, lift
 from mine.planes import MPI
 
 SIZE = (32, 64)
@@ -105,11 +106,16 @@ def test_a_slope_is_closed_from_the_side() -> None:
         assert view.rgb[..., first:last].min() > 0.9
 
 
-def test_of_two_farther_sides_the_farthest_goes_on_behind() -> None:
-    """A card between a wall and the sky hides sky all over, at the sky's depth and in its colour."""
-    surface = torch.full((1, 1, 24, 24), 0.1)
+@pytest.mark.parametrize("width, beside_the_wall", [(PATIENCE, 0.1), (2 * PATIENCE + 4, 0.4)])
+def test_of_two_farther_sides_the_farthest_goes_on_behind_unless_it_is_far_away(
+    width: int, beside_the_wall: float
+) -> None:
+    """A card between a wall and the sky hides sky, at the sky's depth and in its colour; a wide one hides wall too."""
+    surface = torch.full((1, 1, 24, 32), 0.1)
     surface[..., :8] = 0.4
-    surface[..., 8:16] = 0.9
-    image = torch.where(surface > 0.8, 1.0, surface).expand(1, 3, 24, 24)
+    surface[..., 8 : 8 + width] = 0.9
+    image = torch.where(surface > 0.8, 1.0, surface).expand(1, 3, 24, 32)
     below, colour = hidden_surface(surface, image)
-    assert torch.allclose(below[..., 9:16], torch.tensor(0.1)) and torch.allclose(colour[..., 9:16], torch.tensor(0.1))
+    for drawn in (below, colour):
+        assert torch.allclose(drawn[..., 8], torch.tensor(beside_the_wall))
+        assert torch.allclose(drawn[..., 7 + width], torch.tensor(0.1))
