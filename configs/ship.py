@@ -8,6 +8,7 @@ on from there, on whatever machine has `runs/`. In the end it evaluates what it 
 import argparse
 import os
 import signal
+import sys
 from pathlib import Path
 from threading import Timer
 from time import monotonic
@@ -25,6 +26,7 @@ from mine.training.train import train
 
 CONFIGS = Path(__file__).parent
 LEGS = 5
+TIME_IS_UP = "time is up: the same command goes on from here"
 PHOTOGRAPHS = 8
 """Of each training capture, on which statistics are measured."""
 
@@ -35,14 +37,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="stop after so long; the same command goes on")
     parser.add_argument("--output", type=Path, default=shipped_checkpoint())
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TIME_IS_UP))  # while no run is there to notice
     end = None if options.minutes is None else monotonic() + 60 * options.minutes
     for leg in range(1, LEGS + 1):
         config = load_config(CONFIGS / f"shipped-{leg}.yaml", options.overrides, TrainConfig)
         if steps_done(config) < config.last:
             train_until(config, end)
         if steps_done(config) < config.last:
-            print("time is up: the same command goes on from here")
-            return
+            sys.exit(TIME_IS_UP)
     finish(config, options.output)
     captures = [override for override in options.overrides if override.startswith("captures.root")]
     held_out = load_config(CONFIGS / "eval-captures.yaml", captures, EvalConfig)
