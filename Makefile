@@ -14,6 +14,8 @@ setup: .venv/.installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	# Kernels are compiled for this processor now, so that the first photo need not wait for it.
+	$(BIN)/python -c 'import mine.render.cpu'
 	touch $@
 
 render: setup

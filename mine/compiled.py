@@ -6,7 +6,11 @@ numba keeps compiled code by the file of the kernel alone: after a change here, 
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 # Kernels have no annotations: numba gives them the types of their callers.
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from threading import Timer
 from typing import Any
 
 import numba
@@ -17,17 +21,39 @@ from numba import float32
 OPTIONS: dict[str, Any] = {"fastmath": {"contract", "reassoc", "nsz", "arcp"}, "error_model": "numpy"}
 inlined: Callable[..., Any] = numba.njit(forceinline=True, **OPTIONS)
 
+PATIENCE = 2.0
+"""Seconds of compiling after which one is told why nothing happens; what comes from the cache takes less."""
+
 
 def compiled(*signatures: str) -> Callable[..., Any]:
     """Compiles a function for `signatures`, without the interpreter lock, from the on-disk cache where there is one."""
 
     def decorate(function: Callable[..., None]) -> Any:
-        try:
-            return numba.njit(list(signatures), nogil=True, cache=True, **OPTIONS)(function)
-        except RuntimeError:  # nowhere to keep a cache
-            return numba.njit(list(signatures), nogil=True, **OPTIONS)(function)
+        with _told_if_slow():
+            try:
+                return numba.njit(list(signatures), nogil=True, cache=True, **OPTIONS)(function)
+            except RuntimeError:  # nowhere to keep a cache
+                return numba.njit(list(signatures), nogil=True, **OPTIONS)(function)
 
     return decorate
+
+
+@contextmanager
+def _told_if_slow() -> Iterator[None]:
+    timer = Timer(PATIENCE, _tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@cache
+def _tell() -> None:
+    """Says once, where somebody looks on, that code is being compiled."""
+    if sys.stderr.isatty():
+        print("compiling for this processor, once: some 20 seconds", file=sys.stderr)
 
 
 @inlined

@@ -16,7 +16,7 @@ weight times the farthest depth; where T is large, and what is seen lies behind 
 Depth is relative to the sum of weights: blocks in which that is small are drawn again, and pass by nothing.
 
 Compiled code is kept beside this file, or in the user's cache folder where the package cannot be written, so only the
-first import on a machine compiles (some seconds).
+first import on a machine compiles (some 20 seconds).
 """
 
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
