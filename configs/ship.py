@@ -43,8 +43,8 @@ def main() -> None:
         config = load_config(CONFIGS / f"shipped-{leg}.yaml", options.overrides, TrainConfig)
         if steps_done(config) < config.last:
             train_until(config, end)
-        if steps_done(config) < config.last:
-            sys.exit(TIME_IS_UP)
+            if steps_done(config) < config.last:
+                sys.exit(TIME_IS_UP)
     finish(config, options.output)
     captures = [override for override in options.overrides if override.startswith("captures.root")]
     held_out = load_config(CONFIGS / "eval-captures.yaml", captures, EvalConfig)

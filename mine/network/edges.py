@@ -61,13 +61,13 @@ def sharpen(drawn: Tensor, image: Tensor, rounds: int = 2) -> Tensor:
 
 def even_out(drawn: Tensor) -> Tensor:
     """`drawn` with only the large shapes and the jumps: a guided filter (He et al. 2013) that it guides itself."""
-    small, squares = F.avg_pool2d(drawn, COARSE), F.avg_pool2d(drawn**2, COARSE)
-    mean = _box(small)
-    variance = (_box(squares) - mean**2).clamp(min=0)
+    small, squares, radius = F.avg_pool2d(drawn, COARSE), F.avg_pool2d(drawn**2, COARSE), WINDOW // COARSE
+    mean = box(small, radius)
+    variance = (box(squares, radius) - mean**2).clamp(min=0)
     slope = variance / (variance + RELIEF**2)
     offset = mean - slope * mean
     size = drawn.shape[-2:]
-    slope, offset = (F.interpolate(_box(x), size, mode="bilinear") for x in (slope, offset))
+    slope, offset = (F.interpolate(box(x, radius), size, mode="bilinear") for x in (slope, offset))
     return slope * drawn + offset
 
 
@@ -103,6 +103,6 @@ def _range(x: Tensor, radius: int) -> Tensor:
     return F.max_pool2d(x, side, 1, radius) + F.max_pool2d(-x, side, 1, radius)
 
 
-def _box(x: Tensor) -> Tensor:
-    radius = WINDOW // COARSE
+def box(x: Tensor, radius: int) -> Tensor:
+    """Means of x (B, C, H, W) within `radius` pixels, in a square."""
     return F.avg_pool2d(F.pad(x, [radius] * 4, mode="replicate"), 2 * radius + 1, 1)

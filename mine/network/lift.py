@@ -7,6 +7,7 @@ edges. Behind a jump of depth there must be something too: the farther side, con
 (`hidden_surface`).
 """
 
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 import torch
@@ -60,12 +61,17 @@ def lift(image: Tensor, surface: Tensor, disparity: Tensor) -> Tensor:
 
 def _back(surface: Tensor) -> Tensor:
     """Disparity (B, 1, H, W) of the farthest neighbours that belong to the same surface (B, 1, H, W)."""
-    side, back = 2 * SLOPE + 1, surface
-    padded = F.pad(surface, [SLOPE] * 4, mode="replicate")
-    for dy, dx in product(range(side), range(side)):
-        neighbour = padded[..., dy : dy + surface.shape[-2], dx : dx + surface.shape[-1]]
+    back, steps = surface, range(-SLOPE, SLOPE + 1)
+    for neighbour in _neighbours(surface, product(steps, steps)):
         back = torch.where(neighbour > surface / JUMP, torch.minimum(back, neighbour), back)
     return back
+
+
+def _neighbours(x: Tensor, offsets: Iterable[tuple[int, int]]) -> Iterator[Tensor]:
+    """x (B, C, H, W) as seen from each pixel at some `offsets` (down, across), of at most SLOPE pixels."""
+    padded = F.pad(x, [SLOPE] * 4, mode="replicate")
+    for dy, dx in offsets:
+        yield padded[..., SLOPE + dy :, SLOPE + dx :][..., : x.shape[-2], : x.shape[-1]]
 
 
 def _opacity(surface: Tensor, disparity: Tensor) -> Tensor:
@@ -95,13 +101,7 @@ def hidden_surface(surface: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
     known = torch.cat([surface, image, clear.to(surface)], dim=1)
     reached = torch.full_like(surface, REACH)
     for distance in range(REACH):
-        padded = F.pad(known, (1, 1, 1, 1), mode="replicate")
-        neighbours = torch.stack(
-            [
-                padded[..., dy : dy + surface.shape[-2], dx : dx + surface.shape[-1]]
-                for dy, dx in ((0, 1), (2, 1), (1, 0), (1, 2))
-            ]
-        )
+        neighbours = torch.stack([*_neighbours(known, ((-1, 0), (1, 0), (0, -1), (0, 1)))])
         farther = (neighbours[:, :, :1] < nearest / JUMP) & (neighbours[:, :, 4:] > 0)
         farthest = JUMP * torch.where(farther, neighbours[:, :, :1], torch.inf).amin(0)
         chosen = (farther & (neighbours[:, :, :1] <= farthest)).to(known)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mine.network.edges import settle
+from mine.network.edges import box, settle
 from mine.network.encoder import make_encoder
 from mine.network.network import Architecture
 
@@ -87,7 +87,7 @@ class SurfaceNetwork(nn.Module):
 def smooth(x: Tensor, radius: int) -> Tensor:
     """x (B, C, H, W) without what is smaller than `radius` pixels: three box filters, nearly a Gaussian."""
     for _ in range(3):
-        x = F.avg_pool2d(F.pad(x, [radius] * 4, mode="replicate"), 2 * radius + 1, 1)
+        x = box(x, radius)
     return x
 
 
