@@ -174,7 +174,9 @@ def test_fused_planes_are_the_plain_ones(widths: tuple[int, ...], size: tuple[in
     features, disparity = make_inputs(size, batch=1, planes=5)
     features, disparity = [x.detach().float() for x in features], disparity.detach().float()
     (expected, *_) = plain_decoder(decoder, features, disparity)
-    assert_near(FusedDecoder(decoder, torch.float32).draw(features, disparity[0], group)[None], expected)
+    exact = FusedDecoder(decoder, torch.float32).draw(features, disparity[0], group)[None]
+    assert_near(exact, expected)
+    assert exact.permute(0, 1, 3, 4, 2).is_contiguous()  # the four numbers of a pixel side by side
     rough = FusedDecoder(decoder, torch.bfloat16).draw(features, disparity[0], group)[None]
     error = (rough - expected).abs().mean((0, 1, 3, 4)) / expected.abs().mean((0, 1, 3, 4))
     assert 0 < error.max() < 0.02
@@ -203,8 +205,8 @@ def test_head_over_blocks_of_pixels(size: tuple[int, int], channels: int, seed: 
     padded = torch.randn(2, channels, 2 * height + 2, 2 * width + 2, generator=generator, dtype=torch.double)
     weight = torch.randn(4, channels, 3, 3, generator=generator, dtype=torch.double)
     blocks = padded.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
-    drawn = F.conv2d(blocks, head_kernel(weight)).unflatten(1, (2, 4, 2))  # (N, row, output, column, H, W)
-    drawn = drawn.permute(0, 2, 4, 1, 5, 3).reshape(2, 4, 2 * height, 2 * width)
+    drawn = F.conv2d(blocks, head_kernel(weight)).unflatten(1, (2, 2, 4))  # (N, row, column, output, H, W)
+    drawn = drawn.permute(0, 3, 4, 1, 5, 2).reshape(2, 4, 2 * height, 2 * width)
     torch.testing.assert_close(drawn, F.conv2d(padded, weight))
 
 
@@ -216,5 +218,5 @@ def test_exponentials_of_the_compiled_kernels(value: float) -> None:
     activate(drawn, activated)
     fields(drawn, field)
     assert activated == pytest.approx(F.elu(torch.tensor(value)).item(), rel=1e-6, abs=3e-7)
-    assert field[:, :3] == pytest.approx(1 / (1 + math.exp(-value)), rel=1e-6, abs=3e-7)
-    assert field[:, 3] == pytest.approx(abs(value) + 1e-4)
+    assert field[..., :3] == pytest.approx(1 / (1 + math.exp(-value)), rel=1e-6, abs=3e-7)
+    assert field[..., 3] == pytest.approx(abs(value) + 1e-4)

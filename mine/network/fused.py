@@ -9,6 +9,7 @@ Threads draw groups of planes of their own, so that none waits for another.
 from itertools import product
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -38,7 +39,10 @@ class FusedNetwork:
         self.decoder = FusedDecoder(network.decoder, dtype)
 
     def draw(self, image: Tensor, disparity: Tensor, group: int) -> Tensor:
-        """Planes (1, S, 4, H, W), float32, at disparity (1, S), `group` at a time, of image (1, 3, H, W) in [0, 1]."""
+        """Planes (1, S, 4, H, W), float32, at disparity (1, S), `group` at a time, of image (1, 3, H, W) in [0, 1].
+
+        The four numbers of a pixel are neighbours in memory, which is (1, S, H, W, 4).
+        """
         features = self.encoder(image.contiguous(memory_format=torch.channels_last))
         return self.decoder.draw(features, disparity[0], group)[None]
 
@@ -57,19 +61,20 @@ class FusedDecoder:
         self.finest = _ready((block_kernel(weight), bias.repeat(4)), dtype)
         head = decoder.head(0)
         assert head.bias is not None
-        self.head = _ready((head_kernel(head.weight), head.bias.repeat_interleave(2).repeat(2)), dtype)
+        self.head = _ready((head_kernel(head.weight), head.bias.repeat(4)), dtype)
 
     def draw(self, features: list[Tensor], disparity: Tensor, group: int) -> Tensor:
-        """Planes (S, 4, H, W), float32, at disparity (S,), from the encoder's features of one image."""
+        """Planes (S, 4, H, W), float32, channels last, at disparity (S,), from the encoder's features of one image."""
         first = reflected_conv(self.bottleneck(features[-1]), *self.first)
         skips = zip(self.levels, reversed(features[:-1]), strict=True)
         common = [_common(reflected_conv(feature, *level.skip)) for level, feature in skips]
         embeddings = embed_disparity(disparity[None])[0].split(group)
         height, width = (2 * side for side in features[0].shape[-2:])
-        planes = torch.empty(len(disparity), 4, height, width)
+        # By numpy, which asks for large pages: to get as much in small ones takes as long as to fill it.
+        planes = torch.from_numpy(np.empty((len(disparity), height, width, 4), np.float32))
         parts = list(zip(embeddings, planes.split(group), strict=True))
         in_parts(parts, lambda part: self._draw(first, common, part[0], part[1].numpy()))
-        return planes
+        return planes.permute(0, 3, 1, 2)
 
     @torch.no_grad()
     def _draw(self, first: Tensor, common: list[Array], embedding: Tensor, out: Array) -> None:
@@ -117,15 +122,15 @@ def block_kernel(weight: Tensor) -> Tensor:
 
 
 def head_kernel(weight: Tensor) -> Tensor:
-    """The head's 3x3 convolution (O, C, 3, 3) over blocks of two by two pixels: (2 O 2, 4 C, 2, 2).
+    """The head's 3x3 convolution (O, C, 3, 3) over blocks of two by two pixels: (4 O, 4 C, 2, 2).
 
-    Inputs are (row, column, C) in a padded block, outputs (row, O, column).
+    Inputs are (row, column, C) in a padded block, outputs (row, column, O).
     """
     outputs, channels = weight.shape[:2]
-    kernel = weight.new_zeros(2, outputs, 2, 2, 2, channels, 2, 2)
+    kernel = weight.new_zeros(2, 2, outputs, 2, 2, channels, 2, 2)
     for a, b, y, x in product(range(2), range(2), range(3), range(3)):
         (row, i), (column, j) = divmod(a + y, 2), divmod(b + x, 2)
-        kernel[a, :, b, i, j, :, row, column] = weight[:, :, y, x]
+        kernel[a, b, :, i, j, :, row, column] = weight[:, :, y, x]
     return kernel.flatten(3, 5).flatten(0, 2)
 
 

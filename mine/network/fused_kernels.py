@@ -8,10 +8,14 @@ the thread that calls it.
 # Kernels have no annotations: numba gives them the types of their callers, down from the signatures.
 
 import numpy as np
-from numba import float32, types
+from numba import float32, types, uint64
 from numba.extending import overload
 
 from mine.compiled import compiled, exp_minus, inlined
+from mine.network.lanes import LANES, field_block
+
+PIXEL = 16
+"""Bytes of a pixel of a plane: colour and density, in float32."""
 
 
 def wide(value):
@@ -117,30 +121,21 @@ def activate_blocks(blocks):
         blocks[plane, rows - 1, :, half:] = blocks[plane, rows - 2, :, half:]
 
 
-@inlined
-def _field_row(blocks, place, is_colour, line):
-    """One row of one output, of two pixels in a block."""
-    for i in range(blocks.shape[0]):
-        for b in range(2):
-            value = wide(blocks[i, place + b])
-            if is_colour:
-                large = float32(1) / (float32(1) + exp_minus(abs(value)))
-                line[2 * i + b] = large if value > 0 else float32(1) - large
-            else:
-                line[2 * i + b] = abs(value) + float32(1e-4)
-
-
 @compiled(
     "void(float32[:,:,:,::1], float32[:,:,:,::1])",
     "void(uint16[:,:,:,::1], float32[:,:,:,::1])",
 )
 def fields(drawn, out):
-    """The head's outputs as colours, 1 / (1 + exp(-x)), and density, |x| + 1e-4: out (N, 4, H, W).
+    """The head's outputs as colours, 1 / (1 + exp(-x)), and density, |x| + 1e-4: out (N, H, W, 4).
 
-    drawn (N, H/2, W/2, 16): blocks of two rows, four outputs, two columns.
+    drawn (N, H/2, W/2, 16): blocks of two rows, two columns, four outputs.
     """
-    for plane in range(drawn.shape[0]):
-        for row in range(drawn.shape[1]):
-            for a in range(2):
-                for c in range(4):
-                    _field_row(drawn[plane, row], 8 * a + 2 * c, c < 3, out[plane, c, 2 * row + a])
+    count, rows, columns = drawn.shape[:3]
+    zero, size = drawn.dtype.type(0), drawn.itemsize
+    source, top = uint64(drawn.ctypes.data), uint64(out.ctypes.data)
+    for _ in range(count * rows):
+        bottom = top + uint64(out.shape[2] * PIXEL)
+        for _ in range(columns):
+            field_block(zero, source, top, bottom)
+            source, top, bottom = source + uint64(LANES * size), top + uint64(2 * PIXEL), bottom + uint64(2 * PIXEL)
+        top = bottom
