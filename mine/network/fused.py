@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mine.network import tiles
 from mine.network.arrays import Array, channels_last, empty_map
 from mine.network.decoder import PlaneDecoder, feature_part, reflected_conv
 from mine.network.embedding import CHANNELS, embed_disparity
@@ -30,13 +31,13 @@ Kernel = tuple[Tensor, Tensor]
 class FusedNetwork:
     """A frozen `Network`, ready to draw; dtype: of the planes' finest level, float32 or bfloat16.
 
-    The finest level takes most of the time. All that comes before it is float32 always: each coarser level in bfloat16
-    would add as much error as the finest has (`benchmarks/precision.py`), and the encoder more.
+    The finest level takes most of the time. What comes before it is as good as float32 always: each coarser level in
+    bfloat16 would add as much error as the finest has (`benchmarks/precision.py`), and the encoder more.
     """
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
         self.encoder = folded(network.encoder)
-        self.decoder = FusedDecoder(network.decoder, dtype)
+        self.decoder = _ready_decoder(network.decoder, dtype)
 
     def draw(self, image: Tensor, disparity: Tensor, group: int) -> Tensor:
         """Planes (1, S, 4, H, W), float32, at disparity (1, S), `group` at a time, of image (1, 3, H, W) in [0, 1].
@@ -80,14 +81,24 @@ class FusedDecoder:
     def _draw(self, first: Tensor, common: list[Array], embedding: Tensor, out: Array) -> None:
         """Planes of one group. Feature maps between two convolutions carry the border that the second one needs."""
         x = first + (embedding @ self.first_own.T)[:, :, None, None]
-        x = _activated(x)
+        x = activated(x)
         for level, shared in zip(self.levels, common, strict=True):
             bias = (embedding @ level.own.T).repeat(1, 2).numpy()
             x = _interleaved(F.conv2d(x, level.upsampled), shared, bias)
-            x = _activated(F.conv2d(x, *level.before))
+            x = activated(F.conv2d(x, *level.before))
         x = F.conv2d(x.to(self.dtype), *self.finest)
         activate_blocks(channels_last(x))
         fields(channels_last(F.conv2d(x, *self.head)), out)
+
+
+def _ready_decoder(decoder: PlaneDecoder, dtype: torch.dtype) -> FusedDecoder:
+    if dtype == torch.bfloat16 and tiles.available():
+        # Not imported before it is needed: other processors cannot even compile it.
+        from mine.network.tiled import TiledDecoder
+
+        if TiledDecoder.fits(decoder):
+            return TiledDecoder(decoder)
+    return FusedDecoder(decoder, dtype)
 
 
 class _Level(NamedTuple):
@@ -149,7 +160,7 @@ def _common(shared: Tensor) -> Array:
     return rows.reshape(len(rows), rows.shape[1] // 2, -1)
 
 
-def _activated(x: Tensor) -> Tensor:
+def activated(x: Tensor) -> Tensor:
     """ELU of x (N, C, H, W), padded."""
     out = empty_map((len(x), x.shape[1], x.shape[2] + 2, x.shape[3] + 2), x)
     activate(channels_last(x), channels_last(out))

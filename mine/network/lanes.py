@@ -10,7 +10,7 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from mine.vectors import FLOAT, INT, in_llvm
+from mine.vectors import BIT, FLOAT, INT, in_llvm
 
 LANES = 16
 """Elements of a vector: a block of two by two pixels of four outputs."""
@@ -54,13 +54,65 @@ def _magnitude(builder, x):
 
 
 def _load(builder, address, stored):
-    """LANES numbers at an address, float32 or bfloat16, as float32."""
+    """LANES numbers at an address, float32 or bfloat16 (as uint16), as float32."""
     element = SHORT if stored == types.uint16 else FLOAT
     values = builder.load(builder.inttoptr(address, _lanes(element).as_pointer()), align=2)
-    if element is FLOAT:
-        return values
-    bits = builder.shl(builder.zext(values, _lanes(INT)), _all(_lanes(INT), 16))
-    return builder.bitcast(bits, _lanes(FLOAT))
+    return values if element is FLOAT else _widened(builder, values)
+
+
+def _widened(builder, values):
+    return builder.bitcast(builder.shl(builder.zext(values, _lanes(INT)), _all(_lanes(INT), 16)), _lanes(FLOAT))
+
+
+def _rounded(builder, values):
+    """Float32 to the nearest bfloat16, the even one of two."""
+    bits, half = builder.bitcast(values, _lanes(INT)), _all(_lanes(INT), 16)
+    odd = builder.and_(builder.lshr(bits, half), _all(_lanes(INT), 1))
+    bits = builder.add(builder.add(bits, odd), _all(_lanes(INT), 0x7FFF))
+    return builder.trunc(builder.lshr(bits, half), _lanes(SHORT))
+
+
+def _elu(builder, x):
+    """max(x, 0) + exp(min(x, 0)) - 1."""
+    zero = _all(x.type, 0.0)
+    positive = builder.fcmp_ordered(">", x, zero)
+    less = _exp_minus(builder, builder.select(positive, zero, builder.fneg(x)))
+    return builder.fadd(builder.select(positive, x, zero), builder.fsub(less, _all(x.type, 1.0)))
+
+
+def _store_parts(builder, values, out, apart):
+    """Writes numbers rounded to bfloat16 and, unless `apart` is 0, so many bytes on what that leaves, likewise."""
+    first = _rounded(builder, values)
+    builder.store(first, builder.inttoptr(out, first.type.as_pointer()), align=2)
+    with builder.if_then(builder.icmp_unsigned("!=", apart, apart.type(0))):
+        second = _rounded(builder, builder.fsub(values, _widened(builder, first)))
+        builder.store(second, builder.inttoptr(builder.add(out, apart), second.type.as_pointer()), align=2)
+
+
+@in_llvm
+def elu_in_parts(typing_context, source, out, apart):
+    """ELU of LANES float32 at an address as one or two numbers in bfloat16, see `_store_parts`."""
+
+    def generate(context, builder, signature, arguments):
+        source, out, apart = arguments
+        _store_parts(builder, _elu(builder, _load(builder, source, types.float32)), out, apart)
+        return context.get_dummy_value()
+
+    return types.void(*[types.uint64] * 3), generate
+
+
+@in_llvm
+def elu_of_sum_in_parts(typing_context, source, shared, own, out, apart):
+    """`elu_in_parts` of a sum of float32 at three addresses."""
+
+    def generate(context, builder, signature, arguments):
+        *terms, out, apart = arguments
+        first, second, third = (_load(builder, term, types.float32) for term in terms)
+        x = builder.fadd(first, builder.fadd(second, third))
+        _store_parts(builder, _elu(builder, x), out, apart)
+        return context.get_dummy_value()
+
+    return types.void(*[types.uint64] * 5), generate
 
 
 @in_llvm
@@ -79,7 +131,7 @@ def field_block(typing_context, like, drawn, top, bottom):
         above = builder.select(builder.fcmp_ordered(">", x, _all(x.type, 0.0)), one, less)
         colour = builder.fdiv(above, builder.fadd(one, less))
         density = builder.fadd(size, _all(x.type, 1e-4))
-        is_colour = ir.Constant(ir.VectorType(ir.IntType(1), LANES), [1, 1, 1, 0] * 4)
+        is_colour = ir.Constant(_lanes(BIT), [1, 1, 1, 0] * 4)
         out = builder.select(is_colour, colour, density)
         for start, address in ((0, top), (LANES // 2, bottom)):
             lanes = ir.Constant(ir.VectorType(INT, LANES // 2), list(range(start, start + LANES // 2)))
