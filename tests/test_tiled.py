@@ -9,6 +9,7 @@ from mine.network import tiles
 from mine.network.decoder import PlaneDecoder
 from mine.network.fused import FusedNetwork
 from mine.network.network import Architecture, Network
+from mine.network.packed import PackedConv
 from mine.network.plain import plain_decoder
 
 FEATURES = [3, 4, 5, 6, 7]
@@ -50,7 +51,7 @@ def test_numbers_in_two_parts_are_nearly_float32(inputs: int, outputs: int) -> N
 
     x, weight, bias = torch.randn(3, inputs, 9, 21), torch.randn(outputs, inputs, 3, 3) / 9, torch.randn(outputs)
     out = empty_map((3, 9, 21), 2 * outputs)
-    draw(in_parts(x), *Tiled((weight, bias), 2).arrays, out, 2)
+    draw(in_parts(x), *Tiled(PackedConv(weight, bias), 2).arrays, out, 2)
     actual = torch.from_numpy(out).view(torch.bfloat16).float().unflatten(3, (2, -1)).sum(3).permute(0, 3, 1, 2)
     expected = F.pad(F.elu(F.conv2d(x, weight, bias)), (1, 1, 1, 1), mode="replicate")
     assert (actual - expected).norm() < 2e-5 * expected.norm()

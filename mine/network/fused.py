@@ -16,16 +16,17 @@ from torch import Tensor
 
 from mine.network import tiles
 from mine.network.arrays import Array, channels_last, empty_map
-from mine.network.decoder import PlaneDecoder, feature_part, reflected_conv
+from mine.network.decoder import PlaneDecoder, feature_part
 from mine.network.embedding import CHANNELS, embed_disparity
 from mine.network.fold import folded
 from mine.network.fused_kernels import activate, activate_blocks, fields, interleave
 from mine.network.network import Network
+from mine.network.packed import PackedConv, packed
 from mine.network.subpixel import phase_kernel
 from mine.threads import in_parts
 
-Kernel = tuple[Tensor, Tensor]
-"""Weight and bias of a convolution."""
+Kernel = tuple[Tensor, Tensor | None]
+"""Weight of a convolution, and bias where it has one."""
 
 
 class FusedNetwork:
@@ -36,7 +37,7 @@ class FusedNetwork:
     """
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
-        self.encoder = folded(network.encoder)
+        self.encoder = packed(folded(network.encoder))
         self.decoder = _ready_decoder(network.decoder, dtype)
 
     def draw(self, image: Tensor, disparity: Tensor, group: int) -> Tensor:
@@ -54,7 +55,7 @@ class FusedDecoder:
     def __init__(self, decoder: PlaneDecoder, dtype: torch.dtype) -> None:
         self.dtype = dtype
         first = decoder.before[decoder.coarsest]
-        self.bottleneck = folded(decoder.bottleneck)
+        self.bottleneck = packed(folded(decoder.bottleneck))
         self.first = _ready(feature_part(first, 0))
         self.first_own = _own(first.kernel()[0])
         self.levels = [_level(decoder, level) for level in range(decoder.coarsest, 0, -1)]
@@ -66,9 +67,9 @@ class FusedDecoder:
 
     def draw(self, features: list[Tensor], disparity: Tensor, group: int) -> Tensor:
         """Planes (S, 4, H, W), float32, channels last, at disparity (S,), from the encoder's features of one image."""
-        first = reflected_conv(self.bottleneck(features[-1]), *self.first)
+        first = self.first(_reflected(self.bottleneck(features[-1])))
         skips = zip(self.levels, reversed(features[:-1]), strict=True)
-        common = [_common(reflected_conv(feature, *level.skip)) for level, feature in skips]
+        common = [_common(level.skip(_reflected(feature))) for level, feature in skips]
         embeddings = embed_disparity(disparity[None])[0].split(group)
         height, width = (2 * side for side in features[0].shape[-2:])
         # By numpy, which asks for large pages: to get as much in small ones takes as long as to fill it.
@@ -84,11 +85,11 @@ class FusedDecoder:
         x = activated(x)
         for level, shared in zip(self.levels, common, strict=True):
             bias = (embedding @ level.own.T).repeat(1, 2).numpy()
-            x = _interleaved(F.conv2d(x, level.upsampled), shared, bias)
-            x = activated(F.conv2d(x, *level.before))
-        x = F.conv2d(x.to(self.dtype), *self.finest)
+            x = _interleaved(level.upsampled(x), shared, bias)
+            x = activated(level.before(x))
+        x = self.finest(x.to(self.dtype))
         activate_blocks(channels_last(x))
-        fields(channels_last(F.conv2d(x, *self.head)), out)
+        fields(channels_last(self.head(x)), out)
 
 
 def _ready_decoder(decoder: PlaneDecoder, dtype: torch.dtype) -> FusedDecoder:
@@ -104,21 +105,21 @@ def _ready_decoder(decoder: PlaneDecoder, dtype: torch.dtype) -> FusedDecoder:
 class _Level(NamedTuple):
     """Kernels from a level's upsampling to that of the next finer one."""
 
-    upsampled: Tensor
+    upsampled: PackedConv
     """(4 C', C, 2, 2), see `block_kernel`"""
     own: Tensor
     """(C', 21), of the embedding, which is constant over a plane"""
-    skip: Kernel
+    skip: PackedConv
     """of the image's features, with the bias"""
-    before: Kernel
+    before: PackedConv
     """of the next level's first convolution"""
 
 
 def _level(decoder: PlaneDecoder, level: int) -> _Level:
     block = decoder.after[level]
-    weight, bias = block.kernel()
+    weight = block.kernel()[0]
     outputs = len(weight)
-    upsampled, _ = _ready((block_kernel(weight[:, :outputs]), bias))
+    upsampled = _ready((block_kernel(weight[:, :outputs]), None))
     skip = _ready(feature_part(block, outputs))
     return _Level(upsampled, _own(weight), skip, _ready(decoder.before[level - 1].kernel()))
 
@@ -149,9 +150,13 @@ def _own(weight: Tensor) -> Tensor:
     return weight[:, -CHANNELS:].sum((2, 3))
 
 
-def _ready(kernel: Kernel, dtype: torch.dtype = torch.float32) -> Kernel:
+def _ready(kernel: Kernel, dtype: torch.dtype = torch.float32) -> PackedConv:
     weight, bias = kernel
-    return weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)
+    return PackedConv(weight.to(dtype), None if bias is None else bias.to(dtype))
+
+
+def _reflected(x: Tensor) -> Tensor:
+    return F.pad(x, (1, 1, 1, 1), mode="reflect")
 
 
 def _common(shared: Tensor) -> Array:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from mine.network.arrays import Array, bits
 from mine.network.decoder import PlaneDecoder
-from mine.network.fused import FusedDecoder, Kernel, activated
+from mine.network.fused import FusedDecoder, activated
 from mine.network.lanes import LANES
+from mine.network.packed import PackedConv
 from mine.network.tile_kernels import SLACK, draw, draw_blocks, draw_fields, upsample
 
 CHUNK = 32
@@ -21,9 +22,9 @@ CHUNK = 32
 class Tiled:
     """The kernel of a convolution as tiles: what `tile_kernels` take as weights, steps and bias."""
 
-    def __init__(self, kernel: Kernel, parts: int) -> None:
+    def __init__(self, conv: PackedConv, parts: int) -> None:
         """parts: of a number of the map that it is for, and of a weight: 1 or 2."""
-        weight, bias = kernel
+        weight, bias = conv.weight, conv.bias
         first = weight.bfloat16()
         tiles = _tiles(first)
         if parts == 2:
@@ -34,7 +35,7 @@ class Tiled:
             lines = lines // inputs * 2 * inputs + lines % inputs
         self.weights = bits(tiles.flatten(1, 2).flatten(2).contiguous())
         self.steps = torch.cartesian_prod(rows, lines).numpy()
-        self.bias = bias.float().contiguous().numpy()
+        self.bias = (torch.zeros(len(weight)) if bias is None else bias).numpy()
         self.parts = parts
 
     @property
@@ -54,7 +55,7 @@ class TiledDecoder(FusedDecoder):
 
     def __init__(self, decoder: PlaneDecoder) -> None:
         super().__init__(decoder, torch.float32)
-        self.upsampled = [Tiled((level.upsampled, torch.zeros(len(level.upsampled))), 2) for level in self.levels]
+        self.upsampled = [Tiled(level.upsampled, 2) for level in self.levels]
         coarser = [Tiled(level.before, 2) for level in self.levels[:-1]]
         self.before = [*coarser, Tiled(self.levels[-1].before, 1)]
         self.blocks, self.fields = Tiled(self.finest, 1), Tiled(self.head, 1)
