@@ -18,7 +18,8 @@ from mine.network.fused import FusedNetwork
 from mine.network.network import Network
 from mine.network.plain import plain_decoder
 from mine.paths import PATHS, near_depth
-from mine.render import render
+from mine.planes import MPI
+from mine.render import join, render
 from mine.render.plain import plain_render
 from mine.video import render_video
 
@@ -103,15 +104,19 @@ def surfaces(planes: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
 
 
 def _rendering() -> list[Row]:
+    """Views of one scene; what ours finds out about a scene before its first view is in the last row alone."""
     planes, disparity = surfaces(PLANES, SIZE)
-    K = intrinsics(SIZE)[None]
-    T = pose(translation=torch.tensor([0.05, 0.02, -0.05]))[None]
+    K, T = intrinsics(SIZE), pose(translation=torch.tensor([0.05, 0.02, -0.05]))
+    scene = MPI(planes[0, :, :3], planes[0, :, 3:], disparity[0], K)
+    drawn = join(scene.rgb, scene.sigma)  # as networks draw them
+    plain = planes, disparity, K[None], K[None], T[None], SIZE
     rows = _in_turns(
         {
-            "render a view, published form": lambda: plain_render(planes, disparity, K, K, T, SIZE),
-            "render a view, readable form": lambda: render(planes, disparity, K, K, T, SIZE, backend="reference"),
-            "render a view": lambda: render(planes, disparity, K, K, T, SIZE, backend="cpu"),
-            MANY: lambda: render(planes, disparity, K, K, T.repeat(VIEWS, 1, 1), SIZE, backend="cpu"),
+            "render a view, published form": lambda: plain_render(*plain),
+            "render a view, readable form": lambda: render(*plain, backend="reference"),
+            "render a view": lambda: scene.render(T),
+            MANY: lambda: scene.render(T.repeat(VIEWS, 1, 1)),
+            "render the first view of a scene": lambda: render(drawn[None], *plain[1:], backend="cpu"),
         }
     )
     # The published form does the same work for each view, however many are asked for.

@@ -15,7 +15,7 @@ from torch import Tensor
 from mine.camera import check_intrinsics, check_poses, resize_intrinsics
 from mine.errors import InputError
 from mine.files import replacing
-from mine.render import Backend, View, choose, draw, render
+from mine.render import Backend, View, choose, draw, join, render
 
 if TYPE_CHECKING:
     from mine.render import cpu
@@ -81,7 +81,7 @@ class MPI:
         after = rgb.data_ptr() + 3 * rgb.stride(1) * rgb.element_size() == sigma.data_ptr()
         if after and _same_memory(rgb, sigma) and rgb.dtype == torch.float32 and not rgb.requires_grad:
             return rgb.as_strided((len(rgb), 4, *self.plane_size), rgb.stride(), rgb.storage_offset())
-        return torch.cat([rgb, sigma], dim=1).float()
+        return join(rgb.float(), sigma.float())
 
     @cached_property
     def _prepared(self) -> "cpu.Scene":

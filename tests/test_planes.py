@@ -285,6 +285,12 @@ def test_planes_that_lie_together_are_not_copied() -> None:
         assert torch.equal(scene._planes, torch.cat([scene.rgb, scene.sigma], dim=1))
 
 
+def test_planes_of_pixels_side_by_side_are_rendered_in_place() -> None:
+    rgb, sigma = torch.rand(PLANES, HEIGHT, WIDTH, 4).movedim(-1, 1).split([3, 1], dim=1)
+    scene = replace(make_scene(), rgb=rgb, sigma=sigma)
+    assert scene._prepared.planes.ctypes.data == rgb.data_ptr()
+
+
 def test_views_of_one_scene_are_those_of_the_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is prepared once serves every view."""
     monkeypatch.undo()

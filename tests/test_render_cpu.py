@@ -154,14 +154,27 @@ def test_one_scene_may_have_other_intrinsics_and_disparities_in_each_view() -> N
     assert_same(cpu.render(*arguments), in_double(*arguments))
 
 
-def test_source_colours_are_blended_in_place() -> None:
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_source_colours_are_blended_in_place_where_planes_are_interleaved(side_by_side: bool) -> None:
     torch.manual_seed(0)
     scene, disparity, image = random_planes(1, 5, 3.0), torch.linspace(1, 0.1, 5)[None], torch.rand(1, 3, *PLANE_SIZE)
     K = intrinsics(PLANE_SIZE)[None]
     expected = reference.blend_source(*(x.double() for x in (scene, disparity, K, image)))
-    blended = cpu.blend_source_(scene, disparity, K, image)
-    assert blended is scene
+    given = cpu.interleaved(scene) if side_by_side else scene
+    before = given.clone()
+    blended = cpu.blend_source_(given, disparity, K, image)
     torch.testing.assert_close(blended.double(), expected, atol=2e-6, rtol=0)
+    assert torch.equal(given, blended if side_by_side else before)
+
+
+def test_channels_are_interleaved_from_parts() -> None:
+    """More pixels than are copied at a time; what no part has is 0."""
+    rgb, sigma = torch.rand(2, 3, 3, 71, 73), torch.rand(2, 3, 1, 71, 73)
+    planes = cpu.interleaved(rgb, sigma)
+    assert planes.movedim(2, -1).is_contiguous()
+    assert torch.equal(planes, torch.cat([rgb, sigma], dim=2))
+    assert cpu.interleaved(planes).data_ptr() == planes.data_ptr()
+    assert torch.equal(cpu.interleaved(rgb), torch.cat([rgb, torch.zeros_like(sigma)], dim=2))
 
 
 def test_calls_from_several_threads_at_once_return_what_they_return_alone() -> None:
@@ -243,7 +256,7 @@ def test_tiles_bound_every_bilinear_sample_that_begins_in_them(size: tuple[int, 
     sigma = torch.rand(2, 3, *size, generator=generator) ** 8
     planes = torch.zeros(2, 3, 4, *size)
     planes[:, :, 3] = sigma
-    found = torch.from_numpy(cpu._densities(cpu._single(planes.flatten(-2)), size))
+    found = torch.from_numpy(cpu._densities(cpu._texels(planes), size))
     assert found.shape == (2, 3, -(-size[0] // TILE), -(-size[1] // TILE))
     for y in range(found.shape[2]):
         for x in range(found.shape[3]):

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ def test_parts_of_a_batch_have_the_gradients_of_the_whole(decoder: str) -> None:
     same_gradients(parts, whole)
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums are then rounded as in the processes, which have one each."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
     script = Path(__file__).with_name("two_processes.py")
     command = [

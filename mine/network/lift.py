@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mine.render import join
+
 JUMP = 1.1
 """Ratio of neighbouring disparities from which on one surface hides another."""
 
@@ -53,10 +55,8 @@ def lift(image: Tensor, surface: Tensor, disparity: Tensor) -> Tensor:
     nearer = torch.cat([disparity.new_full((len(disparity), 1), torch.inf), disparity[:, :-1]], dim=1)
     front = nearer[:, :, None, None] > _back(surface)
     opacity = torch.maximum(front * _opacity(surface, disparity), _opacity(below, disparity))
-    planes = image.new_empty(*disparity.shape, 4, *size)
-    planes[:, :, :3] = torch.where(front[:, :, None], image[:, None], colour[:, None])
-    planes[:, :, 3] = _density(opacity, disparity)
-    return planes
+    rgb = torch.where(front[:, :, None], image[:, None], colour[:, None])
+    return join(rgb, _density(opacity, disparity)[:, :, None])
 
 
 def _back(surface: Tensor) -> Tensor:

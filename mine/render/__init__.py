@@ -12,7 +12,7 @@ from mine.render.view import View
 if TYPE_CHECKING:
     from mine.render import cpu
 
-__all__ = ["Backend", "View", "blend_source", "choose", "draw", "render"]
+__all__ = ["Backend", "View", "blend_source", "choose", "draw", "join", "render"]
 
 Backend = Literal["auto", "reference", "cpu", "gpu"]
 
@@ -64,6 +64,18 @@ def draw(
     batch = max(len(T_tgt_src), len(K_tgt))
     disparity, K_src, K_tgt, T_tgt_src = (_expand(x, batch) for x in (disparity, K_src, K_tgt, T_tgt_src))
     return cpu.draw(scene, disparity, K_src, K_tgt, T_tgt_src, size)
+
+
+def join(rgb: Tensor, sigma: Tensor) -> Tensor:
+    """Planes (..., 4, H, W) of colours (..., 3, H, W) and densities (..., 1, H, W), laid out as `render` reads them.
+
+    On processors the four numbers of a pixel lie side by side; planes that need gradients, and those on GPUs, do not.
+    """
+    if rgb.device.type != "cpu" or rgb.requires_grad or sigma.requires_grad:
+        return torch.cat([rgb, sigma], dim=-3)
+    from mine.render import cpu
+
+    return cpu.interleaved(rgb, sigma)
 
 
 def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:

@@ -28,12 +28,17 @@ FAR = 1e12
 
 # Rows of a block's state: the line a, e; |K_s^-1 a|; depth as a function of z.
 A_U, A_V, E_U, E_V, LENGTH, DEPTH_BY_Z, DEPTH_AT_0 = range(7)
-# Transmittance; sums of weights, of weights times depth, of weights without colour; colour; planes that cover it.
-THROUGH, WEIGHTS, DEPTHS, LEFT_OUT, RED, GREEN, BLUE, COVERED = range(7, 15)
-STATE = 15
+# Transmittance; sums of weights and of weights times depth; planes that cover it; from COLOUR on four rows hold the
+# sums of weights times texels, four numbers a pixel.
+THROUGH, WEIGHTS, DEPTHS, COVERED, COLOUR = range(7, 12)
+STATE = COLOUR + 4
 
-# Rows of what is known of a block in one plane.
-FRACTION_U, FRACTION_V, STEP, DEPTH, WEIGHT, SAMPLE = range(6)
+# Rows of what is known of a block in one plane; from TEXELS on four rows hold samples of four numbers a pixel.
+FRACTION_U, FRACTION_V, STEP, DEPTH, WEIGHT, SAMPLE, TEXELS = range(7)
+SAMPLES = TEXELS + 4
+
+TEXEL = 16
+"""Bytes of a pixel of planes and of the detail: red, green, blue, density, side by side."""
 
 INSET = float32(1 + 1 / 16)
 """How far from the last row and column samples are surely inside, whatever the rounding."""
@@ -142,9 +147,9 @@ def count_planes(state, disparity, size):
 
 @inlined
 def intersect(states, b, d, d_next, unproject, row, size, corner, sample):
-    """Where a block meets one plane: top-left texel `corner`, bilinear fraction, depth, and distance to the next.
+    """Where a block meets one plane: top-left texel, bilinear fraction, depth, and distance to the next.
 
-    A plane behind the target camera has step 0, which is as good as no density.
+    corner: bytes from the plane's first texel. A plane behind the target camera has step 0, as good as no density.
     """
     z, z_next = float32(1) / d, float32(1) / d_next
     dz = z_next - z
@@ -160,7 +165,7 @@ def intersect(states, b, d, d_next, unproject, row, size, corner, sample):
         du = z_next * min(max(float32(0), a_u + d_next * e_u), right) - z * u
         dv = z_next * min(max(float32(0), a_v + d_next * e_v), bottom) - z * v
         texel_u, texel_v = min(int32(u), last_column), min(int32(v), last_row)
-        corner[i] = texel_v * columns + texel_u
+        corner[i] = TEXEL * (texel_v * columns + texel_u)
         sample[FRACTION_U, i] = u - float32(texel_u)
         sample[FRACTION_V, i] = v - float32(texel_v)
         dx = k00 * du + k01 * dv + k02
@@ -180,7 +185,7 @@ def intersect_inside(states, b, d, d_next, size, corner, sample):
         u = states[b, A_U, i] + d * states[b, E_U, i]
         v = states[b, A_V, i] + d * states[b, E_V, i]
         texel_u, texel_v = int32(u), int32(v)
-        corner[i] = texel_v * columns + texel_u
+        corner[i] = TEXEL * (texel_v * columns + texel_u)
         sample[FRACTION_U, i] = u - float32(texel_u)
         sample[FRACTION_V, i] = v - float32(texel_v)
         depth = z * states[b, DEPTH_BY_Z, i] + states[b, DEPTH_AT_0, i]
@@ -201,6 +206,6 @@ def intersect_detail(states, b, d, size, detail_size, corner, sample):
         u = min(max(float32(0), u), right)
         v = min(max(float32(0), v), bottom)
         texel_u, texel_v = min(int32(u), last_column), min(int32(v), last_row)
-        corner[i] = texel_v * columns + texel_u
+        corner[i] = TEXEL * (texel_v * columns + texel_u)
         sample[FRACTION_U, i] = u - float32(texel_u)
         sample[FRACTION_V, i] = v - float32(texel_v)

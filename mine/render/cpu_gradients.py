@@ -55,7 +55,7 @@ class _Blended(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
         ctx.save_for_backward(planes, disparity, K_src, image)
-        return cpu.blend_source_(planes.clone(memory_format=torch.contiguous_format), disparity, K_src, image)
+        return cpu.blend_source_(planes.contiguous(), disparity, K_src, image)
 
     @staticmethod
     @once_differentiable

@@ -4,16 +4,17 @@ Three things make them fast.
 
 1. Where a pixel sees a plane, how deep it is there and how far the next plane is, are linear in the plane's disparity
    or depth (see `cpu_blocks`): no image is ever warped or written.
-2. Planes are walked front to back, so a pixel whose transmittance is spent needs no more of them, and colours are
-   fetched only where a plane has weight. A block passes by planes that can add next to nothing to it, by the largest
-   density near what it sees of them.
-3. A plane is drawn in a row of blocks before the next plane is: its memory is read in order, and asked for one block
-   ahead.
+2. Planes are walked front to back, so a pixel whose transmittance is spent needs no more of them. A block passes by
+   planes that can add next to nothing to it, by the largest density near what it sees of them.
+3. A pixel's colour and density lie side by side, so that a sample is two loads. A plane is drawn in a row of blocks
+   before the next plane is, and a row in all views before the next row is: memory is read in order, asked for one
+   block ahead, and what a view has read is still in cache for the next.
 
 What is left out is bounded. A plane of optical depth o, seen through a transmittance T, has weight T (1 - exp(-o)), at
 most T o. Without it a colour between 0 and 1 changes by no more than its weight, and the depth by no more than its
 weight times the farthest depth; where T is large, and what is seen lies behind the plane, by no more than o of itself.
-Depth is relative to the sum of weights: blocks in which that is small are drawn again, and pass by nothing.
+Depth is relative to the sum of weights: blocks in which that is below a half, and what was left out counts twice, are
+drawn again, and pass by nothing.
 
 Compiled code is kept beside this file, or in the user's cache folder where the package cannot be written, so only the
 first import on a machine compiles (some 20 seconds).
@@ -30,36 +31,35 @@ from mine.render import cpu_blocks as blocks
 from mine.render.cpu_blocks import (
     ACROSS,
     BLOCK,
-    BLUE,
+    COLOUR,
     COVERED,
     DEPTH,
     DEPTHS,
     DOWN,
     FRACTION_U,
     FRACTION_V,
-    GREEN,
-    LEFT_OUT,
-    RED,
     SAMPLE,
     STATE,
     STEP,
+    TEXEL,
+    TEXELS,
     THROUGH,
     TILE,
     WEIGHT,
     WEIGHTS,
 )
 from mine.render.reference import LAST_INTERVAL, TRANSMITTANCE_FLOOR
-from mine.vectors import LANES, any_positive, prefetch
+from mine.vectors import LANES, add_texels, any_positive, borrowed, prefetch, sample_texels
 from mine.vectors import sample as bilinear
 
 ROW = 32
 """Blocks that a plane is drawn in before the next plane is: their states fit the second-level cache."""
 
 TOLERANCE = 1e-4
-"""Largest error in colour, and in depth relative to the farthest plane's, that leaving things out may cause."""
+"""Largest error in colour that leaving planes out may cause; that of a depth, relative to it, may be twice as large."""
 
-PASSED_BY = 0.5e-4
-"""The part of it that is for planes which a block passes by; the rest is for colours that are not fetched."""
+LINE = 64
+"""Bytes of memory that are fetched together."""
 
 # What is known of a block's way: what it passed by so far, and may; the largest transmittance left in it; and
 # `longest_length`, or 0 where it sees no quadrangle.
@@ -69,45 +69,44 @@ LEFT_BY, ALLOWED, MOST, LONGEST = range(4)
 @inlined
 def _layout(size):
     """Bytes from an image to the next, and from a row to the next, which in an image of one row is the same one."""
-    return uint64(4 * size[0] * size[1]), uint64(4 * size[1] if size[0] > 1 else 0)
+    return uint64(TEXEL * size[0] * size[1]), uint64(TEXEL * size[1] if size[0] > 1 else 0)
+
+
+@inlined
+def _shares(places, i):
+    """Addresses of the corner and the fractions of sample i."""
+    at = places[1] + uint64(4 * i)
+    return places[0] + uint64(4 * i), at + uint64(4 * FRACTION_U * BLOCK), at + uint64(4 * FRACTION_V * BLOCK)
 
 
 @inlined
 def _sample(image, below, places, i):
-    """Fills SAMPLE with bilinear samples i to i + LANES - 1 of the image at an address."""
-    corners, at = places[0] + uint64(4 * i), places[1] + uint64(4 * i)
-    across, down = at + uint64(4 * FRACTION_U * BLOCK), at + uint64(4 * FRACTION_V * BLOCK)
-    bilinear(image, below, corners, across, down, at + uint64(4 * SAMPLE * BLOCK))
+    """Fills TEXELS, and SAMPLE with their densities, with samples i to i + LANES - 1 of the image at an address."""
+    corner, across, down = _shares(places, i)
+    out, density = places[1] + uint64(4 * (TEXELS * BLOCK + 4 * i)), places[1] + uint64(4 * (SAMPLE * BLOCK + i))
+    sample_texels(image, below, corner, across, down, out, density)
 
 
 @inlined
-def _times_density(sigma, below, places, sample):
-    """Turns steps into optical depths, by the image of densities at an address."""
+def _times_density(plane, below, places, sample):
+    """Samples the plane at an address, and turns steps into optical depths."""
     for i in range(0, BLOCK, LANES):
-        _sample(sigma, below, places, i)
+        _sample(plane, below, places, i)
     for i in range(BLOCK):
         sample[STEP, i] *= sample[SAMPLE, i]
 
 
 @inlined
 def _absorb(sample, states, b):
-    """Volume rendering of one plane (eq. 3 and 4), all but colour, from optical depths.
-
-    The weight of a plane is set to 0 where those left out so far, with this one, sum to less than they may. Returns
-    whether the plane has weight.
-    """
+    """Volume rendering of one plane (eq. 3 and 4), all but colour, from optical depths: whether it has any weight."""
     total = float32(0)
     for i in range(BLOCK):
         passed = exp_minus(sample[STEP, i])
         through = states[b, THROUGH, i]
-        w = through * (float32(1) - passed)
+        weight = through * (float32(1) - passed)
         states[b, THROUGH, i] = through * (passed + float32(TRANSMITTANCE_FLOOR))
-        states[b, WEIGHTS, i] += w
-        states[b, DEPTHS, i] += w * sample[DEPTH, i]
-        left_out = states[b, LEFT_OUT, i] + w
-        negligible = left_out < float32(TOLERANCE - PASSED_BY)
-        states[b, LEFT_OUT, i] = left_out if negligible else states[b, LEFT_OUT, i]
-        weight = float32(0) if negligible else w
+        states[b, WEIGHTS, i] += weight
+        states[b, DEPTHS, i] += weight * sample[DEPTH, i]
         sample[WEIGHT, i] = weight
         total += weight
     return total > 0
@@ -123,34 +122,42 @@ def _largest(bits, b, line):
 
 
 @inlined
-def _add_colour(image, layout, places, sample, states, b):
-    """Adds weight times bilinear samples to the colours, from red, green and blue at an address."""
-    channel, below = layout
-    weights = places[1] + uint64(4 * WEIGHT * BLOCK)
-    for c in range(3):
-        for i in range(0, BLOCK, LANES):
-            if any_positive(weights + uint64(4 * i)):
-                _sample(image + uint64(c) * channel, below, places, i)
-        for i in range(BLOCK):
-            states[b, RED + c, i] += sample[WEIGHT, i] * sample[SAMPLE, i]
+def _add_colour(places, colours, i):
+    """Adds weight times texels i to i + LANES - 1 to the colours at an address."""
+    weights, texels = places[1] + uint64(4 * (WEIGHT * BLOCK + i)), places[1] + uint64(4 * (TEXELS * BLOCK + 4 * i))
+    add_texels(weights, texels, colours + uint64(TEXEL * i))
 
 
 @inlined
-def _only_seen(seen, below, places, sample, least_weight):
-    """Scales the weights of a plane by what the source camera sees of it, an image at an address."""
+def _add_detail(detail, below, places, colours):
+    """Adds the photo's detail, an image at an address, where any of it is seen."""
     for i in range(0, BLOCK, LANES):
-        _sample(seen, below, places, i)
+        if any_positive(places[1] + uint64(4 * (WEIGHT * BLOCK + i))):
+            _sample(detail, below, places, i)
+            _add_colour(places, colours, i)
+
+
+@inlined
+def _only_seen(seen, below, places, corner, sample, least_weight):
+    """Scales the weights of a plane by what the source camera sees of it, an image of one number a pixel."""
+    for i in range(BLOCK):
+        corner[i] //= 4
+    for i in range(0, BLOCK, LANES):
+        at, across, down = _shares(places, i)
+        bilinear(seen, below, at, across, down, places[1] + uint64(4 * (SAMPLE * BLOCK + i)))
     for i in range(BLOCK):
         share = sample[WEIGHT, i] * sample[SAMPLE, i]
         sample[WEIGHT, i] = share if share > least_weight else float32(0)
 
 
 @inlined
-def _ask_for(image, boxes, b, k, size):
-    """Prefetches what block b will sample of the image at an address, but for what the block before it samples."""
+def _ask_for(plane, boxes, b, k, size):
+    """Prefetches what block b will sample of the plane at an address, but for what the block before it samples."""
     _, right, top, bottom = blocks.pixels(boxes, b, k, size)
     for y in range(top, min(bottom + 2, size[0])):
-        prefetch(image + uint64(4 * (y * size[1] + right + 1)))
+        last = plane + uint64(TEXEL * (y * size[1] + right + 1))
+        for line in range(0, TEXEL * ACROSS, LINE):
+            prefetch(last - uint64(line))
 
 
 @inlined
@@ -180,7 +187,8 @@ def _passes_by(way, b, density, gap, farthest, boxes, k, size):
 @inlined
 def _start(states, way, b, allowed):
     states[b, THROUGH] = 1
-    states[b, WEIGHTS:COVERED] = 0
+    states[b, WEIGHTS : DEPTHS + 1] = 0
+    states[b, COLOUR:] = 0
     way[b, LEFT_BY], way[b, ALLOWED], way[b, MOST] = 0, allowed, 1
 
 
@@ -192,7 +200,7 @@ def _starts_again(states, way, count):
         least = states[b, WEIGHTS, 0]
         for i in range(BLOCK):
             least = min(least, states[b, WEIGHTS, i])
-        if way[b, LEFT_BY] > float32(TOLERANCE) * least:
+        if way[b, LEFT_BY] > float32(2 * TOLERANCE) * least:
             _start(states, way, b, 0)
             again = True
         else:
@@ -217,33 +225,33 @@ def _place(camera, disparity, size, x, y, states, boxes, way, b):
 
 @inlined
 def _write(states, b, out, view, y0, x0):
-    across = min(ACROSS, out.shape[3] - x0)
-    for i in range(BLOCK):
-        states[b, DEPTHS, i] /= states[b, WEIGHTS, i] + float32(1e-5)
-    for image, line in enumerate((RED, GREEN, BLUE, DEPTHS, COVERED)):
-        for j in range(min(DOWN, out.shape[2] - y0)):
-            for i in range(across):
-                out[view, image, y0 + j, x0 + i] = states[b, line, j * ACROSS + i]
+    colours = states[b, COLOUR:].reshape(BLOCK, 4)
+    for j in range(min(DOWN, out.shape[2] - y0)):
+        for i in range(min(ACROSS, out.shape[3] - x0)):
+            pixel = j * ACROSS + i
+            for c in range(3):
+                out[view, c, y0 + j, x0 + i] = colours[pixel, c]
+            out[view, 3, y0 + j, x0 + i] = states[b, DEPTHS, pixel] / (states[b, WEIGHTS, pixel] + float32(1e-5))
+            out[view, 4, y0 + j, x0 + i] = states[b, COVERED, pixel]
 
 
 @inlined
 def _sweep(scene, density, seen, detail, disparity, camera, sizes, arrays, count):
     """Draws a row of blocks, plane by plane; scene, seen and detail are addresses, detail 0 where there is none."""
     (size, detail_size), (states, boxes, way, sample, corner) = sizes, arrays
-    (channel, below), bits, planes = _layout(size), states.view(np.int32), len(disparity)
+    (image, below), bits, planes = _layout(size), states.view(np.int32), len(disparity)
     places = uint64(corner.ctypes.data), uint64(sample.ctypes.data)
     farthest = float32(1 + 1 / disparity[planes - 1] + abs(camera[3][3]))
     for k in range(planes):
         d, d_next = disparity[k], disparity[min(k + 1, planes - 1)]
         gap = float32(1) / d_next - float32(1) / d if k + 1 < planes else float32(LAST_INTERVAL)
-        plane = scene + uint64(4 * k) * channel
+        plane = scene + uint64(k) * image
         for b in range(count):
             spent = way[b, MOST] * farthest <= float32(TOLERANCE)
             if spent or _passes_by(way, b, density, gap, farthest, boxes, k, size):
                 continue
-            ahead = b + 1 < count and way[b + 1, LONGEST] > 0 and way[b + 1, MOST] * farthest > float32(TOLERANCE)
-            if ahead:
-                _ask_for(plane + uint64(3) * channel, boxes, b + 1, k, size)
+            if b + 1 < count and way[b + 1, LONGEST] > 0 and way[b + 1, MOST] * farthest > float32(TOLERANCE):
+                _ask_for(plane, boxes, b + 1, k, size)
             if (
                 way[b, LONGEST] > 0
                 and blocks.is_inside(boxes, b, k, size)
@@ -252,23 +260,24 @@ def _sweep(scene, density, seen, detail, disparity, camera, sizes, arrays, count
                 blocks.intersect_inside(states, b, d, d_next, size, corner, sample)
             else:
                 blocks.intersect(states, b, d, d_next, camera[2], camera[3], size, corner, sample)
-            _times_density(plane + uint64(3) * channel, below, places, sample)
+            _times_density(plane, below, places, sample)
             if _absorb(sample, states, b):
-                if ahead:
-                    for c in range(3):
-                        _ask_for(plane + uint64(c) * channel, boxes, b + 1, k, size)
-                _add_colour(plane, (channel, below), places, sample, states, b)
+                colours = uint64(states.ctypes.data) + uint64(4 * BLOCK * (STATE * b + COLOUR))
+                for i in range(0, BLOCK, LANES):
+                    _add_colour(places, colours, i)
                 if detail:
-                    _only_seen(seen + uint64(k) * channel, below, places, sample, float32(TOLERANCE / planes))
+                    seen_here, least = seen + uint64(k) * (image // uint64(4)), float32(TOLERANCE / planes)
+                    _only_seen(seen_here, below // uint64(4), places, corner, sample, least)
                     blocks.intersect_detail(states, b, d, size, detail_size, corner, sample)
-                    _add_colour(detail, _layout(detail_size), places, sample, states, b)
+                    _add_detail(detail, _layout(detail_size)[1], places, colours)
             way[b, MOST] = _largest(bits, b, THROUGH)
 
 
 @compiled(
     "void(float32[:,:,:,::1], float32[:,:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], "
     "float64[:,:,::1], float64[:,::1], float64[:,:,::1], float64[:,::1], UniTuple(int64, 2), UniTuple(int64, 2), "
-    "float32[:,:,:,::1], int64, int64)"
+    "float32[:,:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], float32[:,::1], int32[::1], int64, "
+    "int64)"
 )
 def render_rows(
     scenes,
@@ -283,21 +292,33 @@ def render_rows(
     size,
     detail_size,
     out,
+    states,
+    boxes,
+    way,
+    sample,
+    corner,
     first,
     last,
 ):
-    """Fills rows of blocks `first` to `last` - 1 of out (B, 5, H', W'), counted through all views: colour, depth, mask.
+    """Fills rows of blocks `first` to `last` - 1 of out (B, 5, H', W'): colour, depth, mask; a row in all views first.
 
-    scenes (B or 1, S, 4, H W), densities (B or 1, S, tiles down, tiles across), seens (B or 1, S, H W), details
-    (B or 1, 3, Hp Wp), the rest (B, ...). A pixel may be read beyond the last of scenes, seens and details whose images
-    have one column.
+    scenes (B or 1, S, H W, 4), densities (B or 1, S, tiles down, tiles across), seens (B or 1, S, H W), details
+    (B or 1, Hp Wp, 4), the rest (B, ...); what is worked in, states to corner, as `cpu.scratch` makes it. A pixel may
+    be read beyond the last of scenes, seens and details whose images have one column.
     """
-    planes, width = scenes.shape[1], out.shape[3]
-    in_row, down = min(-(-width // ACROSS), ROW), -(-out.shape[2] // DOWN)
-    states, boxes = np.empty((in_row, STATE, BLOCK), np.float32), np.empty((in_row, 4, planes), np.float32)
-    way, sample, corner = np.empty((in_row, 4), np.float32), np.zeros((6, BLOCK), np.float32), np.empty(BLOCK, np.int32)
+    scenes, densities, seens, details = borrowed(scenes), borrowed(densities), borrowed(seens), borrowed(details)
+    disparities, homographies, epipoles = borrowed(disparities), borrowed(homographies), borrowed(epipoles)
+    unprojects, rows, out = borrowed(unprojects), borrowed(rows), borrowed(out)
+    states, boxes, way, sample, corner = (
+        borrowed(states),
+        borrowed(boxes),
+        borrowed(way),
+        borrowed(sample),
+        borrowed(corner),
+    )
+    views, width, in_row = out.shape[0], out.shape[3], len(states)
     for block_row in range(first, last):
-        view, y = block_row // down, block_row % down * DOWN
+        view, y = block_row % views, block_row // views * DOWN
         scene, seen, detail = min(view, len(scenes) - 1), min(view, len(seens) - 1), min(view, len(details) - 1)
         scene_at = uint64(scenes[scene].ctypes.data)
         seen_at = uint64(seens[seen].ctypes.data)
@@ -307,7 +328,7 @@ def render_rows(
             count = min(in_row, -(-(width - x0) // ACROSS))
             for b in range(count):
                 _place(camera, disparities[view], size, x0 + b * ACROSS, y, states, boxes, way, b)
-                _start(states, way, b, PASSED_BY)
+                _start(states, way, b, TOLERANCE)
             while True:
                 _sweep(
                     scene_at,
