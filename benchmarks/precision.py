@@ -45,7 +45,7 @@ def row(name: str, actual: Tensor, expected: Tensor) -> str:
 def main() -> None:
     network = published_network()
     image, disparity = (figures()[name] for name in ("image", "disparity"))
-    print("| finest level in | colours: norm | mean | most | densities: norm | mean | most |")
+    print("| finest convolutions in | colours: norm | mean | most | densities: norm | mean | most |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     with torch.no_grad():
         expected = plain_decoder(network.decoder, network.encoder(image), disparity)[0]

@@ -32,10 +32,10 @@ def load(source: str | os.PathLike[str] | None = None, device: str = "auto", dty
 
     source: a checkpoint of ours (.safetensors) or a published MINE checkpoint (checkpoint.pth, with params.yaml beside
     it when there is one); by default the one that is shipped. device: "cpu", "cuda", ... or "auto" (a GPU when there
-    is one). dtype: of a plane network's arithmetic (on processors, of the finest level's alone); "auto" is float16 on
-    GPUs, bfloat16 on processors that multiply matrices in it (colours then differ by 0.001 on average with the weights
-    of `tests/parity`, and by up to 0.02 in places), and float32, which is exact, on others. Surface networks take so
-    little that theirs is float32.
+    is one). dtype: of a plane network's arithmetic (on processors, of the finest convolutions' alone); "auto" is
+    float16 on GPUs, bfloat16 on processors that multiply matrices in it (colours then differ by 0.001 on average with
+    the weights of `tests/parity`, and by up to 0.02 in places), and float32, which is exact, on others. Surface
+    networks take so little that theirs is float32.
 
     Raises InputError for a missing or foreign checkpoint and for a device that is not there.
     """
