@@ -85,7 +85,7 @@ def interleaved(*parts: Tensor) -> Tensor:
 
     Channels that no part has are 0. In float32, without gradients; a new tensor, unless it is given as one part.
     """
-    first = parts[0].detach()
+    first = parts[0].detach().cpu()
     *batch, channels, height, width = first.shape
     if channels == 4 and first.dtype == torch.float32 and first.movedim(-3, -1).is_contiguous():
         return first
