@@ -15,7 +15,7 @@ from mine.bench import medians, surfaces
 from mine.camera import intrinsics, pose
 from mine.model import Model
 from mine.network.network import Network
-from mine.render import render
+from mine.render import join, render
 
 PLANES = (8, 16, 32, 64, 128)
 SIZES = ((128, 256), (256, 384), (384, 640), (512, 768), (768, 1280), (1152, 2048))
@@ -35,11 +35,12 @@ def measure(model: Model, case: Case, repetitions: int) -> dict[str, float]:
     """Seconds to predict and to render a scene."""
     planes, size = case
     values, disparity = surfaces(planes, size)
+    scene = join(values[:, :, :3], values[:, :, 3:])  # as networks draw it
     K, T = intrinsics(size)[None], pose(translation=torch.tensor([0.05, 0.02, -0.05]))[None]
     photo = torch.rand(3, *size)
     forms: dict[str, Callable[[], object]] = {
         "predict": lambda: model.predict(photo, planes, size=size, blend=False),
-        "render": lambda: render(values, disparity, K, K, T, size),
+        "render": lambda: render(scene, disparity, K, K, T, size),
     }
     return medians(forms, repetitions)
 
@@ -83,7 +84,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     model = Model(Network(), dtype=torch.bfloat16)
-    print(f"{torch.get_num_threads()} threads, finest level in bfloat16\n\n| planes | size | predict, s | render, ms |")
+    print(f"{torch.get_num_threads()} threads, in bfloat16\n\n| planes | size | predict, s | render, ms |")
     print("|--:|--:|--:|--:|")
     found = {}
     with torch.inference_mode():

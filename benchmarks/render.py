@@ -35,12 +35,13 @@ def row(kind: str, planes: int, size: Size, frames: int, repetitions: int, compa
     moves = torch.linspace(-0.1, 0.1, frames + 2)[1:-1, None] * torch.tensor([1.0, 0.4, -1.0])
     poses = pose(translation=moves)
 
-    def view(render: Callable[..., object], count: int) -> Callable[[], object]:
-        expanded = [tensor.expand(count, *tensor.shape[1:]) for tensor in (values, disparity, K, K)]
+    def view(render: Callable[..., object], planes: Tensor, count: int) -> Callable[[], object]:
+        expanded = [tensor.expand(count, *tensor.shape[1:]) for tensor in (planes, disparity, K, K)]
         return lambda: render(*expanded, poses[:count], size)
 
-    forms = {"one": view(cpu.render, 1), "many": view(cpu.render, frames)}
-    forms |= {"plain": view(plain_render, 1)} if compare else {}
+    drawn = cpu.interleaved(values)  # as networks draw it
+    forms = {"one": view(cpu.render, drawn, 1), "many": view(cpu.render, drawn, frames)}
+    forms |= {"plain": view(plain_render, values, 1)} if compare else {}
     one, many, *plain = (1000 * seconds for seconds in medians(forms, repetitions).values())
     ratio = f"{plain[0]:9.1f} ms {plain[0] / one:6.1f}x {plain[0] / many * frames:6.1f}x" if compare else ""
     print(f"{kind:8} {planes:4} {size[1]:5}x{size[0]:<5} {one:8.1f} ms {many / frames:8.1f} ms {ratio}", flush=True)

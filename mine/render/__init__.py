@@ -31,7 +31,8 @@ def render(
 
     Leading dimensions are B or 1: one scene broadcasts over many poses, and many scenes over one pose.
 
-    planes: (B, S, 4, H, W) RGB in [0, 1] and density σ ≥ 0 per scene unit, near to far.
+    planes: (B, S, 4, H, W) RGB in [0, 1] and density σ ≥ 0 per scene unit, near to far; "cpu" reads planes in place if
+        `join` laid them out, and copies others.
     disparity: (B, S) 1 / depth of the planes in the source camera, strictly descending.
     K_src, K_tgt: (B, 3, 3) intrinsics in pixels of the planes and of the target.
     T_tgt_src: (B, 4, 4) target-from-source poses.
