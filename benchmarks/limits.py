@@ -12,16 +12,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from mine.data.sample import Sample
+from mine.config import EvalConfig, load_config
+from mine.data.base.sample import Sample
+from mine.evaluation.baselines import interpolated_disparity
+from mine.evaluation.evaluate import Synthesis, evaluate
+from mine.evaluation.protocol import held_out_pairs
 from mine.model import load
-from mine.network.lift import lift, spread
-from mine.network.surface import FARTHEST, NEAREST, SurfaceNetwork, smooth
-from mine.planes import MPI
-from mine.training.config import EvalConfig, load_config
-from mine.training.evaluate import Synthesis, evaluate
-from mine.training.losses import disparity_at
-from mine.training.protocol import held_out_pairs
-from mine.training.references import interpolated_disparity
+from mine.network.disparity.lift import lift_to_mpi, plane_disparities
+from mine.network.disparity.network import FARTHEST, NEAREST, DisparityNetwork, smooth
+from mine.scene.mpi import MPI
+from mine.scene.points import disparity_at
 
 RATIOS = (1.1, 1.25, 1.5, 2.0, math.inf)
 RADII = (32, 8)
@@ -31,7 +31,7 @@ RADII = (32, 8)
 class Limits:
     """A surface network's scenes, as it predicts them and with more and more of the truth."""
 
-    def __init__(self, network: SurfaceNetwork, planes: int) -> None:
+    def __init__(self, network: DisparityNetwork, planes: int) -> None:
         self.network, self.planes = network, planes
 
     def methods(self) -> dict[str, Synthesis]:
@@ -58,8 +58,8 @@ class Limits:
     def scene(self, sample: Sample, drawn: Tensor) -> MPI:
         """The scene that log-disparities (1, 1, H, W) of its source make."""
         surface = (drawn - torch.quantile(drawn, NEAREST)).exp().clamp(FARTHEST, 1)
-        disparity = spread(surface, self.planes)
-        rgb, sigma = lift(sample.source[None], surface, disparity[None])[0].split([3, 1], dim=1)
+        disparity = plane_disparities(surface, self.planes)
+        rgb, sigma = lift_to_mpi(sample.source[None], surface, disparity[None])[0].split([3, 1], dim=1)
         return MPI(rgb, sigma, disparity, sample.K_src, sample.source)
 
     def _fitted(self, sample: Sample, tilt: bool) -> MPI:
@@ -115,7 +115,7 @@ def main() -> None:
     options = parser.parse_args()
     config = load_config(options.config, options.overrides, EvalConfig)
     network = load(options.checkpoint, device="cpu").network
-    assert isinstance(network, SurfaceNetwork), "a surface network is looked into here"
+    assert isinstance(network, DisparityNetwork), "a surface network is looked into here"
     limits = Limits(network, config.planes)
     pairs = held_out_pairs(config)
     print(evaluate(None, pairs, limits.methods()).markdown())

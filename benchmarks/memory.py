@@ -7,9 +7,9 @@ import argparse
 
 import torch
 
-from mine.bench import peak_memory
+from mine.cli.bench import peak_memory
 from mine.model import Model
-from mine.network.network import Network
+from mine.network.planes.network import PlaneNetwork
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(640, 1024), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="bfloat16")
     options = parser.parse_args()
-    model = Model(Network(), dtype=getattr(torch, options.dtype))
+    model = Model(PlaneNetwork(), dtype=getattr(torch, options.dtype))
     print(f"libraries and weights: {peak_memory():.2f} GB")
     scene = model.predict(torch.rand(3, *options.size), options.planes, size=tuple(options.size))
     held = sum(part.nbytes for part in (scene.rgb, scene.sigma)) / 1e9

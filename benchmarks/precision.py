@@ -13,19 +13,19 @@ import torch
 from torch import Tensor
 
 from mine.model import GROUP
-from mine.network.fused import FusedNetwork
-from mine.network.network import Network
-from mine.network.plain import plain_decoder
-from mine.network.published import convert
+from mine.network.planes.convert import convert
+from mine.network.planes.cpu.fused import FusedNetwork
+from mine.network.planes.network import PlaneNetwork
+from mine.network.planes.reference import reference_decoder
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from parity.published import figures, published_state
 
 
-def published_network() -> Network:
+def published_network() -> PlaneNetwork:
     """The network of the parity figures, frozen."""
     architecture, weights = convert(published_state())
-    network = Network(architecture)
+    network = PlaneNetwork(architecture)
     network.load_state_dict(weights)
     return network.eval().requires_grad_(False)
 
@@ -48,9 +48,9 @@ def main() -> None:
     print("| finest convolutions in | colours: norm | mean | most | densities: norm | mean | most |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     with torch.no_grad():
-        expected = plain_decoder(network.decoder, network.encoder(image), disparity)[0]
+        expected = reference_decoder(network.decoder, network.encoder(image), disparity)[0]
         for dtype in (torch.float32, torch.bfloat16):
-            actual = FusedNetwork(network, dtype).draw(image, disparity, GROUP)
+            actual = FusedNetwork(network, dtype).predict_planes(image, disparity, GROUP)
             print(row(str(dtype).removeprefix("torch."), actual, expected))
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mine.bench import medians, surfaces
-from mine.camera import intrinsics, pose
-from mine.render import cpu
-from mine.render.plain import plain_render
+from mine.cli.bench import medians, surfaces
+from mine.render.cpu import render as cpu
+from mine.render.published import published_render
+from mine.scene.camera import intrinsics, pose
 
 Size = tuple[int, int]
 SIZES = [(256, 384), (512, 768), (720, 1280), (1152, 2048)]
@@ -23,7 +23,7 @@ def scene(kind: str, planes: int, size: Size) -> tuple[Tensor, Tensor]:
     """Planes (1, S, 4, H, W) and disparities (1, S).
 
     "noise" has density everywhere, so that almost every plane counts in every pixel: the hardest case. "surface" is
-    what photos give; see `mine.bench.surfaces`.
+    what photos give; see `mine.cli.bench.surfaces`.
     """
     values, disparity = surfaces(planes, size)
     return (torch.rand_like(values) if kind == "noise" else values), disparity
@@ -41,7 +41,7 @@ def row(kind: str, planes: int, size: Size, frames: int, repetitions: int, compa
 
     drawn = cpu.interleaved(values)  # as networks draw it
     forms = {"one": view(cpu.render, drawn, 1), "many": view(cpu.render, drawn, frames)}
-    forms |= {"plain": view(plain_render, values, 1)} if compare else {}
+    forms |= {"plain": view(published_render, values, 1)} if compare else {}
     one, many, *plain = (1000 * seconds for seconds in medians(forms, repetitions).values())
     ratio = f"{plain[0]:9.1f} ms {plain[0] / one:6.1f}x {plain[0] / many * frames:6.1f}x" if compare else ""
     print(f"{kind:8} {planes:4} {size[1]:5}x{size[0]:<5} {one:8.1f} ms {many / frames:8.1f} ms {ratio}", flush=True)

@@ -1,8 +1,9 @@
 """A training step beside the same step with the published decoder's structure: `python benchmarks/training.py`.
 
-The published structure (`mine/network/plain.py`) repeats skip features for every plane, with its embedding as constant
-channels; all else is the same: encoder, rendering, losses, backward pass, update. Each row runs in a process of its own
-whose memory is limited: running out of it is a result too. On a processor, seconds are those that one thread computed,
+The published structure (`mine/network/planes/reference.py`) repeats skip features for every plane, with its
+embedding as constant channels; all else is the same: encoder, rendering, losses, backward pass, update. Each row runs
+in a process of its own whose memory is limited: running out of it is a result too. On a CPU, seconds are those that one
+thread computed,
 so that other programs on the machine do not count.
 """
 
@@ -18,14 +19,14 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from mine.camera import intrinsics, pose
-from mine.data.sample import Sample
-from mine.network.decoder import PlaneDecoder
-from mine.network.network import Network, stratified_disparity
-from mine.network.plain import plain_decoder
-from mine.training.config import TrainConfig
+from mine.config import TrainConfig
+from mine.data.base.sample import Sample
+from mine.network.planes.decoder import PlaneDecoder
+from mine.network.planes.network import PlaneNetwork, stratified_disparity
+from mine.network.planes.reference import reference_decoder
+from mine.scene.camera import intrinsics, pose
 from mine.training.log import peak_memory
-from mine.training.step import losses
+from mine.training.plane_losses import losses
 
 FORMS = {
     "published structure": "plain",
@@ -63,7 +64,7 @@ class PlainDecoder(nn.Module):
         self.decoder = decoder
 
     def forward(self, features: list[Tensor], disparity: Tensor, finest: int) -> list[Tensor]:
-        return [planes.float() for planes in plain_decoder(self.decoder, features, disparity)]
+        return [planes.float() for planes in reference_decoder(self.decoder, features, disparity)]
 
 
 def scene(batch: int, size: tuple[int, int]) -> Sample:
@@ -81,7 +82,7 @@ def measure(case: Case) -> Figures:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     config = replace(TrainConfig("unused"), precision=case.precision)
-    network = Network().train().to(case.device)
+    network = PlaneNetwork().train().to(case.device)
     if case.form == "plain":
         network.decoder = PlainDecoder(network.decoder)  # sooner in torch's own memory format than in channels_last
     else:

@@ -12,12 +12,12 @@ import torch
 from playwright.sync_api import sync_playwright
 
 import mine
-from mine.export import export
-from mine.export.pack import encode_density, optical_depth, source_transmittance
-from mine.planes import MPI
+from mine.output.web import export
+from mine.output.web.pack import encode_density, optical_depth, source_transmittance
+from mine.scene.mpi import MPI
 
 SPENT, INVISIBLE = 2e-3, 2e-4
-"""As in demo/viewer/src/shaders.ts: where a ray ends, and what is too faint to read a colour for."""
+"""As in viewer/src/shaders.ts: where a ray ends, and what is too faint to read a colour for."""
 
 ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
 ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

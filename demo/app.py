@@ -24,7 +24,7 @@ from demo.layout import STYLE, THEME, WELCOME, embedded, lay_out
 from demo.studio import Motion, Quality, Studio
 from mine.errors import InputError
 from mine.model import load
-from mine.stereo import Layout
+from mine.output.stereo import Layout
 
 MAX_UPLOAD = 40 * gr.FileSize.MB
 

@@ -9,8 +9,8 @@ import gradio as gr
 
 from demo.guard import UploadedPhoto
 from demo.studio import DETAIL, FPS, Motion, Quality
-from mine.paths import PATHS
-from mine.stereo import Layout
+from mine.output.camera_paths import PATHS
+from mine.output.stereo import Layout
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 STYLE = Path(__file__).with_name("style.css")
@@ -95,7 +95,7 @@ def lay_out() -> Widgets:
 
 
 def embedded(page: Path) -> str:
-    """HTML that shows a page of `mine.export` in a frame, which keeps its script away from the page around it."""
+    """HTML that shows a page of `mine.output.web` in a frame, which keeps its script away from the page around it."""
     content = html.escape(page.read_text(encoding="utf-8"))
     return (
         '<iframe title="3D view" sandbox="allow-scripts allow-downloads" '

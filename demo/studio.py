@@ -11,15 +11,16 @@ import torch
 from PIL import Image
 
 from demo.scenes import Scenes, emptied, remove_old
-from mine.depth import colour_depth, depth_range, near_depth
 from mine.errors import InputError
-from mine.export import export_html
 from mine.model import Model
-from mine.paths import PATHS, CameraPath
-from mine.photo import network_size, read_photo
-from mine.planes import MPI
-from mine.stereo import Layout, render_stereo
-from mine.video import default_size, render_video
+from mine.output.camera_paths import PATHS, CameraPath
+from mine.output.stereo import Layout, render_stereo
+from mine.output.video import default_size, render_video
+from mine.output.web import export_html
+from mine.scene.depth import colour_depth, depth_range, near_depth
+from mine.scene.images import network_size
+from mine.scene.mpi import MPI
+from mine.scene.photo import read_photo
 
 DETAIL = {"Draft": 256 * 128, "Standard": 384 * 256, "Fine": 768 * 512}
 """Pixels of a plane; time and file size grow with them."""

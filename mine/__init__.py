@@ -4,7 +4,7 @@ import mine
 
 model = mine.load()
 scene = model.predict("photo.jpg")
-mine.render_video(scene, mine.paths.swing(frames=90), "out.mp4")
+mine.render_video(scene, mine.output.camera_paths.swing(frames=90), "out.mp4")
 """
 
 from importlib import import_module
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from mine.errors import InputError as InputError
     from mine.model import Model as Model
     from mine.model import load as load
-    from mine.planes import MPI as MPI
+    from mine.output.video import render_video as render_video
     from mine.render import View as View
-    from mine.video import render_video as render_video
+    from mine.scene.mpi import MPI as MPI
 
 __version__ = "0.1.0"
 
 # Names are imported on first use: `import mine` and `mine --help` need not wait for torch.
 _PUBLIC = {
     "InputError": "mine.errors",
-    "MPI": "mine.planes",
+    "MPI": "mine.scene.mpi",
     "Model": "mine.model",
     "View": "mine.render",
     "load": "mine.model",
-    "render_video": "mine.video",
+    "render_video": "mine.output.video",
 }
 
 __all__ = ["MPI", "InputError", "Model", "View", "load", "paths", "render_video"]
@@ -36,7 +36,7 @@ __all__ = ["MPI", "InputError", "Model", "View", "load", "paths", "render_video"
 
 def __getattr__(name: str) -> Any:
     if name == "paths":
-        return import_module("mine.paths")
+        return import_module("mine.output.camera_paths")
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'mine' has no attribute {name!r}")

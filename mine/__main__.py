@@ -1,6 +1,6 @@
 """`python -m mine`, which torchrun can start too."""
 
-from mine.cli import main
+from mine.cli.main import main
 
 if __name__ == "__main__":
     main()

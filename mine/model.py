@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from mine.camera import DEFAULT_FOV, check_intrinsics, intrinsics, resize_intrinsics
 from mine.errors import InputError
 from mine.network.checkpoint import AnyNetwork, load_network
-from mine.network.lift import lift, spread
-from mine.network.network import Network
-from mine.network.surface import SurfaceNetwork
-from mine.photo import Photo, Source, network_size, read_photo
-from mine.planes import MPI, check_disparity, resize
+from mine.network.disparity.lift import lift_to_mpi, plane_disparities
+from mine.network.disparity.network import DisparityNetwork
+from mine.network.planes.network import PlaneNetwork
 from mine.render import blend_source
+from mine.scene.camera import DEFAULT_FOV, check_intrinsics, intrinsics, resize_intrinsics
+from mine.scene.images import network_size, resize
+from mine.scene.mpi import MPI, check_disparity
+from mine.scene.photo import Photo, Source, read_photo
 
 if TYPE_CHECKING:
-    from mine.network.fused import FusedNetwork
+    from mine.network.planes.cpu.fused import FusedNetwork
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -82,9 +83,9 @@ class Model:
     @cached_property
     def _fused(self) -> "FusedNetwork":
         # Not imported before it is needed: compiled kernels take their time, and surface networks have none.
-        from mine.network.fused import FusedNetwork
+        from mine.network.planes.cpu.fused import FusedNetwork
 
-        assert isinstance(self.network, Network)
+        assert isinstance(self.network, PlaneNetwork)
         return FusedNetwork(self.network, self.dtype)
 
     @torch.no_grad()
@@ -100,7 +101,7 @@ class Model:
     ) -> MPI:
         """The scene in a photo.
 
-        image: path, PIL image, (H, W, 3) array or (3, H, W) tensor; see `mine.photo.read_photo`.
+        image: path, PIL image, (H, W, 3) array or (3, H, W) tensor; see `mine.scene.photo.read_photo`.
         planes: how many, at even steps of disparity over the range of the scene (surface networks), or over the range
             that the network was trained on (plane networks).
         disparity: (S,) strictly descending 1 / depths instead, any values.
@@ -124,7 +125,7 @@ class Model:
         K = _camera(photo, size, fov, K).to(self.device)
         small = resize(photo.rgb, size).clamp(0, 1).to(self.device)
         drawn, disparity = self._draw(small[None], planes, disparity)
-        if blend and not isinstance(self.network, SurfaceNetwork):  # a lifted surface has the photo's colours already
+        if blend and not isinstance(self.network, DisparityNetwork):  # a lifted surface has the photo's colours already
             drawn = blend_source(drawn, disparity[None], K[None], small[None])
         rgb, sigma = drawn[0].float().split([3, 1], dim=1)
         return MPI(rgb, sigma, disparity, K, photo.rgb.to(self.device) if blend else None)
@@ -132,14 +133,14 @@ class Model:
     def _draw(self, image: Tensor, planes: int, disparity: Tensor | None) -> tuple[Tensor, Tensor]:
         """Planes (1, S, 4, H, W) and their disparities (S,): those asked for, or `planes` over the scene's range."""
         image = image.contiguous(memory_format=torch.channels_last)
-        if isinstance(self.network, SurfaceNetwork):
+        if isinstance(self.network, DisparityNetwork):
             surface = self.network(image)
-            disparity = spread(surface, planes) if disparity is None else disparity
-            return lift(image, surface, disparity[None]), disparity
+            disparity = plane_disparities(surface, planes) if disparity is None else disparity
+            return lift_to_mpi(image, surface, disparity[None]), disparity
         if disparity is None:
             disparity = torch.linspace(self.near, self.far, planes, device=image.device)
         if image.device.type == "cpu" and self.dtype != torch.float16:
-            return self._fused.draw(image, disparity[None], GROUP), disparity
+            return self._fused.predict_planes(image, disparity[None], GROUP), disparity
         with torch.autocast(image.device.type, self.dtype, enabled=self.dtype != torch.float32):
             return self.network(image, disparity[None], group=GROUP)[0], disparity
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from hypothesis import settings
 
+from mine.network.architecture import Architecture
 from mine.network.checkpoint import save_network
-from mine.network.network import Architecture, Network
+from mine.network.planes.network import PlaneNetwork
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", deadline=None, derandomize=True)
@@ -21,14 +22,14 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of a small network that was never trained: everything but the pictures is as in a real one."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    save_network(Network(Architecture(encoder="resnet18", widths=(4, 4, 8, 8, 8), bottleneck=(8, 8))), path)
+    save_network(PlaneNetwork(Architecture(encoder="resnet18", widths=(4, 4, 8, 8, 8), bottleneck=(8, 8))), path)
     return path
 
 
 @pytest.fixture
 def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
     """Encoders start from random weights."""
-    from mine.network.encoder import TimmEncoder
+    from mine.network.encoders.encoder import TimmEncoder
 
     monkeypatch.setattr(TimmEncoder, "load_imagenet", lambda self: None)
 
@@ -38,11 +39,11 @@ def feed(monkeypatch: pytest.MonkeyPatch, no_download: None) -> Callable[..., An
     """Makes a `tiny_run.Feed` the data of the runs that follow."""
     from tiny_run import Feed
 
-    from mine.training import data
+    from mine.training import batches
 
     def use(*change: Any) -> Feed:
         dataset = Feed(*change)
-        monkeypatch.setattr(data, "datasets", lambda config: (dataset, None))
+        monkeypatch.setattr(batches, "datasets", lambda config: (dataset, None))
         return dataset
 
     return use

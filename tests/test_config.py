@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from mine.config import CapturesData, EvalConfig, PlaneLossWeights, SyntheticData, TrainConfig, load_config
 from mine.errors import InputError
-from mine.training.config import CapturesData, EvalConfig, LossWeights, TrainConfig, WorldsData, load_config
 
 EXAMPLE = """
 output: runs/a
 architecture:
   encoder: resnet18
   widths: [4, 4, 8, 8, 8]
-  decoder: surface
+  decoder: disparity
 worlds:
   count: 100
 captures:
@@ -23,7 +23,7 @@ learning_rate: 1e-3
 ema: 1
 steps: 20
 start: null
-losses:
+plane_losses:
   ssim: 0
 """
 
@@ -41,15 +41,15 @@ def test_sections_become_dataclasses_and_values_get_their_types(example: Path) -
     assert config.output == "runs/a"
     assert config.architecture.encoder == "resnet18"
     assert config.architecture.widths == (4, 4, 8, 8, 8)
-    assert config.architecture.decoder == "surface"
-    assert config.worlds == WorldsData(count=100)
+    assert config.architecture.decoder == "disparity"
+    assert config.worlds == SyntheticData(count=100)
     assert config.captures == CapturesData("data/captures", ("garden", "street"))
     assert config.size == (128, 256)
     assert config.learning_rate == 1e-3  # YAML itself reads 1e-3 as text
     assert isinstance(config.learning_rate, float)
     assert isinstance(config.ema, float)
     assert config.start is None
-    assert config.losses == LossWeights(ssim=0.0)
+    assert config.plane_losses == PlaneLossWeights(ssim=0.0)
 
 
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
@@ -67,11 +67,18 @@ def test_an_empty_file_is_all_defaults_where_nothing_is_required(tmp_path: Path)
 
 
 def test_overrides(example: Path) -> None:
-    overrides = ["steps=7", "worlds.count=3", "losses.sparse=2e-1", "output=b=c", "size=[256, 128]", "captures=null"]
+    overrides = [
+        "steps=7",
+        "worlds.count=3",
+        "plane_losses.sparse=2e-1",
+        "output=b=c",
+        "size=[256, 128]",
+        "captures=null",
+    ]
     config = load_config(example, [*overrides, "start=a.safetensors", "architecture.decoder=planes", "steps=8"])
     assert (config.steps, config.output, config.size, config.captures) == (8, "b=c", (256, 128), None)
-    assert config.worlds == WorldsData(count=3)
-    assert config.losses == LossWeights(ssim=0, sparse=0.2)
+    assert config.worlds == SyntheticData(count=3)
+    assert config.plane_losses == PlaneLossWeights(ssim=0, sparse=0.2)
     assert config.start == "a.safetensors"
     assert config.architecture.decoder == "planes"
 
@@ -79,7 +86,7 @@ def test_overrides(example: Path) -> None:
 def test_overrides_may_open_a_section(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("output: x")
-    assert load_config(path, ["worlds.seed=5"]).worlds == WorldsData(seed=5)
+    assert load_config(path, ["worlds.seed=5"]).worlds == SyntheticData(seed=5)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +94,7 @@ def test_overrides_may_open_a_section(tmp_path: Path) -> None:
     [
         ("steps", "'steps' is not key=value"),
         ("step=3", "unknown configuration key 'step'"),
-        ("losses.sim=3", "unknown configuration key 'losses.sim'"),
+        ("plane_losses.sim=3", "unknown configuration key 'plane_losses.sim'"),
         ("7=3", "unknown configuration key '7'"),
         ("steps.more=3", "cannot set 'steps.more'"),
         ("steps.even.more=3", "cannot set 'steps.even.more'"),
@@ -109,7 +116,7 @@ def test_overrides_may_open_a_section(tmp_path: Path) -> None:
         ("size=[128]", r"size is \[128\]: give 2 values"),
         ("size=[128, 128, 3]", "size is .*: give 2 values"),
         ("size=[128, wide]", "size is 'wide': give int"),
-        ("losses.ssim=yes", "losses.ssim is True: give float"),
+        ("plane_losses.ssim=yes", "plane_losses.ssim is True: give float"),
         ("worlds.stored=3", "worlds.stored is 3: give str"),
         ("size=[128, 250]", r"size is \[128, 250\]: give .* multiples of 32"),
         ("size=[0, 128]", r"size is \[0, 128\]"),

@@ -12,11 +12,11 @@ from PIL import ExifTags, Image
 from torch import Tensor, nn
 
 import mine
-from mine.camera import intrinsics, resize_intrinsics
 from mine.model import shipped_checkpoint
-from mine.network.network import Architecture
-from mine.planes import resize
+from mine.network.architecture import Architecture
 from mine.render import reference
+from mine.scene.camera import intrinsics, resize_intrinsics
+from mine.scene.images import resize
 
 SIZE = (128, 128)
 
@@ -50,7 +50,7 @@ def run_python(code: str) -> str:
 
 
 def test_importing_the_package_and_the_command_line_does_not_wait_for_torch() -> None:
-    code = "import sys, mine, mine.cli; print('torch' in sys.modules, 'mine.model' in sys.modules)"
+    code = "import sys, mine, mine.cli.main; print('torch' in sys.modules, 'mine.model' in sys.modules)"
     assert run_python(code) == "False False"
 
 

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
-from parity.published import figures, published_state, thinned
+from published_figures import figures, published_state, thinned
 from torch import Tensor
 
+from mine.evaluation import metrics
 from mine.network.checkpoint import Loaded, load_network
 from mine.render import Backend, View, reference, render
-from mine.training import losses, metrics
+from mine.scene import points
+from mine.training import losses
 
 NETWORK_TOLERANCE = 1e-5
 COLOUR_TOLERANCE = 5e-5
@@ -132,5 +134,5 @@ def test_signal_to_noise_ratio(expected: dict[str, Tensor]) -> None:
 
 
 def test_scale_factor(expected: dict[str, Tensor]) -> None:
-    scale = losses.scale_factor(expected["points_src"], expected["src_depth"], expected["K_src"])
+    scale = points.scale_factor(expected["points_src"], expected["src_depth"], expected["K_src"])
     torch.testing.assert_close(scale, expected["scale_factor"][:, 0], rtol=1e-5, atol=0)

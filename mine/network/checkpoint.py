@@ -14,15 +14,19 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.files import replacing
-from mine.network.network import Architecture, Network
-from mine.network.published import convert, read_params
-from mine.network.surface import SurfaceNetwork
+from mine.network.architecture import Architecture
+from mine.network.disparity.network import DisparityNetwork
+from mine.network.planes.convert import convert, read_params
+from mine.network.planes.network import PlaneNetwork
 
 FORMAT = "mine.network/1"
 
-AnyNetwork = Network | SurfaceNetwork
+AnyNetwork = PlaneNetwork | DisparityNetwork
 
-DECODERS: dict[str, type[AnyNetwork]] = {"planes": Network, "surface": SurfaceNetwork}
+STORED_AS = {"surface": "disparity"}
+"""Names that version 1 of the file format has for kinds of decoder, where they differ from those of today."""
+
+DECODERS: dict[str, type[AnyNetwork]] = {"planes": PlaneNetwork, "disparity": DisparityNetwork}
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def _read_ours(path: Path) -> tuple[Architecture, dict[str, Tensor]]:
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dictionary)
         fields = json.loads(metadata["architecture"])
         fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+        fields["decoder"] = STORED_AS.get(fields["decoder"], fields["decoder"])
         return Architecture(**fields), weights
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"{path} is not a readable checkpoint ({error}): download or train it again") from error

@@ -10,7 +10,7 @@ from torch import Tensor
 from mine.render.view import View
 
 if TYPE_CHECKING:
-    from mine.render import cpu
+    from mine.render.cpu import render as cpu
 
 __all__ = ["Backend", "View", "blend_source", "choose", "draw", "join", "render"]
 
@@ -60,7 +60,7 @@ def draw(
     scene: "cpu.Scene", disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
 ) -> View:
     """`render` by backend "cpu", of a scene that `cpu.prepare` was given the planes and detail of."""
-    from mine.render import cpu
+    from mine.render.cpu import render as cpu
 
     batch = max(len(T_tgt_src), len(K_tgt))
     disparity, K_src, K_tgt, T_tgt_src = (_expand(x, batch) for x in (disparity, K_src, K_tgt, T_tgt_src))
@@ -74,7 +74,7 @@ def join(rgb: Tensor, sigma: Tensor) -> Tensor:
     """
     if rgb.device.type != "cpu" or rgb.requires_grad or sigma.requires_grad:
         return torch.cat([rgb, sigma], dim=-3)
-    from mine.render import cpu
+    from mine.render.cpu import render as cpu
 
     return cpu.interleaved(rgb, sigma)
 
@@ -82,7 +82,7 @@ def join(rgb: Tensor, sigma: Tensor) -> Tensor:
 def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
     """See `reference.blend_source`, for inference: compiled, and in place, where the planes are on a processor."""
     if planes.device.type == "cpu":
-        from mine.render import cpu
+        from mine.render.cpu import render as cpu
 
         return cpu.blend_source_(planes, disparity, K_src, image)
     from mine.render import reference
@@ -105,11 +105,11 @@ def choose(planes: Tensor, detail: Tensor | None, *cameras: Tensor) -> Backend:
 def _backend(name: Backend) -> Callable[..., View]:
     # Imported on use: numba's start-up is paid only by those who render on the CPU.
     if name == "cpu":
-        from mine.render import cpu
+        from mine.render.cpu import render as cpu
 
         return cpu.render
     if name == "gpu":
-        from mine.render import gpu
+        from mine.render.triton import render as gpu
 
         return gpu.render
     from mine.render import reference

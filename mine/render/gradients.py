@@ -14,7 +14,7 @@ def render(
     """See `mine.render.render`; batch sizes are equal, intrinsics upper triangular."""
     if not _compiled(planes):
         return render_anywhere(planes, disparity, K_src, K_tgt, T_tgt_src, size)
-    from mine.render import cpu_gradients
+    from mine.render.cpu import gradients as cpu_gradients
 
     return cpu_gradients.render(planes, disparity, K_src, K_tgt, T_tgt_src, size)
 
@@ -23,7 +23,7 @@ def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor
     """See `reference.blend_source`."""
     if not _compiled(planes):
         return reference.blend_source(planes, disparity, K_src, image)
-    from mine.render import cpu_gradients
+    from mine.render.cpu import gradients as cpu_gradients
 
     return cpu_gradients.blend_source(planes, disparity, K_src, image)
 

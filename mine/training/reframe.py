@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mine.data.draw import Draw
+from mine.data.base.rng import BatchRng
 
 TILT, ROLL = math.radians(10), math.radians(6)
 """Standard deviations of pitch and yaw, and of the roll."""
@@ -36,17 +36,17 @@ class Frame:
     picture: tuple[int, int]
 
     @staticmethod
-    def draw(K: Tensor, picture: tuple[int, int], size: tuple[int, int], draw: Draw) -> "Frame":
+    def draw(K: Tensor, picture: tuple[int, int], size: tuple[int, int], rng: BatchRng) -> "Frame":
         """Random frames of `size` within pictures of size `picture` taken with K (B, 3, 3).
 
         The middle of a picture lies in the middle of its tilted view; frames that are tilted or rolled may reach over
         the border.
         """
-        share, across, down = draw.uniform(3).T
+        share, across, down = rng.uniform(3).T
         scale = min(picture[0] / size[0], picture[1] / size[1]) * (SMALLEST + (1 - SMALLEST) * share)
         free = [length - scale * side for length, side in zip(picture, size, strict=True)]
         shift = torch.stack([(across - 0.5) * free[1], (down - 0.5) * free[0]], dim=-1)
-        turn = _rotation(draw.normal(3) * torch.tensor([TILT, TILT, ROLL]))
+        turn = _rotation(rng.normal(3) * torch.tensor([TILT, TILT, ROLL]))
         K = _centred(K, picture)
         to_view = K @ turn @ torch.linalg.inv(K)
         middle = to_view[:, :2, 2] / to_view[:, 2:, 2]

@@ -12,13 +12,13 @@ import torch
 from lightning_fabric import Fabric
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mine.config import TrainConfig
 from mine.errors import InputError
 from mine.files import replacing
+from mine.network.architecture import Architecture
 from mine.network.checkpoint import AnyNetwork, make_network, save_network
-from mine.network.network import Architecture
-from mine.training.config import TrainConfig
-from mine.training.machine import Learner, share_batch_norm
-from mine.training.start import freeze, make_optimizer, start_network
+from mine.training.distributed import Learner, share_batch_norm
+from mine.training.optim import freeze, make_optimizer, start_network
 
 FREE = {"stop", "device", "workers", "save_every", "held_out", "evaluate_every"}
 """Settings that do not change what is learned: a run may go on with others."""

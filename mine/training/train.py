@@ -6,18 +6,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mine.data.augment import augment
-from mine.data.draw import Draw
-from mine.data.sample import Sample
+from mine.config import TrainConfig
+from mine.data.base.augment import augment
+from mine.data.base.rng import BatchRng
+from mine.data.base.sample import Sample
 from mine.errors import InputError
+from mine.evaluation.protocol import judge
 from mine.model import Model
-from mine.network.encoder import freeze_batch_norm
-from mine.training.config import TrainConfig
-from mine.training.data import loader, places, unreadable
+from mine.network.encoders.encoder import freeze_batch_norm
+from mine.training.batches import loader, places, unreadable
+from mine.training.distributed import start_fabric
 from mine.training.log import Log
-from mine.training.machine import start_fabric
-from mine.training.pictures import pictures
-from mine.training.protocol import judge
+from mine.training.preview import pictures
 from mine.training.state import State, Stop
 
 GRADIENT_NORM = 5.0
@@ -102,11 +102,11 @@ def gradients(state: State, parts: Sequence[Sample], rows: Sequence[range]) -> d
     found: dict[str, Tensor] = {}
     for part, own in zip(parts, rows, strict=True):
         each = [row for row in own for _ in range(config.targets)]  # targets of a source are changed as it is
-        changed = augment(part, Draw.seeded(state.step, config.batch, each))
-        draw = Draw.seeded(config.seed + state.step, config.batch, own)
+        changed = augment(part, BatchRng.seeded(state.step, config.batch, each))
+        rng = BatchRng.seeded(config.seed + state.step, config.batch, own)
         # Processes exchange gradients once a step.
         with fabric.no_backward_sync(state.learner, enabled=own != rows[-1]):
-            losses = state.learner(changed, draw)
+            losses = state.learner(changed, rng)
             fabric.backward(losses["total"] / len(parts))
         for name, value in losses.items():
             found[name] = found.get(name, 0) + value.detach() / len(parts)

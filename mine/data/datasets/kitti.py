@@ -1,0 +1,152 @@
+"""KITTI raw (Geiger et al., "Vision meets Robotics", 2013): stereo pairs from a car, with a known baseline."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mine.data.base.image_pairs import ImagePairs, Pair
+from mine.data.base.split import split_names
+from mine.data.datasets.kitti_poses import drive_poses
+from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, Picture, Size
+from mine.data.sfm.colmap_library import pycolmap
+from mine.errors import InputError
+
+SIDES = ("02", "03")
+"""The left and the right colour camera."""
+
+APART = 5
+"""Most moments, tenths of a second, between two pictures that `KittiDrives` pairs."""
+
+
+class Eye(NamedTuple):
+    """One of a rig's rectified cameras: its lens, and its pose (4, 4) from the rectified reference camera, metres."""
+
+    lens: pycolmap.Camera
+    pose: Floats
+
+
+class Kitti(ImagePairs):
+    """Left and right pictures of the same moment; lengths are in metres and `metric` is 1. There are no points.
+
+    root: folder with KITTI's own layout, `DATE/calib_cam_to_cam.txt` and `DATE/DRIVE/image_02/data/NUMBER.png` (left)
+    and `image_03` (right), from the archives "synced+rectified data" and "calibration". `train.txt` and `test.txt` in
+    it name drives, one a line (2011_09_26_drive_0001_sync). Without `train.txt` training takes all drives that are not
+    in `test.txt`.
+
+    Training draws which of the two is the source; index i and i + n (n moments) are the same moment drawn anew,
+    `epochs` times over, and a sample depends on (seed, index) alone. Evaluation takes the left as the source, in order;
+    the outer 5% of each side of the target do not count (Tulsiani et al. 2018), and a report's rows are drives.
+
+    Raises InputError when no drive has pairs, a drive that is named is missing, or a calibration cannot be read.
+    """
+
+    border = 0.05
+
+    def __init__(
+        self, root: str | Path, size: Size = (256, 768), training: bool = True, seed: int = 0, epochs: int = 100
+    ) -> None:
+        super().__init__(size, training, points=0, metric=True)
+        self.root, self.seed = Path(root), seed
+        self.moments: list[tuple[Path, str]] = []
+        for drive in self._drives():
+            left, right = ({path.name for path in (drive / f"image_{side}" / "data").glob("*.*")} for side in SIDES)
+            self.moments += [(drive, name) for name in sorted(left & right)]
+        if not self.moments:
+            raise InputError(
+                f"no DATE/DRIVE/image_02/data with pairs in {root}: unpack KITTI's synced+rectified drives"
+            )
+        self.rigs = {date: read_rig(date / "calib_cam_to_cam.txt") for date in {d.parent for d, _ in self.moments}}
+        self.length = len(self.moments) * (epochs if training else 1)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def pair(self, index: int) -> Pair:
+        rng = np.random.default_rng([self.seed, index])
+        drive, name = self.moments[index % len(self.moments)]
+        left, right = (
+            _picture(drive, drive / f"image_{side}" / "data" / name, eye)
+            for side, eye in zip(SIDES, self.rigs[drive.parent], strict=True)
+        )
+        return Pair(right, left, rng) if self.training and rng.random() < 0.5 else Pair(left, right, rng)
+
+    def row(self, index: int) -> str:
+        return self.moments[index][0].name
+
+    def _drives(self) -> list[Path]:
+        found = {path.name: path for path in sorted(self.root.glob("*/*_sync")) if path.is_dir()}
+        return [found[name] for name in split_names(self.root, found, self.training, "drive")]
+
+
+class KittiDrives(Kitti):
+    """As `Kitti`, but training pairs any two pictures of a drive up to `APART` moments apart, of either side.
+
+    The car's poses come from the drive's `poses.txt` or its `oxts` (see `kitti_poses`). Evaluation is that of `Kitti`.
+
+    Raises InputError also when these are missing or not finite.
+    """
+
+    def __init__(
+        self, root: str | Path, size: Size = (256, 768), training: bool = True, seed: int = 0, epochs: int = 100
+    ) -> None:
+        super().__init__(root, size, training, seed, epochs)
+        self.poses: dict[Path, dict[str, Floats]] = {}
+        for drive in {drive for drive, _ in self.moments} if training else ():
+            names = [name for own, name in self.moments if own == drive]
+            poses = drive_poses(drive, [_number(drive, name) for name in names])
+            self.poses[drive] = dict(zip(names, poses, strict=True))
+
+    def pair(self, index: int) -> Pair:
+        if not self.training:
+            return super().pair(index)
+        rng = np.random.default_rng([self.seed, index])
+        drive, name = self.moments[index % len(self.moments)]
+        names = list(self.poses[drive])
+        place, side = names.index(name), int(rng.integers(2))
+        near = [(other, eye) for other in names[max(0, place - APART) : place + APART + 1] for eye in (0, 1)]
+        near.remove((name, side))
+        other = near[rng.integers(len(near))]
+        source, target = (self._seen(drive, name, eye) for name, eye in ((name, side), other))
+        return Pair(source, target, rng)
+
+    def _seen(self, drive: Path, name: str, side: int) -> Picture:
+        eye = self.rigs[drive.parent][side]
+        placed = eye._replace(pose=eye.pose @ self.poses[drive][name])
+        return _picture(drive, drive / f"image_{SIDES[side]}" / "data" / name, placed)
+
+
+def read_rig(path: Path) -> tuple[Eye, Eye]:
+    """The rectified left and right colour cameras from KITTI's `calib_cam_to_cam.txt`.
+
+    P_rect_0i = K [I | t] takes rectified reference coordinates to pixels, whose centres are whole numbers; S_rect_0i is
+    width and height. Raises InputError when these are missing or are no cameras.
+    """
+    try:
+        rows = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+        left, right = (_eye(rows[f"P_rect_{side}"], rows[f"S_rect_{side}"]) for side in SIDES)
+    except (OSError, UnicodeDecodeError, KeyError, ValueError, np.linalg.LinAlgError) as error:
+        raise InputError(f"{path} is no readable calibration ({error}): unpack KITTI's calibration there") from error
+    return left, right
+
+
+def _number(drive: Path, name: str) -> int:
+    stem = Path(name).stem
+    if not stem.isdecimal():
+        raise InputError(f"{drive}: picture {name} has no number for a name: keep KITTI's own names")
+    return int(stem)
+
+
+def _eye(projection: str, size: str) -> Eye:
+    P = np.array(projection.split(), np.float64).reshape(3, 4)
+    width, height = (round(float(side)) for side in size.split())
+    if not np.isfinite(P).all() or min(P[0, 0], P[1, 1], width, height) <= 0:
+        raise ValueError("not a camera with a focal length and a size")
+    pose: Floats = np.eye(4)
+    pose[:3, 3] = np.linalg.inv(P[:, :3]) @ P[:, 3]
+    params = [P[0, 0], P[1, 1], P[0, 2] + 0.5, P[1, 2] + 0.5]  # COLMAP counts from the first pixel's corner
+    return Eye(pycolmap.Camera(model="PINHOLE", width=width, height=height, params=params), pose)
+
+
+def _picture(drive: Path, path: Path, eye: Eye) -> Picture:
+    return Picture(drive.name, path, eye.lens, eye.pose, NO_POINTS, NO_IDS)

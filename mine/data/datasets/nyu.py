@@ -1,0 +1,50 @@
+"""NYU Depth v2 (Silberman et al., "Indoor Segmentation and Support Inference from RGBD Images", 2012)."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from mine.data.datasets.depth_maps import DepthMap
+from mine.errors import InputError
+
+K = ((518.8579, 0.0, 325.5824), (0.0, 519.4696, 253.7362), (0.0, 0.0, 1.0))
+"""Of the colour camera, as the data set's toolbox gives it."""
+
+CROP = (slice(45, 471), slice(41, 601))
+"""Rows and columns that are judged (Eigen et al. 2014): at the borders depth is extrapolated."""
+
+
+class Nyu:
+    """The 654 test photos with their filled-in depth.
+
+    root: folder with `nyu_depth_v2_labeled.mat` and `splits.mat`. Raises InputError when these cannot be read.
+    """
+
+    name = "nyu"
+
+    def __init__(self, root: str | Path) -> None:
+        import h5py  # type: ignore[import-untyped]
+
+        root = Path(root)
+        try:
+            self.numbers = loadmat(root / "splits.mat")["testNdxs"].ravel().astype(int) - 1  # MATLAB counts from 1
+            self.file = h5py.File(root / "nyu_depth_v2_labeled.mat")
+            self.images, self.depths = self.file["images"], self.file["depths"]
+        except (MatReadError, OSError, KeyError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{root} lacks NYU Depth v2 ({reason}): put both .mat files there") from error
+        if not len(self.numbers) or not 0 <= self.numbers.min() <= self.numbers.max() < len(self.images):
+            raise InputError(f"{root}: splits.mat does not fit to nyu_depth_v2_labeled.mat: download both again")
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> DepthMap:
+        number = int(self.numbers[index])
+        image, depth = np.asarray(self.images[number]), np.asarray(self.depths[number])  # (3, W, H), (W, H)
+        judged = np.zeros(depth.T.shape, np.float32)
+        judged[CROP] = depth.T[CROP]
+        return DepthMap(torch.from_numpy(image).mT.float() / 255, torch.tensor(K), torch.from_numpy(judged))

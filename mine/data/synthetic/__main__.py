@@ -1,0 +1,35 @@
+"""A sheet of generated scenes to look at: each source with its disparity."""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import tyro
+from PIL import Image
+
+from mine.data.synthetic.dataset import generate
+
+
+def sheet(
+    out: tyro.conf.Positional[Path],
+    textures: Path | None = None,
+    seed: int = 0,
+    kind: str | None = None,
+    rows: int = 6,
+    columns: int = 6,
+) -> None:
+    """Writes a sheet of rows x columns scenes, each with its source's disparity beside it, to `out`."""
+    lines = []
+    for row in range(rows):
+        line = []
+        for number in range(seed + row * columns, seed + (row + 1) * columns):
+            sample = generate(number, textures=textures, kind=kind)
+            disparity = (1 / sample.depth_src).clamp(0, 1).sqrt().expand(3, -1, -1)
+            line += [F.pad(picture, (2, 2, 2, 2)) for picture in (sample.source, disparity)]
+        lines.append(torch.cat(line, dim=2))
+    pixels = (torch.cat(lines, dim=1) * 255).byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(out)
+
+
+if __name__ == "__main__":
+    tyro.cli(sheet)

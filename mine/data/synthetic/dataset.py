@@ -1,0 +1,167 @@
+"""Training samples from generated scenes, endlessly, each determined by a number."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mine.data.base.sample import Sample
+from mine.data.synthetic.atlas import Atlas
+from mine.data.synthetic.buildings import mansion
+from mine.data.synthetic.lens import Lens
+from mine.data.synthetic.light import Shader
+from mine.data.synthetic.outdoors import View, choose, facade, foliage, street, yard
+from mine.data.synthetic.raycast import Camera, Hits, cast, lattice
+from mine.data.synthetic.rooms import portrait, room, table
+from mine.data.synthetic.shapes import Array
+from mine.data.synthetic.subjects import subject
+from mine.data.synthetic.world import World, turned
+from mine.scene.camera import intrinsics
+
+KINDS: dict[str, tuple[Callable[[World], View], float]] = {
+    "room": (room, 3),
+    "table": (table, 3),
+    "portrait": (portrait, 2),
+    "street": (street, 2),
+    "yard": (yard, 3),
+    "facade": (facade, 2),
+    "mansion": (mansion, 2),
+    "foliage": (foliage, 2),
+    "subject": (subject, 4),
+}
+"""How to build each kind of scene, and how often."""
+
+FARTHEST = 1000.0
+"""Depth of the sky, in units in which the nearest surface is at about 1."""
+
+POINTS = 256
+
+
+def generate(
+    seed: int,
+    size: tuple[int, int] = (128, 192),
+    device: str | torch.device = "cpu",
+    textures: Path | None = None,
+    kind: str | None = None,
+) -> Sample:
+    """The generated scene of this number, seen from two cameras: exact colours, depth and pose.
+
+    `size` is (H, W); `textures` a folder of photographs (see `Textures`), None for textures made of noise; `kind` one
+    of `KINDS`, drawn by the seed if None. The nearest surface lies at a depth of 1 to 1.5, the sky at 1000. Tensors
+    are on `device`. Equal arguments give equal samples.
+
+    Raises InputError when the texture folder holds no image.
+    """
+    world = World.start(seed, textures)
+    rng = world.rng
+    name = kind or choose(rng, {name: weight for name, (_, weight) in KINDS.items()})
+    view = KINDS[name][0](world)
+    atlas = Atlas(world.images, device)
+    K = intrinsics(size, view.fov)
+    source = Camera(_outside(world, view.origin), view.rotation, K.double().numpy(), size)
+    source_hits = cast(world.shapes, lattice(source, atlas))
+    target, target_hits = _second(world, atlas, source, source_hits)
+    pictures = _photograph(world, [source_hits, target_hits])
+    scale = float(rng.uniform(1.05, 1.5)) / _quantiles(source_hits)[0]
+    T = _relative(source, target, scale)
+    depth_src, depth_tgt = (_pixel_depth(hits, scale) for hits in (source_hits, target_hits))
+    return Sample(
+        source=pictures[0],
+        target=pictures[1],
+        K_src=K.to(device),
+        K_tgt=K.to(device),
+        T_tgt_src=T.to(device),
+        points_src=_points(rng, depth_src, K),
+        points_tgt=_points(rng, depth_tgt, K),
+        depth_src=depth_src,
+        depth_tgt=depth_tgt,
+        metric=torch.tensor(1.0, device=device),
+    )
+
+
+def _outside(world: World, origin: Array) -> Array:
+    """The camera, or the first place a little above or back from it that is in no object."""
+    for _ in range(12):
+        if not any(shape.holds(origin, 0.05) for shape in world.shapes):
+            break
+        origin = origin + world.rng.normal(0, 0.3, 3) * [1, 0.1, 1] - [0, 0.02, 0]
+    return origin
+
+
+def _quantiles(hits: Hits) -> tuple[float, float]:
+    """Near (1%) and median depth of what is not sky."""
+    depth = hits.depth[1::4, 1::4].flatten()
+    depth = depth[torch.isfinite(depth)]
+    if len(depth) == 0:
+        return 1.0, 1.0
+    near, middle = torch.quantile(depth, torch.tensor([0.01, 0.5], device=depth.device)).tolist()
+    return max(near, 1e-2), middle
+
+
+def _second(world: World, atlas: Atlas, source: Camera, hits: Hits) -> tuple[Camera, Hits]:
+    """A camera moved by 0.02 to 0.25 of the near to middle depth, more sideways than ahead, that is in no object."""
+    rng = world.rng
+    near, middle = _quantiles(hits)
+    reach = rng.uniform(0.02, 0.25) * near * (min(middle / near, 4.0)) ** rng.uniform(0, 1)
+    for _ in range(8):
+        way = rng.normal(0, 1, 3) * [1.0, 0.45, 0.5]
+        origin = source.origin + source.rotation @ (way / np.linalg.norm(way) * reach)
+        look = source.rotation @ turned(*rng.normal(0, [0.05, 0.03, 0.015]))
+        target = Camera(origin, look, source.K, source.size)
+        if not any(shape.holds(origin, 0.02 * near) for shape in world.shapes):
+            found = cast(world.shapes, lattice(target, atlas))
+            if _quantiles(found)[0] > 0.7 * near:
+                return target, found
+        reach *= 0.7
+    return source, hits
+
+
+def _photograph(world: World, views: list[Hits]) -> list[Tensor]:
+    lens = Lens.draw(world.rng)
+    shader = Shader(world, views[0])
+    linear = [shader.picture(hits) for hits in views]
+    lens.expose(linear[0])
+    return [lens.develop(light, world.rng) for light in linear]
+
+
+def _relative(source: Camera, target: Camera, scale: float) -> Tensor:
+    T = np.eye(4)
+    T[:3, :3] = target.rotation.T @ source.rotation
+    T[:3, 3] = target.rotation.T @ (source.origin - target.origin) * scale
+    return torch.from_numpy(T.astype(np.float32))
+
+
+def _pixel_depth(hits: Hits, scale: float) -> Tensor:
+    """Depth (1, H, W) at pixel centres, which are every second row and column of the lattice."""
+    return (hits.depth[None, 1::2, 1::2] * scale).clamp(max=FARTHEST)
+
+
+def _points(rng: np.random.Generator, depth: Tensor, K: Tensor) -> Tensor:
+    """Points (3, 256) seen at random pixels of a depth map (1, H, W), in the camera's coordinates."""
+    height, width = depth.shape[1:]
+    u = torch.from_numpy(rng.integers(0, width, POINTS)).to(depth.device)
+    v = torch.from_numpy(rng.integers(0, height, POINTS)).to(depth.device)
+    ray = torch.linalg.inv(K).to(depth) @ torch.stack([u, v, torch.ones_like(u)]).to(depth)
+    points: Tensor = ray * depth[0, v, u]
+    return points
+
+
+class SyntheticScenes(Dataset[Sample]):
+    """`length` generated scenes, numbered from `seed`; see `generate`."""
+
+    def __init__(
+        self, length: int, size: tuple[int, int] = (128, 192), textures: Path | None = None, seed: int = 0
+    ) -> None:
+        self.length, self.size, self.textures, self.seed = length, size, textures, seed
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        """Sample `index`, on the CPU. Raises IndexError beyond the end."""
+        if not 0 <= index < self.length:
+            raise IndexError(f"sample {index} of {self.length}")
+        return generate(self.seed + index, self.size, textures=self.textures)

@@ -1,0 +1,172 @@
+"""The renderer for GPUs: `reference.render` and its gradients, one Triton kernel each (see `gpu_kernels`).
+
+Memory does not grow with the number of planes times pixels, in training neither: what the backward pass needs is
+computed again. Without a GPU the kernels run where TRITON_INTERPRET=1 asks for Triton's interpreter: slow, for tests.
+"""
+
+from types import ModuleType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from mine.errors import InputError
+from mine.render.cameras import Cameras, distinct
+from mine.render.reference import pixel_grid, transmittance
+from mine.render.view import View
+
+TILE = (4, 32)
+"""Rows and columns of target pixels in a program: a row is what a warp reads side by side. Powers of two."""
+
+WARPS = 2
+"""Warps in a program: with fewer, a thread's pixels need more registers than it has."""
+
+TOLERANCE = 1e-4
+"""Error in colour, and in depth, that each kind of leaving out what adds little may cause; none with gradients."""
+
+SPENT = 1e-12
+"""Light below which a pixel's walk ends where gradients are asked for: they are then smaller than their rounding."""
+
+
+def render(
+    planes: Tensor,
+    disparity: Tensor,
+    K_src: Tensor,
+    K_tgt: Tensor,
+    T_tgt_src: Tensor,
+    size: tuple[int, int],
+    detail: Tensor | None = None,
+) -> View:
+    """See `mine.render.render`, whose signature this shares; batch sizes are equal, intrinsics upper triangular.
+
+    A scene that is broadcast over the batch (stride 0) is read in place, never copied. Planes and detail may be
+    float32, float16 or bfloat16, and have gradients; returns float32 on their device.
+
+    Raises InputError where Triton or a GPU is missing, or a gradient with respect to anything else is asked for.
+    """
+    if torch.is_grad_enabled() and any(x.requires_grad for x in (disparity, K_src, K_tgt, T_tgt_src)):
+        raise InputError('the "gpu" renderer has no gradients of cameras or disparities: use backend="reference"')
+    kernels = _kernels(planes.device)
+    scene = _readable(planes)
+    added = None if detail is None else _readable(detail)
+    precise = torch.is_grad_enabled() and (scene.requires_grad or (added is not None and added.requires_grad))
+    seen = None if added is None else _source_transmittance(scene[:, :, 3], distinct(disparity), distinct(K_src))
+    cameras = _cameras(disparity, K_src, K_tgt, T_tgt_src, precise).to(planes.device)
+    disparity = disparity.to(planes.device, torch.float32).contiguous()
+    image, mask = _Render.apply(kernels, scene, seen, added, disparity, cameras, size, precise)
+    return View(image[:, :3], image[:, 3:], mask)
+
+
+def _kernels(device: torch.device) -> ModuleType:
+    try:
+        import triton
+    except ImportError as error:
+        raise InputError('the "gpu" renderer needs Triton, which is not installed: use backend="reference"') from error
+    if device.type != "cuda" and not triton.knobs.runtime.interpret:
+        raise InputError(f'the "gpu" renderer needs planes on a GPU, found {device}: move them, or use backend="cpu"')
+    from mine.render.triton import kernels as gpu_kernels
+
+    return gpu_kernels
+
+
+class _Render(torch.autograd.Function):
+    """Image (B, 4, H', W'), colour and depth, and mask (B, 1, H', W') from what `gpu_kernels.forward` takes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        kernels: ModuleType,
+        planes: Tensor,
+        seen: Tensor | None,
+        detail: Tensor | None,
+        disparity: Tensor,
+        cameras: Tensor,
+        size: tuple[int, int],
+        precise: bool,
+    ) -> tuple[Tensor, Tensor]:
+        batch, count = disparity.shape
+        image, mask = (torch.empty(batch, n, *size, device=planes.device) for n in (4, 1))
+        state = torch.empty(batch, 3, *size, device=planes.device) if precise else image
+        with torch.cuda.device_of(planes):
+            kernels.forward[_grid(batch, size)](
+                *_arguments(planes, seen, detail, disparity, cameras, size),
+                *(image, mask, state, 0.0 if precise else TOLERANCE / count),
+                DETAILED=detail is not None,
+                KEEP=precise,
+                TILE_H=TILE[0],
+                TILE_W=TILE[1],
+                num_warps=WARPS,
+            )
+        ctx.save_for_backward(planes, seen, detail, disparity, cameras, image, state)
+        ctx.kernels = kernels
+        ctx.mark_non_differentiable(mask)
+        return image, mask
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, image_grad: Tensor, _: Tensor) -> tuple[Any, ...]:
+        planes, seen, detail, disparity, cameras, image, state = ctx.saved_tensors
+        # Sums of many small numbers: float32 whatever the planes are.
+        grads = [None if x is None else torch.zeros_like(x, dtype=torch.float32) for x in (planes, seen, detail)]
+        size = image.shape[-2], image.shape[-1]
+        with torch.cuda.device_of(planes):
+            ctx.kernels.backward[_grid(len(image), size)](
+                *_arguments(planes, seen, detail, disparity, cameras, size),
+                *(image, state, image_grad.float().contiguous()),
+                *(grads[0] if grad is None else grad for grad in grads),
+                DETAILED=detail is not None,
+                DETAIL_GRAD=ctx.needs_input_grad[3],
+                TILE_H=TILE[0],
+                TILE_W=TILE[1],
+                num_warps=WARPS,
+            )
+        wanted = zip(grads, (planes, seen, detail), ctx.needs_input_grad[1:4], strict=True)
+        returned = [grad.to(x.dtype) if grad is not None and needed else None for grad, x, needed in wanted]
+        return None, *returned, None, None, None, None
+
+
+def _grid(batch: int, size: tuple[int, int]) -> tuple[int, int]:
+    return -(-size[0] // TILE[0]) * -(-size[1] // TILE[1]), batch
+
+
+def _arguments(
+    planes: Tensor,
+    seen: Tensor | None,
+    detail: Tensor | None,
+    disparity: Tensor,
+    cameras: Tensor,
+    size: tuple[int, int],
+) -> list[Tensor | int]:
+    """What both kernels begin with; planes stand for what is absent, and is not read."""
+    scenes = [planes if x is None else x for x in (planes, seen, detail)]
+    strides = [0 if len(x) == 1 else x.stride(0) for x in scenes]
+    return [*scenes, disparity, cameras, *strides, disparity.shape[1], *planes.shape[-2:], *scenes[2].shape[-2:], *size]
+
+
+def _readable(batch: Tensor) -> Tensor:
+    """As the kernels read it: dense, without repetitions, in a type they know."""
+    known = batch.dtype in (torch.float32, torch.float16, torch.bfloat16)
+    return distinct(batch).to(batch.dtype if known else torch.float32).contiguous()
+
+
+def _source_transmittance(sigma: Tensor, disparity: Tensor, K_src: Tensor) -> Tensor:
+    """T_k^src (B or 1, S, H, W) as in `reference`, from sigma (B or 1, S, H, W), with its gradients.
+
+    The pixel p of one plane is (z_{k+1} - z_k) |K_s^-1 p| away from that of the next, so no points are needed.
+    """
+    size = sigma.shape[-2], sigma.shape[-1]
+    unproject = torch.linalg.inv_ex(K_src.to(sigma.device, torch.float64)).inverse.float()
+    ray = torch.einsum("bij,jhw->bihw", unproject, pixel_grid(size, unproject)).square().sum(1, keepdim=True).sqrt()
+    interval = F.pad((1 / disparity.to(sigma.device, torch.float32)).diff(), (0, 1))
+    return transmittance(sigma.float() * interval[:, :, None, None] * ray).contiguous()
+
+
+def _cameras(disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, precise: bool) -> Tensor:
+    """The (B, 26) that `gpu_kernels` explains."""
+    cameras = Cameras.compose(K_src, K_tgt, T_tgt_src)
+    # What light left over could add to depth.
+    scale = 1 + 1 / disparity[:, -1:].detach().to(cameras.row) + cameras.row[:, 3:].abs()
+    spent = torch.full_like(scale, SPENT) if precise else TOLERANCE / scale
+    return torch.cat([part.flatten(1) for part in (*cameras, spent)], dim=1).float()

@@ -1,0 +1,190 @@
+"""Photos in: any file, picture or array becomes RGB in [0, 1], upright and in sRGB, with its field of view if known."""
+
+import io
+import struct
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms
+from torch import Tensor
+
+from mine.errors import InputError
+from mine.scene.exif import horizontal_fov, read_exif, upright
+from mine.scene.images import resize
+
+MIN_SIDE = 16
+"""Smallest width and height in pixels: less holds no scene."""
+
+MAX_SIDE = 2048
+"""Larger photos are shrunk to this longest side: more than a video shows, and scenes stay small in memory."""
+
+MAX_PIXELS = 178_000_000
+"""Files that unfold to more are refused before they are decoded. (Pillow itself stops just above this.)"""
+
+ROUNDING = 1e-3
+"""How far floats may leave [0, 1]: resampling overshoots a little, another scale or NaN does not pass."""
+
+
+# What Pillow's decoders raise on damaged files.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
+
+
+class Photo(NamedTuple):
+    """A photo ready for use."""
+
+    rgb: Tensor
+    """(3, H, W) float32 sRGB in [0, 1]"""
+    fov: float | None
+    """Horizontal field of view in degrees, None when the photo does not say"""
+
+
+Source = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor | Photo
+"""What `read_photo` takes."""
+
+
+def read_photo(source: Source) -> Photo:
+    """Reads a photo from a file, a PIL image, an array (H, W, 3) or a tensor (3, H, W).
+
+    Files may be anything Pillow reads, and HEIC. The EXIF orientation is applied, colours are converted to sRGB by the
+    embedded profile, transparency lies on white, 16 bits become 8, animations give their first frame. Arrays and
+    tensors are sRGB, uint8 or floats in [0, 1]. What is larger than MAX_SIDE is shrunk.
+
+    Raises InputError for what cannot be read, is too small or too large, or holds values that are no colours.
+    """
+    if isinstance(source, (str, Path)):
+        return _read_file(Path(source))
+    if isinstance(source, Photo):
+        return source
+    if isinstance(source, Image.Image):
+        return _read_image(source, "the image")
+    if isinstance(source, np.ndarray):
+        if source.ndim != 3 or source.shape[2] != 3:
+            raise InputError(f"photo array has shape {source.shape}: give (H, W, 3)")
+        return Photo(_colours(torch.from_numpy(source.copy()).movedim(2, 0)), None)
+    if isinstance(source, Tensor):
+        if source.ndim != 3 or source.shape[0] != 3:
+            raise InputError(f"photo tensor has shape {tuple(source.shape)}: give (3, H, W)")
+        return Photo(_colours(source.detach().cpu()), None)
+    raise InputError(
+        f"cannot read a photo from {type(source).__name__}: give a path, a PIL image, an array or a tensor"
+    )
+
+
+def _read_file(path: Path) -> Photo:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the file of one photo")
+    try:
+        with path.open("rb") as file, _open(file, path) as image:
+            return _read_image(image, str(path), draft=True)
+    except FileNotFoundError as error:
+        raise InputError(f"no photo at {path}: check the name") from error
+    except OSError as error:
+        raise InputError(f"cannot read photo {path} ({error.strerror or error})") from error
+
+
+def _open(file: BinaryIO, path: Path) -> Image.Image:
+    """The image with its header read, nothing decoded."""
+    if file.read(12)[4:8] == b"ftyp":
+        # HEIC. Imported on use: few files need it. (AVIF shares the container; Pillow reads it by itself.)
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of large photos; what is too large for us is told after the header is read.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(file)
+    except Image.DecompressionBombError as error:
+        raise InputError(
+            f"{path} unfolds to more than {MAX_PIXELS // 10**6} million pixels: shrink it first"
+        ) from error
+    except _DAMAGED as error:
+        raise InputError(f"{path} is not an image: give a JPEG, PNG, HEIC, WebP or TIFF photo") from error
+
+
+def _read_image(image: Image.Image, name: str, draft: bool = False) -> Photo:
+    """Reads an opened image; nothing is decoded before its size is known to be fit.
+
+    draft: whether the image may be changed to decode at a fraction of its size, as JPEGs can.
+    """
+    _check_size(image.height, image.width, name)
+    exif, size = read_exif(image), image.size
+    try:
+        if draft:
+            image.draft(None, (MAX_SIDE, MAX_SIDE))
+        image.load()
+        pixels = _to_srgb(image)
+    except _DAMAGED as error:
+        raise InputError(f"{name} is damaged or cut short ({_one_line(error)}): copy it again") from error
+    pixels.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    _check_size(pixels.height, pixels.width, f"{name} shrunk to {MAX_SIDE} pixels")
+    return Photo(_colours(torch.from_numpy(np.array(upright(pixels, exif))).movedim(2, 0)), horizontal_fov(exif, size))
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """RGB of an image in any mode: transparency over white, colours from the embedded profile."""
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _to_8bit(image)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image).convert("RGB")
+    elif image.mode not in ("RGB", "L", "CMYK"):
+        image = image.convert("RGB")
+    return _through_profile(image, profile) if profile else image.convert("RGB")
+
+
+def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    try:
+        converted = ImageCms.profileToProfile(
+            image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError):
+        # A profile that is broken or of another kind of colour: viewers ignore it as well.
+        return image.convert("RGB")
+    assert converted is not None  # only None when working in place
+    return converted
+
+
+def _to_8bit(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits, or of floats in [0, 1], as 8 bits: Pillow's own conversion would clip, not scale."""
+    values = np.asarray(image).astype(np.float64)
+    levels = values * 255 if image.mode == "F" else values / 257
+    return Image.fromarray(np.nan_to_num(levels).clip(0, 255).round().astype(np.uint8))
+
+
+def _colours(values: Tensor) -> Tensor:
+    """Checked colours (3, H, W) float32 in [0, 1], at most MAX_SIDE a side, from uint8 or floats."""
+    _check_size(values.shape[1], values.shape[2], "photo")
+    if values.dtype == torch.uint8:
+        rgb = values.float() / 255
+    elif values.is_floating_point():
+        rgb = values.float()
+    else:
+        raise InputError(f"photo has values of type {values.dtype}: give uint8, or floats in [0, 1]")
+    low, high = rgb.aminmax()
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+        raise InputError(f"photo has values from {low:.4g} to {high:.4g}: give uint8, or floats in [0, 1]")
+    shrink = MAX_SIDE / max(rgb.shape)
+    if shrink < 1:
+        rgb = resize(rgb, (round(rgb.shape[1] * shrink), round(rgb.shape[2] * shrink)))
+        _check_size(rgb.shape[1], rgb.shape[2], f"photo shrunk to {MAX_SIDE} pixels")
+    return rgb.clamp(0, 1).contiguous()
+
+
+def _check_size(height: int, width: int, name: str) -> None:
+    if min(height, width) < MIN_SIDE:
+        raise InputError(f"{name} has {width}x{height} pixels: at least {MIN_SIDE} a side are needed")
+    if height * width > MAX_PIXELS:
+        raise InputError(
+            f"{name} has {width}x{height} pixels, more than {MAX_PIXELS // 10**6} million: shrink it first"
+        )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

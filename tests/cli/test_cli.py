@@ -1,0 +1,353 @@
+"""The command line, run in this process: what it writes, and how it ends when the input is at fault."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from mine.cli.main import main
+from mine.data.sfm.reconstruct import Account
+from mine.errors import InputError
+from mine.files import check_writable
+from mine.network.architecture import Architecture
+from mine.render import reference
+from mine.scene.mpi import MPI
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about commands, not kernels."""
+    monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `mine ARGUMENTS`; returns exit status, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mine", *map(str, arguments)])
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    y, x = np.mgrid[0:96, 0:128]
+    path = tmp_path_factory.mktemp("photos") / "photo.jpg"
+    Image.fromarray(np.stack([x, y * 2, 255 - x - y], axis=-1).astype(np.uint8)).save(path, quality=95)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small scene file."""
+    generator = torch.Generator().manual_seed(0)
+    K = torch.tensor([[32.0, 0, 32], [0, 32, 24], [0, 0, 1]])
+    rgb = torch.rand(2, 3, 48, 64, generator=generator)
+    path = tmp_path_factory.mktemp("scenes") / "scene.mpi"
+    MPI(rgb, torch.full((2, 1, 48, 64), 10.0), torch.tensor([1.0, 0.2]), K).save(path)
+    return path
+
+
+def frames(path: Path) -> np.ndarray:
+    """(N, H, W, 3)"""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+# What commands make
+
+
+def test_render_makes_a_video_and_its_depth(run: Run, folder: Path, photo: Path, tiny_checkpoint: Path) -> None:
+    options = ["--frames", 3, "--size", 128, "--planes", 3, "--checkpoint", tiny_checkpoint]
+    status, out, err = run("render", photo, "-o", "new/out.mp4", *options)
+    assert (status, err) == (0, "")
+    assert "new/out.mp4" in out
+    assert "new/out-depth.mp4" in out
+    assert sorted(path.name for path in (folder / "new").iterdir()) == ["out-depth.mp4", "out.mp4"]
+    colour, depth = frames(folder / "new/out.mp4"), frames(folder / "new/out-depth.mp4")
+    assert colour.shape == depth.shape == (3, 96, 128, 3)
+    assert not np.array_equal(colour, depth)
+
+
+def test_predict_render_export(run: Run, folder: Path, photo: Path, tiny_checkpoint: Path) -> None:
+    status, out, _ = run("predict", photo, "-o", "a.mpi", "--planes", 3, "--fov", 53, "--checkpoint", tiny_checkpoint)
+    assert status == 0
+    assert "a.mpi" in out
+    scene = MPI.open("a.mpi")
+    assert len(scene.disparity) == 3
+    assert scene.size == (96, 128)
+    assert scene.K[0, 0].item() == pytest.approx(scene.plane_size[1], rel=0.01)  # 53 degrees: as far as it is wide
+    assert run("render", "a.mpi", "--path", "circle", "--frames", 2, "--no-depth")[0] == 0
+    assert frames(Path("out.mp4")).shape == (2, 96, 128, 3)
+    assert run("export", "a.mpi", "-o", "a.html")[0] == 0
+    page = Path("a.html").read_text()
+    assert "<title>a</title>" in page
+    content = page.split('<script type="application/json" id="scene">')[1].split("</script>")[0]
+    assert json.loads(content)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.html", "a.mpi", "out.mp4"]
+
+
+def test_render_makes_numbered_pictures_in_a_folder(run: Run, folder: Path, scene: Path) -> None:
+    assert run("render", scene, "-o", "frames/", "--frames", 2)[0] == 0
+    assert sorted(path.name for path in (folder / "frames").iterdir()) == ["000000.png", "000001.png"]
+    assert sorted(path.name for path in (folder / "frames-depth").iterdir()) == ["000000.png", "000001.png"]
+    assert Image.open("frames/000000.png").size == (64, 48)
+
+
+def test_render_follows_a_path_of_key_poses(run: Run, folder: Path, scene: Path) -> None:
+    still = {"position": [0, 0, 0]}
+    Path("path.json").write_text(json.dumps({"keys": [still, still]}))
+    status, _, err = run("render", scene, "-o", "still/", "--path", "path.json", "--frames", 3, "--no-depth")
+    assert (status, err) == (0, "")
+    pictures = [np.asarray(Image.open(path)) for path in sorted((folder / "still").iterdir())]
+    assert len(pictures) == 3
+    assert all(np.array_equal(picture, pictures[0]) for picture in pictures)
+
+
+@pytest.mark.parametrize("asked", [[], ["-h"], ["--help"]])
+def test_help_names_every_command_and_says_what_its_own_help_says(
+    run: Run, monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    status, out, _ = run(*asked)
+    assert status == 0
+    listed = dict(entry.strip().split(maxsplit=1) for entry in re.split(r"\n  (?=\w)", out)[1:])
+    _, _, refusal = run("nonsense")
+    names = re.search(r"subcommands:([\w,]+)", re.sub(r"[\s│]+", "", refusal))
+    assert names and set(listed) == set(names[1].split(","))
+    for name, text in listed.items():
+        _, help_text, _ = run(name, "--help")
+        assert "".join(text.split()) in re.sub(r"[\s│]+", "", help_text)
+
+
+def test_help_does_not_wait_for_the_parser_of_commands() -> None:
+    code = "import sys; sys.argv = ['mine', '--help']; from mine.cli.main import main; main()"
+    code += "; print('tyro' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+# Bad input
+
+
+def check(run: Run, folder: Path, arguments: list[object], *told: str) -> None:
+    """Ends with status 2 and one line that tells what is at fault, and leaves nothing new behind."""
+    before = sorted(folder.rglob("*"))
+    status, out, err = run(*arguments)
+    assert status == 2
+    assert out == ""
+    assert err.startswith("mine: ")
+    assert err.count("\n") == 1, err
+    for text in told:
+        assert text in err
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["render", "predict", "export"])
+def test_photos_that_cannot_be_read(run: Run, folder: Path, photo: Path, command: str) -> None:
+    Path("text.jpg").write_text("no picture")
+    Path("cut.jpg").write_bytes(photo.read_bytes()[:1000])
+    Path("empty.png").touch()
+    Path("folder.jpg").mkdir()
+    Image.new("RGB", (1, 1)).save("dot.png")
+    output = {"render": "out.mp4", "predict": "out.mpi", "export": "out.html"}[command]
+    for name, told in {
+        "none.jpg": "no photo at",
+        "text.jpg": "not an image",
+        "cut.jpg": "cut short",
+        "empty.png": "not an image",
+        "folder.jpg": "is a folder",
+        "dot.png": "1x1 pixels",
+    }.items():
+        check(run, folder, [command, name, "-o", output], name, told)
+
+
+def test_scenes_that_cannot_be_read(run: Run, folder: Path, scene: Path) -> None:
+    Path("text.mpi").write_text("no scene")
+    Path("cut.mpi").write_bytes(scene.read_bytes()[:1000])
+    for name in ("none.mpi", "text.mpi", "cut.mpi"):
+        check(run, folder, ["render", name], name)
+        check(run, folder, ["export", name, "-o", "a.html"], name)
+        check(run, folder, ["view", name], name)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--path", "zigzag"], "zigzag"),
+        (["--path", "none.json"], "none.json"),
+        (["--frames", 0], "frames"),
+        (["--fps", 0], "0"),
+        (["--amount", "nan"], "nan"),
+        (["--size", 0], "size 0"),
+        (["--size", -5], "size -5"),
+        (["-o", "out.xyz"], "xyz"),
+        (["-o", "file/out.mp4"], "cannot write"),
+        (["-o", "."], "."),
+        (["-o", ""], ""),
+    ],
+)
+def test_videos_that_cannot_be_made(run: Run, folder: Path, scene: Path, options: list[object], told: str) -> None:
+    Path("file").touch()
+    check(run, folder, ["render", scene, "--frames", 2, *options], told)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--planes", 1], "at least 2"),
+        (["--fov", 0], "field of view"),
+        (["--fov", 200], "field of view"),
+        (["-o", "file/a.mpi"], "cannot write"),
+        (["-o", "taken"], "taken"),
+        (["-o", "."], "cannot write"),
+    ],
+)
+def test_predictions_that_cannot_be_made(
+    run: Run, folder: Path, photo: Path, tiny_checkpoint: Path, options: list[object], told: str
+) -> None:
+    Path("file").touch()
+    Path("taken").mkdir()
+    check(run, folder, ["predict", photo, "--planes", 2, "--checkpoint", tiny_checkpoint, *options], told)
+
+
+def test_exports_to_formats_nobody_knows(run: Run, folder: Path, scene: Path) -> None:
+    check(run, folder, ["export", scene, "-o", "a.xyz"], ".xyz")
+    check(run, folder, ["export", scene, "-o", "a"], "export")
+
+
+def test_checkpoints_of_other_models(run: Run, folder: Path, photo: Path, tiny_checkpoint: Path) -> None:
+    weights = load_file(tiny_checkpoint)
+    other = Architecture(encoder="resnet18", widths=(8, 8, 8, 8, 8), bottleneck=(8, 8)).as_dict()
+    metadata = {"format": "mine.network/1", "architecture": json.dumps(other)}
+    save_file(weights, "other.safetensors", metadata=metadata)
+    few = {key: value for key, value in weights.items() if key.startswith("decoder")}
+    save_file(few, "few.safetensors", metadata=metadata)
+    save_file(few, "foreign.safetensors")
+    Path("text.safetensors").write_text("no weights")
+    torch.save({"weights": torch.zeros(1)}, "foreign.pth")
+    for name, told in {
+        "other.safetensors": "shape",
+        "few.safetensors": "lacks key",
+        "foreign.safetensors": "format",
+        "text.safetensors": "not a readable checkpoint",
+        "foreign.pth": "not a published MINE checkpoint",
+        "none.pth": "no checkpoint at",
+    }.items():
+        check(run, folder, ["predict", photo, "--checkpoint", name], name, told)
+
+
+@pytest.mark.parametrize("command", ["train", "eval"])
+def test_configurations_that_make_no_sense(
+    run: Run, folder: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("mine.model.shipped_checkpoint", lambda: tiny_checkpoint)
+    Path("a.yaml").write_text("steps: [")
+    Path("b.yaml").write_text("nonsense: 1")
+    check(run, folder, [command, "none.yaml"], "none.yaml")
+    check(run, folder, [command, "a.yaml"], "a.yaml")
+    check(run, folder, [command, "b.yaml"], "nonsense")
+    check(run, folder, [command, "b.yaml", "sizes=3"], "'nonsense'")
+
+
+def test_captures_that_cannot_be_made(run: Run, folder: Path) -> None:
+    Path("film.mp4").write_text("no video")
+    Path("empty").mkdir()
+    Path("grey").mkdir()
+    for number in range(3):
+        Image.new("RGB", (64, 48), "grey").save(f"grey/{number}.png")
+    check(run, folder, ["colmap", "none", "-o", "scene"], "no folder none")
+    check(run, folder, ["colmap", "empty", "-o", "scene"], "empty holds 0 pictures")
+    check(run, folder, ["colmap", "film.mp4", "-o", "scene"], "film.mp4 is not a readable video")
+    check(run, folder, ["colmap", "grey", "-o", "empty"], "empty exists")
+    check(run, folder, ["colmap", "grey", "-o", "scene"], "no camera could be placed")
+    check(run, folder, ["colmap", "grey", "-o", "scene", "--poses", "none.txt"], "none.txt cannot be read")
+
+
+def test_account_of_a_capture(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Account(("a", "b", "c"), ("d",), 90, 0.5)
+    monkeypatch.setattr("mine.data.sfm.reconstruct.reconstruct", lambda *arguments: account)
+    assert run("colmap", "photos", "-o", "scene") == (0, f"scene: {account}\n", "")
+
+
+def test_unknown_options_and_values_end_with_the_same_status(run: Run, folder: Path, scene: Path) -> None:
+    for arguments in (["render", scene, "--nonsense"], ["render", scene, "--frames", "many"], ["nonsense"], ["render"]):
+        status, _, err = run(*arguments)
+        assert status == 2
+        assert "Traceback" not in err
+    assert list(folder.iterdir()) == []
+
+
+def test_debug_shows_where_an_error_arose(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["mine", "render", "none.jpg", "--debug"])
+    with pytest.raises(InputError, match=r"none\.jpg"):
+        main()
+
+
+def test_stopping_ends_quietly(run: Run, folder: Path, scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mine.output.video.render_video", stop)
+    status, out, err = run("render", scene)
+    assert (status, out) == (130, "")
+    assert "Traceback" not in err
+
+
+def test_the_program_itself(folder: Path) -> None:
+    code = "from mine.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "predict", "none.jpg"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "mine: no photo at none.jpg: check the name\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--path", "corkscrew"], "no camera path 'corkscrew'"), (["-o", "a.xyz"], "cannot write a.xyz")],
+)
+def test_what_can_be_known_is_told_before_the_network_is_loaded(
+    arguments: list[str],
+    message: str,
+    photo: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("mine.model.load", lambda *args: pytest.fail("the network was loaded"))
+    monkeypatch.setattr("sys.argv", ["mine", "render", str(photo), *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_in_the_place_of_a_file_is_told_early(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is not a folder that can be written"):
+        check_writable(tmp_path / "file" / "deeper" / "out.mp4")

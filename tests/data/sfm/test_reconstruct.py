@@ -1,0 +1,172 @@
+"""Structure from motion on rendered pictures whose cameras are known."""
+
+from pathlib import Path
+
+import cv2
+import imageio.v2 as imageio
+import numpy as np
+import pytest
+from PIL import Image
+
+from mine.data.sfm.capture import read_capture
+from mine.data.sfm.frames import extract_frames
+from mine.data.sfm.reconstruct import Account, reconstruct
+from mine.data.sfm.trajectory import read_trajectory
+from mine.data.sfm.triangulate import triangulate
+from mine.errors import InputError
+
+WIDTH, HEIGHT, FOCAL = 320, 240, 384.0  # 1.2 times the width: what COLMAP assumes without EXIF
+CENTRES = np.array([[-0.5, 0, 0], [-0.25, 0.1, 0], [0, 0, 0.1], [0.25, -0.1, 0], [0.5, 0, 0]])
+
+
+def texture(seed: int) -> np.ndarray:
+    """Blobs of many sizes, 512x512."""
+    rng = np.random.default_rng(seed)
+    layers = [cv2.resize(rng.random((n, n)).astype(np.float32), (512, 512), interpolation=2) for n in (32, 64, 128)]
+    return sum(layers) / len(layers)
+
+
+def photograph(centre: np.ndarray) -> Image.Image:
+    """A view of two textured boards, the left one at depth 3 and the right one at depth 4.5."""
+    v, u = np.indices((HEIGHT, WIDTH), dtype=np.float32) + 0.5
+    ray = np.stack([(u - WIDTH / 2) / FOCAL, (v - HEIGHT / 2) / FOCAL], axis=-1)
+    picture = np.zeros((HEIGHT, WIDTH), np.float32)
+    for seed, depth, (left, right) in ((0, 4.5, (-9.0, 9.0)), (1, 3.0, (-9.0, 0.0))):
+        place = ray * (depth - centre[2]) + centre[:2]
+        place = place.astype(np.float32)
+        board = cv2.remap(texture(seed), place[..., 0] * 100 + 256, place[..., 1] * 100 + 256, cv2.INTER_LINEAR)
+        picture = np.where((place[..., 0] > left) & (place[..., 0] < right), board, picture)
+    return Image.fromarray((255 * picture).clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
+def test_cameras_are_found_and_the_capture_can_be_read(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number, centre in enumerate(CENTRES):
+        photograph(centre).save(photos / f"{number}.png")
+    Image.new("RGB", (WIDTH, HEIGHT), "grey").save(photos / "blank.png")
+    (photos / "notes.txt").write_text("not a picture")
+    account = reconstruct(photos, tmp_path / "scene", progress=False)
+    assert account.registered == tuple(f"{number}.png" for number in range(5))
+    assert account.left_out == ("blank.png",)
+    assert account.points > 50 and account.error < 1
+    assert {path.name for path in (tmp_path / "scene").iterdir()} == {"images", "sparse"}
+    pictures = read_capture(tmp_path / "scene", (HEIGHT, WIDTH))
+    found = np.linalg.norm(np.diff([picture.centre for picture in pictures], axis=0), axis=1)
+    true = np.linalg.norm(np.diff(CENTRES, axis=0), axis=1)
+    np.testing.assert_allclose(found / found.sum(), true / true.sum(), atol=0.03)
+
+
+def test_account_names_what_was_left_out() -> None:
+    assert str(Account(("a", "b"), (), 100, 0.5)) == "2 of 2 pictures registered, 100 points, 0.50 px error"
+    text = str(Account(("a",), tuple(f"p{i}" for i in range(12)), 9, 0.5))
+    assert text.startswith("1 of 13") and "p9" in text and "p10" not in text and text.endswith("and 2 more")
+
+
+def test_pictures_that_share_nothing_leave_nothing_behind(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(3):
+        Image.new("RGB", (64, 48), (80 * number,) * 3).save(photos / f"{number}.png")
+    with pytest.raises(InputError, match="no camera could be placed from the 3 pictures"):
+        reconstruct(photos, tmp_path / "scene", progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_bad_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no folder"):
+        reconstruct(tmp_path / "none", tmp_path / "scene")
+    with pytest.raises(InputError, match="holds 0 pictures"):
+        reconstruct(tmp_path, tmp_path / "scene")
+    for number in range(3):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png")
+    with pytest.raises(InputError, match="exists"):
+        reconstruct(tmp_path, tmp_path)
+
+
+def film(path: Path, centres: np.ndarray, fps: float = 3) -> Path:
+    """A video of the boards, one frame from each place."""
+    pictures = [np.asarray(photograph(centre)) for centre in centres]
+    imageio.mimwrite(path, pictures, fps=fps, codec="libx264", quality=10, macro_block_size=1)
+    return path
+
+
+def test_video_becomes_a_capture(tmp_path: Path) -> None:
+    video = film(tmp_path / "walk.mp4", np.array([[x, 0.05 * (-1) ** i, 0] for i, x in enumerate(np.arange(5) / 6)]))
+    account = reconstruct(video, tmp_path / "scene", progress=False)
+    assert len(account.registered) == 5 and account.left_out == () and account.points > 50
+    pictures = read_capture(tmp_path / "scene", (HEIGHT, WIDTH))
+    steps = np.linalg.norm(np.diff([picture.centre for picture in pictures], axis=0), axis=1)
+    assert steps.max() < 1.4 * steps.min(), "frames are in their order"
+    assert len({tuple(picture.lens.params) for picture in pictures}) == 1, "one camera took them all"
+
+
+def test_rate_says_how_many_frames_are_taken(tmp_path: Path) -> None:
+    video = film(tmp_path / "walk.mp4", np.zeros((8, 3)), fps=4)
+    assert len(extract_frames(video, tmp_path / "all", 4)) == 8
+    assert extract_frames(video, tmp_path / "half", 2) == [f"{i:06d}.jpg" for i in range(1, 5)]
+
+
+def test_videos_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    film(tmp_path / "short.mp4", CENTRES[:2])
+    before = sorted(tmp_path.iterdir())
+    for name, rate, told in (
+        ("broken.mp4", 3, "not a readable video"),
+        ("short.mp4", 3, "holds 2 pictures"),
+        ("short.mp4", 0, "out of range"),
+    ):
+        with pytest.raises(InputError, match=told) as caught:
+            reconstruct(tmp_path / name, tmp_path / "scene", progress=False, rate=rate)
+        assert "\n" not in str(caught.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def write_trajectory(path: Path, names: list[str], centres: np.ndarray) -> Path:
+    """Cameras at these places that look straight ahead, in RealEstate10K's format."""
+    lines = ["https://example.org/video"]
+    for name, (x, y, z) in zip(names, centres, strict=True):
+        lines.append(f"{name} {FOCAL / WIDTH} {FOCAL / HEIGHT} 0.5 0.5 0 0 1 0 0 {-x} 0 1 0 {-y} 0 0 1 {-z}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_known_cameras_stay_and_points_take_their_unit(tmp_path: Path) -> None:
+    names = [f"{900000 + 100000 * i}" for i in range(5)]  # from six digits to seven
+    (tmp_path / "frames").mkdir()
+    for name, centre in zip(names, CENTRES, strict=True):
+        photograph(centre).save(tmp_path / "frames" / f"{name}.png")
+    photograph(CENTRES[0]).save(tmp_path / "frames" / "7.png")
+    cameras = write_trajectory(tmp_path / "cameras.txt", [*names, "5000000"], [*CENTRES, CENTRES[0]])
+    account = triangulate(tmp_path / "frames", cameras, tmp_path / "scene", progress=False)
+    assert len(account.registered) == 5 and account.left_out == ("7.png",)
+    pictures = {picture.path.stem: picture for picture in read_capture(tmp_path / "scene", (HEIGHT, WIDTH))}
+    for name, centre in zip(names, CENTRES, strict=True):
+        np.testing.assert_allclose(pictures[name].centre, centre, atol=1e-9)
+        assert pictures[name].K[0, 2] == WIDTH / 2 - 0.5
+    depth = pictures[names[2]].points[2]
+    on_board = (np.abs(depth - 3) < 0.1) | (np.abs(depth - 4.5) < 0.15)
+    assert len(depth) > 50 and on_board.mean() > 0.9
+
+
+def test_cameras_of_other_pictures(tmp_path: Path) -> None:
+    for name in ("1", "2", "3"):
+        Image.new("RGB", (64, 48), "grey").save(tmp_path / f"{name}.png")
+    other = write_trajectory(tmp_path / "other.txt", ["7", "8", "9"], CENTRES[:3])
+    with pytest.raises(InputError, match="0 of the pictures"):
+        triangulate(tmp_path, other, tmp_path / "scene", progress=False)
+    same = write_trajectory(tmp_path / "same.txt", ["1", "2", "3"], CENTRES[:3])
+    with pytest.raises(InputError, match="no point could be found"):
+        triangulate(tmp_path, same, tmp_path / "scene", progress=False)
+    assert not (tmp_path / "scene").exists()
+
+
+@pytest.mark.parametrize("line", ["12 1 1", "12" + " nan" * 18, "12" + " 1" * 18, "x" + " 1" * 18])
+def test_broken_camera_files_are_told_with_their_line(tmp_path: Path, line: str) -> None:
+    (tmp_path / "cameras.txt").write_text(f"address\n{line}\n")
+    with pytest.raises(InputError, match="line 2") as caught:
+        read_trajectory(tmp_path / "cameras.txt")
+    assert "\n" not in str(caught.value)
+    (tmp_path / "empty.txt").touch()
+    with pytest.raises(InputError, match="cannot be read"):
+        read_trajectory(tmp_path / "empty.txt")

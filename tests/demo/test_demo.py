@@ -1,0 +1,371 @@
+"""The web demo: in a real browser, and through its API by many clients at once."""
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+from gradio_client import Client, handle_file
+from PIL import Image
+
+from demo.app import private_folder, serve
+from demo.scenes import Scenes, emptied, remove_old
+from demo.studio import Motion, Quality, Studio
+from mine.errors import InputError
+from mine.model import Model, load
+from mine.scene.mpi import MPI
+
+DRAFT = (4, "Draft")
+CLIP = ("swing", 1.0, 1.0, True, 240, False)
+
+
+class CountingModel(Model):
+    """Counts how often the network runs."""
+
+    runs = 0
+
+    def predict(self, *args, **kwargs):
+        self.runs += 1
+        return super().predict(*args, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_checkpoint) -> CountingModel:
+    return CountingModel(load(tiny_checkpoint, device="cpu").network)
+
+
+@pytest.fixture(scope="module")
+def app(model) -> Iterator[tuple[str, Studio]]:
+    """Address and studio of a running demo."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", "")  # put back afterwards
+        patch.setenv("GRADIO_EXAMPLES_CACHE", "")
+        studio = Studio(model, private_folder())
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        page = serve(studio, port=port)
+        yield page.local_url, studio
+        page.close()
+
+
+@pytest.fixture
+def client(app) -> Iterator[Client]:
+    client = Client(app[0], verbose=False, analytics_enabled=False)
+    yield client
+    client.close()
+
+
+def picture(path: Path, colour=(200, 80, 40), size=(64, 48)) -> Path:
+    """A photo of one colour with a little texture."""
+    noise = np.random.default_rng(0).integers(0, 30, (size[1], size[0], 3))
+    Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+def files_left(root: Path, pattern: str) -> list[Path] | None:
+    """Files by pattern, or None while folders vanish as they are listed."""
+    try:
+        return list(root.glob(pattern))
+    except FileNotFoundError:
+        return None
+
+
+def until(condition, seconds=20.0) -> bool:
+    """Whether `condition` comes true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+# --- scenes on disk
+
+
+def test_scenes_keep_few_per_session_and_few_overall(tmp_path):
+    scenes = Scenes(tmp_path, per_session=2, overall=3)
+    made = []
+    for session, name in [("a", "1"), ("a", "2"), ("a", "3"), ("b", "1"), ("c", "1")]:
+        with scenes.new(session, Path(name), None) as folder:
+            (folder / "file").touch()
+        made.append(folder)
+    assert scenes.find("a", Path("1"), None) is None  # the third of session a pushed it out
+    assert scenes.find("a", Path("2"), None) is None  # the fourth of all pushed it out
+    assert scenes.find("a", Path("3"), None) == made[2]
+    assert sorted(tmp_path.iterdir()) == sorted(made[2:])
+
+
+def test_a_scene_used_again_outlives_others(tmp_path):
+    scenes = Scenes(tmp_path, per_session=2)
+    for name in "12":
+        with scenes.new("a", Path(name), None):
+            pass
+    scenes.find("a", Path("1"), None)
+    with scenes.new("a", Path("3"), None):
+        pass
+    assert scenes.find("a", Path("1"), None) is not None
+    assert scenes.find("a", Path("2"), None) is None
+
+
+def test_a_scene_that_failed_leaves_nothing(tmp_path):
+    scenes = Scenes(tmp_path)
+    with pytest.raises(InputError), scenes.new("a", Path("1"), None) as folder:
+        (folder / "half").touch()
+        raise InputError("bad")
+    assert scenes.find("a", Path("1"), None) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sessions_do_not_see_each_other_and_leave_nothing(tmp_path):
+    scenes = Scenes(tmp_path)
+    for session in "ab":
+        with scenes.new(session, Path("photo"), None):
+            pass
+    assert scenes.find("a", Path("photo"), None) != scenes.find("b", Path("photo"), None)
+    assert scenes.find("a", Path("photo"), "other settings") is None
+    scenes.close("a")
+    assert scenes.find("a", Path("photo"), None) is None
+    assert list(tmp_path.iterdir()) == [scenes.find("b", Path("photo"), None)]
+
+
+def test_a_new_video_replaces_the_old_one_under_another_name(tmp_path):
+    first = emptied(tmp_path, "video")
+    other = emptied(tmp_path, "stereo")
+    second = emptied(tmp_path, "video")
+    assert first != second
+    assert sorted(tmp_path.iterdir()) == sorted([other, second])
+
+
+def test_old_uploads_go_unless_they_are_in_use(tmp_path):
+    for name in ("old", "used", "new"):
+        (tmp_path / name).mkdir()
+    for name in ("old", "used"):
+        os.utime(tmp_path / name, (0, 0))
+    remove_old(tmp_path, {tmp_path / "used"}, 60)
+    assert {path.name for path in tmp_path.iterdir()} == {"used", "new"}
+
+
+# --- jobs
+
+
+def flat_scene() -> MPI:
+    return MPI(torch.rand(2, 3, 8, 8), torch.ones(2, 1, 8, 8), torch.tensor([1.0, 0.1]), torch.eye(3) * 8)
+
+
+def test_a_looping_line_goes_there_and_back():
+    motion = Motion("line", seconds=1)
+    poses = motion.poses(flat_scene(), 30).poses
+    torch.testing.assert_close(poses[1:], poses[1:].flip(0))
+    assert not torch.allclose(poses[0], poses[15])
+    straight = replace(motion, loop=False).poses(flat_scene(), 30).poses
+    assert len(poses) == len(straight) == 30
+    assert not torch.allclose(straight[0], straight[-1])
+
+
+def test_a_job_stops_when_its_own_session_asks(model, tmp_path):
+    studio, steps = Studio(model, tmp_path), []
+
+    def stop_at_once(share, text):
+        steps.append(text)
+        studio.stop("another")
+        studio.stop("mine")
+
+    with pytest.raises(InputError, match="stopped"):
+        studio.scene("mine", picture(tmp_path / "photo.png"), Quality(*DRAFT), stop_at_once)
+    assert len(steps) == 1
+    assert list(studio.scenes.root.iterdir()) == []
+
+
+def test_a_job_that_takes_too_long_is_stopped(model, tmp_path):
+    studio = Studio(model, tmp_path, job_seconds=0)
+    with pytest.raises(InputError, match="more than 0 seconds"):
+        studio.scene("a", picture(tmp_path / "photo.png"), Quality(*DRAFT), lambda share, text: time.sleep(0.01))
+
+
+# --- through the API
+
+
+def test_one_photo_runs_the_network_once(app, client, model, tmp_path):
+    photo = handle_file(picture(tmp_path / "photo.png"))
+    before = model.runs
+    frame, depth, files = client.predict(photo, *DRAFT, api_name="/predict")
+    assert frame.startswith("<iframe") and "sandbox" in frame
+    assert Image.open(depth).size == (64, 48)
+    assert {Path(file).suffix for file in files} == {".html", ".png", ".mpi"}
+    assert len(MPI.open(next(file for file in files if file.endswith(".mpi"))).disparity) == 4
+    video, _ = client.predict(photo, *DRAFT, *CLIP, api_name="/video")
+    other, files = client.predict(photo, *DRAFT, "zoom", *CLIP[1:5], True, api_name="/video")
+    stereo = client.predict(photo, *DRAFT, "side-by-side", api_name="/stereo")
+    assert model.runs == before + 1
+    frames, gif = iio.imread(video), next(file for file in files if file.endswith(".gif"))
+    assert frames.shape == (30, 48, 64, 3)
+    assert not np.array_equal(frames, iio.imread(other))
+    assert len(iio.imread(gif)) == 15
+    assert Image.open(stereo).size == (128, 48)
+
+
+def test_many_clients_each_get_their_own(app, tmp_path):
+    """Twenty people at once, each with a photo of another colour, get a depth map and a scene of that colour."""
+    colours = [(20 + 10 * i, 220 - 10 * i, 40 + 60 * (i % 3)) for i in range(20)]
+
+    def one(i: int) -> float:
+        client = Client(app[0], verbose=False, analytics_enabled=False)
+        photo = handle_file(picture(tmp_path / f"guest-{i}.png", colours[i]))
+        _, _, files = client.predict(photo, *DRAFT, api_name="/predict")
+        scene = MPI.open(next(file for file in files if file.endswith(".mpi")))
+        assert all(Path(file).name.startswith((f"guest-{i}.", f"guest-{i}-")) for file in files)
+        client.close()
+        return float((scene.photo.mean(dim=(1, 2)) * 255 - 14.5 - torch.tensor(colours[i])).abs().max())
+
+    with ThreadPoolExecutor(20) as pool:
+        assert max(pool.map(one, range(20))) < 3
+    studio = app[1]
+    assert len(studio.scenes) <= 24
+    assert until(lambda: files_left(studio.scenes.root, "*/guest-*.mpi") == [])
+
+
+def test_a_long_video_is_stopped_by_its_own_client(app, client, tmp_path):
+    photo = handle_file(picture(tmp_path / "long.png"))
+    client.predict(photo, *DRAFT, api_name="/predict")
+    job = client.submit(photo, *DRAFT, "swing", 1.0, 10.0, True, 1920, True, api_name="/video")
+    assert until(lambda: list(app[1].scenes.root.glob("*/video-*")))
+    client.predict(api_name="/stop")
+    with pytest.raises(Exception, match="stopped"):
+        job.result(timeout=60)
+
+
+def test_bad_files_are_told_in_one_line_and_the_app_goes_on(client, tmp_path):
+    text = tmp_path / "notes.jpg"
+    text.write_text("no photo")
+    with pytest.raises(Exception, match=r"notes\.jpg is not an image") as told:
+        client.predict(handle_file(text), *DRAFT, api_name="/predict")
+    assert "/" not in str(told.value)
+    good = handle_file(picture(tmp_path / "good.png"))
+    assert client.predict(good, *DRAFT, api_name="/predict")[1]
+    for bad in [(1e6, "Draft"), (4, "Huge")]:
+        with pytest.raises(Exception, match=r"greater than maximum|not in the list"):
+            client.predict(good, *bad, api_name="/predict")
+
+
+def call(url: str, name: str, data: list) -> str:
+    """What a plain HTTP call of an endpoint ends with: "complete" or "error"."""
+    event = httpx.post(f"{url}gradio_api/call/{name}", json={"data": data}).json()["event_id"]
+    lines = httpx.get(f"{url}gradio_api/call/{name}/{event}", timeout=60).text.splitlines()
+    return [line.removeprefix("event: ") for line in lines if line.startswith("event: ")][-1]
+
+
+def test_only_uploads_are_read(app, client, tmp_path):
+    """Paths of the server, of what the app made, and addresses are refused wherever a file is taken."""
+    url, studio = app
+    secret = picture(tmp_path / "secret.png")
+    client.predict(handle_file(picture(tmp_path / "good.png")), *DRAFT, api_name="/predict")
+    made = next(studio.scenes.root.glob("*/*.png"))
+    upload = next(studio.folder.glob("*/good.png"))
+    escape = f"{upload.parent}/../../{os.path.relpath(secret, studio.folder.parent)}"
+    assert Path(escape).is_file() and made.is_file()
+    meta = {"meta": {"_type": "gradio.FileData"}}
+    for name, extra in [("predict", ()), ("video", CLIP), ("stereo", ("anaglyph",))]:
+        for path in [str(secret), escape, str(made), "http://localhost:1/a.png"]:
+            assert call(url, name, [{"path": path, **meta}, *DRAFT, *extra]) == "error", (name, path)
+    # The upload itself is read, whatever address it claims to have.
+    claimed = {"path": str(upload), "url": f"data:image/png;base64,{'A' * 8}", **meta}
+    assert call(url, "predict", [claimed, *DRAFT]) == "complete"
+
+
+def test_only_the_apps_files_are_served(app, tmp_path):
+    url, studio = app
+    secret = picture(tmp_path / "secret.png")
+    sample = next(studio.folder.glob("*/*.jpg"))
+    assert httpx.get(f"{url}gradio_api/file={sample}").status_code == 200
+    escapes = [str(secret), "/etc/passwd", f"{studio.folder}/../../etc/passwd", f"{studio.folder}/%2e%2e/{secret}"]
+    escapes += ["http://localhost:1/", "https://example.com/a.png", "pyproject.toml", str(studio.folder)]
+    for path in escapes:
+        assert httpx.get(f"{url}gradio_api/file={path}").status_code in (403, 404), path
+    for route in ("gradio_api/proxy=http://localhost:1/", "gradio_api/file/https://example.com/a.png"):
+        assert httpx.get(url + route).status_code in (403, 404), route
+
+
+def test_large_uploads_are_refused(app):
+    answer = httpx.post(f"{app[0]}gradio_api/upload", files={"files": ("big.jpg", bytes(41 * 1024 * 1024))})
+    assert answer.status_code == 413
+
+
+# --- in a browser
+
+CHROMIUM = shutil.which("chromium")
+ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
+ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+@pytest.fixture
+def tab(app):
+    """A tab with the demo in it, as narrow as a phone; `tab.foreign` are the addresses elsewhere that it asked for."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium to look at the page with")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        tab = browser.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+        tab.foreign = []
+        tab.on("request", lambda request: tab.foreign.append(request.url))
+        tab.goto(app[0])
+        tab.get_by_text("Scene settings").click()
+        tab.get_by_label("Draft").check()
+        tab.get_by_text("Video settings").click()
+        tab.wait_for_timeout(500)  # widgets just unfolded take their first values a moment later
+        for name, value in [("Planes", "4"), ("Length", "1")]:
+            box = tab.get_by_label(f"number input for {name}")
+            box.fill(value)
+            box.press("Tab")
+        yield tab
+        browser.close()
+
+
+def test_a_visit(tab, app, tmp_path):
+    """Bad and large files are told; a photo becomes a view that can be dragged and a video that can be downloaded."""
+    text = tmp_path / "notes.jpg"
+    text.write_text("no photo")
+    tab.set_input_files("#photo input[type=file]", text)
+    tab.get_by_text("notes.jpg is not an image").wait_for()
+    tab.get_by_label("Remove Image").click()
+
+    large = tmp_path / "large.jpg"
+    large.write_bytes(bytes(41 * 1024 * 1024))
+    tab.set_input_files("#photo input[type=file]", large)
+    tab.get_by_text("exceed the maximum allowed size").wait_for()
+
+    tab.set_input_files("#photo input[type=file]", picture(tmp_path / "photo.png"))
+    view = tab.frame_locator("#viewer iframe")
+    view.locator("body.ready").wait_for()
+    canvas = view.locator("#view")
+    before = canvas.screenshot()
+    box = canvas.bounding_box()
+    tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2)
+    tab.mouse.up()
+    assert until(lambda: canvas.screenshot() != before)
+
+    tab.locator("#video video").wait_for()
+    with tab.expect_download() as download:
+        tab.locator("#files a[download='photo-swing.mp4']").click()
+    assert iio.imread(download.value.path(), extension=".mp4").shape == (30, 48, 64, 3)
+
+    width = tab.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390
+    own = (app[0], "data:", "blob:")
+    assert [url for url in tab.foreign if not url.startswith(own)] == []
+    assert list(app[1].scenes.root.glob("*/photo.mpi"))
+    tab.close()
+    assert until(lambda: files_left(app[1].scenes.root, "*/photo.mpi") == [])

@@ -1,0 +1,39 @@
+"""How kernels are compiled."""
+
+from collections.abc import Callable
+
+import numba
+import pytest
+
+import mine.kernels.jit
+from mine.kernels.jit import compiled
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("slow", [True, False])
+def test_who_waits_at_a_terminal_is_told_why_and_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, slow: bool
+) -> None:
+    class Clock:
+        """A timer that rings at once where compiling is slow, and else is cancelled before."""
+
+        def __init__(self, seconds: float, ring: Callable[[], None]) -> None:
+            assert seconds > 0
+            self.ring = ring
+
+        def start(self) -> None:
+            if slow:
+                self.ring()
+
+        def cancel(self) -> None:
+            pass
+
+    monkeypatch.setattr(numba, "njit", lambda *signatures, **options: lambda function: function)
+    monkeypatch.setattr("mine.kernels.jit.Timer", Clock)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+    mine.kernels.jit._tell.cache_clear()
+    for _ in range(2):
+        compiled("void()")(lambda: None)
+    mine.kernels.jit._tell.cache_clear()
+    told = capsys.readouterr().err.splitlines()
+    assert told == (["compiling for this processor, once: some 20 seconds"] if terminal and slow else [])

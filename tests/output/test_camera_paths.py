@@ -1,0 +1,235 @@
+"""Camera paths against their geometry: where the cameras are, where they look, and how clips loop."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mine import paths
+from mine.errors import InputError
+from mine.scene.mpi import MPI
+
+LOOPS = ["swing", "wiggle", "zoom", "circle", "orbit", "spiral", "dolly-zoom"]
+
+
+def poses_of(path: Tensor | paths.CameraPath) -> Tensor:
+    return path.poses if isinstance(path, paths.CameraPath) else path
+
+
+def centres(poses: Tensor) -> Tensor:
+    """Camera centres c = -Rᵀ t (N, 3)."""
+    return -(poses[:, :3, :3].mT @ poses[:, :3, 3:])[..., 0]
+
+
+def project(poses: Tensor, point: list[float]) -> Tensor:
+    """Image-plane coordinates (N, 2), x / z and y / z, of a source point."""
+    seen = poses @ torch.tensor([*point, 1.0])
+    return seen[:, :2] / seen[:, 2:3]
+
+
+@pytest.mark.parametrize("name", paths.PATHS)
+@given(frames=st.integers(1, 40), amount=st.floats(0.1, 2), depth=st.floats(0.01, 1000))
+@settings(max_examples=15, deadline=None)
+def test_poses_are_rigid_and_scale_with_depth(name: str, frames: int, amount: float, depth: float) -> None:
+    poses = poses_of(paths.PATHS[name](frames=frames, amount=amount, depth=depth))
+    unit = poses_of(paths.PATHS[name](frames=frames, amount=amount))
+    assert poses.shape == (frames, 4, 4) and poses.dtype == torch.float32
+    rotation = poses[:, :3, :3]
+    torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3).expand(frames, 3, 3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(frames), atol=1e-6, rtol=0)
+    torch.testing.assert_close(rotation, unit[:, :3, :3], atol=1e-6, rtol=0)
+    torch.testing.assert_close(poses[:, :3, 3] / depth, unit[:, :3, 3], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops_close_without_repeating_a_frame(name: str) -> None:
+    poses = poses_of(paths.PATHS[name](frames=90))
+    step = centres(poses.roll(-1, 0)) - centres(poses)
+    length = step.norm(dim=-1)
+    inner_turn = (step[1:-1] - step[:-2]).norm(dim=-1).max()
+    assert length[-1] <= 1.05 * length[:-1].max(), "the jump back to the first frame is a step like the others"
+    assert (step[-1] - step[-2]).norm() <= 1.05 * inner_turn, "velocity is continuous across the seam"
+    assert (step[0] - step[-1]).norm() <= 1.05 * inner_turn
+    if name not in ("swing", "wiggle", "zoom", "dolly-zoom"):
+        assert length.min() > 0.3 * length.max(), "no frame is shown twice"
+
+
+@pytest.mark.parametrize("name", ["swing", "wiggle", "orbit", "spiral"])
+def test_the_pivot_stays_in_the_middle(name: str) -> None:
+    middle = project(poses_of(paths.PATHS[name](depth=3.0)), [0, 0, 3.0 * paths.PIVOT])
+    torch.testing.assert_close(middle, torch.zeros(len(middle), 2), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["swing", "orbit", "spiral", "zoom", "circle", "dolly-zoom"])
+def test_horizon_stays_level(name: str) -> None:
+    right = poses_of(paths.PATHS[name]())[:, 0, :3]
+    assert right[:, 1].abs().max() < 1e-6, "the camera's x axis has no vertical part: no roll"
+
+
+def test_swing_starts_at_the_photo_and_reaches_both_sides_equally() -> None:
+    poses = paths.swing(frames=4, depth=2.0)
+    torch.testing.assert_close(poses[0], torch.eye(4))
+    reach = paths.SIDEWAYS * 2.0
+    torch.testing.assert_close(centres(poses)[:, 0], torch.tensor([0, reach, 0, -reach]), atol=1e-6, rtol=0)
+
+
+def test_swing_moves_near_and_far_equally_and_oppositely() -> None:
+    poses = paths.swing(frames=4)[1:2]
+    near, far = project(poses, [0, 0, 1.0])[0, 0], project(poses, [0, 0, 1e6])[0, 0]
+    assert near < 0 < far
+    assert near.item() == pytest.approx(-far.item(), rel=0.01)
+
+
+def test_circle_and_orbit_keep_their_distances() -> None:
+    round_about = centres(paths.circle(depth=2.0))
+    torch.testing.assert_close(round_about.norm(dim=-1), torch.full((90,), 2 * paths.ROUND))
+    from_pivot = centres(paths.orbit(depth=2.0)) - torch.tensor([0, 0, 2 * paths.PIVOT])
+    torch.testing.assert_close(from_pivot.norm(dim=-1), torch.full((90,), 2 * paths.PIVOT))
+
+
+def test_zoom_goes_forward_and_returns() -> None:
+    forward = centres(paths.zoom(frames=8, depth=2.0))[:, 2]
+    assert forward[0] == 0 and forward.argmax() == 4
+    assert forward[4].item() == pytest.approx(2 * paths.FORWARD)
+
+
+@given(amount=st.floats(-1.5, 3), depth=st.floats(0.1, 100))
+@settings(max_examples=20, deadline=None)
+def test_dolly_zoom_keeps_the_subject_and_changes_the_background(amount: float, depth: float) -> None:
+    path = paths.dolly_zoom(frames=8, amount=amount, depth=depth)
+    subject = path.focal * project(path.poses, [0.3 * depth, 0, depth])[:, 0]
+    torch.testing.assert_close(subject, torch.full((8,), 0.3), atol=1e-5, rtol=0)
+    background = path.focal * project(path.poses, [3 * depth, 0, 10 * depth])[:, 0]
+    assert torch.sign(background[4] - background[0] + 0.0) == torch.sign(torch.tensor(amount)) or abs(amount) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("direction", "axis"),
+    [("right", [1, 0, 0]), ("left", [-1, 0, 0]), ("up", [0, -1, 0]), ("down", [0, 1, 0]), ("forward", [0, 0, 1])],
+)
+def test_line_runs_straight_in_its_direction(direction: paths.Direction, axis: list[int]) -> None:
+    centre = centres(paths.line(frames=5, direction=direction))
+    along = torch.linspace(-1, 1, 5)[:, None] * paths.SIDEWAYS * torch.tensor(axis)
+    torch.testing.assert_close(centre, along)
+
+
+@pytest.mark.parametrize("name", paths.PATHS)
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ({"frames": 0}, "0 frames"),
+        ({"amount": math.nan}, "amount nan"),
+        ({"depth": 0.0}, "depth 0"),
+        ({"depth": math.inf}, "depth inf"),
+    ],
+)
+def test_impossible_paths_are_refused(name: str, bad: dict[str, float], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        paths.PATHS[name](**bad)
+
+
+def test_unknown_direction_and_a_dolly_through_its_subject_are_refused() -> None:
+    with pytest.raises(InputError, match="sideways"):
+        paths.line(direction="sideways")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="subject"):
+        paths.dolly_zoom(amount=-2)
+
+
+def test_near_depth_is_the_depth_of_the_nearest_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of the frame holds an opaque plane at depth 2, the rest shows the plane at depth 10."""
+    sigma = torch.full((2, 1, 64, 80), 1e4)
+    sigma[0, :, :, 16:] = 0
+    K = torch.tensor([[40.0, 0, 40], [0, 40, 32], [0, 0, 1]])
+    scene = MPI(torch.rand(2, 3, 64, 80), sigma, torch.tensor([0.5, 0.1]), K)
+    use_reference_renderer(monkeypatch)
+    assert paths.near_depth(scene) == pytest.approx(2.0, rel=1e-3)
+
+
+def use_reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mine.render import reference
+
+    monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
+
+
+def write(tmp_path: Path, content: object) -> str:
+    file = tmp_path / "path.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return str(file)
+
+
+def test_loaded_path_goes_through_its_keys(tmp_path: Path) -> None:
+    keys = [
+        {"position": [0, 0, 0]},
+        {"position": [1, 0, 2], "rotation": [90, 0, 0], "focal": 2},
+        {"position": [0, 1, 0]},
+    ]
+    path = paths.load(write(tmp_path, {"frames": 5, "keys": keys}))
+    assert path.poses.shape == (5, 4, 4) and path.poses.dtype == torch.float32
+    torch.testing.assert_close(centres(path.poses)[::2], torch.tensor([[0.0, 0, 0], [1, 0, 2], [0, 1, 0]]))
+    torch.testing.assert_close(path.focal[::2], torch.tensor([1.0, 2, 1]))
+    torch.testing.assert_close(path.poses[0], torch.eye(4))
+
+
+@pytest.mark.parametrize(
+    ("rotation", "target", "where"),
+    [
+        ([90, 0, 0], [1.0, 0, 0], [0.0, 0, 1]),  # yaw: what was to the right is ahead
+        ([0, 90, 0], [0.0, -1, 0], [0.0, 0, 1]),  # pitch: what was above is ahead
+        ([0, 0, 90], [0.0, 1, 0], [1.0, 0, 0]),  # roll clockwise: what was below is to the right
+        ([90, 90, 0], [0.0, -1, 0], [0.0, 0, 1]),  # pitch is about the camera's own axis, after yaw
+    ],
+)
+def test_angles_turn_the_camera_as_documented(
+    tmp_path: Path, rotation: list[float], target: list[float], where: list[float]
+) -> None:
+    keys = [{"position": [0, 0, 0], "rotation": rotation}] * 2
+    poses = paths.load(write(tmp_path, {"frames": 1, "keys": keys})).poses
+    torch.testing.assert_close(poses[0, :3, :3] @ torch.tensor(target), torch.tensor(where), atol=1e-6, rtol=0)
+
+
+def test_loaded_path_is_smooth_at_its_keys(tmp_path: Path) -> None:
+    keys = [
+        {"position": [0, 0, 0]},
+        {"position": [1, 0, 0], "rotation": [40, 10, 0]},
+        {"position": [1, 1, 0], "rotation": [0, -30, 20]},
+        {"position": [0, 0, 1]},
+    ]
+    poses = paths.load(write(tmp_path, {"keys": keys}), frames=3001).poses.double()
+    velocity = (poses[1:] - poses[:-1]) * 1000
+    jump = (velocity[1:] - velocity[:-1]).abs().amax(dim=(1, 2))
+    assert velocity.abs().max() > 0.5
+    assert jump.max() < 0.02, "a corner at a key would jump by about the velocity itself"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{not json", "not JSON"),
+        ("[]", "no camera path"),
+        ({"frames": 3}, "keys"),
+        ({"frames": 3, "keys": [{"position": [0, 0, 0]}]}, "two"),
+        ({"frames": 0, "keys": [{"position": [0, 0, 0]}] * 2}, "0 .frames"),
+        ({"keys": [{"position": [0, 0, 0]}] * 2}, "None .frames"),
+        ({"frames": 3, "keys": [{"rotation": [0, 0, 0]}] * 2}, "position"),
+        ({"frames": 3, "keys": [{"position": [0, 0]}] * 2}, "position"),
+        ({"frames": 3, "keys": [{"position": [0, 0, "x"]}] * 2}, "position"),
+        ({"frames": 3, "keys": [{"position": [0, 0, 0], "rotation": [1, 0, 0, 0]}] * 2}, "rotation"),
+        ({"frames": 3, "keys": [{"position": [0, 0, 0], "focal": 0}] * 2}, "focal"),
+        ('{"frames": 3, "keys": [{"position": [0, 0, NaN]}, {"position": [0, 0, 0]}]}', "position"),
+        ({"frames": 3, "keys": [1, 2]}, "position"),
+    ],
+)
+def test_bad_path_files_are_told_in_one_line(tmp_path: Path, content: object, told: str) -> None:
+    with pytest.raises(InputError, match=told) as caught:
+        paths.load(write(tmp_path, content))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_path_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        paths.load(tmp_path / "nowhere.json")

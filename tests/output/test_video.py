@@ -1,0 +1,350 @@
+"""Videos read back: what is in the files, what is at their borders, and that failures leave nothing behind."""
+
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mine import paths
+from mine.errors import InputError
+from mine.output.framing import MAX_ZOOM, covering_zoom, zoomed
+from mine.output.video import default_size, render_path, render_video
+from mine.output.writers import ENCODERS, _command, frame_writer
+from mine.render import reference
+from mine.scene.depth import colour_depth, depth_range, disparity_16bit
+from mine.scene.mpi import MPI
+
+
+@pytest.fixture(autouse=True)
+def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about files, not kernels."""
+    monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
+
+
+def scene_of(
+    size: tuple[int, int] = (48, 64), depths: tuple[float, ...] = (1.0, 4.0), colour: Tensor | None = None
+) -> MPI:
+    """A foreground square on the first plane, before an opaque background on the last."""
+    height, width = size
+    sigma = torch.zeros(len(depths), 1, height, width)
+    sigma[-1] = 1e4
+    sigma[0, :, height // 3 : 2 * height // 3, width // 3 : 2 * width // 3] = 1e4
+    rgb = torch.rand(len(depths), 3, height, width) if colour is None else colour.expand(len(depths), 3, height, width)
+    K = torch.tensor([[width / 2, 0, width / 2], [0, width / 2, height / 2], [0, 0, 1]])
+    return MPI(rgb, sigma, 1 / torch.tensor(depths), K)
+
+
+def decode(file: Path) -> tuple[np.ndarray, av.VideoStream]:
+    with av.open(str(file)) as container:
+        stream = container.streams.video[0]
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        return np.stack(frames), stream
+
+
+@pytest.mark.parametrize("extension", [".mp4", ".m4v", ".mov"])
+def test_video_holds_every_frame_as_players_want_it(tmp_path: Path, extension: str) -> None:
+    out = tmp_path / f"clip{extension}"
+    render_video(scene_of(), paths.swing(frames=11), out, fps=25)
+    with av.open(str(out)) as container:
+        stream = container.streams.video[0]
+        codec = stream.codec_context
+        assert (codec.name, codec.pix_fmt, codec.width, codec.height) == ("h264", "yuv420p", 64, 48)
+        assert (codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range) == (1, 1, 1, 1), (
+            "BT.709, tv"
+        )
+        assert stream.average_rate == 25
+        assert float(stream.duration * stream.time_base) == pytest.approx(11 / 25, abs=1e-3)
+        assert sum(1 for _ in container.decode(stream)) == 11
+    data = out.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat"), "playable before it is fully loaded"
+    assert os.listdir(tmp_path) == [out.name]
+
+
+@pytest.mark.parametrize("colour", [[0.9, 0.2, 0.1], [0.1, 0.8, 0.2], [0.2, 0.1, 0.9], [0.5, 0.5, 0.5]])
+def test_colours_survive(tmp_path: Path, colour: list[float]) -> None:
+    """BT.601 read as BT.709, or a wrong range, would be off by 10 or more."""
+    out = tmp_path / "clip.mp4"
+    render_video(scene_of(colour=torch.tensor(colour)[:, None, None]), torch.eye(4), out)
+    with av.open(str(out)) as container:
+        frame = next(container.decode(video=0))
+        seen = frame.to_ndarray(format="rgb24", src_colorspace="ITU709", dst_colorspace="ITU709").mean(axis=(0, 1))
+    np.testing.assert_allclose(seen, 255 * np.array(colour), atol=3)
+
+
+def test_frames_come_in_the_order_of_the_path(tmp_path: Path) -> None:
+    """A path that moves steadily to the right shifts a bright foreground square steadily to the left."""
+    scene = scene_of(colour=torch.zeros(3, 1, 1))
+    rgb = scene.rgb.clone()
+    rgb[0] = 1
+    scene = MPI(rgb, scene.sigma, scene.disparity, scene.K)
+    out = tmp_path / "clip.mp4"
+    render_video(scene, paths.line(frames=9, amount=3), out, crop=False)
+    frames, _ = decode(out)
+    brightness = frames.astype(float).mean(axis=(1, 3))
+    middle = (brightness * np.arange(64)).sum(axis=1) / brightness.sum(axis=1)
+    assert (np.diff(middle) < -0.2).all()
+
+
+def test_gif_and_webp_loop_with_all_frames(tmp_path: Path) -> None:
+    for name in ("clip.gif", "clip.webp"):
+        render_video(scene_of(), paths.line(frames=6), tmp_path / name, fps=10)
+        with Image.open(tmp_path / name) as image:
+            assert (image.size, image.n_frames, image.info["loop"]) == ((64, 48), 6, 0), name
+            duration = 0
+            for number in range(image.n_frames):
+                image.seek(number)
+                image.load()
+                duration += image.info["duration"]
+            assert duration == 600, name
+
+
+def test_gif_colours_are_close(tmp_path: Path) -> None:
+    ramp = torch.stack(torch.meshgrid(torch.linspace(0, 1, 48), torch.linspace(0, 1, 64), indexing="ij"))
+    colour = torch.cat([ramp, 1 - ramp[:1]])
+    render_video(scene_of(colour=colour), torch.eye(4).repeat(2, 1, 1), tmp_path / "clip.gif", crop=False)
+    with Image.open(tmp_path / "clip.gif") as image:
+        seen = torch.from_numpy(np.array(image.convert("RGB"))).movedim(2, 0) / 255
+    blurred = torch.nn.functional.avg_pool2d(seen - colour, 8)
+    assert blurred.abs().max() < 0.04, "dithering errors average out"
+
+
+@pytest.mark.parametrize("name", ["frames", "frames.d/"])
+def test_folder_of_pngs(tmp_path: Path, name: str) -> None:
+    scene, path = scene_of(), paths.swing(frames=3)
+    for _ in range(2):  # the second run replaces the first
+        render_video(scene, path, f"{tmp_path}/{name}", crop=False)
+    assert sorted(os.listdir(tmp_path / name)) == ["000000.png", "000001.png", "000002.png"]
+    expected = scene.render(path[1]).rgb[0]
+    seen = torch.from_numpy(np.array(Image.open(tmp_path / name / "000001.png"))).movedim(2, 0) / 255
+    assert (seen - expected).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_depth_video_is_coloured_with_one_scale(tmp_path: Path) -> None:
+    """Behind the fixed square the background's depth changes with every frame of a zoom, its colour with it."""
+    out = tmp_path / "depth.mp4"
+    render_video(scene_of(), torch.eye(4).repeat(4, 1, 1), tmp_path / "clip.mp4", depth=out, crop=False)
+    frames, stream = decode(out)
+    assert len(frames) == 4 and stream.codec_context.width == 64
+    square, background = frames[0, 20:28, 26:38].mean(), frames[0, 2:10].mean()
+    assert square > 120 and background < 30, "near is bright, far is dark"
+
+
+def test_depth_folder_holds_exact_disparity(tmp_path: Path) -> None:
+    scene = scene_of()
+    render_video(scene, paths.zoom(frames=4), tmp_path / "clip.mp4", depth=tmp_path / "depth", crop=False)
+    with Image.open(tmp_path / "depth" / "000002.png") as image:
+        assert image.mode == "I;16"
+        disparity = np.asarray(image) / 65535 * float(image.text["largest_disparity"])
+    expected = 1 / scene.render(paths.zoom(frames=4)[2]).depth[0, 0].numpy()
+    np.testing.assert_allclose(disparity, expected, atol=1e-4)
+    assert len(list((tmp_path / "depth").iterdir())) == 4
+
+
+def test_depth_colours() -> None:
+    depth = torch.tensor([0.5, 1.0, 2.0, 4.0, 8.0])[None, None, None]
+    pictures = colour_depth(depth, near=1.0, far=4.0)
+    assert pictures.shape == (1, 1, 5, 3) and pictures.dtype == np.uint8
+    brightness = pictures[0, 0].astype(int).sum(axis=-1)
+    assert brightness[0] == brightness[1] > brightness[2] > brightness[3] == brightness[4]
+    assert pictures[0, 0, 1, 0] > pictures[0, 0, 1, 2], "near is warm: more red than blue"
+    halfway = colour_depth(torch.full((1, 1, 1, 1), 1 / 0.625), near=1.0, far=4.0)
+    assert (halfway == colour_depth(torch.full((1, 1, 1, 1), 1.5), near=1.0, far=3.0)).all(), "linear in disparity"
+
+
+def test_disparity_16bit_scale_and_clip() -> None:
+    values = disparity_16bit(torch.tensor([0.25, 0.5, 2.0, 1e9])[None, None, None], largest=2.0)
+    assert values.dtype == np.uint16
+    np.testing.assert_array_equal(values[0, 0], [65535, 65535, 16384, 0])
+
+
+def test_depth_range_ignores_strays_and_is_never_empty() -> None:
+    near, far = depth_range(scene_of((60, 60), depths=(2.0, 8.0)))
+    assert (near, far) == (pytest.approx(2, rel=1e-3), pytest.approx(8, rel=1e-3))
+    flat = scene_of((60, 60), depths=(2.0, 8.0))
+    sigma = flat.sigma.clone()
+    sigma[0] = 1e4
+    near, far = depth_range(MPI(flat.rgb, sigma, flat.disparity, flat.K))
+    assert near == pytest.approx(2, rel=1e-3) and far > near
+
+
+def test_a_path_with_focal_lengths_zooms(tmp_path: Path) -> None:
+    scene = scene_of()
+    path = paths.CameraPath(torch.eye(4).repeat(2, 1, 1), torch.tensor([1.0, 2.0]))
+    first, second = torch.cat([view.rgb for view in render_path(scene, path, crop=False)])
+    torch.testing.assert_close(first, scene.render(torch.eye(4)).rgb[0])
+    K = zoomed(scene.K, torch.tensor([2.0]))
+    assert K[0, 0, 0] == 2 * scene.K[0, 0] and K[0, 0, 2] == scene.K[0, 2]
+    torch.testing.assert_close(second, scene.render(torch.eye(4), K).rgb[0])
+
+
+def test_sizes() -> None:
+    assert default_size((769, 1025)) == (768, 1024)
+    assert default_size((4000, 3000)) == (1920, 1440)
+    assert default_size((3000, 4000), 640) == (480, 640)
+
+
+def test_size_and_progress_are_honoured(tmp_path: Path) -> None:
+    shares: list[float] = []
+    render_video(scene_of(), paths.swing(frames=5), tmp_path / "clip.mp4", size=(32, 40), progress=shares.append)
+    assert decode(tmp_path / "clip.mp4")[0].shape == (5, 32, 40, 3)
+    assert shares == sorted(shares) and shares[-1] == 1
+
+
+# Borders
+
+
+def bordered(depth: float) -> MPI:
+    """One opaque wall at `depth`, in a frame twice as wide as high; a far plane behind it shows nowhere."""
+    sigma = torch.full((2, 1, 64, 128), 1e5)
+    K = torch.tensor([[64.0, 0, 64], [0, 64, 32], [0, 0, 1]])
+    return MPI(torch.rand(2, 3, 64, 128), sigma, torch.tensor([1 / depth, 1 / depth / 100]), K)
+
+
+def test_no_zoom_where_nothing_moves_or_the_camera_only_approaches() -> None:
+    scene = bordered(2.0)
+    assert covering_zoom(scene, torch.eye(4)[None], torch.ones(1)) == 1
+    ahead = paths.zoom(frames=8, depth=2.0)
+    assert covering_zoom(scene, ahead, torch.ones(8)) == 1
+
+
+@pytest.mark.parametrize("amount", [0.5, 1.0, 1.5])
+def test_zoom_is_the_least_that_covers_a_shift(amount: float) -> None:
+    """A camera s to the side sees the wall shifted by s f / z pixels: half the width must shrink by that much."""
+    shift = paths.SIDEWAYS * amount
+    zoom = covering_zoom(bordered(1.0), paths.line(frames=5, amount=amount), torch.ones(5))
+    exact = 1 / (1 - shift)
+    assert exact - 0.015 < zoom < exact + 0.01, "the frame reaches half a pixel in 64 beyond the outermost centres"
+
+
+def test_zoom_looks_at_what_shows_not_at_hidden_planes() -> None:
+    """The near plane is transparent: only the far wall's small shift counts."""
+    scene = bordered(1.0)
+    sigma = scene.sigma.clone()
+    sigma[0] = 0
+    far_only = MPI(scene.rgb, sigma, scene.disparity, scene.K)
+    path = paths.line(frames=5, amount=1.5)
+    assert covering_zoom(far_only, path, torch.ones(5)) < 1.01 < covering_zoom(scene, path, torch.ones(5))
+
+
+def test_zoom_is_limited_and_follows_focal_lengths() -> None:
+    scene, path = bordered(1.0), paths.line(frames=5, amount=6)
+    assert covering_zoom(scene, path, torch.ones(5)) == MAX_ZOOM
+    assert covering_zoom(scene, path, torch.full((5,), 3.0)) == 1, "a path that is already zoomed in stays inside"
+
+
+def test_no_streaks_at_the_borders() -> None:
+    """The outermost columns are marked red: with the crop, a swing never shows more of them than the photo does."""
+    scene = bordered(1.0)
+    rgb = torch.zeros_like(scene.rgb)
+    rgb[:, 0, :, :1] = rgb[:, 0, :, -1:] = 1
+    scene = MPI(rgb, scene.sigma, scene.disparity, scene.K)
+    path = paths.swing(frames=12, amount=2)
+
+    def red(crop: bool) -> float:
+        return float(torch.cat([view.rgb for view in render_path(scene, path, crop=crop)])[:, 0].sum(dim=(1, 2)).max())
+
+    assert red(crop=False) > 200, "streaks without it"
+    assert red(crop=True) <= 70, "at most one column of 64 pixels"
+
+
+# Bad input and failures
+
+
+@pytest.mark.parametrize(
+    ("out", "options", "told"),
+    [
+        ("clip.avi", {}, "avi"),
+        ("clip.mp4", {"fps": 0}, "fps 0"),
+        ("clip.mp4", {"fps": float("nan")}, "fps nan"),
+        ("clip.mp4", {"size": (31, 40)}, "even"),
+        ("clip.mp4", {"depth": "depth.xyz"}, "xyz"),
+        ("folder.mp4", {}, "is a folder"),
+        ("file/clip.mp4", {}, "cannot write"),
+        ("file", {}, "is a file"),
+        ("photos", {}, "other files"),
+    ],
+)
+def test_bad_output_is_refused_before_rendering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, options: dict[str, object], told: str
+) -> None:
+    monkeypatch.setattr("mine.output.video.render_path", lambda *args: pytest.fail("rendered"))
+    monkeypatch.chdir(tmp_path)
+    Path("folder.mp4").mkdir()
+    Path("file").touch()
+    Path("photos").mkdir()
+    Path("photos/mine.jpg").touch()
+    with pytest.raises(InputError, match=told) as caught:
+        render_video(scene_of(), paths.swing(frames=2), out, **options)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert sorted(os.listdir()) == ["file", "folder.mp4", "photos"] and os.listdir("photos") == ["mine.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (torch.full((2, 4, 4), float("nan")), "not finite"),
+        (torch.eye(3), "pose has shape"),
+        (torch.zeros(0, 4, 4), "no poses"),
+        (paths.CameraPath(torch.eye(4)[None], torch.tensor([0.0])), "focal"),
+        (paths.CameraPath(torch.eye(4)[None], torch.ones(2)), "focal"),
+    ],
+)
+def test_bad_paths_are_refused(tmp_path: Path, path: Tensor | paths.CameraPath, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        render_video(scene_of(), path, tmp_path / "clip.mp4")
+    assert os.listdir(tmp_path) == []
+
+
+def test_colour_and_depth_need_different_names(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="different names"):
+        render_video(scene_of(), torch.eye(4), tmp_path / "a.mp4", depth=tmp_path / "." / "a.mp4")
+
+
+@pytest.mark.parametrize("out", ["clip.mp4", "clip.gif", "frames"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_stopped_run_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, error: type[BaseException]
+) -> None:
+    scene, path = scene_of(), paths.swing(frames=6)
+    monkeypatch.setattr("mine.output.video.PIXELS_AT_ONCE", 1)
+
+    def stop(share: float) -> None:
+        if share > 0.5:
+            raise error
+
+    with pytest.raises(error):
+        render_video(scene, path, tmp_path / out, depth=tmp_path / "depth.mp4", progress=stop)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failing_run_keeps_the_old_file(tmp_path: Path) -> None:
+    out = tmp_path / "clip.mp4"
+    out.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError):
+        render_video(scene_of(), paths.swing(frames=3), out, progress=lambda share: 1 / 0)
+    assert out.read_bytes() == b"old" and os.listdir(tmp_path) == ["clip.mp4"]
+
+
+def test_an_encoder_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a full disk looks like: the encoder ends early. The message names the right file of the two."""
+    broken = ["-c:v", "libx264", "-crf", "nonsense", "-f", "mp4"]
+    monkeypatch.setitem(ENCODERS, ".mov", broken)
+    with pytest.raises(InputError, match=r"clip\.mov") as caught:
+        render_video(scene_of((480, 640)), paths.swing(frames=8), tmp_path / "clip.mov", depth=tmp_path / "d.mp4")
+    assert "\n" not in str(caught.value) and os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "mine.output.writers._command", lambda path, size, fps: [*_command(path, size, fps)[:-1], "/dev/full"]
+    )
+    with pytest.raises(InputError, match="disk full"), frame_writer(tmp_path / "clip.mp4", (480, 640)) as write:
+        for _ in range(3):
+            write(np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8))
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,162 @@
+"""Packing of scenes for the web page: what is decoded there is what was there, up to 8 bits."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+import webbrowser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mine.errors import InputError
+from mine.output.web import export, view
+from mine.output.web.html import SCENE_SLOT
+from mine.output.web.pack import LONGEST_PHOTO, decode_image, encode_density, fill, hidden_colours, optical_depth, pack
+from mine.render.reference import blend_source, source_points, source_transmittance, weights
+from mine.scene.camera import intrinsics
+from mine.scene.images import resize
+from mine.scene.mpi import MPI
+
+SIZE = (24, 36)
+VIEWER = Path(__file__).parents[3] / "viewer"
+
+
+def scene(blend: bool = True, photo_size: tuple[int, int] = (72, 108)) -> MPI:
+    """A disc in front of a wall, six planes; hidden parts are plain, the photo is a smooth pattern."""
+    y, x = torch.meshgrid(torch.linspace(0, 1, photo_size[0]), torch.linspace(0, 1, photo_size[1]), indexing="ij")
+    photo = torch.stack([0.5 + 0.4 * torch.sin(9 * x), 0.5 + 0.4 * torch.cos(7 * y), 0.3 + 0.4 * x * y])
+    disparity = torch.tensor([1.0, 0.8, 0.6, 0.4, 0.2, 0.1])
+    y, x = torch.meshgrid(torch.linspace(-1, 1, SIZE[0]), torch.linspace(-1, 1, SIZE[1]), indexing="ij")
+    sigma = torch.full((6, 1, *SIZE), 1e-4)
+    sigma[1] += 8 * (x**2 + y**2 < 0.3)
+    sigma[4] += 0.5
+    rgb = torch.tensor([0.7, 0.5, 0.2])[:, None, None].expand(6, 3, *SIZE)
+    K = intrinsics(SIZE, 60)
+    planes = torch.cat([rgb, sigma], dim=1)[None]
+    if blend:
+        planes = blend_source(planes, disparity[None], K[None], resize(photo, SIZE)[None])
+    return MPI(planes[0, :, :3], planes[0, :, 3:], disparity, K, photo)
+
+
+def packed_scene(page: Path) -> dict:
+    return json.loads(page.read_text().split(SCENE_SLOT, 1)[1].split("</script>", 1)[0])
+
+
+@given(st.floats(0, 1e4))
+def test_transmittance_survives_eight_bits(q: float) -> None:
+    disparity = torch.tensor([1.0, 0.5])  # the first interval is 1 long
+    sigma = torch.tensor([q, 0.0]).reshape(2, 1, 1, 1)
+    decoded = optical_depth(encode_density(sigma, disparity))[0]
+    assert abs(torch.exp(-decoded) - torch.exp(-sigma[0])) < 0.0045
+
+
+def test_thin_haze_is_not_rounded_away() -> None:
+    disparity = torch.linspace(1, 0.5, 32)
+    sigma = torch.full((32, 1, 1, 1), 0.01)
+    sigma[-1] = 0
+    q = sigma[:-1, 0, 0, 0] * (1 / disparity).diff()
+    decoded = optical_depth(encode_density(sigma, disparity))[:-1]
+    assert float(decoded.sum()) == pytest.approx(float(q.sum()), rel=0.05)
+
+
+def test_density_pictures_hold_the_codes() -> None:
+    original = scene()
+    codes = encode_density(original.sigma, original.disparity)
+    for plane, code in zip(pack(original)["planes"], codes, strict=True):
+        picture = Image.open(io.BytesIO(base64.b64decode(plane["density"])))
+        assert np.array_equal(np.asarray(picture.convert("L")), code[0].numpy())
+
+
+def test_colours_come_back_where_they_show() -> None:
+    original = scene()
+    packed = pack(original)
+    assert packed["blended"]
+    low = resize(decode_image(packed["photo"]), SIZE)
+    hidden = torch.stack([decode_image(plane["colour"]) for plane in packed["planes"]])
+    seen = source_transmittance(original.sigma[:, 0][None], original.disparity[None], original.K[None])[0, :, None]
+    error = (seen * low + (1 - seen) * hidden - original.rgb).abs().mean(1)
+    points = source_points(original.disparity[None], original.K[None], SIZE)
+    shown = weights(original.sigma[:, 0][None], points)[0]
+    assert (error * shown).sum() / shown.sum() < 3 / 255
+    wall_behind_disc = error[4][original.sigma[1, 0] > 1]
+    assert wall_behind_disc.mean() < 6 / 255
+
+
+def test_scene_that_was_not_blended_keeps_its_own_colours() -> None:
+    original = scene(blend=False)
+    packed = pack(original)
+    assert not packed["blended"]
+    disc = decode_image(packed["planes"][1]["colour"])[:, SIZE[0] // 2, SIZE[1] // 2]
+    assert torch.allclose(disc, original.rgb[1, :, SIZE[0] // 2, SIZE[1] // 2], atol=4 / 255)
+
+
+def test_scene_without_photo_is_not_blended() -> None:
+    original = scene()
+    colours, blended = hidden_colours(original, optical_depth(encode_density(original.sigma, original.disparity)), None)
+    assert not blended
+    assert torch.allclose(colours[1, :, 12, 18], original.rgb[1, :, 12, 18], atol=1e-4)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
+def test_fill_keeps_what_is_known_and_stays_within_it(height: int, width: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(1, 3, height, width, generator=generator)
+    known = (torch.rand(1, 1, height, width, generator=generator) < 0.3).float()
+    filled = fill(image * known, known)
+    assert torch.allclose(filled * known, image * known, atol=1e-6)
+    assert (filled <= (image * known).amax() + 1e-5).all()
+
+
+def test_fill_continues_a_colour() -> None:
+    known = torch.zeros(1, 1, 32, 32)
+    known[..., :9] = 1
+    filled = fill(known * torch.tensor([0.2, 0.4, 0.6])[:, None, None], known)
+    assert torch.allclose(filled, torch.tensor([0.2, 0.4, 0.6])[:, None, None].expand(1, 3, 32, 32), atol=1e-4)
+
+
+def test_long_photo_travels_smaller() -> None:
+    packed = pack(scene(photo_size=(90, LONGEST_PHOTO + 200)))
+    assert decode_image(packed["photo"]).shape == (3, 80, LONGEST_PHOTO)
+
+
+def test_page_is_one_file_named_after_its_scene(tmp_path: Path) -> None:
+    export(scene(), tmp_path / "a <b> & c.html")
+    assert [file.name for file in tmp_path.iterdir()] == ["a <b> & c.html"]
+    page = (tmp_path / "a <b> & c.html").read_text()
+    assert "<title>a &lt;b&gt; &amp; c</title>" in page
+    assert not re.search(r"""(src|href)=["'](?!data:)""", page.split("<script", 1)[0])
+    assert packed_scene(tmp_path / "a <b> & c.html")["size"] == list(SIZE)
+
+
+def test_unknown_ending_names_what_exists(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'.obj'.*\.html"):
+        export(scene(), tmp_path / "scene.obj")
+
+
+def test_view_opens_the_page_of_a_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    scene().save(tmp_path / "garden.mpi")
+    page = view(tmp_path / "garden.mpi")
+    assert opened == [page.as_uri()]
+    assert page.name == "garden.html"
+    assert packed_scene(page)["blended"]
+
+
+def test_bundle_was_built_from_the_viewer_source() -> None:
+    # The same hash as in viewer/vite.config.js; `make viewer` rebuilds.
+    digest = hashlib.sha256()
+    names = ["index.html", "package-lock.json", "tsconfig.json", "vite.config.js"]
+    names += [f"src/{file.name}" for file in (VIEWER / "src").iterdir()]
+    for name in sorted(names):
+        digest.update(name.encode() + b"\0" + (VIEWER / name).read_bytes() + b"\0")
+    bundle = (VIEWER.parent / "mine" / "output" / "web" / "viewer.html").read_text()
+    assert f'name="source-hash" content="{digest.hexdigest()}"' in bundle

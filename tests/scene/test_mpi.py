@@ -1,0 +1,302 @@
+"""Scenes: what they accept, how large they and their views are, and their files."""
+
+import math
+import pickle
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mine.errors import InputError
+from mine.render import reference
+from mine.scene.camera import intrinsics, pose
+from mine.scene.images import resize
+from mine.scene.mpi import FORMAT, MPI
+
+PLANES, HEIGHT, WIDTH = 3, 16, 24
+
+
+@pytest.fixture(autouse=True)
+def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about scenes, not kernels."""
+    monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
+    monkeypatch.setattr("mine.scene.mpi.choose", lambda *arguments: "reference")
+
+
+def make_scene(photo: Tensor | None = None) -> MPI:
+    generator = torch.Generator().manual_seed(0)
+    return MPI(
+        rgb=torch.rand(PLANES, 3, HEIGHT, WIDTH, generator=generator),
+        sigma=torch.rand(PLANES, 1, HEIGHT, WIDTH, generator=generator) * 50,
+        disparity=torch.tensor([1.0, 0.3337, 0.001]),
+        K=intrinsics((HEIGHT, WIDTH), 71),
+        photo=photo,
+    )
+
+
+def make_photo(height: int = 40, width: int = 60) -> Tensor:
+    return torch.rand(3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+# Files
+
+
+@pytest.mark.parametrize("with_photo", [False, True])
+@pytest.mark.parametrize("half", [False, True])
+def test_what_is_saved_is_read(tmp_path: Path, half: bool, with_photo: bool) -> None:
+    scene = make_scene(make_photo() if with_photo else None)
+    path = tmp_path / "a.mpi"
+    scene.save(path, half=half)
+    read = MPI.open(str(path))
+    assert torch.equal(read.disparity, scene.disparity)
+    assert torch.equal(read.K, scene.K)
+    colours = 0.5 / 255 + 1e-6 if half else 0
+    torch.testing.assert_close(read.rgb, scene.rgb, rtol=0, atol=colours)
+    torch.testing.assert_close(read.sigma, scene.sigma, rtol=2**-11 if half else 0, atol=1e-7 if half else 0)
+    assert (read.photo is None) == (not with_photo)
+    if scene.photo is not None:
+        torch.testing.assert_close(read.photo, scene.photo, rtol=0, atol=colours)
+    assert {value.dtype for value in (read.rgb, read.sigma, read.disparity, read.K)} == {torch.float32}
+
+
+def test_half_precision_saves_space_and_densities_beyond_it_stay_opaque(tmp_path: Path) -> None:
+    scene = replace(make_scene(), sigma=torch.full((PLANES, 1, HEIGHT, WIDTH), 1e6))
+    sizes = {}
+    for half in (True, False):
+        scene.save(tmp_path / "a.mpi", half=half)
+        sizes[half] = (tmp_path / "a.mpi").stat().st_size
+        sigma = MPI.open(tmp_path / "a.mpi").sigma
+        assert torch.isfinite(sigma).all()
+        assert (sigma > 6e4).all()
+    assert sizes[True] < 0.5 * sizes[False]
+
+
+def test_what_is_read_renders_what_was_saved(tmp_path: Path) -> None:
+    scene = make_scene(make_photo())
+    scene.save(tmp_path / "a.mpi")
+    T = torch.eye(4)
+    T[0, 3] = 0.1
+    difference = MPI.open(tmp_path / "a.mpi").render(T).rgb - scene.render(T).rgb
+    assert difference.abs().max() < 0.02
+
+
+def test_saving_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write"):
+        make_scene().save(tmp_path / "file" / "a.mpi")
+
+
+def test_opening_what_is_not_there(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.mpi", tmp_path):
+        with pytest.raises(InputError, match="no scene file at"):
+            MPI.open(path)
+
+
+def test_opening_other_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.mpi"
+    for content in (b"", b"text, nothing else", struct.pack("<Q", 2**60) + b"{}", b"\x89PNG" * 100):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="is not a scene file"):
+            MPI.open(path)
+
+
+def test_opening_tensors_that_are_no_scene(tmp_path: Path) -> None:
+    path = tmp_path / "a.mpi"
+    for metadata in (None, {"format": "mine.network/1"}):
+        save_file({"rgb": torch.zeros(1)}, path, metadata=metadata)
+        with pytest.raises(InputError, match="not a scene of format"):
+            MPI.open(path)
+
+
+@pytest.mark.parametrize("missing", ["rgb", "sigma", "disparity", "K"])
+def test_opening_a_scene_that_lacks_a_part(tmp_path: Path, missing: str) -> None:
+    scene = make_scene()
+    tensors = {name: getattr(scene, name) for name in ("rgb", "sigma", "disparity", "K") if name != missing}
+    save_file(tensors, tmp_path / "a.mpi", metadata={"format": FORMAT})
+    with pytest.raises(InputError, match=f"lacks parts of a scene.*'{missing}'"):
+        MPI.open(tmp_path / "a.mpi")
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.999])
+def test_opening_a_scene_that_is_cut_short(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "a.mpi"
+    make_scene().save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match="is not a scene file"):
+        MPI.open(path)
+
+
+class Trap:
+    """Unpickling it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_opening_executes_nothing(tmp_path: Path) -> None:
+    sprung = tmp_path / "sprung"
+    pickle.loads(pickle.dumps(Trap(sprung)))
+    assert sprung.exists()  # the trap works
+    sprung.unlink()
+    for save in (
+        lambda path: path.write_bytes(pickle.dumps(Trap(sprung))),
+        lambda path: torch.save(Trap(sprung), path),
+    ):
+        save(tmp_path / "a.mpi")
+        with pytest.raises(InputError):
+            MPI.open(tmp_path / "a.mpi")
+        assert not sprung.exists()
+
+
+# What a scene accepts
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("rgb", torch.rand(PLANES, 4, HEIGHT, WIDTH)),
+        ("rgb", torch.rand(PLANES, 3, HEIGHT, WIDTH + 1)),
+        ("rgb", torch.rand(PLANES + 1, 3, HEIGHT, WIDTH)),
+        ("rgb", torch.rand(3, HEIGHT, WIDTH)),
+        ("rgb", torch.rand(7)),
+        ("sigma", torch.rand(PLANES, 3, HEIGHT, WIDTH)),
+        ("sigma", torch.rand(PLANES, HEIGHT, WIDTH)),
+        ("sigma", -torch.rand(PLANES, 1, HEIGHT, WIDTH)),
+        ("sigma", torch.full((PLANES, 1, HEIGHT, WIDTH), math.nan)),
+        ("sigma", torch.full((PLANES, 1, HEIGHT, WIDTH), math.inf)),
+        ("photo", torch.rand(HEIGHT, WIDTH)),
+        ("photo", torch.rand(HEIGHT, WIDTH, 3)),
+        ("disparity", torch.tensor([1.0, 0.5])),
+        ("disparity", torch.tensor([[1.0, 0.5, 0.1]])),
+        ("disparity", torch.tensor(1.0)),
+        ("disparity", torch.tensor([1.0, 0.5, 0.0])),
+        ("disparity", torch.tensor([1.0, 0.5, -0.1])),
+        ("disparity", torch.tensor([math.inf, 0.5, 0.1])),
+        ("disparity", torch.tensor([1.0, math.nan, 0.1])),
+        ("disparity", torch.tensor([0.1, 0.5, 1.0])),
+        ("disparity", torch.tensor([1.0, 0.5, 0.5])),
+        ("K", torch.zeros(3, 3)),
+        ("K", torch.eye(3) * math.nan),
+        ("K", torch.eye(4)),
+    ],
+)
+def test_scenes_that_make_no_sense(field: str, value: Tensor) -> None:
+    with pytest.raises(InputError) as error:
+        replace(make_scene(), **{field: value})
+    assert "\n" not in str(error.value)
+
+
+def test_one_plane_is_no_scene() -> None:
+    scene = make_scene()
+    with pytest.raises(InputError, match="at least 2"):
+        MPI(scene.rgb[:1], scene.sigma[:1], scene.disparity[:1], scene.K)
+
+
+# Sizes and views
+
+
+def test_sizes() -> None:
+    plain, sharp = make_scene(), make_scene(make_photo(40, 60))
+    assert plain.plane_size == plain.size == sharp.plane_size == (HEIGHT, WIDTH)
+    assert sharp.size == (40, 60)
+
+
+def test_detail_is_what_the_photo_holds_beyond_the_planes() -> None:
+    assert make_scene().detail is None
+    photo = make_photo()
+    detail = make_scene(photo).detail
+    assert detail is not None
+    torch.testing.assert_close(resize(resize(photo, (HEIGHT, WIDTH)), (40, 60)) + detail, photo)
+    coarse = torch.linspace(0.1, 0.8, 60).expand(3, 40, 60)  # a ramp survives shrinking, away from the borders
+    detail = make_scene(coarse).detail
+    assert detail is not None
+    assert detail[:, :, 6:-6].abs().max() < 1e-3
+
+
+def test_a_photo_of_the_planes_size_holds_no_more_than_they_do() -> None:
+    detail = make_scene(make_photo(HEIGHT, WIDTH)).detail
+    assert detail is not None
+    assert detail.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("photo", [None, make_photo(40, 60)], ids=["planes", "photo"])
+def test_views_have_the_scenes_size_unless_asked_otherwise(photo: Tensor | None) -> None:
+    scene = make_scene(photo)
+    height, width = scene.size
+    view = scene.render(torch.eye(4).expand(2, 4, 4))
+    assert view.rgb.shape == (2, 3, height, width)
+    assert view.depth.shape == view.mask.shape == (2, 1, height, width)
+    assert (view.mask == PLANES).all()
+    assert scene.render(torch.eye(4), size=(10, 20)).rgb.shape == (1, 3, 10, 20)
+
+
+def test_the_default_camera_is_the_source_camera_at_any_size() -> None:
+    scene = make_scene()
+    larger = scene.render(torch.eye(4), size=(2 * HEIGHT, 2 * WIDTH))
+    K = torch.tensor([[2.0, 0, 0.5], [0, 2, 0.5], [0, 0, 1]]) @ scene.K
+    explicit = scene.render(torch.eye(4), K=K, size=(2 * HEIGHT, 2 * WIDTH))
+    assert torch.equal(larger.rgb, explicit.rgb)
+    wide = scene.render(torch.eye(4), K=K.expand(3, 3, 3), size=(8, 8))
+    assert wide.rgb.shape == (3, 3, 8, 8)
+
+
+def test_cameras_that_make_no_sense() -> None:
+    scene = make_scene()
+    bad = torch.eye(4)
+    bad[1, 3] = math.nan
+    with pytest.raises(InputError, match="pose"):
+        scene.render(bad)
+    with pytest.raises(InputError, match="pose has shape"):
+        scene.render(torch.eye(3))
+    with pytest.raises(InputError, match="K is singular"):
+        scene.render(torch.eye(4), K=torch.zeros(3, 3))
+
+
+def test_moving_to_another_device_takes_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = make_scene(make_photo())
+    # Every machine has the device "meta", which holds shapes without values: there is nothing to check.
+    monkeypatch.setattr("mine.scene.mpi.check_density", lambda sigma: None)
+    monkeypatch.setattr("mine.scene.mpi.check_disparity", lambda disparity, planes: None)
+    monkeypatch.setattr("mine.scene.mpi.check_intrinsics", lambda K: None)
+    moved = scene.to("meta")
+    for name in ("rgb", "sigma", "disparity", "K", "photo"):
+        assert getattr(moved, name).is_meta
+        assert getattr(moved, name).shape == getattr(scene, name).shape
+
+
+def test_planes_that_lie_together_are_not_copied() -> None:
+    planes = torch.rand(PLANES, 4, HEIGHT, WIDTH)
+    rgb, sigma = planes.split([3, 1], dim=1)
+    together = replace(make_scene(), rgb=rgb, sigma=sigma)
+    assert together._planes.data_ptr() == planes.data_ptr()
+    for scene in (
+        together,
+        make_scene(),
+        replace(together, sigma=torch.rand_like(sigma)),
+        replace(together, sigma=rgb[:, 1:2]),
+    ):
+        assert torch.equal(scene._planes, torch.cat([scene.rgb, scene.sigma], dim=1))
+
+
+def test_planes_of_pixels_side_by_side_are_rendered_in_place() -> None:
+    rgb, sigma = torch.rand(PLANES, HEIGHT, WIDTH, 4).movedim(-1, 1).split([3, 1], dim=1)
+    scene = replace(make_scene(), rgb=rgb, sigma=sigma)
+    assert scene._prepared.planes.ctypes.data == rgb.data_ptr()
+
+
+def test_views_of_one_scene_are_those_of_the_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is prepared once serves every view."""
+    monkeypatch.undo()
+    scene = make_scene(photo=torch.rand(3, 32, 48))
+    for shift in (0.0, 0.2):
+        T = pose(translation=torch.tensor([shift, 0.0, 0.0]))
+        for one, other in zip(scene.render(T), scene.render(T, backend="reference"), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)

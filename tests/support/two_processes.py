@@ -1,0 +1,64 @@
+"""Run by `test_shared_batches.py` under torchrun: each process adds its share of a batch's gradients to one file."""
+
+import sys
+from pathlib import Path
+
+import torch
+from tiny_sample import make_sample
+from torch import nn
+
+from mine.config import TrainConfig
+from mine.data.base.sample import Sample
+from mine.network.architecture import Architecture
+from mine.network.planes.recompute.autograd import convolved
+from mine.training.batches import places
+from mine.training.distributed import start_fabric
+from mine.training.state import State
+from mine.training.train import gradients
+
+SIZE = (64, 64)
+ARCHITECTURES = {
+    "planes": Architecture("tf_efficientnet_lite0", widths=(4, 4, 4, 4, 4), bottleneck=(4, 4)),
+    "disparity": Architecture("tf_efficientnet_lite0", widths=(4, 4, 4, 4, 4), decoder="disparity"),
+}
+
+
+def share_of_gradients(decoder: str, accumulate: int) -> tuple[State, dict[str, torch.Tensor]]:
+    """Gradients of one batch of four different samples, batch norm frozen: a state, and each by its parameter's name.
+
+    The finest level is not drawn: what is not trained must not hold up the exchange.
+    """
+    config = TrainConfig(
+        "unused", ARCHITECTURES[decoder], size=SIZE, planes=3, finest=1, batch=4, accumulate=accumulate, device="cpu"
+    )
+    fabric = start_fabric(config)
+    torch.manual_seed(0)
+    state = State(fabric, config)
+    state.network.eval()
+    rows = places(config, fabric.global_rank, fabric.world_size)
+    parts = [[make_sample(SIZE, metric=row % 2, seed=row) for row in own] for own in rows]
+    gradients(state, [Sample(*(torch.stack(field) for field in zip(*part, strict=True))) for part in parts], rows)
+    named = state.network.named_parameters()
+    return state, {name: parameter.grad for name, parameter in named if parameter.grad is not None}
+
+
+def normed(norm: nn.BatchNorm2d, rows: slice) -> dict[str, torch.Tensor]:
+    """What a stage of the decoder in training makes of some rows of one batch, and its gradients."""
+    torch.manual_seed(0)
+    z, weight, scale = torch.randn(4, 3, 6, 7), torch.randn(2, 3, 3, 3), torch.randn(4, 2, 6, 7)
+    own = (z[rows] * torch.tensor([1.0, 2.0, 3.0])[:, None, None] + 4).requires_grad_()
+    (out,) = convolved(own, norm.train(), [(weight, None)])
+    (out * scale[rows]).sum().backward()
+    assert own.grad is not None and norm.weight.grad is not None and norm.bias.grad is not None
+    found = {"out": out.detach(), "z": own.grad, "weight": norm.weight.grad, "bias": norm.bias.grad}
+    return found | {name: value.clone() for name, value in norm.named_buffers()}
+
+
+if __name__ == "__main__":
+    for decoder in ARCHITECTURES:
+        state, found = share_of_gradients(decoder, accumulate=1 if decoder == "planes" else 2)
+        if state.fabric.is_global_zero:
+            assert state.fabric.world_size == 2
+            torch.save(found, Path(sys.argv[1]) / f"{decoder}.pt")
+    rank = state.fabric.global_rank
+    torch.save(normed(nn.SyncBatchNorm(3), slice(2 * rank, 2 * rank + 2)), Path(sys.argv[1]) / f"normed-{rank}.pt")

@@ -1,0 +1,103 @@
+"""Batches in parts and over several processes: gradients and batch statistics are those of the plain step."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_run import config_for
+from torch import Tensor, nn
+from two_processes import normed, share_of_gradients
+
+from mine.cli.main import main
+from mine.errors import InputError
+from mine.training import batches
+from mine.training import train as training
+
+
+@pytest.mark.parametrize("decoder", ["planes", "disparity"])
+def test_parts_of_a_batch_have_the_gradients_of_the_whole(decoder: str) -> None:
+    _, whole = share_of_gradients(decoder, accumulate=1)
+    _, parts = share_of_gradients(decoder, accumulate=2)
+    same_gradients(parts, whole)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums are then rounded as in the processes, which have one each."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "support" / "two_processes.py"
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--master_port",
+        str(free_port()),
+    ]
+    threads = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(script), str(tmp_path)], check=True, env=threads, timeout=300)
+    for decoder in ("planes", "disparity"):
+        _, expected = share_of_gradients(decoder, accumulate=1)
+        same_gradients(torch.load(tmp_path / f"{decoder}.pt"), expected)
+    whole = normed(nn.BatchNorm2d(3), slice(0, 4))
+    shares = [torch.load(tmp_path / f"normed-{rank}.pt") for rank in range(2)]
+    for name, expected in whole.items():
+        one, other = (share[name] for share in shares)
+        if name in ("out", "z"):
+            torch.testing.assert_close(torch.cat([one, other]), expected, rtol=1e-4, atol=1e-4, msg=name)
+        elif name in ("weight", "bias"):  # the exchange of gradients adds these up
+            torch.testing.assert_close(one + other, expected, rtol=1e-4, atol=1e-4, msg=name)
+        else:
+            torch.testing.assert_close(one, expected, msg=name)
+            assert torch.equal(one, other)
+
+
+def same_gradients(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    assert sum(float(value.abs().sum()) for value in expected.values()) > 0
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5 * float(value.abs().max() + 1), msg=name)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize(("rank", "printed"), [(None, "there\n"), ("0", "there\n"), ("1", "")])
+def test_the_first_process_alone_prints_the_checkpoint(
+    rank: str | None, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if rank is not None:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")
+        monkeypatch.setenv("RANK", rank)
+    monkeypatch.setattr(training, "train", lambda config, resume: "there")
+    (tmp_path / "a.yaml").write_text("output: x")
+    monkeypatch.setattr(sys, "argv", ["mine", "train", str(tmp_path / "a.yaml")])
+    main()
+    assert capsys.readouterr().out == printed
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"batch 2 cannot be shared .*multiple of 3"):
+        training.train(config_for(tmp_path, accumulate=3))
+    with pytest.raises(InputError, match="one sample of size"):
+        training.train(config_for(tmp_path, accumulate=2))
+    assert [list(part) for part in batches.places(config_for(tmp_path, batch=8, accumulate=2), 1, 2)] == [
+        [4, 5],
+        [6, 7],
+    ]

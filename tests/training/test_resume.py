@@ -1,0 +1,143 @@
+"""Training runs that stop and go on: nothing is lost, and no run takes up the state of another."""
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_run import ARCHITECTURE, Feed, config_for, saved
+
+from mine.config import SyntheticData, TrainConfig
+from mine.data.base.sample import Sample
+from mine.errors import InputError
+from mine.network.encoders.encoder import TimmEncoder
+from mine.training import batches
+from mine.training import train as training
+
+
+def test_stopped_and_resumed_is_the_same_as_unbroken(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed()
+    training.train(config_for(tmp_path / "unbroken"))
+
+    def stop(step: int, sample: Sample) -> Sample:
+        if step == 5:  # two steps after the state was saved
+            raise KeyboardInterrupt
+        return sample
+
+    feed(stop)
+    config = config_for(tmp_path / "broken")
+    with pytest.raises(KeyboardInterrupt):
+        training.train(config)
+    torch.rand(100)  # what happens in between does not matter
+    dataset = feed()
+    training.train(config)
+    assert dataset.steps == 3
+    unbroken, resumed = saved(tmp_path / "unbroken"), saved(tmp_path / "broken")
+    assert unbroken.keys() == resumed.keys()
+    for name, value in unbroken.items():
+        torch.testing.assert_close(resumed[name], value, rtol=1e-6, atol=1e-6, msg=name)
+    # Not because nothing changes: another seed gives other weights.
+    feed()
+    training.train(config_for(tmp_path / "other", seed=1))
+    assert not torch.allclose(saved(tmp_path / "other")["decoder.heads.0.weight"], unbroken["decoder.heads.0.weight"])
+
+
+def test_sigterm_finishes_the_step_and_the_same_call_goes_on(
+    tmp_path: Path, feed: Callable[..., Feed], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In parts, so that accumulation is resumed exactly too."""
+    settings = {"accumulate": 2, "batch": 4, "save_every": 100, "steps": 4}
+    feed()
+    training.train(config_for(tmp_path / "unbroken", **settings))
+
+    def end(step: int, sample: Sample) -> Sample:
+        if step == 4:  # batches are twice as large as `steps` counts them
+            os.kill(os.getpid(), signal.SIGTERM)
+        return sample
+
+    config = config_for(tmp_path / "broken", **settings)
+    before = signal.getsignal(signal.SIGTERM)
+    dataset = feed(end)
+    checkpoint = training.train(config)
+    assert dataset.steps == 4 and checkpoint.is_file()
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "stopped after step 2 of 4: the same command goes on from there" in capfd.readouterr().err
+    dataset = feed()
+    training.train(config)
+    assert dataset.steps == 4
+    unbroken, resumed = saved(tmp_path / "unbroken"), saved(tmp_path / "broken")
+    for name, value in unbroken.items():
+        torch.testing.assert_close(resumed[name], value, rtol=1e-6, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"architecture": replace(ARCHITECTURE, encoder="resnet18")}, "architecture.encoder = 'mobilenetv3_small_050'"),
+        ({"output": "elsewhere"}, "output = "),
+        ({"steps": 3}, "steps = 1, not 3"),
+        ({"worlds": SyntheticData(seed=4)}, "worlds = None"),
+    ],
+)
+def test_the_state_of_another_run_is_refused(stopped: TrainConfig, changes: dict[str, object], named: str) -> None:
+    state = Path(stopped.output) / "state.pt"
+    config = replace(stopped, **changes)  # type: ignore[arg-type]
+    if "output" in changes:
+        config = replace(config, output=str(Path(stopped.output).with_name("elsewhere")))
+        shutil.copytree(stopped.output, config.output)
+        state = Path(config.output) / "state.pt"
+    with pytest.raises(InputError, match=re.escape(named)) as error:
+        training.train(config)
+    assert str(error.value).startswith(f"{state} is of another run") and "\n" not in str(error.value)
+
+
+def test_a_run_may_go_on_with_other_workers_and_intervals(stopped: TrainConfig, feed: Callable[..., Feed]) -> None:
+    feed()
+    training.train(replace(stopped, save_every=7, workers=1))
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """A run of one step."""
+    config = config_for(tmp_path_factory.mktemp("run") / "stopped", steps=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TimmEncoder, "load_imagenet", lambda self: None)
+        patch.setattr(batches, "datasets", lambda config: (Feed(), None))
+        training.train(config)
+    return config
+
+
+def test_a_damaged_state_is_told_and_a_full_disk_keeps_the_one_before(
+    stopped: TrainConfig, tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed()
+    config = replace(stopped, output=str(tmp_path))
+    (tmp_path / "state.pt").write_bytes(b"half of")
+    with pytest.raises(InputError, match=r"not a state to go on from.*--no-resume"):
+        training.train(config)
+
+    def full(tree: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match=r"cannot save step 1 .*No space left"):
+        training.train(config, resume=False)
+    assert (tmp_path / "state.pt").read_bytes() == b"half of"
+    assert not list(tmp_path.glob(".*part*"))
+
+
+def test_a_finished_run_is_left_alone_unless_it_shall_start_anew(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    config = config_for(tmp_path, steps=2)
+    feed()
+    training.train(config)
+    dataset = feed()
+    assert training.train(config).is_file()
+    assert dataset.steps == 0
+    training.train(config, resume=False)
+    assert dataset.steps == 2

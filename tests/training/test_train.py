@@ -1,0 +1,212 @@
+"""Training runs on one small sample with a small network: they learn, log, and survive bad batches."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from colmap_scene import write_scene
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_run import ARCHITECTURE, BATCH, SIZE, Feed, config_for, saved
+from tiny_sample import stack
+
+import mine
+from mine.config import CapturesData, EvalConfig
+from mine.data.base.sample import Sample
+from mine.errors import InputError
+from mine.evaluation.protocol import judge
+from mine.network.architecture import Architecture
+from mine.network.checkpoint import make_network, save_network
+from mine.training import train as training
+from mine.training.optim import start_network
+from mine.training.plane_losses import losses
+
+NO_LOSS = ("step", "total", "gradient_norm", "samples_per_second", "skipped")
+
+
+# Runs
+
+
+def test_a_run_learns_and_its_checkpoint_predicts(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    sample = feed().sample
+    config = config_for(tmp_path, steps=40, save_every=100, ema=0.0)
+    torch.manual_seed(config.seed)
+    start = start_network(config).eval()
+    checkpoint = training.train(config)
+    assert checkpoint == tmp_path / "mine.safetensors"
+    model = mine.load(checkpoint, device="cpu")
+    assert model.network.architecture == ARCHITECTURE
+    disparity = torch.linspace(1, 0.1, 6)[None]
+    with torch.no_grad():
+        before, after = (losses(network, stack(sample), disparity, config) for network in (start, model.network))
+    assert after["total"] < 0.8 * before["total"]
+    assert after["occupancy"] < 0.8 * before["occupancy"]
+    scene = model.predict(sample.source, planes=3, size=(128, 128))
+    assert torch.isfinite(scene.rgb).all()
+
+
+def test_a_run_ends_where_it_is_told_to_and_can_go_on_to_the_end_of_its_schedule(
+    tmp_path: Path, feed: Callable[..., Feed]
+) -> None:
+    feed()
+    training.train(config_for(tmp_path / "early", steps=4, stop=2))
+    assert json.loads((tmp_path / "early" / "figures.json").read_text())["steps"] == 2
+    training.train(config_for(tmp_path / "early", steps=4))
+    training.train(config_for(tmp_path / "whole", steps=4))
+    early, whole = saved(tmp_path / "early"), saved(tmp_path / "whole")
+    assert all(torch.equal(early[name], whole[name]) for name in whole)
+
+
+def test_curves_pictures_and_figures_are_logged(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed()
+    training.train(config_for(tmp_path, steps=2))
+    (line,) = (tmp_path / "log.jsonl").read_text().splitlines()
+    figures = json.loads(line)
+    assert figures["step"] == 2
+    assert figures["samples_per_second"] > 0
+    parts = [figures[name] for name in figures if name not in NO_LOSS]
+    assert figures["total"] == pytest.approx(sum(parts), rel=1e-5)
+    board = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.value for event in board.Scalars("total")] == pytest.approx([figures["total"]])
+    assert set(board.Tags()["images"]) == {"source", "view", "target", "disparity", "error"}
+    assert all((event.width, event.height) == SIZE[::-1] for event in board.Images("view"))
+    summary = json.loads((tmp_path / "figures.json").read_text())
+    assert (summary["steps"], summary["samples"], summary["skipped_steps"]) == (2, 2 * BATCH, 0)
+    assert summary["last"]["total"] == figures["total"]
+    assert summary["seconds"] > 0 and summary["peak_memory_gb"] > 0
+
+
+def test_held_out_views_are_evaluated_as_the_run_goes_on(
+    tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_scene(tmp_path / "kept", np.array([[0.0, 0, 0], [0.4, 0, 0], [0.8, 0, 0]]))
+    held_out = EvalConfig(CapturesData(str(tmp_path), (folder.name,)), size=(128, 128), planes=3)
+    feed()
+    config = config_for(tmp_path / "run", steps=3, held_out=held_out, evaluate_every=2, ema=0.0)
+    checkpoint = training.train(config)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "held-out.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 2, 3]
+    assert len({line["psnr"] for line in lines}) == 3
+    last = judge(mine.load(checkpoint, "cpu", "float32"), replace(held_out, lpips=False)).mean()["prediction"]
+    assert lines[-1]["psnr"] == pytest.approx(last["psnr"], abs=1e-3)
+    board = EventAccumulator(str(tmp_path / "run")).Reload()
+    assert [event.step for event in board.Scalars("held_out/psnr")] == [0, 2, 3]
+    assert json.loads((tmp_path / "run" / "figures.json").read_text())["held_out"]["psnr"] == lines[-1]["psnr"]
+
+
+def test_unreadable_samples_are_counted_and_do_not_end_a_run(
+    tmp_path: Path, no_download: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By worker processes too."""
+    scene = write_scene(tmp_path / "scene", np.array([[0.0, 0, 0], [0.4, 0, 0], [0.8, 0, 0]]))
+    (scene / "images" / "02.png").write_bytes(b"no picture")
+    captures = CapturesData(str(tmp_path), (scene.name,))
+    training.train(config_for(tmp_path / "run", steps=4, captures=captures, workers=1))
+    figures = json.loads((tmp_path / "run" / "figures.json").read_text())
+    assert figures["steps"] == 4 and figures["skipped_steps"] == 0
+    assert figures["unreadable_samples"] > 0
+
+
+def test_means_do_not_count_steps_that_were_left_out(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    totals = []
+    for name, change in {"plain": lambda step, sample: sample, "one left out": broken_at(2)}.items():
+        feed(change)
+        still = {"learning_rate": 0.0, "encoder_learning_rate": 0.0, "ema": 0.0}
+        training.train(config_for(tmp_path / name, steps=2, **still))
+        figures = json.loads((tmp_path / name / "log.jsonl").read_text())
+        totals.append(figures["total"])
+    assert figures["skipped"] == 1
+    assert totals[1] > 0.9 * totals[0]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_alike(precision: str, tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed()
+    totals = []
+    for name in ("fp32", precision):
+        training.train(config_for(tmp_path / name, steps=2, precision=name))
+        figures = json.loads((tmp_path / name / "figures.json").read_text())
+        assert figures["skipped_steps"] == 0 and figures["precision"] == name
+        totals.append(figures["last"]["total"])
+    assert totals[1] == pytest.approx(totals[0], rel=0.05) and totals[1] != totals[0]
+
+
+def test_the_average_lags_behind(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed()
+    training.train(config_for(tmp_path / "slow", ema=0.999))
+    training.train(config_for(tmp_path / "none", ema=0.0))
+    last = torch.load(tmp_path / "slow" / "state.pt", weights_only=True)["parts"][0]
+    for name, value in saved(tmp_path / "none").items():
+        torch.testing.assert_close(last[name], value, msg=name)
+    name = "decoder.heads.0.weight"
+    assert not torch.equal(saved(tmp_path / "slow")[name], last[name])
+
+
+def test_a_run_starts_from_a_checkpoint_and_frozen_parts_stay(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed()
+    first = training.train(config_for(tmp_path / "first", steps=1))
+    config = config_for(tmp_path / "second", steps=2, ema=0.0, start=str(first), frozen=("backbone.conv_stem",))
+    training.train(config)
+    before, after = saved(tmp_path / "first"), saved(tmp_path / "second")
+    assert torch.equal(after["encoder.backbone.conv_stem.weight"], before["encoder.backbone.conv_stem.weight"])
+    moved = "encoder.backbone.blocks.0.0.conv_pw.weight"
+    assert not torch.equal(after[moved], before[moved])
+    statistics = [name for name in before if name.startswith("encoder") and "running" in name]
+    assert statistics
+    assert all(torch.equal(after[name], before[name]) for name in statistics)
+
+
+def test_a_checkpoint_of_another_architecture_is_told(tmp_path: Path) -> None:
+    start = tmp_path / "surface.safetensors"
+    save_network(make_network(Architecture("resnet18", (4, 4, 4, 4, 4), decoder="disparity")), start)
+    with pytest.raises(InputError, match=r"another architecture \(resnet18, disparity\).*leave one"):
+        start_network(config_for(tmp_path, start=str(start)))
+    assert (
+        start_network(config_for(tmp_path, start=str(start), architecture=Architecture())).architecture.widths[0] == 4
+    )
+
+
+def test_no_data_is_told(tmp_path: Path, no_download: None) -> None:
+    with pytest.raises(InputError, match="no training data"):
+        training.train(config_for(tmp_path))
+
+
+def test_several_targets_and_fine_planes_train(tmp_path: Path, no_download: None) -> None:
+    write_scene(tmp_path / "scene", np.array([[0.0, 0, 0], [0.3, 0, 0], [0.6, 0, 0]]))
+    captures = CapturesData(str(tmp_path), ("scene",))
+    config = config_for(tmp_path / "run", steps=2, captures=captures, targets=2, fine_planes=2, accumulate=2, batch=4)
+    training.train(config)
+    figures = json.loads((tmp_path / "run" / "figures.json").read_text())
+    assert figures["samples"] == 8 and math.isfinite(figures["last"]["total"]) and figures["skipped_steps"] == 0
+
+
+# Losses that are not finite
+
+
+def broken(sample: Sample) -> Sample:
+    return sample._replace(source=torch.full_like(sample.source, math.nan))
+
+
+def broken_at(*steps: int) -> Callable[[int, Sample], Sample]:
+    return lambda step, sample: broken(sample) if step in steps else sample
+
+
+def test_a_batch_whose_loss_is_not_finite_leaves_no_trace(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    feed(broken_at(1, 3))
+    training.train(config_for(tmp_path, steps=4))
+    for value in saved(tmp_path).values():
+        assert torch.isfinite(value).all()
+    state = torch.load(tmp_path / "state.pt", weights_only=True)["parts"][0]
+    assert all(torch.isfinite(value).all() for value in state.values())
+
+
+def test_ten_in_a_row_end_the_run_with_one_clear_error(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+    dataset = feed(lambda step, sample: sample if step in (1, 11) else broken(sample))
+    with pytest.raises(InputError, match=r"not finite for 10 steps.*lower learning_rate"):
+        training.train(config_for(tmp_path, steps=100, save_every=1000))
+    assert dataset.steps == 21  # nine after the first were forgiven
+    assert not (tmp_path / "mine.safetensors").exists()

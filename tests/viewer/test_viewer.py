@@ -1,0 +1,360 @@
+"""The exported page in a real browser: it shows what the renderer shows, moves when asked, and needs no network."""
+
+import base64
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from mine.network.disparity.lift import lift_to_mpi
+from mine.output.web import export
+from mine.output.web.html import SCENE_SLOT
+from mine.render.reference import blend_source
+from mine.scene.camera import intrinsics, pose
+from mine.scene.images import resize
+from mine.scene.mpi import MPI
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
+WINDOW = {"width": 210, "height": 140}
+PLANES = (64, 96)
+READ = """() => {
+  const { width, height, data } = mineViewer.readPixels();
+  return [width, height, btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""))];
+}"""
+REST = """async () => {
+  for (let before = null, now; before !== (now = JSON.stringify(mineViewer.view())); before = now) {
+    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+  }
+}"""
+
+
+def build_photo() -> Tensor:
+    """(3, 2 H, 2 W): a coloured gradient with texture, twice as fine as the planes."""
+    size = (2 * PLANES[0], 2 * PLANES[1])
+    noise = torch.rand(1, 1, size[0] // 4, size[1] // 4, generator=torch.Generator().manual_seed(3))
+    texture = F.interpolate(noise, size, mode="bicubic")[0].clamp(0, 1)
+    y, x = torch.meshgrid(torch.linspace(0, 1, size[0]), torch.linspace(0, 1, size[1]), indexing="ij")
+    return 0.6 * torch.stack([x, y, 1 - x]) + 0.4 * texture
+
+
+def build_surfaces() -> tuple[Tensor, Tensor]:
+    """Disparities (H, W) of a tilted ground, and of a ball in front of it: 0 where it is not."""
+    y, x = torch.meshgrid(torch.linspace(0, 1, PLANES[0]), torch.linspace(0, 1, PLANES[1]), indexing="ij")
+    ball = ((x - 0.4) / 0.25) ** 2 + ((y - 0.5) / 0.35) ** 2 < 1
+    return 0.15 + 0.4 * y, torch.where(ball, 0.8, 0.0)
+
+
+def build_soft() -> MPI:
+    """Eight planes with soft edges, as plane networks draw them."""
+    photo, disparity = build_photo(), torch.linspace(1, 0.1, 8)
+    q = sum(8 * (1 - (disparity[:, None, None] - surface).abs() / 0.13).clamp(min=0) for surface in build_surfaces())
+    intervals = F.pad((1 / disparity).diff(), (0, 1), value=1e3)
+    sigma = (F.avg_pool2d(q[:, None], 3, 1, 1) + 1e-3) / intervals[:, None, None, None]
+    small = resize(photo, PLANES)
+    rgb = F.avg_pool2d(small[None], 17, 1, 8).expand(8, -1, -1, -1)
+    K = intrinsics(PLANES, 60)
+    planes = blend_source(torch.cat([rgb, sigma], dim=1)[None], disparity[None], K[None], small[None])[0]
+    return MPI(planes[:, :3], planes[:, 3:], disparity, K, photo)
+
+
+def build_hard() -> MPI:
+    """Eight planes with the hard edges of a surface network's scenes."""
+    photo, disparity = build_photo(), torch.linspace(1, 0.1, 8)
+    surface = torch.maximum(*build_surfaces())
+    planes = lift_to_mpi(resize(photo, PLANES)[None], surface[None, None], disparity[None])[0]
+    return MPI(planes[:, :3], planes[:, 3:], disparity, intrinsics(PLANES, 60), photo)
+
+
+@dataclass
+class Opened:
+    """A page that has shown its scene, and what it did meanwhile."""
+
+    page: "playwright.Page"
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def pixels(self) -> np.ndarray:
+        width, height, data = self.page.evaluate(READ)
+        return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)[..., :3].astype(float)
+
+    def pose(self) -> list[float]:
+        return self.page.evaluate("mineViewer.view().T")
+
+    def focal(self) -> float:
+        return self.page.evaluate("mineViewer.view().K[0]")
+
+    def until(self, condition: str) -> None:
+        """Waits for a JavaScript condition; the page's own rules forbid what wait_for_function does."""
+        for _ in range(200):
+            if self.page.evaluate(condition):
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"never came true: {condition}")
+
+    def rest(self) -> None:
+        """Waits until the camera stands still."""
+        self.page.evaluate(REST)
+
+
+@pytest.fixture(scope="module")
+def scene() -> MPI:
+    return build_soft()
+
+
+@pytest.fixture(scope="module")
+def page_file(scene: MPI, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("viewer") / "scene.html"
+    export(scene, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with playwright.sync_playwright() as engine:
+        running = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+def open_page(browser: "playwright.Browser", file: Path, **context: object) -> Opened:
+    opened = Opened(browser.new_context(**{"viewport": WINDOW, "reduced_motion": "reduce", **context}).new_page())
+    opened.page.on("request", lambda request: opened.requests.append(request.url))
+    opened.page.on("console", lambda message: opened.complaints.append(message.text))
+    opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    opened.page.route("**/*", lambda route: route.continue_() if route.request.url == file.as_uri() else route.abort())
+    opened.page.goto(file.as_uri())
+    return opened
+
+
+@pytest.fixture(scope="module")
+def shared(browser: "playwright.Browser", page_file: Path) -> Iterator[Opened]:
+    opened = open_page(browser, page_file)
+    opened.page.evaluate("mineViewer.ready")
+    yield opened
+    opened.page.context.close()
+
+
+@pytest.fixture
+def opened(shared: Opened) -> Opened:
+    shared.page.evaluate("mineViewer.showDepth(false)")
+    shared.page.keyboard.press("r")
+    shared.rest()
+    return shared
+
+
+def turn(angle: float) -> torch.Tensor:
+    """Rotation by `angle` about the vertical axis."""
+    sine, cosine = np.sin(angle), np.cos(angle)
+    return torch.tensor([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]], dtype=torch.float32)
+
+
+POSES = {
+    "source": pose(torch.eye(3)),
+    "sideways and closer": pose(turn(-0.05), torch.tensor([0.15, -0.05, -0.2])),
+    "back, so that borders show": pose(turn(0.1), torch.tensor([-0.3, 0.1, 0.4])),
+}
+
+
+def assert_shows(opened: Opened, scene: MPI, T: Tensor) -> None:
+    opened.page.evaluate("T => mineViewer.setPose(T)", T.flatten().tolist())
+    shown = opened.pixels()
+    K = torch.tensor(opened.page.evaluate("mineViewer.view().K")).reshape(3, 3)
+    view = scene.render(T, K=K, size=shown.shape[:2], backend="reference")
+    expected = view.rgb[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255
+    assert shown.shape[:2] == (WINDOW["height"], WINDOW["width"])
+    # About 1 from the pictures' compression. Half a pixel or densities off by 30% would make it 1.5 or more.
+    assert np.abs(shown - expected).mean() < 1.4
+
+
+@pytest.mark.parametrize("name", POSES)
+def test_canvas_shows_what_the_reference_renders(opened: Opened, scene: MPI, name: str) -> None:
+    assert_shows(opened, scene, POSES[name])
+
+
+def test_canvas_shows_hard_planes_as_the_reference_does(browser: "playwright.Browser", tmp_path: Path) -> None:
+    scene = build_hard()
+    export(scene, tmp_path / "hard.html")
+    hard = open_page(browser, tmp_path / "hard.html")
+    hard.page.evaluate("mineViewer.ready")
+    for T in POSES.values():
+        assert_shows(hard, scene, T)
+    assert hard.complaints == []
+    hard.page.context.close()
+
+
+def test_given_intrinsics_are_used(opened: Opened) -> None:
+    K = [250.0, 0, 105, 0, 250, 70, 0, 0, 1]
+    opened.page.evaluate("([T, K]) => mineViewer.setPose(T, K)", [POSES["source"].flatten().tolist(), K])
+    assert opened.page.evaluate("mineViewer.view().K") == K
+
+
+def test_depth_view_shows_what_is_near_brighter(opened: Opened) -> None:
+    opened.page.evaluate("mineViewer.showDepth(true)")
+    shown = opened.pixels().sum(-1)
+    ball, sky = shown[63:77, 77:91].mean(), shown[:10].mean()
+    assert ball > sky + 200
+
+
+def test_near_things_follow_a_drag_and_reset_undoes_it(opened: Opened) -> None:
+    before = opened.pixels()
+    opened.page.mouse.move(80, 30)
+    opened.page.mouse.down()
+    opened.page.mouse.move(120, 30, steps=2)
+    opened.page.mouse.up()
+    opened.rest()
+    assert opened.pose()[3] > 0.01
+    assert np.abs(opened.pixels() - before).mean() > 2
+    opened.page.keyboard.press("r")
+    opened.rest()
+    assert np.array_equal(opened.pixels(), before)
+
+
+def test_movement_stops_where_the_scene_ends(opened: Opened, scene: MPI) -> None:
+    for _ in range(3):
+        opened.page.mouse.move(5, 30)
+        opened.page.mouse.down()
+        opened.page.mouse.move(205, 30)
+        opened.page.mouse.up()
+    opened.rest()
+    nearest = 1 / float(scene.disparity[0])
+    assert 0.05 * nearest < opened.pose()[3] < 0.6 * nearest
+
+
+def test_wheel_zooms(opened: Opened) -> None:
+    before = opened.focal()
+    opened.page.mouse.move(100, 30)
+    opened.page.mouse.wheel(0, -300)
+    opened.rest()
+    assert opened.focal() > 1.2 * before
+    assert opened.pose()[11] < 0
+
+
+@pytest.mark.parametrize(("key", "entry", "sign"), [("ArrowRight", 3, -1), ("ArrowUp", 7, 1), ("w", 11, -1)])
+def test_keys_move_the_camera(opened: Opened, key: str, entry: int, sign: int) -> None:
+    opened.page.keyboard.down(key)
+    opened.until(f"Math.abs(mineViewer.view().T[{entry}]) > 0.005")
+    opened.page.keyboard.up(key)
+    opened.rest()
+    assert sign * opened.pose()[entry] > 0
+
+
+def test_picture_can_be_saved(opened: Opened) -> None:
+    with opened.page.expect_download() as download:
+        opened.page.keyboard.press("p")
+    assert download.value.suggested_filename == "scene.png"
+    saved = np.asarray(Image.open(download.value.path()).convert("RGB")).astype(float)
+    assert np.abs(saved - opened.pixels()).max() <= 1
+
+
+def test_frames_that_run_late_are_drawn_coarser_until_the_camera_rests(opened: Opened) -> None:
+    drawn = "document.getElementById('view').width"
+    opened.page.evaluate("""() => {
+      let late = 0;
+      window.onTime = requestAnimationFrame;
+      window.requestAnimationFrame = (draw) => onTime((now) => draw(now + (late += 30)));
+    }""")
+    opened.page.keyboard.down("d")
+    opened.until(f"{drawn} < {0.4 * WINDOW['width']}")
+    opened.page.keyboard.up("d")
+    opened.until(f"{drawn} > {0.45 * WINDOW['width']}")  # as fine as a second of drawing allows
+    opened.page.evaluate("window.requestAnimationFrame = onTime; null")
+    assert opened.page.locator("#view").bounding_box()["width"] == WINDOW["width"]
+
+
+def test_full_screen_and_back(opened: Opened) -> None:
+    for on in ("true", "false"):
+        opened.page.keyboard.press("f")
+        opened.until(f"(document.fullscreenElement !== null) === {on}")
+        opened.until(f"document.getElementById('full').ariaPressed === '{on}'")
+
+
+def test_buttons_are_named(opened: Opened) -> None:
+    buttons = opened.page.get_by_role("button").all()
+    assert len(buttons) >= 4
+    assert all(button.get_attribute("aria-label") for button in buttons)
+
+
+def test_page_asks_for_nothing_and_complains_of_nothing(opened: Opened, page_file: Path) -> None:
+    assert set(url for url in opened.requests if not url.startswith("blob:")) == {page_file.as_uri()}
+    assert opened.complaints == []
+
+
+def test_scene_moves_by_itself_until_touched(browser: "playwright.Browser", page_file: Path) -> None:
+    moving = open_page(browser, page_file, reduced_motion="no-preference")
+    moving.page.evaluate("mineViewer.ready")
+    moving.until("Math.abs(mineViewer.view().T[3]) > 0.005")
+    moving.page.mouse.click(100, 30)
+    moving.rest()
+    moving.page.context.close()
+
+
+@pytest.fixture(scope="module")
+def phone(browser: "playwright.Browser", page_file: Path) -> Iterator[Opened]:
+    phone = open_page(browser, page_file, viewport={"width": 130, "height": 280}, has_touch=True, is_mobile=True)
+    phone.page.evaluate("mineViewer.ready")
+    yield phone
+    phone.page.context.close()
+
+
+def test_phone_shows_the_whole_picture(phone: Opened) -> None:
+    box = phone.page.locator("#view").bounding_box()
+    assert box is not None
+    assert (box["x"], box["width"]) == (0, 130)
+    assert box["width"] / box["height"] == pytest.approx(PLANES[1] / PLANES[0], rel=0.02)
+
+
+def test_one_finger_moves_and_two_zoom(phone: Opened) -> None:
+    fingers = phone.page.context.new_cdp_session(phone.page)
+
+    def slide(*ways: list[tuple[int, int]]) -> None:
+        """Each finger goes along its way of points."""
+        for number, points in enumerate(zip(*ways, strict=True)):
+            touch = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(points)]
+            kind = "touchMove" if number else "touchStart"
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touch})
+        fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        phone.rest()
+
+    slide([(50, 140), (70, 140), (90, 140)])
+    moved, focal = phone.pose()[3], phone.focal()
+    assert moved > 0.01
+    slide([(60, 140), (50, 140), (30, 140)], [(70, 140), (80, 140), (100, 140)])
+    assert phone.focal() > 1.5 * focal
+
+
+def test_tilting_the_phone_moves_the_camera(phone: Opened) -> None:
+    phone.page.keyboard.press("r")
+    phone.rest()
+    phone.page.locator("#tilt").tap()
+    phone.until("document.getElementById('tilt').ariaPressed === 'true'")
+    for gamma in (0, 9):
+        tilt = f"new DeviceOrientationEvent('deviceorientation', {{ beta: 40, gamma: {gamma} }})"
+        phone.page.evaluate(f"void dispatchEvent({tilt})")
+    phone.rest()
+    assert phone.pose()[3] > 0.01
+    assert phone.pose()[7] == pytest.approx(0, abs=1e-3)
+
+
+def test_page_without_a_scene_says_so(browser: "playwright.Browser", page_file: Path, tmp_path: Path) -> None:
+    page = page_file.read_text()
+    start = page.index(SCENE_SLOT) + len(SCENE_SLOT)
+    (tmp_path / "empty.html").write_text(page[:start] + page[page.index("</script>", start) :])
+    empty = open_page(browser, tmp_path / "empty.html")
+    empty.page.get_by_text("holds no scene").wait_for()
+    empty.page.context.close()
