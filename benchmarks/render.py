@@ -39,7 +39,7 @@ def row(kind: str, planes: int, size: Size, frames: int, repetitions: int, compa
         expanded = [tensor.expand(count, *tensor.shape[1:]) for tensor in (planes, disparity, K, K)]
         return lambda: render(*expanded, poses[:count], size)
 
-    drawn = cpu.interleaved(values)  # as networks draw it
+    drawn = cpu.interleave_channels(values)  # as networks draw it
     forms = {"one": view(cpu.render, drawn, 1), "many": view(cpu.render, drawn, frames)}
     forms |= {"plain": view(published_render, values, 1)} if compare else {}
     one, many, *plain = (1000 * seconds for seconds in medians(forms, repetitions).values())

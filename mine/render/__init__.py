@@ -57,14 +57,14 @@ def render(
 
 
 def draw(
-    scene: "cpu.Scene", disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
+    scene: "cpu.Prepared", disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
 ) -> View:
     """`render` by backend "cpu", of a scene that `cpu.prepare` was given the planes and detail of."""
     from mine.render.cpu import render as cpu
 
     batch = max(len(T_tgt_src), len(K_tgt))
     disparity, K_src, K_tgt, T_tgt_src = (_expand(x, batch) for x in (disparity, K_src, K_tgt, T_tgt_src))
-    return cpu.draw(scene, disparity, K_src, K_tgt, T_tgt_src, size)
+    return cpu.render_prepared(scene, disparity, K_src, K_tgt, T_tgt_src, size)
 
 
 def join(rgb: Tensor, sigma: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def join(rgb: Tensor, sigma: Tensor) -> Tensor:
         return torch.cat([rgb, sigma], dim=-3)
     from mine.render.cpu import render as cpu
 
-    return cpu.interleaved(rgb, sigma)
+    return cpu.interleave_channels(rgb, sigma)
 
 
 def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ class MPI:
         return join(rgb.float(), sigma.float())
 
     @cached_property
-    def _prepared(self) -> "cpu.Scene":
+    def _prepared(self) -> "cpu.Prepared":
         """What the "cpu" renderer need not find out again for each view."""
         from mine.render.cpu import render as cpu
 

@@ -20,7 +20,7 @@ from mine.render.view import View
 Array = NDArray[Any]
 
 
-class Scene(NamedTuple):
+class Prepared(NamedTuple):
     """Scenes as the kernels read them, and what is known of them whatever the view; see `render_rows` for shapes."""
 
     planes: Array
@@ -31,8 +31,8 @@ class Scene(NamedTuple):
     detail_size: tuple[int, int]
 
 
-def prepare(planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | None = None) -> Scene:
-    """What `draw` takes, of the arguments of `render`: planes are read in place if they are `interleaved`."""
+def prepare(planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | None = None) -> Prepared:
+    """Planes and detail as `render_prepared` takes them; planes that `interleave_channels` laid out are not copied."""
     size, detail_size = _size(planes), (0, 0) if detail is None else _size(detail)
     scene = _texels(distinct(planes))
     if detail is None:
@@ -40,20 +40,20 @@ def prepare(planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | N
     else:
         seen, added = _source_transmittance(scene, disparity, K_src, size[1]), _texels(distinct(detail))
     images = _with_room(scene, size), _densities(scene, size), _with_room(seen, size), _with_room(added, detail_size)
-    return Scene(*images, size, detail_size)
+    return Prepared(*images, size, detail_size)
 
 
-def draw(
-    scene: Scene, disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
+def render_prepared(
+    prepared: Prepared, disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
 ) -> View:
     """Views of what was prepared, by the other arguments of `render`."""
     cameras = map(_double, Cameras.compose(K_src, K_tgt, T_tgt_src))
-    images = scene.planes, scene.densities, scene.seen, scene.detail
-    inputs = (*images, _single(disparity), *cameras, scene.size, scene.detail_size)
+    images = prepared.planes, prepared.densities, prepared.seen, prepared.detail
+    inputs = (*images, _single(disparity), *cameras, prepared.size, prepared.detail_size)
     out = np.empty((len(T_tgt_src), 5, *size), np.float32)
 
     def work(first: int, last: int) -> None:
-        render_rows(*inputs, out, *scratch(size[1], scene.planes.shape[1]), first, last)
+        render_rows(*inputs, out, *scratch(size[1], prepared.planes.shape[1]), first, last)
 
     in_bands(len(out) * -(-size[0] // DOWN), work, band=2)
     views = torch.from_numpy(out)
@@ -77,10 +77,10 @@ def render(
     """
     if torch.is_grad_enabled() and planes.requires_grad:
         raise InputError('the "cpu" renderer has no gradients: use backend="reference", or torch.no_grad()')
-    return draw(prepare(planes, disparity, K_src, detail), disparity, K_src, K_tgt, T_tgt_src, size)
+    return render_prepared(prepare(planes, disparity, K_src, detail), disparity, K_src, K_tgt, T_tgt_src, size)
 
 
-def interleaved(*parts: Tensor) -> Tensor:
+def interleave_channels(*parts: Tensor) -> Tensor:
     """Images (..., 4, H, W) of which each of `parts` (..., C, H, W) holds some channels, side by side in memory.
 
     Channels that no part has are 0. In float32, without gradients; a new tensor, unless it is given as one part.
@@ -99,8 +99,8 @@ def interleaved(*parts: Tensor) -> Tensor:
 
 
 def blend_source_(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
-    """`reference.blend_source`, in place where planes are `interleaved` already: no scene need be held twice."""
-    planes = interleaved(planes)
+    """`reference.blend_source`, in place where `interleave_channels` laid the planes out."""
+    planes = interleave_channels(planes)
     inputs = _texels(planes), _single(disparity), _unproject(K_src), planes.shape[-1], _single(image.flatten(-2))
     in_bands(len(planes) * planes.shape[-2], lambda *rows: blend_rows(*inputs, *rows))
     return planes
@@ -127,8 +127,8 @@ def _double(tensor: Tensor) -> Array:
 
 
 def _texels(images: Tensor) -> Array:
-    """(..., H W, 4) of images (..., 3 or 4, H, W), see `interleaved`."""
-    return interleaved(images).movedim(-3, -1).flatten(-3, -2).numpy()
+    """(..., H W, 4) of images (..., 3 or 4, H, W), see `interleave_channels`."""
+    return interleave_channels(images).movedim(-3, -1).flatten(-3, -2).numpy()
 
 
 def _unproject(K: Tensor) -> Array:

@@ -161,7 +161,7 @@ def test_source_colours_are_blended_in_place_where_planes_are_interleaved(side_b
     scene, disparity, image = random_planes(1, 5, 3.0), torch.linspace(1, 0.1, 5)[None], torch.rand(1, 3, *PLANE_SIZE)
     K = intrinsics(PLANE_SIZE)[None]
     expected = reference.blend_source(*(x.double() for x in (scene, disparity, K, image)))
-    given = cpu.interleaved(scene) if side_by_side else scene
+    given = cpu.interleave_channels(scene) if side_by_side else scene
     before = given.clone()
     blended = cpu.blend_source_(given, disparity, K, image)
     torch.testing.assert_close(blended.double(), expected, atol=2e-6, rtol=0)
@@ -171,11 +171,11 @@ def test_source_colours_are_blended_in_place_where_planes_are_interleaved(side_b
 def test_channels_are_interleaved_from_parts() -> None:
     """More pixels than are copied at a time; what no part has is 0."""
     rgb, sigma = torch.rand(2, 3, 3, 71, 73), torch.rand(2, 3, 1, 71, 73)
-    planes = cpu.interleaved(rgb, sigma)
+    planes = cpu.interleave_channels(rgb, sigma)
     assert planes.movedim(2, -1).is_contiguous()
     assert torch.equal(planes, torch.cat([rgb, sigma], dim=2))
-    assert cpu.interleaved(planes).data_ptr() == planes.data_ptr()
-    assert torch.equal(cpu.interleaved(rgb), torch.cat([rgb, torch.zeros_like(sigma)], dim=2))
+    assert cpu.interleave_channels(planes).data_ptr() == planes.data_ptr()
+    assert torch.equal(cpu.interleave_channels(rgb), torch.cat([rgb, torch.zeros_like(sigma)], dim=2))
 
 
 def test_calls_from_several_threads_at_once_return_what_they_return_alone() -> None:
