@@ -29,7 +29,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
     """Encoders start from random weights."""
-    from mine.network.encoders.encoder import TimmEncoder
+    from mine.network.encoders.timm_encoder import TimmEncoder
 
     monkeypatch.setattr(TimmEncoder, "load_imagenet", lambda self: None)
 

@@ -15,7 +15,7 @@ from tiny_run import ARCHITECTURE, Feed, config_for, saved
 from mine.config import SyntheticData, TrainConfig
 from mine.data.base.sample import Sample
 from mine.errors import InputError
-from mine.network.encoders.encoder import TimmEncoder
+from mine.network.encoders.timm_encoder import TimmEncoder
 from mine.training import batches
 from mine.training import train as training
 

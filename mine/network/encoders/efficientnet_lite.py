@@ -1,7 +1,7 @@
-"""EfficientNet-Lite as an encoder (Tan and Le 2019; the Lite variants have no squeeze-and-excitation, and ReLU6).
+"""EfficientNet-Lite (Tan and Le 2019; the Lite variants have ReLU6 and no squeeze-and-excitation).
 
-timm has the same networks, and ours has its names, so weights are interchangeable. But importing timm takes some three
-seconds, as long as everything else between a photo and its scene.
+Layers and keys are timm's, so that weights are interchangeable. timm itself takes three seconds to import, as long as
+everything else between a photo and its scene.
 """
 
 import math
@@ -10,21 +10,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 KERNELS = (3, 3, 5, 3, 5, 5, 3)
+"""Sides of the depthwise kernels of the seven stages."""
+
 STRIDES = (1, 2, 2, 2, 1, 2, 1)
+"""Strides of the first block of each stage; the others have stride 1."""
+
 STEM = 32
+"""Channels after the first convolution."""
 
 VARIANTS = {
     "tf_efficientnet_lite0": ((16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1)),
     "tf_efficientnet_lite2": ((16, 24, 48, 88, 120, 208, 352), (1, 3, 3, 4, 4, 5, 1)),
 }
-"""Channels and number of blocks of the seven stages, by timm's names."""
+"""Channels and number of blocks of the seven stages, by timm's name of the network."""
 
 FEATURES = (0, 1, 2, 4, 6)
-"""The last stage of each resolution, 1/2 to 1/32."""
+"""Indices of the stages whose outputs are features: the last stage of each resolution, 1/2 to 1/32."""
 
 
 class EfficientNetLite(nn.Module):
-    """The five feature maps of an EfficientNet-Lite; `name` is one of `VARIANTS`."""
+    """An EfficientNet-Lite without its classifier.
+
+    Args:
+        name: One of `VARIANTS`.
+
+    Attributes:
+        channels: Channels of the five feature maps, finest first.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -43,7 +55,14 @@ class EfficientNetLite(nn.Module):
         self.channels = [widths[index] for index in FEATURES]
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Features at 1/2 to 1/32 of a normalised image (B, 3, H, W)."""
+        """Computes the five feature maps of an image.
+
+        Args:
+            image: (B, 3, H, W) in [-1, 1].
+
+        Returns:
+            Features at 1/2, 1/4, ... 1/32 of the image, sides rounded up.
+        """
         x = F.relu6(self.bn1(self.conv_stem(image)))
         features = []
         for index, stage in enumerate(self.blocks):
@@ -54,7 +73,7 @@ class EfficientNetLite(nn.Module):
 
 
 class Separable(nn.Module):
-    """Depthwise convolution, then one across channels."""
+    """Depthwise separable convolution: one kernel a channel, then a 1x1 convolution across channels."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -64,12 +83,12 @@ class Separable(nn.Module):
         self.bn2 = _norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H / stride, W / stride)."""
+        """Maps (B, C, H, W) to (B, C', H / stride, W / stride)."""
         return self.bn2(self.conv_pw(F.relu6(self.bn1(self.conv_dw(x)))))
 
 
 class Inverted(nn.Module):
-    """Inverted residual (Sandler et al. 2018): six times wider, depthwise convolution, narrow again."""
+    """Inverted residual block (Sandler et al. 2018): 1x1 expansion to 6 C channels, depthwise convolution, 1x1 projection."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -83,7 +102,7 @@ class Inverted(nn.Module):
         self.bn3 = _norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H / stride, W / stride)."""
+        """Maps (B, C, H, W) to (B, C', H / stride, W / stride)."""
         y = F.relu6(self.bn1(self.conv_pw(x)))
         y = F.relu6(self.bn2(self.conv_dw(y)))
         y = self.bn3(self.conv_pwl(y))
@@ -91,13 +110,13 @@ class Inverted(nn.Module):
 
 
 class SameConv(nn.Conv2d):
-    """Convolution padded as TensorFlow does, where the weights come from: the odd pixel goes right and below."""
+    """Convolution with TensorFlow's "same" padding: an odd pixel of padding goes to the right and the bottom."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
         super().__init__(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', ceil(H / stride), ceil(W / stride))."""
+        """Maps (B, C, H, W) to (B, C', ceil(H / stride), ceil(W / stride))."""
         if self.stride[0] == 1:
             return super().forward(x)
         pads = [_padding(side, self.kernel_size[0], self.stride[0]) for side in (x.shape[-1], x.shape[-2])]
@@ -105,9 +124,11 @@ class SameConv(nn.Conv2d):
 
 
 def _padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Pixels before and after one axis that "same" padding adds."""
     missing = max(0, (math.ceil(side / stride) - 1) * stride + kernel - side)
     return missing // 2, missing - missing // 2
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
+    """Batch norm with TensorFlow's epsilon."""
     return nn.BatchNorm2d(channels, eps=1e-3)

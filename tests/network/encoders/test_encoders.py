@@ -1,4 +1,4 @@
-"""Encoders: their five levels, and ImageNet weights that come in a package."""
+"""Encoders: their five feature maps, and the ImageNet weights that come in a package."""
 
 from pathlib import Path
 
@@ -13,17 +13,11 @@ from torchvision.transforms.functional import center_crop, to_tensor
 
 from mine.errors import InputError
 from mine.network.encoders.efficientnet_lite import VARIANTS
-from mine.network.encoders.encoder import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    LiteEncoder,
-    ResNetEncoder,
-    TimmEncoder,
-    freeze_batch_norm,
-    make_encoder,
-    normalise,
-)
-from mine.network.encoders.imagenet import packaged_weights, timm_key
+from mine.network.encoders.encoder import freeze_batch_norm, make_encoder
+from mine.network.encoders.imagenet import IMAGENET_MEAN, IMAGENET_STD, normalise, packaged_weights, timm_key
+from mine.network.encoders.lite_encoder import LiteEncoder
+from mine.network.encoders.resnet import ResNetEncoder
+from mine.network.encoders.timm_encoder import TimmEncoder
 from mine.network.planes.cpu.fold import fold_batch_norm
 
 CAT = Path(__file__).parents[3] / "data" / "samples" / "cat.jpg"
@@ -46,7 +40,7 @@ def packaged(name: str) -> dict[str, Tensor]:
         ("mobilenetv3_small_050", TimmEncoder, [16, 8, 16, 24, 288]),
     ],
 )
-def test_five_levels(name: str, kind: type, channels: list[int]) -> None:
+def test_features_have_five_levels(name: str, kind: type, channels: list[int]) -> None:
     encoder = make_encoder(name).eval()
     assert isinstance(encoder, kind)
     assert encoder.channels == channels
@@ -57,7 +51,7 @@ def test_five_levels(name: str, kind: type, channels: list[int]) -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("size", [(64, 96), (33, 50)])
-def test_efficientnet_is_timms(name: str, size: tuple[int, int]) -> None:
+def test_efficientnet_lite_equals_timms(name: str, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     reference = timm.create_model(name, features_only=True, pretrained=False).eval()
     for norm in reference.modules():
@@ -74,7 +68,7 @@ def test_efficientnet_is_timms(name: str, size: tuple[int, int]) -> None:
 
 
 def test_resnet_normalises_its_input_as_for_imagenet() -> None:
-    """A picture of the mean colour becomes zero, whose convolution is zero: batch norm's bias alone is left."""
+    """An image of the mean colour normalises to zero, so that batch norm's bias alone is left after the convolution."""
     encoder = ResNetEncoder("resnet18").eval()
     nn.init.constant_(encoder.resnet.bn1.bias, 0.25)
     image = torch.tensor(IMAGENET_MEAN)[None, :, None, None].expand(1, 3, 32, 32)
@@ -128,7 +122,7 @@ def test_packaged_weights_have_exactly_the_keys_and_shapes_of_timm(name: str) ->
     assert {k: v.shape for k, v in weights.items()} == {k: v.shape for k, v in expected.items()}
 
 
-def test_packaged_weights_know_a_cat() -> None:
+def test_packaged_weights_recognise_a_cat() -> None:
     name = "tf_efficientnet_lite0"
     model = timm.create_model(name, pretrained=False).eval()
     model.load_state_dict(packaged(name))

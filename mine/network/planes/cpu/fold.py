@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mine.network.encoders.encoder import TimmEncoder
+from mine.network.encoders.timm_encoder import TimmEncoder
 
 Module = TypeVar("Module", bound=nn.Module)
 
