@@ -1,47 +1,27 @@
-"""The command line's entry. Only commands wait for their parser: the list of them is read out of their source."""
+"""The entry of the command line: finds the command in the table, then imports and runs its function."""
 
-import ast
 import sys
-from pathlib import Path
+from importlib import import_module
 from textwrap import fill
 
+from mine.cli.table import COMMANDS
 from mine.errors import InputError
 
-USAGE = "usage: mine COMMAND ...      mine COMMAND --help says more"
-
-
-def overview() -> str:
-    """All commands, each with the first line of its docstring."""
-    tree = ast.parse(Path(__file__).with_name("commands.py").read_text(encoding="utf-8"))
-    commands = [(_name(node), node) for node in tree.body if isinstance(node, ast.FunctionDef)]
-    lines = [_entry(name, (ast.get_docstring(node) or "").split("\n")[0]) for name, node in commands if name]
-    return "\n".join([USAGE, "", *lines])
-
-
-def _name(function: ast.FunctionDef) -> str | None:
-    """The name that `@app.command` or `@app.command(name=...)` gives; None for what is no command."""
-    for decorator in function.decorator_list:
-        if isinstance(decorator, ast.Call):
-            return next(ast.literal_eval(given.value) for given in decorator.keywords if given.arg == "name")
-        return function.name
-    return None
-
-
-def _entry(name: str, text: str) -> str:
-    return fill(f"  {name:10}{text}", 80, subsequent_indent=12 * " ")
+USAGE = "usage: mine COMMAND ...      mine COMMAND --help lists a command's options"
 
 
 def main() -> None:
-    """Runs the command line. Bad input ends it with one line and exit status 2; `--debug` shows where it arose."""
+    """Runs the command line.
+
+    Bad input ends it with one line on standard error and exit status 2; with `--debug` the exception is raised.
+    """
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     if arguments in ([], ["-h"], ["--help"]):
         print(overview())
         return
-    from mine.cli.commands import app
-
     try:
-        app.cli(args=arguments, prog="mine")
+        run(*arguments)
     except InputError as error:
         if debug:
             raise
@@ -49,3 +29,28 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def overview() -> str:
+    """The text of `mine --help`: all commands, each with its line of help."""
+    lines = [fill(f"  {name:10}{command.help}", 80, subsequent_indent=12 * " ") for name, command in COMMANDS.items()]
+    return "\n".join([USAGE, "", *lines])
+
+
+def run(name: str, *arguments: str) -> None:
+    """Runs one command.
+
+    Args:
+        name: Name of the command.
+        arguments: Its arguments and options, as strings; tyro parses them by the function's signature.
+
+    Raises:
+        InputError: For an unknown command, and whatever the command finds wrong with its input.
+    """
+    if name not in COMMANDS:
+        raise InputError(f"unknown command {name!r}: choose one of {', '.join(COMMANDS)}")
+    import tyro
+
+    command = COMMANDS[name]
+    module, function = command.function.split(":")
+    tyro.cli(getattr(import_module(module), function), prog=f"mine {name}", description=command.help, args=arguments)

@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import av
@@ -15,6 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from mine.cli.main import main
+from mine.cli.table import COMMANDS
 from mine.data.sfm.reconstruct import Account
 from mine.errors import InputError
 from mine.files import check_writable
@@ -81,7 +84,7 @@ def frames(path: Path) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
-# What commands make
+# What commands write
 
 
 def test_render_makes_a_video_and_its_depth(run: Run, folder: Path, photo: Path, tiny_checkpoint: Path) -> None:
@@ -114,7 +117,7 @@ def test_predict_render_export(run: Run, folder: Path, photo: Path, tiny_checkpo
     assert sorted(path.name for path in folder.iterdir()) == ["a.html", "a.mpi", "out.mp4"]
 
 
-def test_render_makes_numbered_pictures_in_a_folder(run: Run, folder: Path, scene: Path) -> None:
+def test_render_makes_numbered_pngs_in_a_folder(run: Run, folder: Path, scene: Path) -> None:
     assert run("render", scene, "-o", "frames/", "--frames", 2)[0] == 0
     assert sorted(path.name for path in (folder / "frames").iterdir()) == ["000000.png", "000001.png"]
     assert sorted(path.name for path in (folder / "frames-depth").iterdir()) == ["000000.png", "000001.png"]
@@ -131,40 +134,52 @@ def test_render_follows_a_path_of_key_poses(run: Run, folder: Path, scene: Path)
     assert all(np.array_equal(picture, pictures[0]) for picture in pictures)
 
 
-@pytest.mark.parametrize("asked", [[], ["-h"], ["--help"]])
-def test_help_names_every_command_and_says_what_its_own_help_says(
-    run: Run, monkeypatch: pytest.MonkeyPatch, asked: list[str]
-) -> None:
-    status, out, _ = run(*asked)
+@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
+def test_help_names_every_command_and_says_what_its_own_help_says(run: Run, arguments: list[str]) -> None:
+    status, out, _ = run(*arguments)
     assert status == 0
     listed = dict(entry.strip().split(maxsplit=1) for entry in re.split(r"\n  (?=\w)", out)[1:])
-    _, _, refusal = run("nonsense")
-    names = re.search(r"subcommands:([\w,]+)", re.sub(r"[\s│]+", "", refusal))
-    assert names and set(listed) == set(names[1].split(","))
+    status, _, refusal = run("nonsense")
+    assert status == 2
+    assert list(listed) == refusal.strip().split("choose one of ")[1].split(", ") == list(COMMANDS)
     for name, text in listed.items():
         _, help_text, _ = run(name, "--help")
         assert "".join(text.split()) in re.sub(r"[\s│]+", "", help_text)
 
 
+def test_files_that_help_names_exist(run: Run) -> None:
+    texts = [run(name, "--help")[1] for name in COMMANDS]
+    configs = re.findall(r"configs/[\w-]+\.yaml", "".join(texts))
+    assert len(configs) >= 2
+    assert all(Path(__file__).parents[2].joinpath(config).is_file() for config in configs)
+
+
+def test_every_option_has_a_help_text(run: Run) -> None:
+    for name in COMMANDS:
+        function = getattr(import_module(COMMANDS[name].function.split(":")[0]), COMMANDS[name].function.split(":")[1])
+        described = re.findall(r"^        (\w+): \S", function.__doc__, re.MULTILINE)
+        assert described == list(signature(function).parameters), name
+
+
 def test_help_does_not_wait_for_the_parser_of_commands() -> None:
     code = "import sys; sys.argv = ['mine', '--help']; from mine.cli.main import main; main()"
-    code += "; print('tyro' in sys.modules)"
+    code += "; print('tyro' in sys.modules, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "False"
+    assert done.stdout.splitlines()[-1] == "False False"
 
 
 # Bad input
 
 
-def check(run: Run, folder: Path, arguments: list[object], *told: str) -> None:
-    """Ends with status 2 and one line that tells what is at fault, and leaves nothing new behind."""
+def check(run: Run, folder: Path, arguments: list[object], *expected: str) -> None:
+    """Asserts that a command ends with status 2, prints one line holding `expected`, and leaves no new file."""
     before = sorted(folder.rglob("*"))
     status, out, err = run(*arguments)
     assert status == 2
     assert out == ""
     assert err.startswith("mine: ")
     assert err.count("\n") == 1, err
-    for text in told:
+    for text in expected:
         assert text in err
     assert sorted(folder.rglob("*")) == before
 
@@ -177,7 +192,7 @@ def test_photos_that_cannot_be_read(run: Run, folder: Path, photo: Path, command
     Path("folder.jpg").mkdir()
     Image.new("RGB", (1, 1)).save("dot.png")
     output = {"render": "out.mp4", "predict": "out.mpi", "export": "out.html"}[command]
-    for name, told in {
+    for name, expected in {
         "none.jpg": "no photo at",
         "text.jpg": "not an image",
         "cut.jpg": "cut short",
@@ -185,7 +200,7 @@ def test_photos_that_cannot_be_read(run: Run, folder: Path, photo: Path, command
         "folder.jpg": "is a folder",
         "dot.png": "1x1 pixels",
     }.items():
-        check(run, folder, [command, name, "-o", output], name, told)
+        check(run, folder, [command, name, "-o", output], name, expected)
 
 
 def test_scenes_that_cannot_be_read(run: Run, folder: Path, scene: Path) -> None:
@@ -198,7 +213,7 @@ def test_scenes_that_cannot_be_read(run: Run, folder: Path, scene: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         (["--path", "zigzag"], "zigzag"),
         (["--path", "none.json"], "none.json"),
@@ -213,13 +228,13 @@ def test_scenes_that_cannot_be_read(run: Run, folder: Path, scene: Path) -> None
         (["-o", ""], ""),
     ],
 )
-def test_videos_that_cannot_be_made(run: Run, folder: Path, scene: Path, options: list[object], told: str) -> None:
+def test_videos_that_cannot_be_made(run: Run, folder: Path, scene: Path, options: list[object], expected: str) -> None:
     Path("file").touch()
-    check(run, folder, ["render", scene, "--frames", 2, *options], told)
+    check(run, folder, ["render", scene, "--frames", 2, *options], expected)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         (["--planes", 1], "at least 2"),
         (["--fov", 0], "field of view"),
@@ -230,14 +245,14 @@ def test_videos_that_cannot_be_made(run: Run, folder: Path, scene: Path, options
     ],
 )
 def test_predictions_that_cannot_be_made(
-    run: Run, folder: Path, photo: Path, tiny_checkpoint: Path, options: list[object], told: str
+    run: Run, folder: Path, photo: Path, tiny_checkpoint: Path, options: list[object], expected: str
 ) -> None:
     Path("file").touch()
     Path("taken").mkdir()
-    check(run, folder, ["predict", photo, "--planes", 2, "--checkpoint", tiny_checkpoint, *options], told)
+    check(run, folder, ["predict", photo, "--planes", 2, "--checkpoint", tiny_checkpoint, *options], expected)
 
 
-def test_exports_to_formats_nobody_knows(run: Run, folder: Path, scene: Path) -> None:
+def test_unknown_export_formats_are_refused(run: Run, folder: Path, scene: Path) -> None:
     check(run, folder, ["export", scene, "-o", "a.xyz"], ".xyz")
     check(run, folder, ["export", scene, "-o", "a"], "export")
 
@@ -252,7 +267,7 @@ def test_checkpoints_of_other_models(run: Run, folder: Path, photo: Path, tiny_c
     save_file(few, "foreign.safetensors")
     Path("text.safetensors").write_text("no weights")
     torch.save({"weights": torch.zeros(1)}, "foreign.pth")
-    for name, told in {
+    for name, expected in {
         "other.safetensors": "shape",
         "few.safetensors": "lacks key",
         "foreign.safetensors": "format",
@@ -260,7 +275,7 @@ def test_checkpoints_of_other_models(run: Run, folder: Path, photo: Path, tiny_c
         "foreign.pth": "not a published MINE checkpoint",
         "none.pth": "no checkpoint at",
     }.items():
-        check(run, folder, ["predict", photo, "--checkpoint", name], name, told)
+        check(run, folder, ["predict", photo, "--checkpoint", name], name, expected)
 
 
 @pytest.mark.parametrize("command", ["train", "eval"])
@@ -332,7 +347,7 @@ def test_the_program_itself(folder: Path) -> None:
     ("arguments", "message"),
     [(["--path", "corkscrew"], "no camera path 'corkscrew'"), (["-o", "a.xyz"], "cannot write a.xyz")],
 )
-def test_what_can_be_known_is_told_before_the_network_is_loaded(
+def test_mistakes_in_arguments_are_reported_before_the_network_is_loaded(
     arguments: list[str],
     message: str,
     photo: Path,
@@ -347,7 +362,7 @@ def test_what_can_be_known_is_told_before_the_network_is_loaded(
     assert message in capsys.readouterr().err
 
 
-def test_a_folder_in_the_place_of_a_file_is_told_early(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_a_folder_is_reported_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is not a folder that can be written"):
         check_writable(tmp_path / "file" / "deeper" / "out.mp4")

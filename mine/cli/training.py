@@ -1,0 +1,72 @@
+"""The commands around training: colmap, train and eval. Docstrings are the options' help."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+
+def colmap(
+    images: Positional[Path],
+    output: Annotated[Path, arg(aliases=["-o"])],
+    poses: Path | None = None,
+    fps: float = 3,
+    progress: bool = True,
+) -> None:
+    """Turns photos or a video of one static scene into a capture: images, cameras and 3D points.
+
+    Args:
+        images: Folder of photos, or a video file.
+        output: Folder to make, in COLMAP's layout: images/ and sparse/0/. Name it as `root` in a training config.
+        poses: Camera file in RealEstate10K's format, for cameras that are known: only 3D points are then computed.
+        fps: Frames per second to take from a video.
+        progress: Show the progress on the terminal.
+    """
+    from mine.data.sfm.reconstruct import reconstruct
+    from mine.data.sfm.triangulate import triangulate
+
+    account = triangulate(images, poses, output, progress) if poses else reconstruct(images, output, progress, fps)
+    print(f"{output}: {account}")
+
+
+def train(config: Positional[Path], overrides: Positional[tuple[str, ...]] = (), resume: bool = True) -> None:
+    """Trains what a config file describes and prints the checkpoint's name.
+
+    Args:
+        config: YAML file of the run, such as configs/llff-small.yaml.
+        overrides: Settings that replace the file's, as key=value; dots reach into sections. Example: batch=2
+            architecture.encoder=resnet18.
+        resume: Go on from the last saved step of a run with the same output folder, if there is one.
+    """
+    from mine.config import load_config
+    from mine.training.distributed import first_process
+    from mine.training.train import train as run
+
+    checkpoint = run(load_config(config, list(overrides)), resume)
+    if first_process():
+        print(checkpoint)
+
+
+def evaluate(
+    config: Positional[Path],
+    overrides: Positional[tuple[str, ...]] = (),
+    checkpoint: Path | None = None,
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+) -> None:
+    """Measures a checkpoint by a config file's protocol and prints a table of metrics.
+
+    Args:
+        config: YAML file of the evaluation, such as configs/eval-kitti.yaml.
+        overrides: Settings that replace the file's, as key=value; dots reach into sections. Example: planes=64.
+        checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth). By default the shipped ones.
+        output: File to write the metrics to as well: .json or .md.
+    """
+    from mine.config import EvalConfig, load_config
+    from mine.evaluation.protocol import judge
+    from mine.evaluation.report import write_report
+    from mine.model import load
+
+    report = judge(load(checkpoint), load_config(config, list(overrides), EvalConfig))
+    print(report.markdown())
+    if output:
+        write_report(report, output)
