@@ -1,7 +1,7 @@
 """How cost grows with planes and pixels: `python benchmarks/costs.py benchmarks/costs.png` prints a table and draws it.
 
-Prediction is that of the published architecture, with random weights; scenes are `mine.cli.bench.surfaces`. Each
-figure is the median of its repetitions, after one that warms up.
+Prediction is that of the published architecture, with random weights; scenes are those of
+`mine.cli.bench.random_surface_planes`. Each figure is the median of its repetitions, after one that warms up.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from mine.cli.bench import medians, surfaces
+from mine.cli.bench import medians, random_surface_planes
 from mine.model import Model
 from mine.network.planes.network import PlaneNetwork
 from mine.render import join, render
@@ -34,7 +34,7 @@ def cases() -> list[Case]:
 def measure(model: Model, case: Case, repetitions: int) -> dict[str, float]:
     """Seconds to predict and to render a scene."""
     planes, size = case
-    values, disparity = surfaces(planes, size)
+    values, disparity = random_surface_planes(planes, size)
     scene = join(values[:, :, :3], values[:, :, 3:])  # as networks draw it
     K, T = intrinsics(size)[None], pose(translation=torch.tensor([0.05, 0.02, -0.05]))[None]
     photo = torch.rand(3, *size)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mine.cli.bench import medians, surfaces
+from mine.cli.bench import medians, random_surface_planes
 from mine.render.cpu import render as cpu
 from mine.render.published import published_render
 from mine.scene.camera import intrinsics, pose
@@ -23,9 +23,9 @@ def scene(kind: str, planes: int, size: Size) -> tuple[Tensor, Tensor]:
     """Planes (1, S, 4, H, W) and disparities (1, S).
 
     "noise" has density everywhere, so that almost every plane counts in every pixel: the hardest case. "surface" is
-    what photos give; see `mine.cli.bench.surfaces`.
+    what photos give; see `mine.cli.bench.random_surface_planes`.
     """
-    values, disparity = surfaces(planes, size)
+    values, disparity = random_surface_planes(planes, size)
     return (torch.rand_like(values) if kind == "noise" else values), disparity
 
 
