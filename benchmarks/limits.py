@@ -15,7 +15,7 @@ from torch import Tensor
 from mine.config import EvalConfig, load_config
 from mine.data.base.sample import Sample
 from mine.evaluation.baselines import interpolated_disparity
-from mine.evaluation.evaluate import Synthesis, evaluate
+from mine.evaluation.evaluate import Method, evaluate
 from mine.evaluation.protocol import held_out_pairs
 from mine.model import load
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
@@ -34,7 +34,7 @@ class Limits:
     def __init__(self, network: DisparityNetwork, planes: int) -> None:
         self.network, self.planes = network, planes
 
-    def methods(self) -> dict[str, Synthesis]:
+    def methods(self) -> dict[str, Method]:
         """How to make a scene of a sample, by name."""
         truths = {
             f"the true shapes above {radius} pixels, details predicted": lambda sample, radius=radius: self._large(

@@ -17,7 +17,7 @@ import torch
 
 from mine.config import EvalConfig, TrainConfig, load_config
 from mine.data.datasets.colmap import Colmap
-from mine.evaluation.protocol import judge
+from mine.evaluation.protocol import evaluate_config
 from mine.model import Model, shipped_checkpoint
 from mine.network.checkpoint import load_network, save_network
 from mine.network.disparity.network import DisparityNetwork
@@ -49,7 +49,7 @@ def main() -> None:
     captures = [override for override in options.overrides if override.startswith("captures.root")]
     held_out = load_config(CONFIGS / "eval-captures.yaml", captures, EvalConfig)
     loaded = load_network(options.output)
-    print(judge(Model(loaded.network), held_out).markdown())
+    print(evaluate_config(Model(loaded.network), held_out).markdown())
 
 
 def steps_done(config: TrainConfig) -> int:

@@ -62,11 +62,11 @@ def evaluate(
         output: File to write the metrics to as well: .json or .md.
     """
     from mine.config import EvalConfig, load_config
-    from mine.evaluation.protocol import judge
+    from mine.evaluation.protocol import evaluate_config
     from mine.evaluation.report import write_report
     from mine.model import load
 
-    report = judge(load(checkpoint), load_config(config, list(overrides), EvalConfig))
+    report = evaluate_config(load(checkpoint), load_config(config, list(overrides), EvalConfig))
     print(report.markdown())
     if output:
         write_report(report, output)

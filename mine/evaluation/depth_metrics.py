@@ -1,4 +1,4 @@
-"""Figures of merit of depth maps: global errors (Eigen et al. 2014) and those of geometry (Koch et al. 2018)."""
+"""Metrics of depth maps: global errors (Eigen et al. 2014), planarity and depth boundaries (Koch et al. 2018)."""
 
 import math
 
@@ -13,25 +13,32 @@ from mine.render.reference import pixel_grid
 
 Mask = NDArray[np.bool_]
 
-FEWEST = 10
-"""Pixels that a plane is fitted to, at least."""
+MIN_PLANE_PIXELS = 10
+"""Pixels of a planar region below which no plane is fitted to it."""
 
-BLUR = math.sqrt(2)
-EDGE = (0.15, 0.3)
-"""Canny's thresholds, of Sobel's response to a depth map that ranges from 0 to 1."""
+CANNY_SIGMA = math.sqrt(2)
+"""Standard deviation in pixels of the Gaussian before Canny's edge detector."""
 
-REACH = 10.0
-"""Pixels beyond which an edge counts as another one, or as missing."""
+CANNY_THRESHOLDS = (0.15, 0.3)
+"""Canny's hysteresis thresholds on the Sobel gradient of a depth map scaled to [0, 1]."""
 
-WHOLE = 8000
-"""What 1 is in Canny's whole numbers; Sobel responds with 4 at most."""
+MAX_EDGE_DISTANCE = 10.0
+"""Distance in pixels beyond which two edges do not match."""
+
+FIXED_POINT = 8000
+"""1.0 in the 16-bit integers that OpenCV's Canny takes as gradients; Sobel's response is at most 4."""
 
 
 def depth_errors(predicted: Tensor, true: Tensor) -> dict[str, float]:
-    """Errors of depth (N,) against true depth (N,), all above 0, in its unit.
+    """Global depth errors (Eigen et al. 2014).
 
-    `rel` = mean |d - d*| / d*; `log10` = mean |log10 d - log10 d*|; `rms` = sqrt(mean (d - d*)²); `delta1` to `delta3`:
-    share of pixels with max(d / d*, d* / d) below 1.25, 1.25², 1.25³.
+    Args:
+        predicted: Predicted depth (N,), above 0.
+        true: True depth (N,), above 0, in the same unit.
+
+    Returns:
+        `rel` = mean |d - d*| / d*; `log10` = mean |log10 d - log10 d*|; `rms` = sqrt(mean (d - d*)²) in the unit of
+        depth; `delta1` to `delta3`: fraction of pixels with max(d / d*, d* / d) below 1.25, 1.25², 1.25³.
     """
     ratio = torch.maximum(predicted / true, true / predicted)
     difference = predicted - true
@@ -44,60 +51,82 @@ def depth_errors(predicted: Tensor, true: Tensor) -> dict[str, float]:
 
 
 def planarity_errors(predicted: Tensor, true: Tensor, regions: Tensor, K: Tensor) -> dict[str, float]:
-    """How flat flat regions are, and how well they are turned: means over the regions; NaN when there is none.
+    """Planarity errors of annotated planar regions (Koch et al. 2018, eq. 2 and 3), means over the regions.
 
-    `plan`: standard deviation of the predicted points from the plane fitted to them, in centimetres when depth is in
-    metres; `orie`: degrees between that plane's normal and the one of the true points (Koch et al. 2018, eq. 2 and 3).
+    Args:
+        predicted: Predicted depth (H, W) in metres.
+        true: True depth (H, W) in metres, 0 where unknown.
+        regions: Labels (H, W) of the planar regions, 0 elsewhere.
+        K: Intrinsics (3, 3) in pixels of the depth maps.
 
-    predicted, true: depth (H, W), true 0 where unknown; regions (H, W) numbers, 0 elsewhere; K (3, 3) in pixels.
+    Returns:
+        `plan`: standard deviation in centimetres of the predicted points from the plane fitted to them; `orie`: angle
+        in degrees between the normals of the planes fitted to predicted and to true points. NaN without a region.
     """
     rays = torch.linalg.inv(K.double()) @ pixel_grid((true.shape[0], true.shape[1]), K.double()).flatten(1)
-    found = []
-    for number in regions.unique():
-        inside = ((regions == number) & (true > 0)).flatten()
-        if number == 0 or inside.sum() < FEWEST:
+    errors = []
+    for label in regions.unique():
+        inside = ((regions == label) & (true > 0)).flatten()
+        if label == 0 or inside.sum() < MIN_PLANE_PIXELS:
             continue
         fits = [_plane(rays[:, inside] * depth.flatten()[inside]) for depth in (predicted, true)]
         (normal, deviation), (true_normal, _) = fits
         cosine = float((normal @ true_normal).abs().clamp(max=1))
-        found.append((100 * deviation, math.degrees(math.acos(cosine))))
-    plan, orie = np.mean(found, axis=0).tolist() if found else (math.nan, math.nan)
+        errors.append((100 * deviation, math.degrees(math.acos(cosine))))
+    plan, orie = np.mean(errors, axis=0).tolist() if errors else (math.nan, math.nan)
     return {"plan": plan, "orie": orie}
 
 
 def _plane(points: Tensor) -> tuple[Tensor, float]:
-    """Normal (3,) of the plane that fits points (3, N) best, and their standard deviation from it."""
+    """Normal (3,) of the least-squares plane of points (3, N), and their standard deviation from it."""
     centred = points - points.mean(1, keepdim=True)
     variances, axes = torch.linalg.eigh(centred @ centred.T / points.shape[1])
     return axes[:, 0], float(variances[0].clamp(min=0).sqrt())
 
 
 def boundary_errors(predicted: Tensor, edges: Tensor) -> dict[str, float]:
-    """How well depth jumps where it should, in pixels (Koch et al. 2018, eq. 4 and 5).
+    """Depth boundary errors in pixels (Koch et al. 2018, eq. 4 and 5).
 
-    `dbe_acc`: mean distance of predicted edges to the nearest true one, of those within 10 pixels of one; NaN when
-    there is none. `dbe_comp`: mean distance of true edges to the nearest predicted one, 10 where that is farther.
-    Predicted edges are Canny's on the depth map (H, W), scaled to range from 0 to 1; edges (H, W) the true ones.
+    Args:
+        predicted: Predicted depth (H, W); its edges are those of `depth_edges`.
+        edges: True depth edges, a mask (H, W).
+
+    Returns:
+        `dbe_acc`: mean distance of predicted edges to the nearest true one, over those within 10 pixels of one; NaN
+        without such edges. `dbe_comp`: mean distance of true edges to the nearest predicted one, clipped at 10.
     """
-    drawn, true = depth_edges(predicted), edges.numpy()
-    to_true, to_drawn = _distance(true), _distance(drawn)
-    near = drawn & (to_true <= REACH)
+    predicted_edges, true_edges = depth_edges(predicted), edges.numpy()
+    to_true, to_predicted = _distance(true_edges), _distance(predicted_edges)
+    matched = predicted_edges & (to_true <= MAX_EDGE_DISTANCE)
+    completeness = np.minimum(to_predicted[true_edges], MAX_EDGE_DISTANCE)
     return {
-        "dbe_acc": float(to_true[near].mean()) if near.any() else math.nan,
-        "dbe_comp": float(np.minimum(to_drawn[true], REACH).mean()) if true.any() else math.nan,
+        "dbe_acc": float(to_true[matched].mean()) if matched.any() else math.nan,
+        "dbe_comp": float(completeness.mean()) if true_edges.any() else math.nan,
     }
 
 
 def depth_edges(depth: Tensor) -> Mask:
-    """Whether depth (H, W) jumps at each pixel, (H, W)."""
+    """Depth discontinuities by Canny's edge detector, on depth scaled to [0, 1].
+
+    Args:
+        depth: (H, W).
+
+    Returns:
+        Mask (H, W).
+    """
     values = depth.numpy().astype(np.float32)
     values = (values - values.min()) / max(float(np.ptp(values)), 1e-12)
-    smooth = cv2.GaussianBlur(values, (0, 0), BLUR)
-    dx, dy = (np.rint(WHOLE * cv2.Sobel(smooth, cv2.CV_32F, *axis)).astype(np.int16) for axis in ((1, 0), (0, 1)))
-    return np.asarray(cv2.Canny(dx, dy, WHOLE * EDGE[0], WHOLE * EDGE[1], L2gradient=True)) > 0
+    smooth = cv2.GaussianBlur(values, (0, 0), CANNY_SIGMA)
+    dx, dy = (np.rint(FIXED_POINT * cv2.Sobel(smooth, cv2.CV_32F, *axis)).astype(np.int16) for axis in ((1, 0), (0, 1)))
+    return (
+        np.asarray(
+            cv2.Canny(dx, dy, FIXED_POINT * CANNY_THRESHOLDS[0], FIXED_POINT * CANNY_THRESHOLDS[1], L2gradient=True)
+        )
+        > 0
+    )
 
 
 def _distance(mask: Mask) -> NDArray[np.float64]:
-    """Distance in pixels of each pixel to the nearest True; infinite when there is none."""
-    found: NDArray[np.float64] = distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.inf)
-    return found
+    """Distance transform: distance in pixels of each pixel to the nearest True, infinite without any."""
+    distance: NDArray[np.float64] = distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.inf)
+    return distance

@@ -1,10 +1,9 @@
-"""How well a predictor does on views it did not see.
+"""Novel view synthesis on held-out views: PSNR, SSIM, LPIPS and ordinal depth, beside the baselines.
 
-On captures (`evaluate`), the shipped checkpoint's protocol: each picture is a source whose targets are its two nearest
-cameras, its scene predicted once; translations are calibrated by the source's points; PSNR and SSIM count pixels that
-at least two planes cover; rank correlation and ordered pairs compare disparities in the source. On generated scenes
-(`evaluate_samples`) it is the same, and pixels hidden from the source are scored apart. Simple scenes
-(`references`) are judged the same way.
+`evaluate` runs on captures and data sets of image pairs, with the protocol of the shipped checkpoint: every image is a
+source, its targets are the two nearest cameras, and its scene is predicted once. Translations are calibrated by the
+source's SfM points. PSNR and SSIM count the pixels that at least two planes cover. `evaluate_samples` runs on synthetic
+scenes, where disoccluded pixels are known and get a PSNR of their own.
 """
 
 import math
@@ -18,58 +17,63 @@ from torch.utils.data import Dataset
 
 from mine.data.base.image_pairs import ImagePairs
 from mine.data.base.sample import Sample
-from mine.evaluation.baselines import one_plane, soup
-from mine.evaluation.metrics import ordered_share, perceptual_distance, psnr, spearman, ssim
-from mine.evaluation.report import Report
+from mine.evaluation.baselines import sfm_upper_bound, single_plane, source_image
+from mine.evaluation.metrics import ordinal_accuracy, perceptual_distance, psnr, spearman, ssim
+from mine.evaluation.report import Metrics, Report
 from mine.render import Backend, View
 from mine.scene.mpi import MPI
 from mine.scene.points import disparity_at, scale_factor
 
 Predictor = Callable[[Tensor, Tensor], MPI]
-"""Image (3, H, W) in [0, 1] and its intrinsics (3, 3) to a scene."""
+"""From an image (3, H, W) in [0, 1] and its intrinsics (3, 3) in pixels to a scene."""
 
-Synthesis = Callable[[Sample], MPI | None]
-"""A scene from all a sample knows of its source; None shows the source picture unchanged."""
+Method = Callable[[Sample], MPI | None]
+"""From all that a sample knows of its source to a scene; None stands for the source image as every view."""
 
-MIN_COVER = 2
-"""Planes that must cover a pixel for it to count."""
+MIN_COVERAGE = 2
+"""Planes that must cover a target pixel for it to count."""
 
 FLAT = 1.001
-"""A scene whose nearest point is not nearer than its farthest by this factor puts nothing in order."""
+"""Ratio of a scene's largest to its smallest disparity below which its depth counts as constant, without an order."""
 
 NO_LPIPS = "LPIPS is unavailable: its weights (VGG-16, by torchvision) are not on this machine and cannot be downloaded"
 
-HIDDEN_TOLERANCE = 0.05
-"""A target's point is hidden from the source when the source sees a surface nearer than it by this share of depth."""
+OCCLUSION_TOLERANCE = 0.05
+"""Relative depth by which the source's surface must be nearer than a target's point to occlude it."""
 
+LOWER_BOUNDS: Mapping[str, Method] = {"unchanged": source_image, "one plane": single_plane}
+"""Baselines that any network should beat: no geometry, and one depth."""
 
-def unchanged(sample: Sample) -> None:
-    """The source picture itself, whatever the target camera."""
-
-
-SIMPLE: Mapping[str, Synthesis] = {"unchanged": unchanged, "one plane": one_plane}
-
-REFERENCES: Mapping[str, Synthesis] = {**SIMPLE, "soup of true depths": soup}
+BASELINES: Mapping[str, Method] = {**LOWER_BOUNDS, "SfM upper bound": sfm_upper_bound}
 
 
 @torch.no_grad()
 def evaluate(
     predictor: Predictor | None,
     dataset: ImagePairs,
-    references: Mapping[str, Synthesis] = REFERENCES,
+    baselines: Mapping[str, Method] = BASELINES,
     perceptual: bool = False,
     backend: Backend = "auto",
     progress: bool = True,
 ) -> Report:
-    """Figures of a predictor, and of the references, on an evaluation such as `Colmap(training=False)`.
+    """Evaluates a predictor and the baselines on image pairs, such as `Colmap(training=False)`.
 
-    One row per capture (or what else the data set's `row` says) and method: means over its pairs of `psnr` (dB),
-    `ssim`, `lpips` where asked for (of whole views; NaN, with a note, when its weights are unavailable), and over its
-    sources of `spearman` and `ordered`. The predictor may be None to have the references alone. Samples whose scale is
-    known (metric 1) need no calibration; those without points have no figures of depth, and of the references only the
-    photo unchanged. The share `border` of each side of a target, as the data set says, does not count.
+    Samples of known scale (metric 1) need no calibration. Samples without SfM points have no ordinal metrics, and of
+    the baselines only the unchanged source image.
+
+    Args:
+        predictor: From an image and its intrinsics to a scene; None evaluates the baselines alone.
+        dataset: The image pairs; its `border` is the fraction of each side of a target that does not count.
+        baselines: Methods to compare with, by name.
+        perceptual: Measure LPIPS of whole views too; NaN, with a note, when its weights are unavailable.
+        backend: The renderer.
+        progress: Show a progress bar.
+
+    Returns:
+        One row per scene (the data set's `row`) and method: means over its pairs of `psnr` (dB), `ssim` and `lpips`,
+        over its sources of `spearman` and `ordered` (see `mine.evaluation.metrics`).
     """
-    methods = _methods(predictor, references)
+    methods = _methods(predictor, baselines)
     distance = perceptual_distance() if perceptual else None
     report = Report([NO_LPIPS] if perceptual and distance is None else [])
     inner = _inner(dataset.size, dataset.border)
@@ -77,19 +81,19 @@ def evaluate(
     counted[inner] = True
     for indices in track(dataset.by_source(), "evaluating", disable=not progress):
         samples = [dataset[index] for index in indices]
-        for method, synthesis in methods.items():
-            if synthesis in (one_plane, soup) and not samples[0].points_src.numel():
+        for name, method in methods.items():
+            if method in (single_plane, sfm_upper_bound) and not samples[0].points_src.numel():
                 continue
-            scene = synthesis(samples[0])
+            scene = method(samples[0])
             depth = None if scene is None else _source_depth(samples[0], scene, backend)
-            order = {} if depth is None else _order(samples[0], depth)
+            ordinal = {} if depth is None else _ordinal_metrics(samples[0], depth)
             for index, sample in zip(indices, samples, strict=True):
-                view = _view(sample, scene, _scale(samples[0], depth), backend)
+                view = _target_view(sample, scene, _scale(samples[0], depth), backend)
                 target = sample.target[None]
-                figures = _likeness(view, target, (view.mask >= MIN_COVER) & counted)
+                metrics = _image_metrics(view, target, (view.mask >= MIN_COVERAGE) & counted)
                 if perceptual:
-                    figures["lpips"] = float(distance(view.rgb[inner], target[inner])) if distance else math.nan
-                report.add(dataset.row(index), method, figures | order)
+                    metrics["lpips"] = float(distance(view.rgb[inner], target[inner])) if distance else math.nan
+                report.add(dataset.row(index), name, metrics | ordinal)
     return report
 
 
@@ -98,99 +102,116 @@ def evaluate_samples(
     predictor: Predictor | None,
     dataset: Dataset[Sample],
     count: int,
-    references: Mapping[str, Synthesis] = SIMPLE,
+    baselines: Mapping[str, Method] = LOWER_BOUNDS,
     backend: Backend = "auto",
     progress: bool = True,
 ) -> Report:
-    """Figures on the first `count` samples of a data set whose depths are dense.
+    """Evaluates a predictor and the baselines on samples with dense depth, such as synthetic scenes.
 
-    `psnr` and `ssim` as in `evaluate`, also calibrated by the source's points; `psnr_hidden` over the target's pixels
-    that the source cannot see, by its depth map.
+    Args:
+        predictor: From an image and its intrinsics to a scene; None evaluates the baselines alone.
+        dataset: Samples with dense depth of source and target.
+        count: Number of samples, from the first on.
+        baselines: Methods to compare with, by name.
+        backend: The renderer.
+        progress: Show a progress bar.
+
+    Returns:
+        One row per method: means of `psnr` (dB) and `ssim` as in `evaluate`, calibrated by the source's points too, and
+        of `psnr_hidden`, over the target's pixels that are disoccluded.
     """
-    methods = _methods(predictor, references)
+    methods = _methods(predictor, baselines)
     report = Report()
     for index in track(range(count), "evaluating", disable=not progress):
-        sample = dataset[index]._replace(metric=torch.zeros(()))  # no photo tells its scale
-        hidden = hidden_pixels(sample)[None]
-        for method, synthesis in methods.items():
-            scene = synthesis(sample)
+        sample = dataset[index]._replace(metric=torch.zeros(()))  # scale is unknown from one photo
+        disoccluded = disoccluded_pixels(sample)[None]
+        for name, method in methods.items():
+            scene = method(sample)
             depth = None if scene is None else _source_depth(sample, scene, backend)
-            view = _view(sample, scene, _scale(sample, depth), backend)
-            seen = view.mask >= MIN_COVER
-            figures = _likeness(view, sample.target[None], seen)
-            figures["psnr_hidden"] = float(psnr(view.rgb, sample.target[None], seen & hidden))
-            report.add("all", method, figures)
+            view = _target_view(sample, scene, _scale(sample, depth), backend)
+            covered = view.mask >= MIN_COVERAGE
+            metrics = _image_metrics(view, sample.target[None], covered)
+            metrics["psnr_hidden"] = float(psnr(view.rgb, sample.target[None], covered & disoccluded))
+            report.add("all", name, metrics)
     return report
 
 
-def hidden_pixels(sample: Sample) -> Tensor:
-    """(1, H, W) whether the surface in each target pixel lies inside the source's frame but behind another surface.
+def disoccluded_pixels(sample: Sample) -> Tensor:
+    """Finds the target pixels whose surface lies in the source's frame, but occluded by a nearer surface.
 
-    False where the target's depth, or the source's at that place, is unknown. Both maps are taken at pixel centres.
+    Args:
+        sample: A sample with depth maps (1, H, W) of source and target, taken at pixel centres.
+
+    Returns:
+        Mask (1, H, W); False where the target's depth, or the source's at the projected pixel, is unknown.
     """
     depth = sample.depth_tgt[0]
     y, x = torch.meshgrid(*(torch.arange(length).to(depth) for length in depth.shape), indexing="ij")
     pixels = torch.stack([x, y, torch.ones_like(x)]).flatten(1)
     points = torch.linalg.inv(sample.K_tgt) @ pixels * depth.flatten()
-    T = torch.linalg.inv(sample.T_tgt_src.double()).to(points)
-    in_source = T[:3, :3] @ points + T[:3, 3:]
+    T_src_tgt = torch.linalg.inv(sample.T_tgt_src.double()).to(points)
+    in_source = T_src_tgt[:3, :3] @ points + T_src_tgt[:3, 3:]
     projected = sample.K_src @ in_source
     u, v = (projected[:2] / projected[2:].clamp(min=1e-6)).round().long()
     height, width = sample.depth_src.shape[-2:]
     inside = (u >= 0) & (u < width) & (v >= 0) & (v < height) & (in_source[2] > 0) & (depth.flatten() > 0)
-    seen = sample.depth_src[0, v.clamp(0, height - 1), u.clamp(0, width - 1)]
-    hidden: Tensor = inside & (seen > 0) & (seen < in_source[2] * (1 - HIDDEN_TOLERANCE))
-    return hidden.view(1, *depth.shape)
+    visible = sample.depth_src[0, v.clamp(0, height - 1), u.clamp(0, width - 1)]
+    occluded: Tensor = inside & (visible > 0) & (visible < in_source[2] * (1 - OCCLUSION_TOLERANCE))
+    return occluded.view(1, *depth.shape)
 
 
-def _methods(predictor: Predictor | None, references: Mapping[str, Synthesis]) -> dict[str, Synthesis]:
+def _methods(predictor: Predictor | None, baselines: Mapping[str, Method]) -> dict[str, Method]:
+    """The predictor, if any, as the method "prediction", before the baselines."""
     if predictor is None:
-        return dict(references)
-    return {"prediction": lambda sample: predictor(sample.source, sample.K_src), **references}
+        return dict(baselines)
+    return {"prediction": lambda sample: predictor(sample.source, sample.K_src), **baselines}
 
 
 def _inner(size: tuple[int, int], border: float) -> tuple[EllipsisType, slice, slice]:
-    """Index of the pixels that are farther from the edges than the share `border` of height and width."""
+    """Index of the pixels that are farther from the edges than the fraction `border` of height and width."""
     height, width = size
     top, left = round(border * height), round(border * width)
     return ..., slice(top, height - top), slice(left, width - left)
 
 
 def _source_depth(sample: Sample, scene: MPI, backend: Backend) -> Tensor:
-    """Depth (1, 1, H, W) of the source view that the scene renders."""
+    """Depth (1, 1, H, W) that the scene renders in the source camera."""
     size = sample.source.shape[-2], sample.source.shape[-1]
     return scene.render(torch.eye(4), sample.K_src, size, backend).depth.cpu()
 
 
 def _scale(sample: Sample, depth: Tensor | None) -> Tensor:
-    """What to divide the sample's translations by, so that they are in units of the scene: 1 without a depth."""
+    """Divisor of the sample's translations that puts them in units of the scene: 1 without a rendered depth."""
     if depth is None or sample.metric > 0:
         return torch.ones(())
     return scale_factor(sample.points_src[None], depth, sample.K_src[None])[0]
 
 
-def _view(sample: Sample, scene: MPI | None, scale: Tensor, backend: Backend) -> View:
+def _target_view(sample: Sample, scene: MPI | None, scale: Tensor, backend: Backend) -> View:
+    """The scene rendered in the target camera; without a scene, the source image, covered everywhere."""
     if scene is None:
         everywhere = torch.ones_like(sample.source[None, :1])
-        return View(sample.source[None], everywhere, MIN_COVER * everywhere)
+        return View(sample.source[None], everywhere, MIN_COVERAGE * everywhere)
     T = sample.T_tgt_src.clone()
     T[:3, 3] /= scale
     view = scene.render(T, sample.K_tgt, (sample.target.shape[-2], sample.target.shape[-1]), backend)
     return View(view.rgb.cpu(), view.depth.cpu(), view.mask.cpu())
 
 
-def _likeness(view: View, target: Tensor, mask: Tensor) -> dict[str, float]:
+def _image_metrics(view: View, target: Tensor, mask: Tensor) -> Metrics:
+    """PSNR and SSIM of a view against the target image (1, 3, H, W) over a mask (1, 1, H, W)."""
     return {
         "psnr": float(psnr(view.rgb, target, mask)),
         "ssim": float(ssim(view.rgb, target, mask)),
     }
 
 
-def _order(sample: Sample, depth: Tensor) -> dict[str, float]:
+def _ordinal_metrics(sample: Sample, depth: Tensor) -> Metrics:
+    """Rank correlation and ordinal accuracy of rendered source depth (1, 1, H, W) at the source's SfM points."""
     if not sample.points_src.numel():
         return {}
     predicted = disparity_at(sample.points_src[None], depth, sample.K_src[None])[0]
     true = 1 / sample.points_src[2]
     if predicted.max() < FLAT * predicted.min():  # the order would be that of rounding errors
         return {"spearman": math.nan, "ordered": math.nan}
-    return {"spearman": spearman(predicted, true), "ordered": ordered_share(predicted, true)}
+    return {"spearman": spearman(predicted, true), "ordered": ordinal_accuracy(predicted, true)}

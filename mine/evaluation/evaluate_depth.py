@@ -1,4 +1,4 @@
-"""How well depth is predicted where it was measured (NYU Depth v2, iBims-1)."""
+"""Monocular depth evaluation on measured depth maps (NYU Depth v2, iBims-1)."""
 
 import torch
 from rich.progress import track
@@ -7,37 +7,48 @@ from torch import Tensor
 from mine.data.datasets.depth_maps import DepthMap, DepthMaps
 from mine.evaluation.depth_metrics import boundary_errors, depth_errors, planarity_errors
 from mine.evaluation.evaluate import Predictor
-from mine.evaluation.report import Figures, Report
+from mine.evaluation.report import Metrics, Report
 from mine.render import Backend
 
 
 @torch.no_grad()
 def evaluate_depth(
-    predictor: Predictor, maps: DepthMaps, references: bool = True, backend: Backend = "auto", progress: bool = True
+    predictor: Predictor, maps: DepthMaps, baselines: bool = True, backend: Backend = "auto", progress: bool = True
 ) -> Report:
-    """Figures of the depth that a predictor's scenes render in the photo's own camera, and of one plane.
+    """Evaluates the depth that predicted scenes render in the photo's own camera, beside constant depth.
 
-    No photo tells its scale: predicted depth is multiplied by the median of true over predicted depth. `rel`, `log10`,
-    `rms` (metres), `delta1` to `delta3`; where the data set knows of flat regions and edges also `plan` (centimetres),
-    `orie` (degrees), `dbe_acc` and `dbe_comp` (pixels): see `depth_metrics`. Means over photos.
+    Scale is unknown from one photo: predicted depth is multiplied by the median of true over predicted depth.
+
+    Args:
+        predictor: From an image and its intrinsics to a scene.
+        maps: Photos with measured depth in metres.
+        baselines: Evaluate constant depth too, as "one plane".
+        backend: The renderer.
+        progress: Show a progress bar.
+
+    Returns:
+        One row per method, means over photos: `rel`, `log10`, `rms` (metres), `delta1` to `delta3`; where planar
+        regions and depth edges are annotated also `plan` (centimetres), `orie` (degrees), `dbe_acc` and `dbe_comp`
+        (pixels). `depth_metrics` defines them.
     """
     report = Report()
     for index in track(range(len(maps)), "evaluating", disable=not progress):
         item = maps[index]
         size = item.depth.shape[0], item.depth.shape[1]
         view = predictor(item.image, item.K).render(torch.eye(4), item.K, size, backend)
-        report.add(maps.name, "prediction", _figures(view.depth[0, 0].cpu(), item))
-        if references:
-            report.add(maps.name, "one plane", _figures(torch.ones(size), item))
+        report.add(maps.name, "prediction", _metrics(view.depth[0, 0].cpu(), item))
+        if baselines:
+            report.add(maps.name, "one plane", _metrics(torch.ones(size), item))
     return report
 
 
-def _figures(predicted: Tensor, item: DepthMap) -> Figures:
+def _metrics(predicted: Tensor, item: DepthMap) -> Metrics:
+    """All metrics that the annotations of a photo allow, for predicted depth (H, W) of unknown scale."""
     known = item.depth > 0
     predicted = predicted * (item.depth[known] / predicted[known]).median()
-    figures = depth_errors(predicted[known], item.depth[known])
+    metrics = depth_errors(predicted[known], item.depth[known])
     if item.regions is not None:
-        figures |= planarity_errors(predicted, item.depth, item.regions, item.K)
+        metrics |= planarity_errors(predicted, item.depth, item.regions, item.K)
     if item.edges is not None:
-        figures |= boundary_errors(predicted, item.edges)
-    return figures
+        metrics |= boundary_errors(predicted, item.edges)
+    return metrics

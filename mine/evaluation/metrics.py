@@ -1,4 +1,4 @@
-"""Figures of merit: how like the true view a view is, and how well depths are ordered."""
+"""Image metrics (PSNR, SSIM, LPIPS) over masked pixels, and ordinal metrics of disparity."""
 
 from collections.abc import Callable
 from urllib.error import URLError
@@ -10,7 +10,15 @@ from torchmetrics.functional.regression import spearman_corrcoef
 
 
 def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean (B,) of values (B, C, H, W) over the pixels of mask (B, 1, H, W), all by default; NaN where it is empty."""
+    """Mean per image over masked pixels.
+
+    Args:
+        values: (B, C, H, W).
+        mask: (B, 1, H, W); all pixels by default.
+
+    Returns:
+        Means (B,); NaN where the mask is empty.
+    """
     if mask is None:
         return values.flatten(1).mean(1)
     weight = mask.to(values).expand_as(values)
@@ -18,33 +26,55 @@ def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def psnr(image: Tensor, true: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Peak signal-to-noise ratio (B,) in dB, -10 log10 of the mean squared difference over the masked pixels.
+    """Peak signal-to-noise ratio in dB: -10 log10 of the mean squared difference over masked pixels.
 
-    image, true: (B, 3, H, W) in [0, 1]; mask: (B, 1, H, W), all pixels by default. Equal images give infinity.
+    Args:
+        image: Images (B, 3, H, W) in [0, 1].
+        true: The true images, of the same shape.
+        mask: (B, 1, H, W); all pixels by default.
+
+    Returns:
+        PSNR (B,); infinity for equal images.
     """
     return -10 * torch.log10(masked_mean((image - true) ** 2, mask))
 
 
 def ssim(image: Tensor, true: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Structural similarity (B,) (Wang et al. 2004, Gaussian window of σ = 1.5), its map averaged over masked pixels.
+    """Structural similarity (Wang et al. 2004, Gaussian window of σ = 1.5), its map averaged over masked pixels.
 
-    Windows reach beyond the mask: only their centres must be in it. Shapes are those of `psnr`.
+    Only the centre of a window must lie in the mask. Borders are padded by reflection, as torchmetrics does;
+    `mine.training.losses.ssim` pads with zeros, as the published training code does.
+
+    Args:
+        image: Images (B, 3, H, W) in [0, 1].
+        true: The true images, of the same shape.
+        mask: (B, 1, H, W); all pixels by default.
+
+    Returns:
+        SSIM (B,), 1 for equal images.
     """
     _, similarity = structural_similarity_index_measure(image, true, data_range=1.0, return_full_image=True)
     return masked_mean(similarity, mask)
 
 
 def spearman(predicted: Tensor, true: Tensor) -> float:
-    """Spearman's rank correlation, -1 to 1, of two sets of values (N,)."""
+    """Spearman's rank correlation of two sets of values (N,), in [-1, 1]."""
     return float(spearman_corrcoef(predicted.double().cpu(), true.double().cpu()))
 
 
-def ordered_share(predicted: Tensor, true: Tensor, min_ratio: float = 1.1, pairs: int = 100_000) -> float:
-    """Share of point pairs that a prediction puts in the right order of depth; chance is 1/2.
+def ordinal_accuracy(predicted: Tensor, true: Tensor, min_ratio: float = 1.1, pairs: int = 100_000) -> float:
+    """Fraction of point pairs whose ordinal depth relation is predicted right; chance is 1/2.
 
-    predicted, true: (N,) disparities. Only pairs whose true disparities differ by more than the factor `min_ratio`
-    count; predicted ties are wrong. All pairs are compared, or `pairs` fixed random ones where there are more. NaN when
-    no pair differs enough.
+    Reported as `ordered`. Predicted ties are wrong.
+
+    Args:
+        predicted: Predicted disparities (N,), of any scale.
+        true: True disparities (N,).
+        min_ratio: Only pairs whose true disparities differ by more than this factor count.
+        pairs: Where there are more pairs than this, so many random ones (of a fixed seed) are compared.
+
+    Returns:
+        The fraction, in [0, 1]; NaN when no pair differs enough.
     """
     first, second = _pairs(len(true), pairs)
     nearer = true[first] > min_ratio * true[second]
@@ -54,6 +84,7 @@ def ordered_share(predicted: Tensor, true: Tensor, min_ratio: float = 1.1, pairs
 
 
 def _pairs(count: int, limit: int) -> tuple[Tensor, Tensor]:
+    """Indices of all pairs of `count` points, or of `limit` random ones where there are more."""
     if count * (count - 1) // 2 <= limit:
         first, second = torch.triu_indices(count, count, offset=1)
         return first, second
@@ -62,9 +93,11 @@ def _pairs(count: int, limit: int) -> tuple[Tensor, Tensor]:
 
 
 def perceptual_distance() -> Callable[[Tensor, Tensor], Tensor] | None:
-    """LPIPS (Zhang et al. 2018, VGG-16) as a function of two images (B, 3, H, W) in [0, 1] to (B,), lower is better.
+    """LPIPS (Zhang et al. 2018) with VGG-16.
 
-    None when its weights are not on this machine and cannot be downloaded.
+    Returns:
+        A function from two images (B, 3, H, W) in [0, 1] to distances (B,), lower is better; None when the weights of
+        VGG-16 are not on this machine and cannot be downloaded.
     """
     import lpips
 
@@ -75,7 +108,7 @@ def perceptual_distance() -> Callable[[Tensor, Tensor], Tensor] | None:
 
     @torch.no_grad()
     def distance(image: Tensor, true: Tensor) -> Tensor:
-        found: Tensor = network.to(image.device)(image, true, normalize=True).flatten()
-        return found
+        distances: Tensor = network.to(image.device)(image, true, normalize=True).flatten()
+        return distances
 
     return distance

@@ -1,4 +1,4 @@
-"""What `mine eval` measures."""
+"""From an evaluation configuration to a report: `mine eval`, and the held-out metrics of a training run."""
 
 from pathlib import Path
 
@@ -10,18 +10,26 @@ from mine.data.datasets.colmap import Colmap
 from mine.data.registry import evaluation_set, measured_depths
 from mine.data.synthetic import SyntheticScenes
 from mine.errors import InputError
-from mine.evaluation.evaluate import REFERENCES, SIMPLE, evaluate, evaluate_samples
+from mine.evaluation.evaluate import BASELINES, LOWER_BOUNDS, evaluate, evaluate_samples
 from mine.evaluation.evaluate_depth import evaluate_depth
 from mine.evaluation.report import Report
 from mine.model import Model
 from mine.scene.mpi import MPI
 
 
-def judge(model: Model, config: EvalConfig, brief: bool = False) -> Report:
-    """Figures of a model on what `config` names, and of simple references.
+def evaluate_config(model: Model, config: EvalConfig, brief: bool = False) -> Report:
+    """Evaluates a model on the data that a configuration names, beside the baselines.
 
-    brief: the model's alone, without LPIPS and a progress bar. Raises InputError unless the configuration names one
-    thing to evaluate on.
+    Args:
+        model: The model to evaluate.
+        config: The data set, the image size and the number of planes.
+        brief: Evaluate the model alone: no baselines, no LPIPS, no progress bar.
+
+    Returns:
+        The metrics by scene and method.
+
+    Raises:
+        InputError: The configuration names no data set, or more than one.
     """
     if sum(section is not None for section in (config.captures, config.dataset, config.depth, config.worlds)) != 1:
         raise InputError("nothing or too much to evaluate on: give one of `captures`, `dataset`, `depth`, `worlds`")
@@ -31,19 +39,23 @@ def judge(model: Model, config: EvalConfig, brief: bool = False) -> Report:
 
     if config.depth:
         maps = measured_depths(config.depth.kind, config.depth.root)
-        return evaluate_depth(predictor, maps, references=not brief, progress=not brief)
+        return evaluate_depth(predictor, maps, baselines=not brief, progress=not brief)
     if config.worlds:
         textures = None if config.worlds.textures is None else Path(config.worlds.textures)
         worlds = SyntheticScenes(config.worlds.count, config.size, textures, config.worlds.seed)
-        simple = {} if brief else SIMPLE
-        return evaluate_samples(predictor, worlds, config.worlds.count, simple, progress=not brief)
-    references = {} if brief else REFERENCES
+        baselines = {} if brief else LOWER_BOUNDS
+        return evaluate_samples(predictor, worlds, config.worlds.count, baselines, progress=not brief)
+    baselines = {} if brief else BASELINES
     perceptual = config.lpips and not brief
-    return evaluate(predictor, held_out_pairs(config), references, perceptual=perceptual, progress=not brief)
+    return evaluate(predictor, held_out_pairs(config), baselines, perceptual=perceptual, progress=not brief)
 
 
 def held_out_pairs(config: EvalConfig) -> ImagePairs:
-    """The sources and targets of the captures or the data set that `config` names."""
+    """The image pairs (source, target) of the captures or the data set that a configuration names.
+
+    Raises:
+        InputError: The configuration names neither captures nor a data set of image pairs.
+    """
     if config.captures:
         folders = [Path(config.captures.root) / scene for scene in config.captures.scenes]
         return Colmap(folders, config.size, training=False)

@@ -1,4 +1,4 @@
-"""Figures per scene and method, their means, and how they are written down."""
+"""The metrics of an evaluation by scene and method, their means, and how they are written as a table or as JSON."""
 
 import json
 import math
@@ -8,53 +8,57 @@ from pathlib import Path
 from mine.errors import InputError
 from mine.files import replacing
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
+"""Values by the names of their metrics; NaN where a metric is undefined."""
 
 
 @dataclass
 class Report:
-    """Figures of single views, kept by scene and method. Means leave out NaN: a figure that does not exist there.
+    """Metrics of single views, kept by scene and method. Means leave out NaN.
 
-    notes: what a reader must know of the figures.
+    Attributes:
+        notes: Remarks that belong below the table.
+        views: The metrics of each view, by scene and method.
     """
 
     notes: list[str] = field(default_factory=list)
-    views: dict[str, dict[str, list[Figures]]] = field(default_factory=dict)
+    views: dict[str, dict[str, list[Metrics]]] = field(default_factory=dict)
 
-    def add(self, scene: str, method: str, figures: Figures) -> None:
-        """Adds the figures of one view."""
-        self.views.setdefault(scene, {}).setdefault(method, []).append(figures)
+    def add(self, scene: str, method: str, metrics: Metrics) -> None:
+        """Adds the metrics of one view."""
+        self.views.setdefault(scene, {}).setdefault(method, []).append(metrics)
 
-    def scenes(self) -> dict[str, dict[str, Figures]]:
-        """Mean figures over the views of each scene, by scene and method."""
+    def scenes(self) -> dict[str, dict[str, Metrics]]:
+        """Means over the views of each scene, by scene and method."""
         return {
             scene: {method: _mean(views) for method, views in methods.items()} for scene, methods in self.views.items()
         }
 
-    def mean(self) -> dict[str, Figures]:
-        """Mean over scenes, each counting the same, by method."""
-        by_method: dict[str, list[Figures]] = {}
+    def mean(self) -> dict[str, Metrics]:
+        """Means over the scenes, by method: every scene has the same weight, however many views it has."""
+        by_method: dict[str, list[Metrics]] = {}
         for methods in self.scenes().values():
-            for method, figures in methods.items():
-                by_method.setdefault(method, []).append(figures)
-        return {method: _mean(figures) for method, figures in by_method.items()}
+            for method, metrics in methods.items():
+                by_method.setdefault(method, []).append(metrics)
+        return {method: _mean(metrics) for method, metrics in by_method.items()}
 
     def markdown(self) -> str:
-        """A table with a row for each scene and method, the mean last."""
-        names = list(dict.fromkeys(name for figures in self.mean().values() for name in figures))
+        """A table with one row per scene and method; the means are the last rows, the notes stand below."""
+        names = list(dict.fromkeys(name for metrics in self.mean().values() for name in metrics))
         lines = ["| scene | method | views | " + " | ".join(names) + " |", "|---|---|--:|" + "--:|" * len(names)]
         for scene, methods in [*self.scenes().items(), ("mean", self.mean())]:
-            for method, figures in methods.items():
+            for method, metrics in methods.items():
                 count = sum(len(self.views[s].get(method, [])) for s in self.views if scene in (s, "mean"))
-                cells = [_cell(name, figures.get(name, math.nan)) for name in names]
+                cells = [_cell(name, metrics.get(name, math.nan)) for name in names]
                 lines.append(f"| {scene} | {method} | {count} | " + " | ".join(cells) + " |")
         return "\n".join(lines) + "\n" + "".join(f"\n{note}\n" for note in self.notes)
 
 
 def write_report(report: Report, path: str | Path) -> None:
-    """Writes figures as JSON (`.json`) or as a table (`.md`).
+    """Writes a report as JSON (`.json`) or as a Markdown table (`.md`).
 
-    Raises InputError for another suffix or a folder that cannot be written.
+    Raises:
+        InputError: The suffix is another one, or the folder cannot be written.
     """
     suffix = Path(path).suffix
     if suffix not in (".json", ".md"):
@@ -65,24 +69,27 @@ def write_report(report: Report, path: str | Path) -> None:
         temporary.write_text(text)
 
 
-def _mean(rows: list[Figures]) -> Figures:
+def _mean(rows: list[Metrics]) -> Metrics:
+    """Mean of each metric over the rows that have it."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: _finite_mean([row[name] for row in rows if name in row]) for name in names}
 
 
 def _finite_mean(values: list[float]) -> float:
+    """Mean without NaN; NaN when nothing is left."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
 
 
 def _cell(name: str, value: float) -> str:
+    """A metric as a cell of the table: decibels with two digits, all others with three."""
     if math.isnan(value):
         return "–"
     return f"{value:.2f}" if name.startswith("psnr") else f"{value:.3f}"
 
 
 def _without_nan(tree: object) -> object:
-    """JSON has no NaN: what does not exist is null there."""
+    """The tree with null in place of NaN and infinity, which JSON lacks."""
     if isinstance(tree, dict):
         return {key: _without_nan(value) for key, value in tree.items()}
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree

@@ -11,7 +11,7 @@ from mine.data.base.augment import augment
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.errors import InputError
-from mine.evaluation.protocol import judge
+from mine.evaluation.protocol import evaluate_config
 from mine.model import Model
 from mine.network.encoders.encoder import freeze_batch_norm
 from mine.training.batches import loader, places, unreadable
@@ -67,7 +67,7 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
 def evaluate_held_out(state: State, log: Log) -> None:
     """Logs figures of the averaged network on the configuration's held-out views, if any; the first process does."""
     if state.config.held_out and state.fabric.is_global_zero:
-        report = judge(Model(state.averaged), state.config.held_out, brief=True)
+        report = evaluate_config(Model(state.averaged), state.config.held_out, brief=True)
         log.held_out(report.mean()["prediction"])
 
 

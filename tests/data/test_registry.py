@@ -13,7 +13,7 @@ from mine.data.datasets.depth_photos import DepthPhotos
 from mine.data.datasets.kitti import Kitti
 from mine.data.registry import KINDS
 from mine.errors import InputError
-from mine.evaluation.protocol import judge
+from mine.evaluation.protocol import evaluate_config
 from mine.model import Model
 from mine.network.architecture import Architecture
 from mine.network.planes.network import PlaneNetwork, stratified_disparity
@@ -75,6 +75,6 @@ def test_what_does_not_go_together_is_told(tmp_path: Path, kitti: str) -> None:
     model = Model(PlaneNetwork(TINY))
     for section in (EvalConfig(), EvalConfig(dataset=folder, captures=captures)):
         with pytest.raises(InputError, match="nothing or too much"):
-            judge(model, section)
+            evaluate_config(model, section)
     with pytest.raises(InputError, match="no second views"):
-        judge(model, EvalConfig(dataset=FolderData("depth-photos", str(tmp_path))))
+        evaluate_config(model, EvalConfig(dataset=FolderData("depth-photos", str(tmp_path))))

@@ -1,4 +1,4 @@
-"""Figures of depth maps against values worked out by hand."""
+"""Depth metrics against values worked out by hand."""
 
 import math
 

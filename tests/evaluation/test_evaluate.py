@@ -14,8 +14,8 @@ from mine.data.base.sample import Sample
 from mine.data.datasets.colmap import Colmap
 from mine.errors import InputError
 from mine.evaluation import evaluate as evaluation
-from mine.evaluation.baselines import interpolated_disparity, one_plane, soup
-from mine.evaluation.evaluate import evaluate, evaluate_samples, hidden_pixels
+from mine.evaluation.baselines import interpolated_disparity, sfm_upper_bound, single_plane
+from mine.evaluation.evaluate import disoccluded_pixels, evaluate, evaluate_samples
 from mine.evaluation.report import Report, write_report
 from mine.scene.mpi import MPI
 
@@ -85,7 +85,7 @@ def test_source_is_predicted_once_for_both_targets(painted: Colmap) -> None:
         calls.append(image)
         return plane_at(1.0, image, K)
 
-    report = evaluate(predictor, painted, references={}, backend="reference", progress=False)
+    report = evaluate(predictor, painted, baselines={}, backend="reference", progress=False)
     assert len(painted) == 6 and len(calls) == 3
     assert len(report.views["wall"]["prediction"]) == 6
 
@@ -94,8 +94,8 @@ def test_soup_beats_one_plane_on_a_slant(tmp_path: Path) -> None:
     folder = write_scene(tmp_path / "s", np.array([[0.0, 0, 0], [0.5, 0, 0], [1.0, 0, 0]]))
     dataset = Colmap([folder], SIZE, training=False)
     mean = evaluate(None, dataset, backend="reference", progress=False).mean()
-    assert mean["soup of true depths"]["psnr"] > mean["one plane"]["psnr"] + 2 > mean["unchanged"]["psnr"] + 3
-    assert mean["soup of true depths"]["spearman"] > 0.99
+    assert mean["SfM upper bound"]["psnr"] > mean["one plane"]["psnr"] + 2 > mean["unchanged"]["psnr"] + 3
+    assert mean["SfM upper bound"]["spearman"] > 0.99
     assert math.isnan(mean["one plane"]["spearman"]) and math.isnan(mean["one plane"]["ordered"])
 
 
@@ -111,16 +111,16 @@ def ramp_sample() -> Sample:
     return Sample(image, image, K, K, torch.eye(4), points, points, depth, depth, torch.tensor(0.0))
 
 
-def test_references_show_the_photo_at_the_known_depths() -> None:
+def test_baselines_show_the_photo_at_the_known_depths() -> None:
     sample = ramp_sample()
-    for scene, tolerance in ((one_plane(sample), 1e-3), (soup(sample), 1e-3)):
+    for scene, tolerance in ((single_plane(sample), 1e-3), (sfm_upper_bound(sample), 1e-3)):
         view = scene.render(torch.eye(4), backend="reference")
         torch.testing.assert_close(view.rgb[0], sample.source, atol=tolerance, rtol=0)
     known = sample.depth_src > 0
-    rendered = 1 / soup(sample).render(torch.eye(4), backend="reference").depth[0][known]
+    rendered = 1 / sfm_upper_bound(sample).render(torch.eye(4), backend="reference").depth[0][known]
     step = (1.01 - 0.33) / 63
     assert (rendered - 1 / sample.depth_src[known]).abs().max() < 1.1 * step
-    plane = one_plane(sample).render(torch.eye(4), backend="reference").depth
+    plane = single_plane(sample).render(torch.eye(4), backend="reference").depth
     assert plane.mean() == pytest.approx(float(sample.points_src[2].median()), rel=1e-3)
 
 
@@ -145,21 +145,21 @@ def bar_sample() -> Sample:
     return Sample(photo, photo, K, K, T, points, points, source, target, torch.tensor(1.0))
 
 
-def test_hidden_pixels_are_those_behind_the_bar() -> None:
-    hidden = hidden_pixels(bar_sample())
+def test_disoccluded_pixels_are_those_behind_the_bar() -> None:
+    hidden = disoccluded_pixels(bar_sample())
     expected = torch.zeros(1, 32, 48, dtype=torch.bool)
     expected[..., 17:25] = True  # wall pixels that the source has at 20..27
     assert torch.equal(hidden, expected)
 
 
-def test_hidden_pixels_are_scored_apart() -> None:
+def test_disoccluded_pixels_are_scored_apart() -> None:
     sample = bar_sample()
     sample = sample._replace(target=sample.source.clone())
     sample.target[..., 17:25] = (sample.target[..., 17:25] + 0.1).clamp(max=1.1)
     report = evaluate_samples(None, [sample], 1, backend="reference", progress=False)  # type: ignore[arg-type]
-    figures = report.mean()["unchanged"]
-    assert figures["psnr_hidden"] == pytest.approx(20, abs=0.01)
-    assert figures["psnr"] == pytest.approx(20 + 10 * math.log10(48 / 8), abs=0.01)
+    metrics = report.mean()["unchanged"]
+    assert metrics["psnr_hidden"] == pytest.approx(20, abs=0.01)
+    assert metrics["psnr"] == pytest.approx(20 + 10 * math.log10(48 / 8), abs=0.01)
 
 
 def test_the_scale_of_generated_scenes_is_fitted_too() -> None:
@@ -179,7 +179,7 @@ def test_the_scale_of_generated_scenes_is_fitted_too() -> None:
         assert (report.mean()["prediction"]["psnr"] > 40) == forgiven
 
 
-def test_lpips_is_measured_within_the_border_or_told_to_be_unavailable(
+def test_lpips_is_measured_within_the_border_or_reported_as_unavailable(
     painted: Colmap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []

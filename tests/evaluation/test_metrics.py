@@ -1,4 +1,4 @@
-"""Figures of merit against values worked out by hand."""
+"""Image and ordinal metrics against values worked out by hand."""
 
 import math
 from urllib.error import URLError
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mine.evaluation import metrics
-from mine.evaluation.metrics import masked_mean, ordered_share, psnr, spearman, ssim
+from mine.evaluation.metrics import masked_mean, ordinal_accuracy, psnr, spearman, ssim
 
 original = lpips.LPIPS
 
@@ -75,21 +75,21 @@ def test_order_is_all_that_counts(values: list[int]) -> None:
     assert spearman(-true, true) == pytest.approx(-1, abs=1e-4)
 
 
-def test_ordered_share_by_hand() -> None:
+def test_ordinal_accuracy_by_hand() -> None:
     """Of the pairs of 1, 1.05, 2, 4, all but the first two differ by more than 10%; two of those five are reversed."""
     true = torch.tensor([1.0, 1.05, 2.0, 4.0])
-    assert ordered_share(torch.tensor([5.0, 1.0, 2.0, 7.0]), true) == pytest.approx(4 / 5)
-    assert ordered_share(torch.tensor([5.0, 1.0, 2.0, 4.0]), true) == pytest.approx(3 / 5)
-    assert ordered_share(true, true) == 1
-    assert ordered_share(-true, true) == 0
-    assert ordered_share(torch.ones(4), true) == 0, "ties are wrong"
-    assert math.isnan(ordered_share(true[:2], true[:2]))
+    assert ordinal_accuracy(torch.tensor([5.0, 1.0, 2.0, 7.0]), true) == pytest.approx(4 / 5)
+    assert ordinal_accuracy(torch.tensor([5.0, 1.0, 2.0, 4.0]), true) == pytest.approx(3 / 5)
+    assert ordinal_accuracy(true, true) == 1
+    assert ordinal_accuracy(-true, true) == 0
+    assert ordinal_accuracy(torch.ones(4), true) == 0, "ties are wrong"
+    assert math.isnan(ordinal_accuracy(true[:2], true[:2]))
 
 
-def test_ordered_share_samples_large_sets() -> None:
+def test_ordinal_accuracy_samples_large_sets() -> None:
     true = noise(3000)
-    assert ordered_share(true, true, pairs=5000) == 1
-    assert 0.45 < ordered_share(noise(3000, seed=1), true, pairs=5000) < 0.55
+    assert ordinal_accuracy(true, true, pairs=5000) == 1
+    assert 0.45 < ordinal_accuracy(noise(3000, seed=1), true, pairs=5000) < 0.55
 
 
 def test_lpips_compares_pictures_in_unit_range_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ import mine
 from mine.config import CapturesData, EvalConfig
 from mine.data.base.sample import Sample
 from mine.errors import InputError
-from mine.evaluation.protocol import judge
+from mine.evaluation.protocol import evaluate_config
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network, save_network
 from mine.training import train as training
@@ -91,7 +91,7 @@ def test_held_out_views_are_evaluated_as_the_run_goes_on(
     lines = [json.loads(line) for line in (tmp_path / "run" / "held-out.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [0, 2, 3]
     assert len({line["psnr"] for line in lines}) == 3
-    last = judge(mine.load(checkpoint, "cpu", "float32"), replace(held_out, lpips=False)).mean()["prediction"]
+    last = evaluate_config(mine.load(checkpoint, "cpu", "float32"), replace(held_out, lpips=False)).mean()["prediction"]
     assert lines[-1]["psnr"] == pytest.approx(last["psnr"], abs=1e-3)
     board = EventAccumulator(str(tmp_path / "run")).Reload()
     assert [event.step for event in board.Scalars("held_out/psnr")] == [0, 2, 3]

@@ -14,7 +14,7 @@ from mine.data.datasets.nyu import CROP, Nyu
 from mine.data.registry import measured_depths
 from mine.errors import InputError
 from mine.evaluation.evaluate_depth import evaluate_depth
-from mine.evaluation.protocol import judge
+from mine.evaluation.protocol import evaluate_config
 from mine.model import Model
 from mine.network.architecture import Architecture
 from mine.network.planes.network import PlaneNetwork
@@ -124,5 +124,5 @@ def test_a_configuration_names_the_measured_depth(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = Model(PlaneNetwork(Architecture(encoder="resnet18", widths=(4, 4, 8, 8, 8), bottleneck=(8, 8))))
     config = EvalConfig(depth=FolderData("ibims", str(tmp_path)), size=(128, 128), planes=3)
-    report = judge(model, config, brief=True)
+    report = evaluate_config(model, config, brief=True)
     assert list(report.mean()) == ["prediction"] and 0 < report.scenes()["ibims"]["prediction"]["rms"] < 10
