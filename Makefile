@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PHOTO ?= data/samples/cat.jpg
 OUT ?= out.mp4
+# Options passed on as they are: make render ARGS="--path orbit", make test ARGS=tests/scene
 ARGS ?=
 
 .PHONY: setup render demo test lint format viewer viewer-check
@@ -14,24 +15,28 @@ setup: .venv/.installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	# Kernels are compiled for this processor now, so that the first photo need not wait for it.
+	# Kernels are compiled for this CPU now, so that the first photo need not wait for it.
 	$(BIN)/python -c 'import mine.render.cpu.render'
 	touch $@
 
+# File names go through the environment, unexpanded: spaces, quotes and dollar signs in them mean nothing to the shell.
+render: export MINE_PHOTO := $(value PHOTO)
+render: export MINE_OUT := $(value OUT)
 render: setup
-	$(BIN)/mine render "$(PHOTO)" -o "$(OUT)" $(ARGS)
+	$(BIN)/mine render "$$MINE_PHOTO" -o "$$MINE_OUT" $(ARGS)
 
 demo: setup
 	$(BIN)/mine demo $(ARGS)
 
 test: setup
-	# Two workers share the processor: more threads in each would only wait for one another.
+	# Two workers share the CPU: more threads in each would only wait for one another.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --cov --cov-report term $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: setup
 	$(BIN)/ruff check --fix .

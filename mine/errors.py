@@ -1,8 +1,15 @@
-"""`InputError`, the one exception for bad input, and how a program ends on it."""
+"""`InputError`, the one exception for bad input, how a program ends on it, and the report of a missing extra."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+EXTRAS = {
+    "train": ("lightning_fabric", "tensorboard", "torchmetrics", "lpips", "kornia", "timm", "h5py"),
+    "sfm": ("pycolmap",),
+    "demo": ("gradio",),
+}
+"""By extra (pyproject.toml), the modules that only its packages provide."""
 
 
 class InputError(ValueError):
@@ -17,3 +24,20 @@ def exit_on_input_error(program: str) -> Iterator[None]:
     except InputError as error:
         print(f"{program}: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+@contextmanager
+def extras_required() -> Iterator[None]:
+    """Context in which a missing module of an extra is reported with the extra to install.
+
+    Raises:
+        InputError: An import inside the context lacks a module of `EXTRAS`.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        extra = next((extra for extra, modules in EXTRAS.items() if module in modules), None)
+        if extra is None:
+            raise
+        raise InputError(f'{module} is not installed: pip install "mine[{extra}]"') from error

@@ -5,7 +5,7 @@ from importlib import import_module
 from textwrap import fill
 
 from mine.cli.table import COMMANDS
-from mine.errors import InputError
+from mine.errors import InputError, extras_required
 
 USAGE = "usage: mine COMMAND ...      mine COMMAND --help lists a command's options"
 
@@ -21,7 +21,8 @@ def main() -> None:
         print(overview())
         return
     try:
-        run(*arguments)
+        with extras_required():
+            run(*arguments)
     except InputError as error:
         if debug:
             raise

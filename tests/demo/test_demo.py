@@ -1,7 +1,6 @@
 """The web demo: in a real browser, and through its API by many clients at once."""
 
 import os
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from browser import ARGUMENTS, CHROMIUM
 from gradio_client import Client, handle_file
 from PIL import Image
 
@@ -303,19 +303,15 @@ def test_large_uploads_are_refused(app):
 
 # --- in a browser
 
-CHROMIUM = shutil.which("chromium")
-ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
-ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-
 
 @pytest.fixture
 def tab(app):
     """A tab with the demo in it, as narrow as a phone; `tab.foreign` are the addresses elsewhere that it asked for."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
     if CHROMIUM is None:
-        pytest.skip("there is no chromium to look at the page with")
+        pytest.skip("needs Chromium: apt-get install chromium")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         tab = browser.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
         tab.foreign = []
         tab.on("request", lambda request: tab.foreign.append(request.url))

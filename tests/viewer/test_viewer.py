@@ -1,7 +1,6 @@
 """The exported page in a real browser: it shows what the renderer shows, moves when asked, and needs no network."""
 
 import base64
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from browser import ARGUMENTS, CHROMIUM, needs_chromium
 from PIL import Image
 from torch import Tensor
 
@@ -22,15 +22,8 @@ from mine.scene.images import resize
 from mine.scene.mpi import MPI
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+pytestmark = needs_chromium
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-]
 WINDOW = {"width": 210, "height": 140}
 PLANES = (64, 96)
 READ = """() => {

@@ -8,6 +8,7 @@ import re
 import torch
 from torch import Tensor
 
+from mine.errors import extras_required
 from mine.network.encoders.efficientnet_lite import VARIANTS
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -60,7 +61,8 @@ def imagenet_weights(name: str) -> dict[str, Tensor]:
     """
     weights = packaged_weights(name)
     if weights is None:
-        import timm
+        with extras_required():
+            import timm
 
         weights = timm.create_model(name, features_only=True, pretrained=True).state_dict()
     return weights

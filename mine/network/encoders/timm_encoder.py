@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mine.errors import InputError
+from mine.errors import InputError, extras_required
 from mine.network.encoders.imagenet import imagenet_weights, normalise
 
 
@@ -23,7 +23,8 @@ class TimmEncoder(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        import timm
+        with extras_required():
+            import timm
 
         try:
             backbone: Any = timm.create_model(name, features_only=True, pretrained=False)

@@ -1,0 +1,82 @@
+"""Packages that an extra installs: which they are, and what is said when one is missing."""
+
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from mine.errors import EXTRAS, InputError, extras_required
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+# Runs `mine` with the modules of sys.argv[1] hidden, as though their packages were not installed.
+WITHOUT = """
+import sys
+hidden, sys.argv = sys.argv[1].split(","), ["mine", *sys.argv[2:]]
+sys.modules |= dict.fromkeys(hidden)
+from mine.cli.main import main
+main()
+"""
+
+
+def mine_without(modules: tuple[str, ...], *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT, ",".join(modules), *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def requirements(file: str) -> dict[str, str]:
+    """Versions by package name from lines such as `torch==2.12.1`."""
+    lines = (ROOT / file).read_text().splitlines()
+    return dict(line.lower().replace("_", "-").split("==") for line in lines if not line.startswith("#"))
+
+
+@pytest.mark.parametrize("module", [module for modules in EXTRAS.values() for module in modules])
+def test_a_missing_package_is_reported_with_the_extra_that_installs_it(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    extra = next(name for name, modules in EXTRAS.items() if module in modules)
+    message = f'{module} is not installed: pip install "mine[{extra}]"'
+    with pytest.raises(InputError, match=re.escape(message)), extras_required():
+        importlib.import_module(module)
+
+
+def test_other_missing_modules_are_programming_errors() -> None:
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"), extras_required():
+        importlib.import_module("no_such_module")
+
+
+@pytest.mark.parametrize(
+    ("extra", "arguments"),
+    [("train", ("train", "configs/llff.yaml")), ("sfm", ("colmap", "data/samples", "-o", "x")), ("demo", ("demo",))],
+)
+def test_a_command_without_its_extra_ends_with_one_line(extra: str, arguments: tuple[str, ...]) -> None:
+    ended = mine_without(EXTRAS[extra], *arguments)
+    assert ended.returncode == 2
+    assert re.fullmatch(rf'mine: \w+ is not installed: pip install "mine\[{extra}\]"\n', ended.stderr)
+
+
+def test_a_photo_is_rendered_without_any_extra(tmp_path: Path) -> None:
+    modules = tuple(module for modules in EXTRAS.values() for module in modules)
+    video = tmp_path / "out.mp4"
+    options = ("--frames", 2, "--size", 64, "--planes", 4, "--no-depth", "-o", video)
+    ended = mine_without(modules, "render", "data/samples/cat.jpg", *options)
+    assert ended.returncode == 0, ended.stderr
+    assert video.stat().st_size > 0
+
+
+def test_pinned_versions_lie_within_the_ranges() -> None:
+    """requirements.txt pins exactly what pyproject.toml names at run time, requirements-dev.txt the rest of `dev`."""
+    extras = {name: list(map(Requirement, entries)) for name, entries in PROJECT["optional-dependencies"].items()}
+    run_time = [*map(Requirement, PROJECT["dependencies"]), *extras["train"], *extras["sfm"], *extras["demo"]]
+    for ranges, file in [(run_time, "requirements.txt"), (extras["dev"][1:], "requirements-dev.txt")]:
+        pins = requirements(file)
+        assert {range.name.lower().replace("_", "-") for range in ranges} == set(pins)
+        for range in ranges:
+            assert range.specifier.contains(pins[range.name.lower().replace("_", "-")]), range
