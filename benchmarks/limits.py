@@ -59,8 +59,8 @@ class Limits:
         """The scene that log-disparities (1, 1, H, W) of its source make."""
         surface = (drawn - torch.quantile(drawn, NEAREST)).exp().clamp(FARTHEST, 1)
         disparity = plane_disparities(surface, self.planes)
-        rgb, sigma = lift_to_mpi(sample.source[None], surface, disparity[None])[0].split([3, 1], dim=1)
-        return MPI(rgb, sigma, disparity, sample.K_src, sample.source)
+        planes = lift_to_mpi(sample.source[None], surface, disparity[None])[0]
+        return MPI.from_planes(planes, disparity, sample.K_src, sample.source)
 
     def _fitted(self, sample: Sample, tilt: bool) -> MPI:
         """Least squares of a factor and an offset of log-disparity, and of a plane over the picture."""

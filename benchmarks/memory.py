@@ -21,7 +21,7 @@ def main() -> None:
     model = Model(PlaneNetwork(), dtype=getattr(torch, options.dtype))
     print(f"libraries and weights: {peak_memory():.2f} GB")
     scene = model.predict(torch.rand(3, *options.size), options.planes, size=tuple(options.size))
-    held = sum(part.nbytes for part in (scene.rgb, scene.sigma)) / 1e9
+    held = scene.planes.nbytes / 1e9
     print(f"scene of {options.planes} planes at {options.size[1]}x{options.size[0]}: {held:.2f} GB")
     print(f"at most, {options.dtype}: {peak_memory():.2f} GB")
 

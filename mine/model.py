@@ -127,8 +127,7 @@ class Model:
         drawn, disparity = self._draw(small[None], planes, disparity)
         if blend and not isinstance(self.network, DisparityNetwork):  # a lifted surface has the photo's colours already
             drawn = blend_source(drawn, disparity[None], K[None], small[None])
-        rgb, sigma = drawn[0].float().split([3, 1], dim=1)
-        return MPI(rgb, sigma, disparity, K, photo.rgb.to(self.device) if blend else None)
+        return MPI.from_planes(drawn[0], disparity, K, photo.rgb.to(self.device) if blend else None)
 
     def _draw(self, image: Tensor, planes: int, disparity: Tensor | None) -> tuple[Tensor, Tensor]:
         """Planes (1, S, 4, H, W) and their disparities (S,): those asked for, or `planes` over the scene's range."""

@@ -21,7 +21,7 @@ from mine.network.planes.network import PlaneNetwork
 from mine.network.planes.reference import reference_decoder
 from mine.output.camera_paths import PATHS, near_depth
 from mine.output.video import render_video
-from mine.render import join, render
+from mine.render import render
 from mine.render.published import published_render
 from mine.scene.camera import intrinsics, pose
 from mine.scene.mpi import MPI
@@ -124,7 +124,6 @@ def _rendering() -> list[Row]:
     planes, disparity = random_surface_planes(PLANES, SIZE)
     K, T = intrinsics(SIZE), pose(translation=torch.tensor([0.05, 0.02, -0.05]))
     scene = MPI(planes[0, :, :3], planes[0, :, 3:], disparity[0], K)
-    predicted = join(scene.rgb, scene.sigma)  # in the memory layout of predictions
     arguments = planes, disparity, K[None], K[None], T[None], SIZE
     rows = _compare(
         {
@@ -132,7 +131,7 @@ def _rendering() -> list[Row]:
             "render a view, reference renderer": lambda: render(*arguments, backend="reference"),
             "render a view": lambda: scene.render(T),
             MANY: lambda: scene.render(T.repeat(VIEWS, 1, 1)),
-            "render the first view of a scene": lambda: render(predicted[None], *arguments[1:], backend="cpu"),
+            "render the first view of a scene": lambda: render(scene.planes[None], *arguments[1:], backend="cpu"),
         }
     )
     # The published renderer does the same work for each view, however many a call requests.

@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mine.scene.camera import resize_intrinsics
 from mine.scene.images import resize
 from mine.scene.mpi import MPI
 
@@ -72,7 +71,7 @@ def _marked(scene: MPI) -> MPI:
     where the renderer's mask ends too.
     """
     size = _at_most(PLANE, scene.plane_size)
-    K = resize_intrinsics(scene.K, scene.plane_size, size)
+    K = scene.intrinsics(size)
     K[:2, 2] += 2
     sigma = F.pad(resize(scene.sigma[:, 0], size)[:, None], (2, 2, 2, 2), mode="replicate")
     green = torch.ones_like(sigma)
@@ -83,7 +82,7 @@ def _marked(scene: MPI) -> MPI:
 def _edge_to_edge(scene: MPI) -> tuple[Tensor, tuple[int, int]]:
     """Intrinsics (3, 3) and size of a small view whose outermost pixels lie on the very edges of the frame."""
     size = _at_most(PROBE, scene.size)
-    K = resize_intrinsics(scene.K, scene.plane_size, size)
+    K = scene.intrinsics(size)
     K[:2, 2] += 0.5
     squeeze = K.new_tensor([(size[1] - 1) / size[1], (size[0] - 1) / size[0], 1])
     return squeeze[:, None] * K, size

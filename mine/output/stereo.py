@@ -13,7 +13,7 @@ from mine.files import replacing
 from mine.output.camera_paths import PIVOT
 from mine.output.framing import covering_zoom, shifted, zoomed
 from mine.render import View
-from mine.scene.camera import pose, resize_intrinsics
+from mine.scene.camera import pose
 from mine.scene.depth import near_depth
 from mine.scene.mpi import MPI
 
@@ -63,7 +63,7 @@ def stereo_pair(scene: MPI, baseline: float = BASELINE) -> View:
     near = near_depth(scene)
     eyes = torch.tensor([[-1.0, 0, 0], [1, 0, 0]]) * baseline * near / 2
     poses = pose(translation=-eyes)
-    K = resize_intrinsics(scene.K, scene.plane_size, scene.size)
+    K = scene.intrinsics(scene.size)
     shift = eyes[:, 0].to(K) / (PIVOT * near)
     zoom = covering_zoom(scene, poses, torch.ones(2), shift)
     with torch.no_grad():

@@ -16,7 +16,7 @@ from mine.output.camera_paths import CameraPath
 from mine.output.framing import covering_zoom, zoomed
 from mine.output.writers import Write, frame_writer, is_folder
 from mine.render import View
-from mine.scene.camera import check_poses, resize_intrinsics
+from mine.scene.camera import check_poses
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
 from mine.scene.mpi import MPI
 
@@ -86,7 +86,7 @@ def render_path(
     path = _camera_path(path)
     size = size or default_size(scene.size)
     zoom = covering_zoom(scene, *path) if crop else 1.0
-    K = zoomed(resize_intrinsics(scene.K, scene.plane_size, size), path.focal * zoom)
+    K = zoomed(scene.intrinsics(size), path.focal * zoom)
     chunk = max(1, PIXELS_AT_ONCE // (size[0] * size[1]))
     for start in range(0, len(K), chunk):
         with torch.no_grad():

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from mine.render.prepared import Prepared
 from mine.render.view import View
 
-if TYPE_CHECKING:
-    from mine.render.cpu import render as cpu
-
-__all__ = ["Backend", "View", "blend_source", "choose", "draw", "join", "render"]
+__all__ = ["Backend", "Prepared", "View", "blend_source", "choose", "join", "prepare", "render"]
 
 Backend = Literal["auto", "reference", "cpu", "gpu"]
 
@@ -56,15 +54,9 @@ def render(
     )
 
 
-def draw(
-    scene: "cpu.Prepared", disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
-) -> View:
-    """`render` by backend "cpu", of a scene that `cpu.prepare` was given the planes and detail of."""
-    from mine.render.cpu import render as cpu
-
-    batch = max(len(T_tgt_src), len(K_tgt))
-    disparity, K_src, K_tgt, T_tgt_src = (_expand(x, batch) for x in (disparity, K_src, K_tgt, T_tgt_src))
-    return cpu.render_prepared(scene, disparity, K_src, K_tgt, T_tgt_src, size)
+def prepare(planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | None = None) -> Prepared:
+    """A scene to render many times: `prepare(...).render(K_tgt, T_tgt_src, size)`, arguments as those of `render`."""
+    return Prepared(planes, disparity, K_src, detail)
 
 
 def join(rgb: Tensor, sigma: Tensor) -> Tensor:

@@ -17,22 +17,14 @@ Frames = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 Frames16 = np.ndarray[tuple[int, ...], np.dtype[np.uint16]]
 
 
-def source_depth(scene: MPI, longest: int = 128) -> Tensor:
-    """Depth (H, W) in scene units that the source camera sees, at most `longest` pixels a side: a quick look."""
-    shrink = min(1.0, longest / max(scene.size))
-    size = (max(1, round(scene.size[0] * shrink)), max(1, round(scene.size[1] * shrink)))
-    with torch.no_grad():
-        return scene.render(torch.eye(4), size=size).depth[0, 0]
-
-
 def near_depth(scene: MPI) -> float:
     """Depth of the nearest things in the scene, in scene units: the 10% quantile of what the source camera sees."""
-    return float(source_depth(scene).flatten().quantile(NEAR_QUANTILE))
+    return float(scene.source_depth.flatten().quantile(NEAR_QUANTILE))
 
 
 def depth_range(scene: MPI) -> tuple[float, float]:
     """Near and far depth in scene units between which nearly all of the source view lies; near < far."""
-    disparity = 1 / source_depth(scene).flatten()
+    disparity = 1 / scene.source_depth.flatten()
     far, near = disparity.quantile(disparity.new_tensor(RANGE_QUANTILES)).tolist()
     return 1 / near, max(1 / far, 1.01 / near)
 

@@ -3,7 +3,6 @@
 import math
 import pickle
 import struct
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,9 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.render import reference
+from mine.render.cpu import render as cpu
 from mine.scene.camera import intrinsics, pose
+from mine.scene.depth import depth_range, near_depth
 from mine.scene.images import resize
 from mine.scene.mpi import FORMAT, MPI
 
@@ -24,7 +25,7 @@ PLANES, HEIGHT, WIDTH = 3, 16, 24
 def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests are about scenes, not kernels."""
     monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
-    monkeypatch.setattr("mine.scene.mpi.choose", lambda *arguments: "reference")
+    monkeypatch.setattr("mine.render.choose", lambda *arguments: "reference")
 
 
 def make_scene(photo: Tensor | None = None) -> MPI:
@@ -36,6 +37,12 @@ def make_scene(photo: Tensor | None = None) -> MPI:
         K=intrinsics((HEIGHT, WIDTH), 71),
         photo=photo,
     )
+
+
+def changed(scene: MPI, **changes: Tensor) -> MPI:
+    """The scene made anew with some arguments of its constructor changed."""
+    arguments = {name: getattr(scene, name) for name in ("rgb", "sigma", "disparity", "K", "photo")}
+    return MPI(**arguments | changes)
 
 
 def make_photo(height: int = 40, width: int = 60) -> Tensor:
@@ -64,7 +71,7 @@ def test_what_is_saved_is_read(tmp_path: Path, half: bool, with_photo: bool) -> 
 
 
 def test_half_precision_saves_space_and_densities_beyond_it_stay_opaque(tmp_path: Path) -> None:
-    scene = replace(make_scene(), sigma=torch.full((PLANES, 1, HEIGHT, WIDTH), 1e6))
+    scene = changed(make_scene(), sigma=torch.full((PLANES, 1, HEIGHT, WIDTH), 1e6))
     sizes = {}
     for half in (True, False):
         scene.save(tmp_path / "a.mpi", half=half)
@@ -115,7 +122,8 @@ def test_opening_tensors_that_are_no_scene(tmp_path: Path) -> None:
 @pytest.mark.parametrize("missing", ["rgb", "sigma", "disparity", "K"])
 def test_opening_a_scene_that_lacks_a_part(tmp_path: Path, missing: str) -> None:
     scene = make_scene()
-    tensors = {name: getattr(scene, name) for name in ("rgb", "sigma", "disparity", "K") if name != missing}
+    names = {"rgb", "sigma", "disparity", "K"} - {missing}
+    tensors = {name: getattr(scene, name).contiguous() for name in names}
     save_file(tensors, tmp_path / "a.mpi", metadata={"format": FORMAT})
     with pytest.raises(InputError, match=f"lacks parts of a scene.*'{missing}'"):
         MPI.open(tmp_path / "a.mpi")
@@ -190,7 +198,7 @@ def test_opening_executes_nothing(tmp_path: Path) -> None:
 )
 def test_scenes_that_make_no_sense(field: str, value: Tensor) -> None:
     with pytest.raises(InputError) as error:
-        replace(make_scene(), **{field: value})
+        changed(make_scene(), **{field: value})
     assert "\n" not in str(error.value)
 
 
@@ -244,6 +252,7 @@ def test_the_default_camera_is_the_source_camera_at_any_size() -> None:
     K = torch.tensor([[2.0, 0, 0.5], [0, 2, 0.5], [0, 0, 1]]) @ scene.K
     explicit = scene.render(torch.eye(4), K=K, size=(2 * HEIGHT, 2 * WIDTH))
     assert torch.equal(larger.rgb, explicit.rgb)
+    torch.testing.assert_close(scene.intrinsics((2 * HEIGHT, 2 * WIDTH)), K)
     wide = scene.render(torch.eye(4), K=K.expand(3, 3, 3), size=(8, 8))
     assert wide.rgb.shape == (3, 3, 8, 8)
 
@@ -272,24 +281,81 @@ def test_moving_to_another_device_takes_everything(monkeypatch: pytest.MonkeyPat
         assert getattr(moved, name).shape == getattr(scene, name).shape
 
 
-def test_planes_that_lie_together_are_not_copied() -> None:
-    planes = torch.rand(PLANES, 4, HEIGHT, WIDTH)
-    rgb, sigma = planes.split([3, 1], dim=1)
-    together = replace(make_scene(), rgb=rgb, sigma=sigma)
-    assert together._planes.data_ptr() == planes.data_ptr()
-    for scene in (
-        together,
-        make_scene(),
-        replace(together, sigma=torch.rand_like(sigma)),
-        replace(together, sigma=rgb[:, 1:2]),
-    ):
-        assert torch.equal(scene._planes, torch.cat([scene.rgb, scene.sigma], dim=1))
+def test_the_planes_hold_colours_then_densities() -> None:
+    rgb, sigma = torch.rand(PLANES, 3, HEIGHT, WIDTH), torch.rand(PLANES, 1, HEIGHT, WIDTH)
+    scene = changed(make_scene(), rgb=rgb, sigma=sigma)
+    assert torch.equal(scene.planes, torch.cat([rgb, sigma], dim=1))
+    assert torch.equal(scene.rgb, rgb) and torch.equal(scene.sigma, sigma)
+    assert scene.rgb.data_ptr() == scene.planes.data_ptr(), "views, not copies"
+    assert scene.sigma.untyped_storage().data_ptr() == scene.planes.untyped_storage().data_ptr()
 
 
-def test_planes_of_pixels_side_by_side_are_rendered_in_place() -> None:
-    rgb, sigma = torch.rand(PLANES, HEIGHT, WIDTH, 4).movedim(-1, 1).split([3, 1], dim=1)
-    scene = replace(make_scene(), rgb=rgb, sigma=sigma)
-    assert scene._prepared.planes.ctypes.data == rgb.data_ptr()
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_parts_of_any_precision_become_single_precision_planes(dtype: torch.dtype) -> None:
+    scene = make_scene()
+    other = changed(scene, rgb=scene.rgb.to(dtype), sigma=scene.sigma.to(dtype))
+    assert other.planes.dtype == torch.float32
+    torch.testing.assert_close(other.planes, scene.planes, rtol=1e-3, atol=1e-3)
+
+
+def test_gradients_reach_the_colours_and_densities_a_scene_is_made_of() -> None:
+    rgb, sigma = torch.rand(PLANES, 3, HEIGHT, WIDTH), torch.rand(PLANES, 1, HEIGHT, WIDTH)
+    scene = changed(make_scene(), rgb=rgb.requires_grad_(), sigma=sigma.requires_grad_())
+    scene.render(torch.eye(4)).rgb.sum().backward()
+    assert rgb.grad is not None and rgb.grad.abs().sum() > 0
+    assert sigma.grad is not None and sigma.grad.abs().sum() > 0
+
+
+def test_a_scene_of_planes_shares_their_memory() -> None:
+    scene, planes = make_scene(make_photo()), torch.rand(PLANES, 4, HEIGHT, WIDTH)
+    made = MPI.from_planes(planes, scene.disparity, scene.K, scene.photo)
+    assert made.planes.data_ptr() == planes.data_ptr()
+    parts = MPI(planes[:, :3], planes[:, 3:], scene.disparity, scene.K, scene.photo)
+    T = pose(translation=torch.tensor([0.1, 0.0, 0.0]))
+    for one, other in zip(made.render(T), parts.render(T), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("shape", [(PLANES, 3, HEIGHT, WIDTH), (4, HEIGHT, WIDTH), (1, PLANES, 4, HEIGHT, WIDTH)])
+def test_planes_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    scene = make_scene()
+    with pytest.raises(InputError, match="planes have shape"):
+        MPI.from_planes(torch.rand(shape), scene.disparity, scene.K)
+
+
+def test_a_scene_cannot_be_changed() -> None:
+    scene = make_scene()
+    for name in ("planes", "rgb", "sigma", "disparity", "K", "photo"):
+        with pytest.raises(AttributeError):
+            setattr(scene, name, getattr(scene, name))
+
+
+def test_planes_are_rendered_in_place() -> None:
+    scene = make_scene()
+    prepared = cpu.prepare(scene.planes[None], scene.disparity[None], scene.K[None])
+    assert prepared.planes.ctypes.data == scene.planes.data_ptr()
+
+
+def test_what_views_have_in_common_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    calls: list[int] = []
+    prepare = cpu.prepare
+    monkeypatch.setattr(cpu, "prepare", lambda *arguments: calls.append(1) or prepare(*arguments))
+    scene = make_scene(make_photo())
+    for shift in (0.0, 0.1, 0.2):
+        scene.render(pose(translation=torch.tensor([shift, 0.0, 0.0])))
+    assert calls == [1]
+
+
+def test_depth_in_the_source_camera_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = make_scene(make_photo(200, 300))
+    calls: list[int] = []
+    render = MPI.render
+    monkeypatch.setattr(MPI, "render", lambda *arguments, **named: calls.append(1) or render(*arguments, **named))
+    assert scene.source_depth.shape == (85, 128)
+    near, far = depth_range(scene)
+    assert near < far and near_depth(scene) > 0
+    assert calls == [1]
 
 
 def test_views_of_one_scene_are_those_of_the_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
