@@ -4,7 +4,7 @@ import mine
 
 model = mine.load()
 scene = model.predict("photo.jpg")
-mine.render_video(scene, mine.output.camera_paths.swing(frames=90), "out.mp4")
+mine.render_video(scene, mine.paths.swing(frames=90), "out.mp4")
 """
 
 from importlib import import_module
@@ -36,7 +36,7 @@ __all__ = ["MPI", "InputError", "Model", "View", "load", "paths", "render_video"
 
 def __getattr__(name: str) -> Any:
     if name == "paths":
-        return import_module("mine.output.camera_paths")
+        return import_module("mine.paths")
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'mine' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writing of files and folders that appear whole or not at all."""
 
 import os
 import shutil
@@ -10,7 +10,14 @@ from mine.errors import InputError
 
 
 def check_writable(path: str | Path) -> None:
-    """Raises InputError, before the work, when `path` cannot be written in its folder or where that would be made."""
+    """Checks, before the work, that a file can be written.
+
+    Args:
+        path: The file. Its folder need not exist yet.
+
+    Raises:
+        InputError: When its folder, or the nearest one above it that exists, is not writable.
+    """
     folder = Path(path).absolute().parent
     while not folder.exists():
         folder = folder.parent
@@ -20,14 +27,22 @@ def check_writable(path: str | Path) -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` (same suffix) that takes its place when the block ends without an error.
+    """Replaces a file or folder atomically by what the block writes, when the block ends without an exception.
 
-    The block may write a file or a folder there. Whatever it left is removed when it raises.
-    Raises InputError when the folder of `path` cannot be written, or a folder would give way to a file.
+    When the block raises, what it wrote is removed and what was there before stays.
+
+    Args:
+        path: The file or folder to write; folders above it are made.
+
+    Yields:
+        A temporary path beside it, with the same suffix, where the block writes a file or a folder.
+
+    Raises:
+        InputError: When its folder is not writable, or a file would replace a folder.
     """
     path = Path(path)
     if path.name in ("", ".."):
-        raise InputError(f"cannot write {path}: give a name, not a folder on the way")
+        raise InputError(f"cannot write {path}: give the name of a file")
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ def row(scene: MPI, height: int) -> Tensor:
     """(3, H, 4 W + 3 MARGIN): photo, depth, left view, right view."""
     width = round(height * scene.size[1] / scene.size[0])
     size = default_size((height, width))
-    poses = mine.output.camera_paths.swing(frames=4, depth=near_depth(scene))
+    poses = mine.paths.swing(frames=4, depth=near_depth(scene))
     views = torch.cat([view.rgb for view in render_path(scene, poses, size)])
     still = scene.render(torch.eye(4), size=size)
     depth = torch.from_numpy(colour_depth(still.depth, *depth_range(scene))[0]).movedim(-1, 0) / 255

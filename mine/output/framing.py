@@ -1,4 +1,4 @@
-"""How much to zoom in so that a moving camera does not look past the edges of the photo."""
+"""How far a clip must zoom in so that a moving camera does not look past the edges of the photo."""
 
 import torch
 import torch.nn.functional as F
@@ -8,51 +8,75 @@ from mine.scene.images import resize
 from mine.scene.mpi import MPI
 
 MAX_ZOOM = 1.2
-"""More than this costs more of the picture than its borders are worth."""
+"""Largest zoom: a larger one would cut off more of the photo than its borders are worth."""
 
-TOLERATED = 0.1
-"""Share of a pixel's colour that may come from outside the photo: too faint to see."""
+MAX_OUTSIDE = 0.1
+"""Rendering weight that may come from outside the photo in a pixel: less is too faint to see."""
 
-PROBE = 64
-"""Longest side in pixels of the views that are tried."""
+VIEW_SIDE = 64
+"""Longest side in pixels of the views that measure the coverage."""
 
-PLANE = 256
-"""Longest side in pixels of the planes that are tried with: finer ones take longer and tell the same."""
+PLANE_SIDE = 256
+"""Longest side in pixels of the planes that they are rendered from: finer ones take longer and change nothing."""
 
-FRAMES = 16
-"""Poses that are tried, spread evenly over the path."""
+MAX_POSES = 16
+"""Poses at which the coverage is measured, spread evenly over the path."""
 
 
-def zoomed(K: Tensor, factor: Tensor) -> Tensor:
-    """Intrinsics (N, 3, 3): K (3, 3) with its focal lengths times each factor (N,)."""
+def zoom_intrinsics(K: Tensor, factor: Tensor) -> Tensor:
+    """Multiplies the focal lengths of intrinsics by factors.
+
+    Args:
+        K: Intrinsics (3, 3) in pixels.
+        factor: (N,) factors; above 1 zooms in about the principal point.
+
+    Returns:
+        Intrinsics (N, 3, 3) in pixels.
+    """
     scale = torch.ones(len(factor), 3, 3, dtype=K.dtype, device=K.device)
     scale[:, :2, :2] = factor.to(K)[:, None, None]
     return K * scale
 
 
-def shifted(K: Tensor, shift: Tensor) -> Tensor:
-    """Intrinsics (N, 3, 3) with principal points moved right by shift (N,) focal lengths."""
+def shift_principal_point(K: Tensor, shift: Tensor) -> Tensor:
+    """Moves the principal points of intrinsics to the right.
+
+    Args:
+        K: Intrinsics (N, 3, 3) in pixels.
+        shift: (N,) shifts in focal lengths.
+
+    Returns:
+        Intrinsics (N, 3, 3) in pixels.
+    """
     K = K.clone()
     K[:, 0, 2] += shift.to(K) * K[:, 0, 0]
     return K
 
 
 def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor, shift: Tensor | None = None) -> float:
-    """The smallest zoom, 1 to MAX_ZOOM, at which no view along a path shows what lies outside the photo.
+    """The smallest zoom at which no view of a path shows what lies outside the photo, found by bisection.
 
-    poses: (N, 4, 4) target-from-source; focal: (N,) factors on the focal length along the path; shift: (N,) of the
-    principal points, see `shifted`. Outside the photo the planes repeat their border, which looks like streaks. Where
-    the planes mix, what counts is the share of colour.
+    Outside the photo the planes repeat their border pixels, which looks like streaks. Where planes blend, a pixel
+    counts as outside when more than MAX_OUTSIDE of its rendering weight comes from there.
+
+    Args:
+        scene: The scene.
+        poses: (N, 4, 4) target-from-source poses.
+        focal: (N,) factors on the source camera's focal length.
+        shift: (N,) shifts of the principal points in focal lengths, see `shift_principal_point`; by default none.
+
+    Returns:
+        A factor on the focal length, from 1 to MAX_ZOOM.
     """
-    chosen = torch.linspace(0, len(poses) - 1, min(len(poses), FRAMES)).round().long()
-    marked, K, size = _marked(scene), *_edge_to_edge(scene)
+    chosen = torch.linspace(0, len(poses) - 1, min(len(poses), MAX_POSES)).round().long()
+    coverage, K, size = _coverage_scene(scene), *_border_view(scene)
     poses, focal = poses[chosen], focal[chosen]
     shift = torch.zeros(len(poses)) if shift is None else shift[chosen]
 
     def covered(zoom: float) -> bool:
         with torch.no_grad():
-            rgb = marked.render(poses, shifted(zoomed(K, focal * zoom), shift), size).rgb
-        return bool((rgb[:, 1] - rgb[:, 0]).max() <= TOLERATED)
+            rgb = coverage.render(poses, shift_principal_point(zoom_intrinsics(K, focal * zoom), shift), size).rgb
+        return bool((rgb[:, 1] - rgb[:, 0]).max() <= MAX_OUTSIDE)
 
     if covered(1.0):
         return 1.0
@@ -63,14 +87,14 @@ def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor, shift: Tensor | None
     return high
 
 
-def _marked(scene: MPI) -> MPI:
-    """The scene with its colours replaced: green everywhere, red only inside the photo's frame.
+def _coverage_scene(scene: MPI) -> MPI:
+    """The scene with other colours: green everywhere, red only inside the photo's frame.
 
-    A view's green is then all the light that reaches a pixel, and green minus red the part from outside. Planes are
-    padded by their borders, so that densities outside are what rendering takes them to be; red ends one pixel outside,
-    where the renderer's mask ends too.
+    A view's green is then the total rendering weight of a pixel, and green minus red the weight from outside. Planes
+    are padded by copies of their border, so that densities outside are those that rendering assumes; red ends one
+    pixel outside the photo, as the renderer's mask does.
     """
-    size = _at_most(PLANE, scene.plane_size)
+    size = _at_most(PLANE_SIDE, scene.plane_size)
     K = scene.intrinsics(size)
     K[:2, 2] += 2
     sigma = F.pad(resize(scene.sigma[:, 0], size)[:, None], (2, 2, 2, 2), mode="replicate")
@@ -79,9 +103,9 @@ def _marked(scene: MPI) -> MPI:
     return MPI(torch.cat([red, green, 0 * green], dim=1), sigma, scene.disparity, K)
 
 
-def _edge_to_edge(scene: MPI) -> tuple[Tensor, tuple[int, int]]:
-    """Intrinsics (3, 3) and size of a small view whose outermost pixels lie on the very edges of the frame."""
-    size = _at_most(PROBE, scene.size)
+def _border_view(scene: MPI) -> tuple[Tensor, tuple[int, int]]:
+    """Intrinsics (3, 3) and size of a small view whose outermost pixel centres lie on the photo's edges."""
+    size = _at_most(VIEW_SIDE, scene.size)
     K = scene.intrinsics(size)
     K[:2, 2] += 0.5
     squeeze = K.new_tensor([(size[1] - 1) / size[1], (size[0] - 1) / size[0], 1])
@@ -89,5 +113,6 @@ def _edge_to_edge(scene: MPI) -> tuple[Tensor, tuple[int, int]]:
 
 
 def _at_most(longest: int, size: tuple[int, int]) -> tuple[int, int]:
+    """`size` (H, W) shrunk so that its longer side is at most `longest`."""
     shrink = min(1.0, longest / max(size))
     return max(2, round(size[0] * shrink)), max(2, round(size[1] * shrink))

@@ -1,4 +1,4 @@
-"""Camera paths to videos: rendering and encoding side by side."""
+"""Videos of a scene along a camera path. Frames are rendered in one thread while another encodes them."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.output.camera_paths import CameraPath
-from mine.output.framing import covering_zoom, zoomed
-from mine.output.writers import Write, frame_writer, is_folder
+from mine.output.framing import covering_zoom, zoom_intrinsics
+from mine.output.writers import WriteFrame, frame_writer, is_folder
 from mine.render import View
 from mine.scene.camera import check_poses
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
@@ -24,13 +24,13 @@ LONGEST_SIDE = 1920
 """Longest side in pixels of a video unless a size is given."""
 
 LONGEST_GIF_SIDE = 480
-"""GIFs hardly compress: three seconds at this size are about 10 MB."""
+"""Longest side in pixels of a GIF unless a size is given: three seconds at this size are about 10 MB."""
 
-PIXELS_AT_ONCE = 1 << 21
-"""Pixels rendered in one call: enough to amortise what each call prepares, little memory."""
+CHUNK_PIXELS = 1 << 21
+"""Pixels rendered per call: enough to amortise what each call prepares, and little memory."""
 
-WAITING = 2
-"""Rendered chunks that may wait for the encoder."""
+MAX_QUEUED = 2
+"""Rendered chunks that may wait for the encoder: bounds the memory of long videos."""
 
 
 def render_video(
@@ -44,18 +44,27 @@ def render_video(
     crop: bool = True,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Renders `scene` along a camera path and writes the frames to `out`.
+    """Renders a scene along a camera path and writes a video of the views, and one of their depth if requested.
 
-    path: (N, 4, 4) target-from-source poses, or a CameraPath that zooms too. out: .mp4, .m4v or .mov (H.264), .gif or
-    .webp (they loop), or a folder of numbered PNGs when it has no extension or ends in a slash. fps: frames per second.
-    depth: where to write the depth as well: colours by disparity, one scale for the whole clip, near is bright; or, for
-    a folder, 16-bit PNGs with disparity = value / 65535 · the number under "largest_disparity" in their metadata.
-    size: (H, W); by default the scene's own, even, at most 1920 a side (GIFs 480). crop: zoom in, by at most 1.2, just
-    enough that the moving camera does not look past the photo's edges. progress: called with the share done, 0 to 1;
-    by default a bar on standard error when that is a terminal.
+    A run that fails or is interrupted leaves no file behind, and keeps one that was there before.
 
-    Raises InputError for an unknown extension, a bad frame rate or size, poses that are not finite, and when a file
-    cannot be written. A run that fails or is stopped leaves no file behind.
+    Args:
+        scene: The scene.
+        path: (N, 4, 4) target-from-source poses, or a CameraPath, which changes the focal length too.
+        out: Video to write: .mp4, .m4v or .mov (H.264), .gif or .webp (both loop); or a folder of numbered PNGs, when
+            the name has no extension or ends in a slash.
+        fps: Frames per second, at most 240.
+        depth: Depth video to write as well, named like `out`; by default none. A video shows disparity by colour, near
+            is bright, with one scale for the whole clip. A folder holds 16-bit PNGs: disparity in 1 / scene units is
+            value / 65535 times the number "largest_disparity" in the PNG's metadata.
+        size: (H, W) in pixels; by default the scene's own, made even, at most 1920 a side (480 for a GIF).
+        crop: Zoom in, by at most 1.2, just enough that no view shows what lies outside the photo (`covering_zoom`).
+        progress: Called with the fraction done, 0 to 1. By default a progress bar is shown on standard error when that
+            is a terminal.
+
+    Raises:
+        InputError: For an unknown extension, a frame rate or size out of range, poses that are not finite, or a file
+            that cannot be written.
     """
     path = _camera_path(path)
     if depth is not None and Path(depth).resolve() == Path(out).resolve():
@@ -65,42 +74,61 @@ def render_video(
         writes = [_colour_writer(stack, out, size, fps)]
         if depth is not None:
             writes.append(_depth_writer(stack, scene, depth, size, fps))
-        report = progress or _bar(stack)
+        report = progress or _progress_bar(stack)
         encoder = stack.enter_context(ThreadPoolExecutor(1))
-        waiting: deque[Future[None]] = deque()
+        queue: deque[Future[None]] = deque()
         done = 0
         for view in render_path(scene, path, size, crop):
-            if len(waiting) == WAITING:
-                waiting.popleft().result()
-            waiting.append(encoder.submit(_write_all, writes, view))
+            if len(queue) == MAX_QUEUED:
+                queue.popleft().result()
+            queue.append(encoder.submit(_write_all, writes, view))
             done += len(view.rgb)
             report(done / len(path.poses))
-        for future in waiting:
+        for future in queue:
             future.result()
 
 
 def render_path(
     scene: MPI, path: Tensor | CameraPath, size: tuple[int, int] | None = None, crop: bool = True
 ) -> Iterator[View]:
-    """Views along a path, a few frames at a time; see `render_video` for the arguments."""
+    """Renders the views along a camera path, a few frames at a time.
+
+    Args:
+        scene: The scene.
+        path: (N, 4, 4) target-from-source poses, or a CameraPath.
+        size: (H, W) in pixels; by default the scene's own, made even, at most 1920 a side.
+        crop: Zoom in just enough that no view shows what lies outside the photo.
+
+    Yields:
+        Batches of consecutive views.
+    """
     path = _camera_path(path)
     size = size or default_size(scene.size)
     zoom = covering_zoom(scene, *path) if crop else 1.0
-    K = zoomed(scene.intrinsics(size), path.focal * zoom)
-    chunk = max(1, PIXELS_AT_ONCE // (size[0] * size[1]))
+    K = zoom_intrinsics(scene.intrinsics(size), path.focal * zoom)
+    chunk = max(1, CHUNK_PIXELS // (size[0] * size[1]))
     for start in range(0, len(K), chunk):
         with torch.no_grad():
             yield scene.render(path.poses[start : start + chunk], K[start : start + chunk], size)
 
 
 def default_size(size: tuple[int, int], longest: int = LONGEST_SIDE) -> tuple[int, int]:
-    """`size` (H, W) shrunk so that neither side exceeds `longest`, both even, as video encoders want them."""
+    """Shrinks a size so that neither side exceeds `longest`, and makes both sides even, as H.264 requires.
+
+    Args:
+        size: (H, W) in pixels.
+        longest: Longest side allowed, in pixels.
+
+    Returns:
+        (H, W) in pixels.
+    """
     shrink = min(1.0, longest / max(size))
     height, width = (max(2, 2 * round(side * shrink / 2)) for side in size)
     return height, width
 
 
 def _camera_path(path: Tensor | CameraPath) -> CameraPath:
+    """The path with focal factors, checked; one pose (4, 4) is a path of one frame."""
     if not isinstance(path, CameraPath):
         path = CameraPath(path[None] if path.ndim == 2 else path, torch.ones(1 if path.ndim == 2 else len(path)))
     check_poses(path.poses)
@@ -112,6 +140,7 @@ def _camera_path(path: Tensor | CameraPath) -> CameraPath:
 
 
 def _colour_writer(stack: ExitStack, out: str | Path, size: tuple[int, int], fps: float) -> Callable[[View], None]:
+    """A function that appends a batch of views to the video."""
     write = stack.enter_context(frame_writer(out, size, fps))
 
     def write_colour(view: View) -> None:
@@ -125,9 +154,10 @@ def _colour_writer(stack: ExitStack, out: str | Path, size: tuple[int, int], fps
 def _depth_writer(
     stack: ExitStack, scene: MPI, out: str | Path, size: tuple[int, int], fps: float
 ) -> Callable[[View], None]:
-    # A camera that moves forward sees larger disparities than the source did; twice as large fits the scale.
+    """A function that appends the depth of a batch of views to the depth video."""
+    # A camera that moves forward sees larger disparities than the source camera: leave room for twice as much.
     largest = 2 * float(scene.disparity[0])
-    write: Write = stack.enter_context(frame_writer(out, size, fps, {"largest_disparity": repr(largest)}))
+    write: WriteFrame = stack.enter_context(frame_writer(out, size, fps, {"largest_disparity": repr(largest)}))
     near, far = depth_range(scene)
 
     def write_depth(view: View) -> None:
@@ -139,13 +169,14 @@ def _depth_writer(
 
 
 def _write_all(writes: list[Callable[[View], None]], view: View) -> None:
+    """Gives a batch of views to all videos."""
     for write in writes:
         write(view)
 
 
-def _bar(stack: ExitStack) -> Callable[[float], None]:
-    """A progress bar on standard error that vanishes when done; silent when nobody watches."""
+def _progress_bar(stack: ExitStack) -> Callable[[float], None]:
+    """A progress bar on standard error that vanishes when done; nothing when that is no terminal."""
     console = Console(stderr=True)
     bar = stack.enter_context(Progress(console=console, transient=True, disable=not console.is_terminal))
     task = bar.add_task("rendering", total=1.0)
-    return lambda share: bar.update(task, completed=share)
+    return lambda fraction: bar.update(task, completed=fraction)

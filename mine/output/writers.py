@@ -1,4 +1,8 @@
-"""Frames to files: H.264 video, GIF, WebP and folders of PNGs. Files appear whole or not at all."""
+"""Writers of frames: H.264 video, GIF, animated WebP and folders of PNGs. Files appear whole or not at all.
+
+Frames go to ffmpeg through a pipe, so that a long video needs no memory. `imageio_ffmpeg` finds the program; its own
+writer is not used because it ignores ffmpeg's exit status, so that a full disk would go unnoticed.
+"""
 
 import math
 import os
@@ -19,14 +23,14 @@ from PIL.PngImagePlugin import PngInfo
 from mine.errors import InputError
 from mine.files import check_writable, replacing
 
-Write = Callable[[np.ndarray[Any, Any]], None]
-"""Takes one frame: (H, W, 3) uint8 RGB; folders also take (H, W) uint16."""
+WriteFrame = Callable[[np.ndarray[Any, Any]], None]
+"""Appends one frame: (H, W, 3) uint8 RGB; folders also take (H, W) uint16."""
 
-# Untagged video is played with whatever matrix the player guesses from its size: convert to BT.709 and say so.
+# Players guess the colour matrix of untagged video from its size: convert to BT.709 and tag it as such.
 _BT709 = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,"
 _BT709 += "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
 _H264 = ["-vf", _BT709, "-c:v", "libx264", "-preset", "fast", "-crf", "18", "-movflags", "+faststart"]
-# One palette for the whole clip, made from all frames: colours do not flicker.
+# One palette for the whole clip, made from all frames, so that colours do not flicker.
 _GIF = ["-vf", "split[a][b];[a]palettegen[p];[b][p]paletteuse", "-loop", "0", "-f", "gif"]
 _WEBP = ["-c:v", "libwebp_anim", "-quality", "80", "-loop", "0", "-f", "webp"]
 
@@ -37,25 +41,33 @@ ENCODERS: dict[str, list[str]] = {
     ".gif": _GIF,
     ".webp": _WEBP,
 }
-"""ffmpeg's output arguments by the file's extension."""
+"""ffmpeg's output options by file extension."""
 
 
 def is_folder(out: str | Path) -> bool:
-    """Whether `out` names a folder of PNGs: it has no extension, or ends in a slash."""
+    """Whether `out` names a folder of PNGs: a name without extension, or one that ends in a slash."""
     return str(out).endswith(("/", os.sep)) or not Path(out).suffix
 
 
 @contextmanager
 def frame_writer(
     out: str | Path, size: tuple[int, int], fps: float = 30, text: dict[str, str] | None = None
-) -> Iterator[Write]:
-    """Yields a function that appends a frame of `size` (H, W) to `out`, which appears when the block ends well.
+) -> Iterator[WriteFrame]:
+    """Opens a video for writing; the file or folder appears when the block ends without an exception.
 
-    .mp4, .m4v and .mov hold H.264 (yuv420p, BT.709), .gif and .webp loop, anything `is_folder` holds 000000.png and so
-    on, each with `text` as its metadata.
+    Args:
+        out: .mp4, .m4v or .mov (H.264, yuv420p, BT.709), .gif or .webp (both loop for ever), or a folder of 000000.png,
+            000001.png and so on (`is_folder`).
+        size: (H, W) of the frames in pixels.
+        fps: Frames per second.
+        text: Metadata of each PNG of a folder, by name.
 
-    Raises InputError for an unknown extension, a frame rate out of range, an odd size where the format wants an even
-    one, a folder that holds other files, and when writing fails.
+    Yields:
+        A function that appends one frame.
+
+    Raises:
+        InputError: For an unknown extension, a frame rate out of range, an odd size for H.264, a folder that holds
+            other files, or when writing fails.
     """
     check_output(out, size, fps)
     with replacing(out) as temporary:
@@ -68,7 +80,16 @@ def frame_writer(
 
 
 def check_output(out: str | Path, size: tuple[int, int], fps: float) -> None:
-    """Raises the InputErrors of `frame_writer` that can be known before there are frames."""
+    """Checks a video's name, size and frame rate before there are frames.
+
+    Args:
+        out: As for `frame_writer`.
+        size: As for `frame_writer`.
+        fps: As for `frame_writer`.
+
+    Raises:
+        InputError: As `frame_writer`, except for failures of the writing itself.
+    """
     check_writable(out)
     if not (math.isfinite(fps) and 0 < fps <= 240):
         raise InputError(f"fps {fps} is out of range: give frames per second above 0, at most 240")
@@ -85,19 +106,21 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float) -> None:
 
 
 def _check_folder(folder: Path) -> None:
-    """The folder will be replaced: refuse to when it holds anything but frames."""
+    """Raises InputError unless the folder may be replaced: it must hold nothing but frames."""
     if folder.is_file():
         raise InputError(f"{folder} is a file: name another folder, or give an extension ({', '.join(ENCODERS)})")
     if folder.is_dir() and any(not (f.suffix == ".png" and f.stem.isdigit()) for f in folder.iterdir()):
         raise InputError(f"folder {folder} holds other files: name a new or empty folder for the frames")
 
 
-def _failed(out: str | Path, reason: str) -> InputError:
+def _write_error(out: str | Path, reason: str) -> InputError:
+    """The error for a write that failed midway."""
     return InputError(f"cannot write {out} ({reason}): is the disk full?")
 
 
 @contextmanager
-def _folder(out: str | Path, temporary: Path, text: dict[str, str]) -> Iterator[Write]:
+def _folder(out: str | Path, temporary: Path, text: dict[str, str]) -> Iterator[WriteFrame]:
+    """Writes frames as numbered PNGs to the folder `temporary`; errors name `out`."""
     metadata = PngInfo()
     for name, value in text.items():
         metadata.add_text(name, value)
@@ -106,19 +129,20 @@ def _folder(out: str | Path, temporary: Path, text: dict[str, str]) -> Iterator[
 
     def write(frame: np.ndarray[Any, Any]) -> None:
         try:
-            # Level 3 is near the default's size at a third of its time.
+            # Compression level 3 takes a third of the default level's time for files hardly larger.
             Image.fromarray(frame).save(temporary / f"{next(number):06d}.png", compress_level=3, pnginfo=metadata)
         except OSError as error:
-            raise _failed(out, error.strerror or str(error)) from error
+            raise _write_error(out, error.strerror or str(error)) from error
 
     yield write
 
 
 @contextmanager
-def _ffmpeg(out: str | Path, temporary: Path, size: tuple[int, int], fps: float) -> Iterator[Write]:
+def _ffmpeg(out: str | Path, temporary: Path, size: tuple[int, int], fps: float) -> Iterator[WriteFrame]:
+    """Pipes frames to an ffmpeg process that writes `temporary`; errors name `out`."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            _command(temporary, size, fps), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
+            _ffmpeg_command(temporary, size, fps), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
         )
         assert process.stdin is not None
         pipe = process.stdin
@@ -128,14 +152,14 @@ def _ffmpeg(out: str | Path, temporary: Path, size: tuple[int, int], fps: float)
                 pipe.write(np.ascontiguousarray(frame).data)
             except OSError as error:
                 process.wait()
-                raise _failed(out, _last_line(log)) from error
+                raise _write_error(out, _last_line(log)) from error
 
         try:
             yield write
-            with suppress(BrokenPipeError):  # its exit status says the same
+            with suppress(BrokenPipeError):  # the exit status reports the same failure
                 pipe.close()
             if process.wait() != 0:
-                raise _failed(out, _last_line(log))
+                raise _write_error(out, _last_line(log))
         finally:
             process.kill()
             with suppress(BrokenPipeError):
@@ -143,13 +167,15 @@ def _ffmpeg(out: str | Path, temporary: Path, size: tuple[int, int], fps: float)
             process.wait()
 
 
-def _command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
+def _ffmpeg_command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
+    """The command that reads raw RGB frames on standard input and writes `path`."""
     rate = str(Fraction(fps).limit_denominator(1001))
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[1]}x{size[0]}", "-r", rate, "-i", "-"]
     return [get_ffmpeg_exe(), "-y", "-loglevel", "error", *raw, *ENCODERS[path.suffix.lower()], str(path)]
 
 
 def _last_line(log: IO[bytes]) -> str:
+    """The last line that ffmpeg wrote to its log."""
     log.seek(0)
     lines = log.read().decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else "the encoder stopped"

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mine import paths
+import mine
 from mine.errors import InputError
+from mine.output import camera_paths as paths
 from mine.scene.mpi import MPI
 
 LOOPS = ["swing", "wiggle", "zoom", "circle", "orbit", "spiral", "dolly-zoom"]
@@ -28,8 +29,13 @@ def centres(poses: Tensor) -> Tensor:
 
 def project(poses: Tensor, point: list[float]) -> Tensor:
     """Image-plane coordinates (N, 2), x / z and y / z, of a source point."""
-    seen = poses @ torch.tensor([*point, 1.0])
-    return seen[:, :2] / seen[:, 2:3]
+    transformed = poses @ torch.tensor([*point, 1.0])
+    return transformed[:, :2] / transformed[:, 2:3]
+
+
+def test_paths_are_public_as_mine_paths() -> None:
+    assert mine.paths.swing is paths.swing
+    assert all(hasattr(mine.paths, name) for name in paths.__all__)
 
 
 @pytest.mark.parametrize("name", paths.PATHS)
@@ -74,8 +80,8 @@ def test_horizon_stays_level(name: str) -> None:
 def test_swing_starts_at_the_photo_and_reaches_both_sides_equally() -> None:
     poses = paths.swing(frames=4, depth=2.0)
     torch.testing.assert_close(poses[0], torch.eye(4))
-    reach = paths.SIDEWAYS * 2.0
-    torch.testing.assert_close(centres(poses)[:, 0], torch.tensor([0, reach, 0, -reach]), atol=1e-6, rtol=0)
+    extent = paths.SIDEWAYS * 2.0
+    torch.testing.assert_close(centres(poses)[:, 0], torch.tensor([0, extent, 0, -extent]), atol=1e-6, rtol=0)
 
 
 def test_swing_moves_near_and_far_equally_and_oppositely() -> None:
@@ -86,8 +92,8 @@ def test_swing_moves_near_and_far_equally_and_oppositely() -> None:
 
 
 def test_circle_and_orbit_keep_their_distances() -> None:
-    round_about = centres(paths.circle(depth=2.0))
-    torch.testing.assert_close(round_about.norm(dim=-1), torch.full((90,), 2 * paths.ROUND))
+    circle = centres(paths.circle(depth=2.0))
+    torch.testing.assert_close(circle.norm(dim=-1), torch.full((90,), 2 * paths.RADIUS))
     from_pivot = centres(paths.orbit(depth=2.0)) - torch.tensor([0, 0, 2 * paths.PIVOT])
     torch.testing.assert_close(from_pivot.norm(dim=-1), torch.full((90,), 2 * paths.PIVOT))
 
@@ -120,7 +126,7 @@ def test_line_runs_straight_in_its_direction(direction: paths.Direction, axis: l
 
 @pytest.mark.parametrize("name", paths.PATHS)
 @pytest.mark.parametrize(
-    ("bad", "told"),
+    ("bad", "message"),
     [
         ({"frames": 0}, "0 frames"),
         ({"amount": math.nan}, "amount nan"),
@@ -128,8 +134,8 @@ def test_line_runs_straight_in_its_direction(direction: paths.Direction, axis: l
         ({"depth": math.inf}, "depth inf"),
     ],
 )
-def test_impossible_paths_are_refused(name: str, bad: dict[str, float], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_impossible_paths_are_refused(name: str, bad: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         paths.PATHS[name](**bad)
 
 
@@ -207,7 +213,7 @@ def test_loaded_path_is_smooth_at_its_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("{not json", "not JSON"),
         ("[]", "no camera path"),
@@ -224,12 +230,12 @@ def test_loaded_path_is_smooth_at_its_keys(tmp_path: Path) -> None:
         ({"frames": 3, "keys": [1, 2]}, "position"),
     ],
 )
-def test_bad_path_files_are_told_in_one_line(tmp_path: Path, content: object, told: str) -> None:
-    with pytest.raises(InputError, match=told) as caught:
+def test_bad_path_files_are_refused_in_one_line(tmp_path: Path, content: object, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         paths.load(write(tmp_path, content))
     assert "\n" not in str(caught.value)
 
 
-def test_missing_path_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_path_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         paths.load(tmp_path / "nowhere.json")

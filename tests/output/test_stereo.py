@@ -1,4 +1,4 @@
-"""Stereo pairs: where near and far things appear to each eye, and what is written."""
+"""Stereo pairs: where near and far things appear to each eye, and which files are written."""
 
 from pathlib import Path
 
@@ -30,13 +30,13 @@ def dot_at(depth: float) -> MPI:
 
 
 def column_of_dot(rgb: Tensor) -> Tensor:
-    """Mean column (N,) of the brightness in pictures (N, 3, H, W)."""
+    """Mean column (N,) of the brightness in images (N, 3, H, W)."""
     brightness = rgb.mean(dim=(1, 2))
     return (brightness * torch.arange(brightness.shape[-1])).sum(-1) / brightness.sum(-1)
 
 
-def test_near_things_lie_before_the_screen_level_in_both_eyes() -> None:
-    """A wall at the near depth: the left eye sees it f b (1/near - 1/pivot) to the right of the right eye's picture."""
+def test_near_things_appear_in_front_of_the_screen_without_vertical_disparity() -> None:
+    """A wall at the near depth: the left eye sees it f b (1/near - 1/pivot) right of where the right eye does."""
     view = stereo_pair(dot_at(2.0), baseline=0.2)
     left, right = column_of_dot(view.rgb)
     zoom = (left - right).item() / (60 * 0.2 * (1 - 1 / PIVOT))
@@ -51,11 +51,11 @@ def test_borders_are_covered() -> None:
     rgb[:, 0, :, 0] = rgb[:, 0, :, -1] = 1
     red = stereo_pair(MPI(rgb, scene.sigma, scene.disparity, scene.K), baseline=0.2).rgb[:, 0].sum(dim=(1, 2))
     assert (red <= 63 * 1.5 * 1.15).all(), (
-        "a column and the half a pixel beyond it, zoomed; a streak would be three more"
+        "a column and the half a pixel beyond it, zoomed in; a streak would be three more"
     )
 
 
-def test_anaglyph_gives_each_eye_its_picture() -> None:
+def test_anaglyph_gives_each_eye_its_image() -> None:
     left, right = torch.rand(3, 8, 8), torch.rand(3, 8, 8)
     picture = anaglyph(left, right)
     torch.testing.assert_close(picture[1:], right[1:])
@@ -63,7 +63,7 @@ def test_anaglyph_gives_each_eye_its_picture() -> None:
     torch.testing.assert_close(anaglyph(*[torch.full((3, 8, 8), 0.5)] * 2), torch.full((3, 8, 8), 0.5))
 
 
-def test_pictures_are_written_in_each_layout(tmp_path: Path) -> None:
+def test_images_are_written_in_each_layout(tmp_path: Path) -> None:
     scene = dot_at(2.0)
     left, right = (stereo_pair(scene).rgb * 255).round().to(torch.uint8)
     for layout, halves in (("side-by-side", (left, right)), ("cross-eyed", (right, left))):
@@ -77,7 +77,7 @@ def test_pictures_are_written_in_each_layout(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"layout": "upside-down"}, "upside-down"),
         ({"baseline": 0}, "baseline 0"),
@@ -85,8 +85,8 @@ def test_pictures_are_written_in_each_layout(tmp_path: Path) -> None:
         ({"out": "a.xyz"}, "xyz"),
     ],
 )
-def test_bad_wishes_are_refused(tmp_path: Path, options: dict[str, object], told: str) -> None:
+def test_bad_arguments_are_refused(tmp_path: Path, options: dict[str, object], message: str) -> None:
     out = tmp_path / str(options.pop("out", "a.png"))
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         render_stereo(dot_at(2.0), out, **options)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []

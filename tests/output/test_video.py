@@ -1,4 +1,4 @@
-"""Videos read back: what is in the files, what is at their borders, and that failures leave nothing behind."""
+"""Videos, read back: their frames, timing, colours and borders; failures leave no file behind."""
 
 import os
 from pathlib import Path
@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mine import paths
 from mine.errors import InputError
-from mine.output.framing import MAX_ZOOM, covering_zoom, zoomed
+from mine.output import camera_paths as paths
+from mine.output.framing import MAX_ZOOM, covering_zoom, zoom_intrinsics
 from mine.output.video import default_size, render_path, render_video
-from mine.output.writers import ENCODERS, _command, frame_writer
+from mine.output.writers import ENCODERS, _ffmpeg_command, frame_writer
 from mine.render import reference
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
 from mine.scene.mpi import MPI
@@ -147,11 +147,11 @@ def test_depth_folder_holds_exact_disparity(tmp_path: Path) -> None:
 
 def test_depth_colours() -> None:
     depth = torch.tensor([0.5, 1.0, 2.0, 4.0, 8.0])[None, None, None]
-    pictures = colour_depth(depth, near=1.0, far=4.0)
-    assert pictures.shape == (1, 1, 5, 3) and pictures.dtype == np.uint8
-    brightness = pictures[0, 0].astype(int).sum(axis=-1)
+    images = colour_depth(depth, near=1.0, far=4.0)
+    assert images.shape == (1, 1, 5, 3) and images.dtype == np.uint8
+    brightness = images[0, 0].astype(int).sum(axis=-1)
     assert brightness[0] == brightness[1] > brightness[2] > brightness[3] == brightness[4]
-    assert pictures[0, 0, 1, 0] > pictures[0, 0, 1, 2], "near is warm: more red than blue"
+    assert images[0, 0, 1, 0] > images[0, 0, 1, 2], "near is warm: more red than blue"
     halfway = colour_depth(torch.full((1, 1, 1, 1), 1 / 0.625), near=1.0, far=4.0)
     assert (halfway == colour_depth(torch.full((1, 1, 1, 1), 1.5), near=1.0, far=3.0)).all(), "linear in disparity"
 
@@ -162,7 +162,7 @@ def test_disparity_16bit_scale_and_clip() -> None:
     np.testing.assert_array_equal(values[0, 0], [65535, 65535, 16384, 0])
 
 
-def test_depth_range_ignores_strays_and_is_never_empty() -> None:
+def test_depth_range_ignores_outliers_and_is_never_empty() -> None:
     near, far = depth_range(scene_of((60, 60), depths=(2.0, 8.0)))
     assert (near, far) == (pytest.approx(2, rel=1e-3), pytest.approx(8, rel=1e-3))
     flat = scene_of((60, 60), depths=(2.0, 8.0))
@@ -177,7 +177,7 @@ def test_a_path_with_focal_lengths_zooms(tmp_path: Path) -> None:
     path = paths.CameraPath(torch.eye(4).repeat(2, 1, 1), torch.tensor([1.0, 2.0]))
     first, second = torch.cat([view.rgb for view in render_path(scene, path, crop=False)])
     torch.testing.assert_close(first, scene.render(torch.eye(4)).rgb[0])
-    K = zoomed(scene.K, torch.tensor([2.0]))
+    K = zoom_intrinsics(scene.K, torch.tensor([2.0]))
     assert K[0, 0, 0] == 2 * scene.K[0, 0] and K[0, 0, 2] == scene.K[0, 2]
     torch.testing.assert_close(second, scene.render(torch.eye(4), K).rgb[0])
 
@@ -189,10 +189,10 @@ def test_sizes() -> None:
 
 
 def test_size_and_progress_are_honoured(tmp_path: Path) -> None:
-    shares: list[float] = []
-    render_video(scene_of(), paths.swing(frames=5), tmp_path / "clip.mp4", size=(32, 40), progress=shares.append)
+    fractions: list[float] = []
+    render_video(scene_of(), paths.swing(frames=5), tmp_path / "clip.mp4", size=(32, 40), progress=fractions.append)
     assert decode(tmp_path / "clip.mp4")[0].shape == (5, 32, 40, 3)
-    assert shares == sorted(shares) and shares[-1] == 1
+    assert fractions == sorted(fractions) and fractions[-1] == 1
 
 
 # Borders
@@ -221,7 +221,7 @@ def test_zoom_is_the_least_that_covers_a_shift(amount: float) -> None:
     assert exact - 0.015 < zoom < exact + 0.01, "the frame reaches half a pixel in 64 beyond the outermost centres"
 
 
-def test_zoom_looks_at_what_shows_not_at_hidden_planes() -> None:
+def test_zoom_counts_what_shows_not_transparent_planes() -> None:
     """The near plane is transparent: only the far wall's small shift counts."""
     scene = bordered(1.0)
     sigma = scene.sigma.clone()
@@ -256,7 +256,7 @@ def test_no_streaks_at_the_borders() -> None:
 
 
 @pytest.mark.parametrize(
-    ("out", "options", "told"),
+    ("out", "options", "message"),
     [
         ("clip.avi", {}, "avi"),
         ("clip.mp4", {"fps": 0}, "fps 0"),
@@ -270,7 +270,7 @@ def test_no_streaks_at_the_borders() -> None:
     ],
 )
 def test_bad_output_is_refused_before_rendering(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, options: dict[str, object], told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, options: dict[str, object], message: str
 ) -> None:
     monkeypatch.setattr("mine.output.video.render_path", lambda *args: pytest.fail("rendered"))
     monkeypatch.chdir(tmp_path)
@@ -278,14 +278,14 @@ def test_bad_output_is_refused_before_rendering(
     Path("file").touch()
     Path("photos").mkdir()
     Path("photos/mine.jpg").touch()
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         render_video(scene_of(), paths.swing(frames=2), out, **options)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert sorted(os.listdir()) == ["file", "folder.mp4", "photos"] and os.listdir("photos") == ["mine.jpg"]
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         (torch.full((2, 4, 4), float("nan")), "not finite"),
         (torch.eye(3), "pose has shape"),
@@ -294,8 +294,8 @@ def test_bad_output_is_refused_before_rendering(
         (paths.CameraPath(torch.eye(4)[None], torch.ones(2)), "focal"),
     ],
 )
-def test_bad_paths_are_refused(tmp_path: Path, path: Tensor | paths.CameraPath, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_bad_paths_are_refused(tmp_path: Path, path: Tensor | paths.CameraPath, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         render_video(scene_of(), path, tmp_path / "clip.mp4")
     assert os.listdir(tmp_path) == []
 
@@ -311,10 +311,10 @@ def test_a_stopped_run_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, error: type[BaseException]
 ) -> None:
     scene, path = scene_of(), paths.swing(frames=6)
-    monkeypatch.setattr("mine.output.video.PIXELS_AT_ONCE", 1)
+    monkeypatch.setattr("mine.output.video.CHUNK_PIXELS", 1)
 
-    def stop(share: float) -> None:
-        if share > 0.5:
+    def stop(fraction: float) -> None:
+        if fraction > 0.5:
             raise error
 
     with pytest.raises(error):
@@ -326,11 +326,11 @@ def test_a_failing_run_keeps_the_old_file(tmp_path: Path) -> None:
     out = tmp_path / "clip.mp4"
     out.write_bytes(b"old")
     with pytest.raises(ZeroDivisionError):
-        render_video(scene_of(), paths.swing(frames=3), out, progress=lambda share: 1 / 0)
+        render_video(scene_of(), paths.swing(frames=3), out, progress=lambda fraction: 1 / 0)
     assert out.read_bytes() == b"old" and os.listdir(tmp_path) == ["clip.mp4"]
 
 
-def test_an_encoder_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_encoder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a full disk looks like: the encoder ends early. The message names the right file of the two."""
     broken = ["-c:v", "libx264", "-crf", "nonsense", "-f", "mp4"]
     monkeypatch.setitem(ENCODERS, ".mov", broken)
@@ -340,9 +340,10 @@ def test_an_encoder_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "mine.output.writers._command", lambda path, size, fps: [*_command(path, size, fps)[:-1], "/dev/full"]
+        "mine.output.writers._ffmpeg_command",
+        lambda path, size, fps: [*_ffmpeg_command(path, size, fps)[:-1], "/dev/full"],
     )
     with pytest.raises(InputError, match="disk full"), frame_writer(tmp_path / "clip.mp4", (480, 640)) as write:
         for _ in range(3):
