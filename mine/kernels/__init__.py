@@ -1,0 +1,1 @@
+"""Building blocks of the compiled CPU kernels: numba options, numerics, SIMD instructions, threads and array views."""

@@ -1,10 +1,8 @@
-"""What compiled kernels share: how they are compiled, and an exponential that becomes vector instructions.
+"""How numba compiles the kernels: shared options, eager compilation, the on-disk cache.
 
-numba keeps compiled code by the file of the kernel alone: after a change here, touch the files of the kernels.
+numba's cache is keyed by the file that holds the kernel and knows nothing of what that file imports: after a change to
+an inlined function, touch the files of the kernels that inline it.
 """
-
-# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
-# Kernels have no annotations: numba gives them the types of their callers.
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,33 +12,40 @@ from threading import Timer
 from typing import Any
 
 import numba
-import numpy as np
-from numba import float32
 
-# Neither "nnan" nor "ninf": clamps, written max(bound, x), bring even what is not a number inside the planes.
+# Neither "nnan" nor "ninf": clamps, written max(bound, x), must bring NaN and infinite coordinates inside the planes.
 OPTIONS: dict[str, Any] = {"fastmath": {"contract", "reassoc", "nsz", "arcp"}, "error_model": "numpy"}
+
 inlined: Callable[..., Any] = numba.njit(forceinline=True, **OPTIONS)
+"""Decorator of a device function: it is inlined into every kernel that calls it."""
 
-PATIENCE = 2.0
-"""Seconds of compiling after which one is told why nothing happens; what comes from the cache takes less."""
+REPORT_AFTER = 2.0
+"""Seconds of compiling after which the user is told what the delay is; loading from the cache takes less."""
 
 
-def compiled(*signatures: str) -> Callable[..., Any]:
-    """Compiles a function for `signatures`, without the interpreter lock, from the on-disk cache where there is one."""
+def compiled(*signatures: Any) -> Callable[..., Any]:
+    """Decorator of a kernel: compiles it at import, and runs it without the interpreter lock.
+
+    Args:
+        signatures: numba signatures, as strings or as objects; one machine-code version each.
+
+    Returns:
+        A decorator. Code comes from numba's on-disk cache where there is one.
+    """
 
     def decorate(function: Callable[..., None]) -> Any:
-        with _told_if_slow():
+        with _report_slow_compilation():
             try:
                 return numba.njit(list(signatures), nogil=True, cache=True, **OPTIONS)(function)
-            except RuntimeError:  # nowhere to keep a cache
+            except RuntimeError:  # no folder to keep a cache in
                 return numba.njit(list(signatures), nogil=True, **OPTIONS)(function)
 
     return decorate
 
 
 @contextmanager
-def _told_if_slow() -> Iterator[None]:
-    timer = Timer(PATIENCE, _tell)
+def _report_slow_compilation() -> Iterator[None]:
+    timer = Timer(REPORT_AFTER, _report_compilation)
     timer.daemon = True
     timer.start()
     try:
@@ -50,19 +55,7 @@ def _told_if_slow() -> Iterator[None]:
 
 
 @cache
-def _tell() -> None:
-    """Says once, where somebody looks on, that code is being compiled."""
+def _report_compilation() -> None:
+    """Prints once, and only to a terminal, that kernels are being compiled."""
     if sys.stderr.isatty():
-        print("compiling for this processor, once: some 20 seconds", file=sys.stderr)
-
-
-@inlined
-def exp_minus(x):
-    """exp(-x), x ≥ 0, to 2e-7, relative; unlike the library's, it becomes vector instructions."""
-    y = max(x * float32(-1.4426950408889634), float32(-126))
-    whole = np.floor(y + float32(0.5))
-    f = (y - whole) * float32(0.6931471805599453)
-    p = float32(1 / 720)
-    for coefficient in (1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
-        p = p * f + float32(coefficient)
-    return p * np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
+        print("compiling kernels for this CPU, once: some 20 seconds", file=sys.stderr)

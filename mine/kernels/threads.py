@@ -1,4 +1,4 @@
-"""Work on several threads: bands of rows for compiled kernels, whole parts for what calls torch as well."""
+"""Threads for CPU work: bands of rows for compiled kernels, single-threaded torch for work that calls operators too."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -9,70 +9,74 @@ from typing import TypeVar
 
 import torch
 
-Part = TypeVar("Part")
+Item = TypeVar("Item")
 
 BAND = 16
 """Rows a thread takes at a time."""
 
 
-def in_bands(rows: int, work: Callable[[int, int], object], band: int = BAND) -> None:
-    """Calls `work(first, last + 1)` for each band of so many rows, on as many threads as torch would use.
+def run_in_bands(rows: int, work: Callable[[int, int], object], band: int = BAND) -> None:
+    """Calls `work(first, last)` for every band of rows first to last - 1, on as many threads as torch would use.
 
-    `work` must run without the interpreter lock. Unlike numba's own thread pools, this bears calls from several threads
-    at once, and forks.
+    Unlike numba's own thread pools, this allows calls from several threads at once, and forks.
+
+    Args:
+        rows: the number of rows; bands cover each of them once.
+        work: a kernel that runs without the interpreter lock.
+        band: rows of a band. With one thread, all rows are one band.
     """
     bands = [(first, min(first + band, rows)) for first in range(0, rows, band)]
     threads = min(torch.get_num_threads(), len(bands))
     if threads == 1:
         work(0, rows)
         return
-    left = iter(bands)  # the next one is taken under the interpreter lock
+    remaining = iter(bands)  # shared: taking the next band is atomic under the interpreter lock
 
-    def work_off() -> None:
-        for bounds in left:
+    def run_remaining() -> None:
+        for bounds in remaining:
             work(*bounds)
 
-    helping = [_helpers().submit(work_off) for _ in range(threads - 1)]
+    helpers = [_pool().submit(run_remaining) for _ in range(threads - 1)]
     try:
-        work_off()
+        run_remaining()
     finally:
-        # Helpers that another caller keeps busy are not waited for: there is nothing left for them to do.
-        for helper in helping:
+        # A helper that has not started, as another caller keeps the pool busy, is cancelled: no band is left for it.
+        for helper in helpers:
             if not helper.cancel():
                 helper.result()
 
 
 @cache
-def _helpers() -> ThreadPoolExecutor:
-    """Threads that stay: to start some for each call takes longer than what many calls are about."""
+def _pool() -> ThreadPoolExecutor:
+    """Threads kept between calls: starting them would take longer than many calls do."""
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="bands")
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
 
 
-def in_parts(parts: Sequence[Part], work: Callable[[Part], object]) -> None:
-    """Calls `work(part)` for each part, on as many threads as torch would use; inside, torch uses one.
+def run_on_threads(items: Sequence[Item], work: Callable[[Item], object]) -> None:
+    """Calls `work(item)` for every item, on as many threads as torch would use; torch uses one inside each.
 
-    Threads that work each for themselves do not wait for one another after every operation.
+    Threads that each run whole operators on their own do not synchronise after every operator.
     """
     usual = torch.get_num_threads()
-    threads = min(usual, len(parts))
+    threads = min(usual, len(items))
     if threads <= 1:
-        for part in parts:
-            work(part)
+        for item in items:
+            work(item)
         return
     ready = Barrier(threads + 1)
 
-    def prepare() -> None:
-        torch.get_num_threads()  # or else torch would set this thread's number at its first operation
-        torch.set_num_threads(1)  # of this thread, and of all that are yet to come
+    def use_one_thread() -> None:
+        torch.get_num_threads()  # otherwise torch sets this thread's number at its first operation
+        torch.set_num_threads(1)  # for this thread, and for all threads yet to start
         ready.wait()
 
-    with ThreadPoolExecutor(threads, initializer=prepare) as pool:
-        working = [pool.submit(work, part) for part in parts]
+    with ThreadPoolExecutor(threads, initializer=use_one_thread) as pool:
+        running = [pool.submit(work, item) for item in items]
         ready.wait()
-        torch.set_num_threads(usual)  # of threads to come, as before
-        for one in working:
+        torch.set_num_threads(usual)  # for threads yet to start, as before
+        for one in running:
             one.result()

@@ -11,11 +11,11 @@ from mine.kernels.jit import compiled
 
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("slow", [True, False])
-def test_who_waits_at_a_terminal_is_told_why_and_once(
+def test_slow_compilation_is_reported_once_and_only_to_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, slow: bool
 ) -> None:
     class Clock:
-        """A timer that rings at once where compiling is slow, and else is cancelled before."""
+        """A timer that expires at once where compiling is slow, and is cancelled before it expires elsewhere."""
 
         def __init__(self, seconds: float, ring: Callable[[], None]) -> None:
             assert seconds > 0
@@ -31,9 +31,9 @@ def test_who_waits_at_a_terminal_is_told_why_and_once(
     monkeypatch.setattr(numba, "njit", lambda *signatures, **options: lambda function: function)
     monkeypatch.setattr("mine.kernels.jit.Timer", Clock)
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
-    mine.kernels.jit._tell.cache_clear()
+    mine.kernels.jit._report_compilation.cache_clear()
     for _ in range(2):
         compiled("void()")(lambda: None)
-    mine.kernels.jit._tell.cache_clear()
-    told = capsys.readouterr().err.splitlines()
-    assert told == (["compiling for this processor, once: some 20 seconds"] if terminal and slow else [])
+    mine.kernels.jit._report_compilation.cache_clear()
+    reported = capsys.readouterr().err.splitlines()
+    assert reported == (["compiling kernels for this CPU, once: some 20 seconds"] if terminal and slow else [])

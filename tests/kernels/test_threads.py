@@ -8,7 +8,7 @@ from threading import Lock, get_ident
 import pytest
 import torch
 
-from mine.kernels.threads import in_bands, in_parts
+from mine.kernels.threads import run_in_bands, run_on_threads
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -28,7 +28,7 @@ def test_every_part_is_done_once_and_threads_do_not_share_out_theirs(threads: in
             done.append(part)
             inside[get_ident()] = torch.get_num_threads()
 
-    in_parts(range(7), work)
+    run_on_threads(range(7), work)
     assert sorted(done) == list(range(7))
     assert len(inside) <= threads
     assert set(inside.values()) == {1}
@@ -37,12 +37,12 @@ def test_every_part_is_done_once_and_threads_do_not_share_out_theirs(threads: in
 
 def test_errors_come_out_and_leave_the_number_of_threads(threads: int) -> None:
     with pytest.raises(ZeroDivisionError):
-        in_parts(range(3), lambda part: 1 / (part - 1))
+        run_on_threads(range(3), lambda part: 1 / (part - 1))
     assert torch.get_num_threads() == threads
 
 
 def test_no_parts_are_no_work(threads: int) -> None:
-    in_parts([], lambda part: pytest.fail("there is none"))
+    run_on_threads([], lambda part: pytest.fail("there is none"))
 
 
 def rows_worked_on(rows: int, band: int) -> list[int]:
@@ -52,7 +52,7 @@ def rows_worked_on(rows: int, band: int) -> list[int]:
         with lock:
             done.extend(range(first, last))
 
-    in_bands(rows, work, band)
+    run_in_bands(rows, work, band)
     return sorted(done)
 
 
@@ -64,7 +64,7 @@ def test_every_row_is_worked_on_once(threads: int, rows: int) -> None:
 def test_errors_come_out_of_bands(threads: int) -> None:
     for bad in range(4):
         with pytest.raises(ZeroDivisionError):
-            in_bands(4, lambda first, last, bad=bad: [1 / (row - bad) for row in range(first, last)], 1)
+            run_in_bands(4, lambda first, last, bad=bad: [1 / (row - bad) for row in range(first, last)], 1)
     assert rows_worked_on(9, 2) == list(range(9))
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from mine.config import TrainConfig
 from mine.data.base.sample import Sample
 from mine.network.architecture import Architecture
-from mine.network.planes.recompute.autograd import convolved
+from mine.network.planes.recompute.autograd import norm_elu_conv
 from mine.training.batches import places
 from mine.training.distributed import start_fabric
 from mine.training.state import State
@@ -47,7 +47,7 @@ def normed(norm: nn.BatchNorm2d, rows: slice) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     z, weight, scale = torch.randn(4, 3, 6, 7), torch.randn(2, 3, 3, 3), torch.randn(4, 2, 6, 7)
     own = (z[rows] * torch.tensor([1.0, 2.0, 3.0])[:, None, None] + 4).requires_grad_()
-    (out,) = convolved(own, norm.train(), [(weight, None)])
+    (out,) = norm_elu_conv(own, norm.train(), [(weight, None)])
     (out * scale[rows]).sum().backward()
     assert own.grad is not None and norm.weight.grad is not None and norm.bias.grad is not None
     found = {"out": out.detach(), "z": own.grad, "weight": norm.weight.grad, "bias": norm.bias.grad}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mine.network.architecture import PLANE_WIDTHS
 from mine.network.planes.embedding import CHANNELS, embed_disparity
-from mine.network.planes.recompute.autograd import Kernel, convolved, upsampled
+from mine.network.planes.recompute.autograd import Kernel, norm_elu_conv, norm_elu_upsample_conv
 from mine.network.planes.subpixel import phase_kernel
 
 SCALES = 4
@@ -131,7 +131,7 @@ class PlaneDecoder(nn.Module):
             if level < SCALES:
                 head = self.head(level)
                 kernels.append((head.weight, head.bias))
-            outs = convolved(z, self.after[level].norm, _stored(kernels, z.dtype))
+            outs = norm_elu_conv(z, self.after[level].norm, _stored(kernels, z.dtype))
             z = outs[0]
             if level < SCALES:
                 drawn.append(outs[-1])
@@ -144,10 +144,10 @@ class PlaneDecoder(nn.Module):
         phases = phase_kernel(weight[:, : block.conv.out_channels])
         if shared is None:
             (kernel,) = _stored([(phases, bias.repeat(4))], z.dtype)
-            return upsampled(z, norm, kernel)
+            return norm_elu_upsample_conv(z, norm, kernel)
         own = torch.einsum("bse,ce->bsc", embedding, weight[:, -CHANNELS:].sum((2, 3)))
         (kernel,) = _stored([(phases, None)], z.dtype)
-        return upsampled(z, norm, kernel, shared.to(z.dtype), own.flatten(0, 1).to(z.dtype))
+        return norm_elu_upsample_conv(z, norm, kernel, shared.to(z.dtype), own.flatten(0, 1).to(z.dtype))
 
 
 def _field(out: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ With e_k = exp(-σ_k δ_k), T_k = Π_{j<k} (e_j + ε) and w_k = T_k (1 - e_k), t
 import numpy as np
 from numba import float32
 
-from mine.kernels.jit import compiled, exp_minus, inlined
+from mine.kernels.jit import compiled, inlined
+from mine.kernels.numerics import exp_minus
 from mine.render.reference import LAST_INTERVAL, TRANSMITTANCE_FLOOR
 
 LAST = np.float32(LAST_INTERVAL)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mine.kernels.threads import in_bands
+from mine.kernels.threads import run_in_bands
 from mine.render.cameras import Cameras
 from mine.render.cpu import render as cpu
 from mine.render.cpu.gradient_kernels import blend_rows, render_images
@@ -47,7 +47,7 @@ class _Rendered(torch.autograd.Function):
         scene, into = (x.contiguous().flatten(-2).numpy() for x in (planes, out))
         inputs = scene, _depths(disparity), *composed, (planes.shape[-2], planes.shape[-1]), by_view, into
         # Rows of one image add to the same pixels of its planes.
-        in_bands(len(planes), lambda *images: render_images(*inputs, *images), band=1)
+        run_in_bands(len(planes), lambda *images: render_images(*inputs, *images), band=1)
         return out, None, None, None, None, None
 
 
@@ -65,7 +65,7 @@ class _Blended(torch.autograd.Function):
         out = torch.empty(planes.shape)
         arrays = image.float().numpy(), gradient.contiguous().numpy(), out.numpy()
         inputs = planes.numpy(), _depths(disparity), unproject, *arrays
-        in_bands(len(planes) * planes.shape[-2], lambda *rows: blend_rows(*inputs, *rows))
+        run_in_bands(len(planes) * planes.shape[-2], lambda *rows: blend_rows(*inputs, *rows))
         return out, None, None, None
 
 

@@ -26,9 +26,9 @@ first import on a machine compiles (some 20 seconds).
 import numpy as np
 from numba import float32, int32, uint64
 
-from mine.kernels.jit import compiled, exp_minus, inlined
-from mine.kernels.simd import LANES, add_texels, any_positive, borrowed, prefetch, sample_texels
-from mine.kernels.simd import sample as bilinear
+from mine.kernels.jit import compiled, inlined
+from mine.kernels.numerics import exp_minus
+from mine.kernels.simd import borrowed, prefetch
 from mine.render.cpu import blocks
 from mine.render.cpu.blocks import (
     ACROSS,
@@ -50,6 +50,7 @@ from mine.render.cpu.blocks import (
     WEIGHT,
     WEIGHTS,
 )
+from mine.render.cpu.sampling import LANES, add_weighted_texels, any_positive, sample_scalars, sample_texels
 from mine.render.reference import LAST_INTERVAL, TRANSMITTANCE_FLOOR
 
 ROW = 32
@@ -125,7 +126,7 @@ def _largest(bits, b, line):
 def _add_colour(places, colours, i):
     """Adds weight times texels i to i + LANES - 1 to the colours at an address."""
     weights, texels = places[1] + uint64(4 * (WEIGHT * BLOCK + i)), places[1] + uint64(4 * (TEXELS * BLOCK + 4 * i))
-    add_texels(weights, texels, colours + uint64(TEXEL * i))
+    add_weighted_texels(weights, texels, colours + uint64(TEXEL * i))
 
 
 @inlined
@@ -144,7 +145,7 @@ def _only_seen(seen, below, places, corner, sample, least_weight):
         corner[i] //= 4
     for i in range(0, BLOCK, LANES):
         at, across, down = _shares(places, i)
-        bilinear(seen, below, at, across, down, places[1] + uint64(4 * (SAMPLE * BLOCK + i)))
+        sample_scalars(seen, below, at, across, down, places[1] + uint64(4 * (SAMPLE * BLOCK + i)))
     for i in range(BLOCK):
         share = sample[WEIGHT, i] * sample[SAMPLE, i]
         sample[WEIGHT, i] = share if share > least_weight else float32(0)

@@ -6,7 +6,8 @@
 import numpy as np
 from numba import float32, int32
 
-from mine.kernels.jit import compiled, exp_minus, inlined
+from mine.kernels.jit import compiled, inlined
+from mine.kernels.numerics import exp_minus
 from mine.render.cpu.blocks import TILE
 from mine.render.reference import TRANSMITTANCE_FLOOR
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.kernels.threads import in_bands
+from mine.kernels.threads import run_in_bands
 from mine.render.cameras import Cameras, distinct
 from mine.render.cpu.blocks import ACROSS, BLOCK, DOWN, SAMPLES, STATE, TILE
 from mine.render.cpu.kernels import ROW, render_rows
@@ -55,7 +55,7 @@ def render_prepared(
     def work(first: int, last: int) -> None:
         render_rows(*inputs, out, *scratch(size[1], prepared.planes.shape[1]), first, last)
 
-    in_bands(len(out) * -(-size[0] // DOWN), work, band=2)
+    run_in_bands(len(out) * -(-size[0] // DOWN), work, band=2)
     views = torch.from_numpy(out)
     return View(views[:, :3], views[:, 3:4], views[:, 4:])
 
@@ -93,7 +93,7 @@ def interleave_channels(*parts: Tensor) -> Tensor:
     bands = len(texels) * -(-texels.shape[1] // BAND)
     for part in parts:
         source = _single(part).reshape(len(texels), -1, height * width)
-        in_bands(bands, partial(interleave_bands, source, channel, texels), band=4)
+        run_in_bands(bands, partial(interleave_bands, source, channel, texels), band=4)
         channel += source.shape[1]
     return torch.from_numpy(texels).view(*batch, height, width, 4).movedim(-1, -3)
 
@@ -102,7 +102,7 @@ def blend_source_(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tenso
     """`reference.blend_source`, in place where `interleave_channels` laid the planes out."""
     planes = interleave_channels(planes)
     inputs = _texels(planes), _single(disparity), _unproject(K_src), planes.shape[-1], _single(image.flatten(-2))
-    in_bands(len(planes) * planes.shape[-2], lambda *rows: blend_rows(*inputs, *rows))
+    run_in_bands(len(planes) * planes.shape[-2], lambda *rows: blend_rows(*inputs, *rows))
     return planes
 
 
@@ -148,7 +148,7 @@ def _densities(scene: Array, size: tuple[int, int]) -> Array:
     """Largest densities in the tiles of planes (B or 1, S, H W, 4): (B or 1, S, H / TILE, W / TILE), rounded up."""
     densities = np.empty((*scene.shape[:2], *(-(-side // TILE) for side in size)), np.float32)
     rows = densities.shape[0] * densities.shape[1] * densities.shape[2]
-    in_bands(rows, lambda *band: density_rows(scene, size[1], densities, *band), band=8 * TILE)
+    run_in_bands(rows, lambda *band: density_rows(scene, size[1], densities, *band), band=8 * TILE)
     return densities
 
 
@@ -157,5 +157,5 @@ def _source_transmittance(scene: Array, disparity: Tensor, K_src: Tensor, width:
     batch = max(len(scene), len(distinct(disparity)), len(distinct(K_src)))
     seen = np.empty((batch, *scene.shape[1:3]), np.float32)
     inputs = scene, _single(disparity), _unproject(K_src), width, seen
-    in_bands(batch * (scene.shape[2] // width), lambda *rows: source_rows(*inputs, *rows))
+    run_in_bands(batch * (scene.shape[2] // width), lambda *rows: source_rows(*inputs, *rows))
     return seen

@@ -13,10 +13,10 @@ from lively_norm import enliven
 from torch import Tensor, nn
 
 from mine.network.planes.cpu.fused import FusedDecoder, head_kernel
-from mine.network.planes.cpu.kernels import activate, fields
+from mine.network.planes.cpu.kernels import activate_head, elu_pad
 from mine.network.planes.decoder import PlaneDecoder
 from mine.network.planes.embedding import CHANNELS, embed_disparity
-from mine.network.planes.recompute.autograd import upsampled
+from mine.network.planes.recompute.autograd import norm_elu_upsample_conv
 from mine.network.planes.reference import reference_decoder
 from mine.network.planes.subpixel import phase_kernel
 
@@ -148,7 +148,7 @@ def test_upsampled(size: tuple[int, int], channels: tuple[int, int], biased: boo
     nearest = F.interpolate(F.elu(x), scale_factor=2, mode="nearest")
     expected = F.conv2d(F.pad(nearest, (1, 1, 1, 1), mode="reflect"), weight, bias)
     frozen = nn.BatchNorm2d(channels[0]).eval()
-    actual = upsampled(x, frozen, (phase_kernel(weight), bias.repeat(4) if bias is not None else None))
+    actual = norm_elu_upsample_conv(x, frozen, (phase_kernel(weight), bias.repeat(4) if bias is not None else None))
     torch.testing.assert_close(actual, expected)
     inputs, scale = (x, weight), torch.randn(expected.shape, generator=generator, dtype=torch.double)
     gradients = [torch.autograd.grad((scale * out).sum(), inputs) for out in (actual, expected)]
@@ -215,8 +215,8 @@ def test_exponentials_of_the_compiled_kernels(value: float) -> None:
     """ELU, sigmoid and |x| where they saturate and where they bend."""
     drawn = np.full((1, 2, 2, 16), value, np.float32)
     activated, field = np.empty((1, 4, 4, 16), np.float32), np.empty((1, 4, 4, 4), np.float32)
-    activate(drawn, activated)
-    fields(drawn, field)
+    elu_pad(drawn, activated)
+    activate_head(drawn, field)
     assert activated == pytest.approx(F.elu(torch.tensor(value)).item(), rel=1e-6, abs=3e-7)
     assert field[..., :3] == pytest.approx(1 / (1 + math.exp(-value)), rel=1e-6, abs=3e-7)
     assert field[..., 3] == pytest.approx(abs(value) + 1e-4)

@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolutions before it: the same numbers in fewer passes over memory."""
+"""Batch norm folded into the convolutions before it: the same values in fewer passes over memory."""
 
 from copy import deepcopy
 from itertools import pairwise
@@ -13,10 +13,16 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def fold_batch_norm(module: Module) -> Module:
-    """A copy of a frozen module in which every batch norm that follows a convolution is part of it.
+    """Folds every batch norm that follows a convolution into it.
 
-    What follows what is told by the order in which modules were made; nobody knows that of timm's, which stay as they
-    are.
+    A batch norm is taken to follow the child registered before it. timm's encoders promise no such order, so they are
+    copied as they are.
+
+    Args:
+        module: frozen (in evaluation mode).
+
+    Returns:
+        A copy, with an identity in the place of each folded batch norm.
     """
     copy = deepcopy(module)
     if isinstance(module, TimmEncoder):

@@ -1,6 +1,6 @@
-"""Convolutions whose weights lie as the library's kernels read them: laid out once, not anew at each call.
+"""Convolutions with prepacked weights: reordered for oneDNN's kernels once, not at each call.
 
-The operators are those of torch's own compiler; where a build of torch lacks them, weights stay as they are.
+The operators are those that torch's own compiler emits; where a build of torch lacks them, `F.conv2d` is called.
 """
 
 from copy import deepcopy
@@ -21,13 +21,19 @@ def _operators() -> Any | None:
 
 
 OPERATORS = _operators()
+"""torch's oneDNN operators, or None where the build has none."""
 
 
 class PrepackedConv(nn.Module):
-    """A frozen convolution on processors, padded by zeros; weights are laid out for the size of the last input."""
+    """A frozen, zero-padded convolution on CPUs, whose weights are reordered for the size of the last input.
+
+    Args:
+        weight: (C', C / groups, h, w).
+        bias: (C',) or None.
+        like: the convolution whose stride, padding, dilation and groups are taken; by default 1, 0, 1 and 1.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, like: nn.Conv2d | None = None) -> None:
-        """like: what stride, padding and groups are taken from; by default 1, none and 1."""
         super().__init__()
         like = like or nn.Conv2d(1, 1, 1)
         self.geometry: Any = list(like.padding), list(like.stride), list(like.dilation), like.groups
@@ -43,12 +49,12 @@ class PrepackedConv(nn.Module):
         if size != x.shape:
             weight = OPERATORS._reorder_convolution_weight(self.weight, *self.geometry, x.shape)
             self._packed = x.shape, weight
-        drawn: Tensor = OPERATORS._convolution_pointwise(x, weight, self.bias, *self.geometry, "none", [], "")
-        return drawn
+        out: Tensor = OPERATORS._convolution_pointwise(x, weight, self.bias, *self.geometry, "none", [], "")
+        return out
 
 
 def prepack(module: Module) -> Module:
-    """A copy of a frozen module, with its convolutions packed."""
+    """A copy of a frozen module with its zero-padded convolutions prepacked; other convolutions stay torch's."""
     copy = deepcopy(module)
     for parent in list(copy.modules()):
         for name, conv in list(parent.named_children()):

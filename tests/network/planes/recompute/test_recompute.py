@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from mine.network.planes.recompute import compiled, reference
-from mine.network.planes.recompute.autograd import moments
-from mine.network.planes.recompute.reference import Moments, Padding
+from mine.network.planes.recompute.autograd import batch_moments
+from mine.network.planes.recompute.reference import BatchMoments, Padding
 
 PRECISION = {torch.float32: 1e-5, torch.float16: 3e-3, torch.bfloat16: 2e-2}
 both = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -39,13 +39,13 @@ def test_activations(
     """Against the readable ones in double precision."""
     z = 3 * noise(4, 6, *size, dtype=dtype) + 1
     affine = (noise(6), noise(6, seed=1)) if normed else (None, None)
-    found = Moments(noise(6, seed=2), 0.5 + noise(6, seed=3).abs(), z.numel() // 6) if normed else None
+    found = BatchMoments(noise(6, seed=2), 0.5 + noise(6, seed=3).abs(), z.numel() // 6) if normed else None
     gradient = noise(4, 6, size[0] + 2, size[1] + 2, dtype=dtype, seed=4)
     results = []
     for tried, own in ((module, z), (reference, z.double())):
         wide = torch.promote_types(own.dtype, torch.float32)
-        activation = tried.Activation(own, *(x if x is None else x.to(wide) for x in affine), found, padding)
-        padded = [activation.padded(group) for group in (slice(0, 3), slice(3, 4))]
+        activation = tried.NormEluPad(own, *(x if x is None else x.to(wide) for x in affine), found, padding)
+        padded = [activation.forward(group) for group in (slice(0, 3), slice(3, 4))]
         for group in (slice(0, 3), slice(3, 4)):
             activation.backward(group, gradient[group].to(own.dtype, copy=True))
         results.append((torch.cat(padded), *activation.gradients()))
@@ -84,9 +84,9 @@ def test_moments_far_from_zero(dtype: torch.dtype) -> None:
 def test_running_statistics_take_part_of_each_batch_once() -> None:
     z, norm, plain = noise(4, 3, 6, 5), nn.BatchNorm2d(3), nn.BatchNorm2d(3)
     for _ in range(2):
-        moments(z, norm)
+        batch_moments(z, norm)
         plain(z)
     assert norm.num_batches_tracked == 2
     for name in ("running_mean", "running_var"):
         torch.testing.assert_close(getattr(norm, name), getattr(plain, name))
-    assert moments(z, norm.eval()) is None and norm.num_batches_tracked == 2
+    assert batch_moments(z, norm.eval()) is None and norm.num_batches_tracked == 2
