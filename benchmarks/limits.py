@@ -19,7 +19,7 @@ from mine.evaluation.evaluate import Method, evaluate
 from mine.evaluation.protocol import held_out_pairs
 from mine.model import load
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
-from mine.network.disparity.network import FARTHEST, NEAREST, DisparityNetwork, smooth
+from mine.network.disparity.network import DisparityNetwork, relative_disparity, smooth
 from mine.scene.mpi import MPI
 from mine.scene.points import disparity_at
 
@@ -57,7 +57,7 @@ class Limits:
 
     def scene(self, sample: Sample, drawn: Tensor) -> MPI:
         """The scene that log-disparities (1, 1, H, W) of its source make."""
-        surface = (drawn - torch.quantile(drawn, NEAREST)).exp().clamp(FARTHEST, 1)
+        surface = relative_disparity(drawn)
         disparity = plane_disparities(surface, self.planes)
         planes = lift_to_mpi(sample.source[None], surface, disparity[None])[0]
         return MPI.from_planes(planes, disparity, sample.K_src, sample.source)

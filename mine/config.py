@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from mine.errors import InputError
+from mine.network import network_kind
 from mine.network.architecture import Architecture
 from mine.network.planes.decoder import SCALES
 
@@ -183,10 +184,11 @@ def load_config(path: str | Path, overrides: list[str] | None = None, kind: type
 
 def check(config: TrainConfig) -> None:
     """Raises InputError for values that make no run."""
-    multiple = 32 if config.architecture.decoder == "disparity" else 128
+    kind = network_kind(config.architecture.decoder)
+    multiple = kind.side_multiple
     if any(side < multiple or side % multiple for side in config.size):
         raise InputError(f"size is {list(config.size)}: give height and width in multiples of {multiple}")
-    if config.architecture.decoder == "disparity" and (config.targets > 1 or config.fine_planes):
+    if kind.supervision == "depth" and (config.targets > 1 or config.fine_planes):
         raise InputError("targets and fine_planes are for plane networks: leave them out")
     least = {"planes": 2, "fine_planes": 0, "batch": 1, "targets": 1, "accumulate": 1}
     least |= {"steps": 1, "workers": 0, "save_every": 1, "evaluate_every": 1}

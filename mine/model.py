@@ -1,58 +1,60 @@
-"""From a photo to a scene: the whole library for most users."""
+"""From a photo to a scene: `mine.load` and `Model.predict`, all that most users need."""
 
 import os
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.network.checkpoint import AnyNetwork, load_network
-from mine.network.disparity.lift import lift_to_mpi, plane_disparities
-from mine.network.disparity.network import DisparityNetwork
-from mine.network.planes.network import PlaneNetwork
+from mine.network.checkpoint import load_network
+from mine.network.protocol import Network
 from mine.render import blend_source
 from mine.scene.camera import DEFAULT_FOV, check_intrinsics, intrinsics, resize_intrinsics
-from mine.scene.images import network_size, resize
+from mine.scene.images import MULTIPLE, network_size, resize
 from mine.scene.mpi import MPI, check_disparity
 from mine.scene.photo import Photo, Source, read_photo
 
-if TYPE_CHECKING:
-    from mine.network.planes.cpu.fused import FusedNetwork
-
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-
-GROUP = 4
-"""Planes decoded at a time: their feature maps stay in a processor's cache, and memory stays bounded."""
 
 
 def load(source: str | os.PathLike[str] | None = None, device: str = "auto", dtype: Dtype = "auto") -> "Model":
-    """A model ready to predict.
+    """Loads a model that is ready to predict.
 
-    source: a checkpoint of ours (.safetensors) or a published MINE checkpoint (checkpoint.pth, with params.yaml beside
-    it when there is one); by default the one that is shipped. device: "cpu", "cuda", ... or "auto" (a GPU when there
-    is one). dtype: of a plane network's arithmetic (on processors, of the finest convolutions' alone); "auto" is
-    float16 on GPUs, bfloat16 on processors that multiply matrices in it (colours then differ by 0.001 on average with
-    the weights of `tests/parity`, and by up to 0.02 in places), and float32, which is exact, on others. Surface
-    networks take so little that theirs is float32.
+    Args:
+        source: A checkpoint of ours (".safetensors"), or a published MINE checkpoint ("checkpoint.pth", with
+            "params.yaml" beside it when there is one). The shipped checkpoint by default.
+        device: "cpu", "cuda", "cuda:1", ... or "auto", which is a GPU when there is one.
+        dtype: Precision of a plane network's arithmetic. "float32" is exact. "bfloat16" rounds on CPUs only the
+            convolutions of the finest level: colours differ from float32 by 0.001 on average and by up to 0.02. "auto"
+            is float16 on GPUs, bfloat16 on CPUs with bfloat16 matrix units (AMX), and float32 on other CPUs. Disparity
+            networks, such as the shipped one, always compute in float32.
 
-    Raises InputError for a missing or foreign checkpoint and for a device that is not there.
+    Returns:
+        The model, in evaluation mode, with its weights on `device`.
+
+    Raises:
+        InputError: The checkpoint is missing, damaged or of another format, or the device is not available.
+
+    Example:
+        >>> model = mine.load()
+        >>> scene = model.predict("photo.jpg")
     """
-    loaded = load_network(shipped_checkpoint() if source is None else source)
+    network = load_network(shipped_checkpoint() if source is None else source)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        network = loaded.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r} is not available here: choose cpu") from error
     if dtype == "auto":
         dtype = _fast_dtype(torch.device(device))
-    return Model(network, loaded.near, loaded.far, getattr(torch, dtype))
+    return Model(network, getattr(torch, dtype))
 
 
 def _fast_dtype(device: torch.device) -> Dtype:
+    """The fastest dtype of a device whose error does not show."""
     if device.type != "cpu":
         return "float16"
     capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
@@ -60,33 +62,34 @@ def _fast_dtype(device: torch.device) -> Dtype:
 
 
 def shipped_checkpoint() -> Path:
-    """The checkpoint that comes with the project: in `checkpoints/` of a clone, in the package once installed."""
+    """Path of the shipped checkpoint: in `checkpoints/` of a clone, in the package once installed."""
     name = Path("checkpoints", "mine.safetensors")
     package = Path(__file__).parent
     return next((root / name for root in (package, package.parent) if (root / name).is_file()), package.parent / name)
 
 
 class Model:
-    """A network and what it takes to use it on photos."""
+    """A network of any kind with what it takes to use it on photos.
 
-    def __init__(
-        self, network: AnyNetwork, near: float = 1.0, far: float = 0.001, dtype: torch.dtype = torch.float32
-    ) -> None:
+    Args:
+        network: Any `mine.network.protocol.Network`; its weights are frozen from here on.
+        dtype: Precision of a plane network's arithmetic; see `load`.
+
+    Attributes:
+        network: The network in evaluation mode, a torch module. `network(image, disparity)` of a plane network returns
+            planes at four scales; see `mine.network.planes.network.PlaneNetwork`.
+        dtype: As given.
+    """
+
+    def __init__(self, network: Network, dtype: torch.dtype = torch.float32) -> None:
         self.network = network.eval().requires_grad_(False)
-        self.near, self.far, self.dtype = near, far, dtype
+        self.dtype = dtype
+        self._predict_planes = self.network.predictor(dtype)
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.network.parameters()).device
-
-    @cached_property
-    def _fused(self) -> "FusedNetwork":
-        # Not imported before it is needed: compiled kernels take their time, and surface networks have none.
-        from mine.network.planes.cpu.fused import FusedNetwork
-
-        assert isinstance(self.network, PlaneNetwork)
-        return FusedNetwork(self.network, self.dtype)
 
     @torch.no_grad()
     def predict(
@@ -99,19 +102,27 @@ class Model:
         K: Tensor | None = None,
         blend: bool = True,
     ) -> MPI:
-        """The scene in a photo.
+        """Predicts the scene in a photo.
 
-        image: path, PIL image, (H, W, 3) array or (3, H, W) tensor; see `mine.scene.photo.read_photo`.
-        planes: how many, at even steps of disparity over the range of the scene (surface networks), or over the range
-            that the network was trained on (plane networks).
-        disparity: (S,) strictly descending 1 / depths instead, any values.
-        size: (H, W) of the planes, multiples of 128; by default about 384x256 pixels in the photo's aspect.
-        fov: horizontal field of view in degrees; by default what the photo's EXIF says, else 90.
-        K: (3, 3) intrinsics in pixels of the photo instead.
-        blend: take colours from the photo wherever it saw the scene (section 3.3), at the photo's own resolution;
-            otherwise the scene has only the colours of its planes.
+        Args:
+            image: Path, PIL image, (H, W, 3) array or (3, H, W) tensor; see `mine.scene.photo.read_photo`.
+            planes: Number S of planes, at even steps of disparity. They span the disparities of the photo (disparity
+                networks), or the range of disparities in training (plane networks).
+            disparity: (S,) disparities of the planes instead, 1 / depth, strictly descending.
+            size: (H, W) of the planes in pixels, multiples of 128. By default about 384x256 in the photo's aspect
+                (`mine.scene.images.network_size`).
+            fov: Horizontal field of view of the photo in degrees. By default from the photo's EXIF, else 90.
+            K: (3, 3) intrinsics in pixels of the photo instead of a field of view.
+            blend: Take colours from the photo wherever the source camera sees the scene (Li et al. 2021, section 3.3),
+                and keep the photo in the scene, so that views have the photo's resolution. Otherwise colours are those
+                of the planes alone.
 
-        Raises InputError for photos that cannot be read, and for planes, sizes or cameras that make no sense.
+        Returns:
+            The scene: S planes of RGB in [0, 1] and density σ ≥ 0, with intrinsics in pixels of the planes, on the
+            model's device.
+
+        Raises:
+            InputError: The photo cannot be read, or planes, size or camera are not possible.
         """
         if disparity is None and planes < 2:
             raise InputError(f"{planes} planes make no scene: ask for at least 2")
@@ -120,32 +131,18 @@ class Model:
             disparity = disparity.to(self.device, torch.float32)
         photo = read_photo(image)
         size = size or network_size(*photo.rgb.shape[-2:])
-        if len(size) != 2 or min(size) < 128 or any(side % 128 for side in size):
-            raise InputError(f"size {tuple(size)} is not possible: give (height, width) in multiples of 128")
+        if len(size) != 2 or min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
+            raise InputError(f"size {tuple(size)} is not possible: give (height, width) in multiples of {MULTIPLE}")
         K = _camera(photo, size, fov, K).to(self.device)
-        small = resize(photo.rgb, size).clamp(0, 1).to(self.device)
-        drawn, disparity = self._draw(small[None], planes, disparity)
-        if blend and not isinstance(self.network, DisparityNetwork):  # a lifted surface has the photo's colours already
-            drawn = blend_source(drawn, disparity[None], K[None], small[None])
-        return MPI.from_planes(drawn[0], disparity, K, photo.rgb.to(self.device) if blend else None)
-
-    def _draw(self, image: Tensor, planes: int, disparity: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Planes (1, S, 4, H, W) and their disparities (S,): those asked for, or `planes` over the scene's range."""
-        image = image.contiguous(memory_format=torch.channels_last)
-        if isinstance(self.network, DisparityNetwork):
-            surface = self.network(image)
-            disparity = plane_disparities(surface, planes) if disparity is None else disparity
-            return lift_to_mpi(image, surface, disparity[None]), disparity
-        if disparity is None:
-            disparity = torch.linspace(self.near, self.far, planes, device=image.device)
-        if image.device.type == "cpu" and self.dtype != torch.float16:
-            return self._fused.predict_planes(image, disparity[None], GROUP), disparity
-        with torch.autocast(image.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            return self.network(image, disparity[None], group=GROUP)[0], disparity
+        resized = resize(photo.rgb, size).clamp(0, 1).to(self.device)[None]
+        predicted, disparity = self._predict_planes(resized, planes if disparity is None else disparity)
+        if blend and not self.network.kind.photo_colours:
+            predicted = blend_source(predicted, disparity[None], K[None], resized)
+        return MPI.from_planes(predicted[0], disparity, K, photo.rgb.to(self.device) if blend else None)
 
 
 def _camera(photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> Tensor:
-    """Intrinsics (3, 3) in pixels of planes of `size`."""
+    """Intrinsics (3, 3) in pixels of planes of `size` (H, W), from `K` or `fov` if given, else from the photo."""
     height, width = photo.rgb.shape[-2:]
     if K is None:
         known = next(angle for angle in (fov, photo.fov, DEFAULT_FOV) if angle is not None)

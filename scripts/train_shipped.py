@@ -20,7 +20,6 @@ from mine.data.datasets.colmap import Colmap
 from mine.evaluation.protocol import evaluate_config
 from mine.model import Model, shipped_checkpoint
 from mine.network.checkpoint import load_network, save_network
-from mine.network.disparity.network import DisparityNetwork
 from mine.training.adaptive_batch_norm import adapt_batch_norm
 from mine.training.train import train
 
@@ -48,8 +47,7 @@ def main() -> None:
     finish(config, options.output)
     captures = [override for override in options.overrides if override.startswith("captures.root")]
     held_out = load_config(CONFIGS / "eval-captures.yaml", captures, EvalConfig)
-    loaded = load_network(options.output)
-    print(evaluate_config(Model(loaded.network), held_out).markdown())
+    print(evaluate_config(Model(load_network(options.output)), held_out).markdown())
 
 
 def steps_done(config: TrainConfig) -> int:
@@ -74,8 +72,7 @@ def train_until(config: TrainConfig, end: float | None) -> None:
 def finish(config: TrainConfig, output: Path) -> None:
     """Writes the last leg's network, with the statistics of photographs, in half precision."""
     assert config.captures is not None
-    network = load_network(Path(config.output) / "mine.safetensors").network
-    assert isinstance(network, DisparityNetwork)
+    network = load_network(Path(config.output) / "mine.safetensors")
     root = Path(config.captures.root)
     captures = Colmap([root / scene for scene in config.captures.scenes], config.size, training=False)
     adapt_batch_norm(network, photographs(captures))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import mine
 from mine.model import shipped_checkpoint
 from mine.network.architecture import Architecture
+from mine.network.protocol import Network
 from mine.render import reference
 from mine.scene.camera import intrinsics, resize_intrinsics
 from mine.scene.images import resize
@@ -111,8 +112,8 @@ def test_predictions_are_colours_and_densities_that_depend_on_the_photo(model: m
 
 def test_planes_are_evenly_spaced_in_disparity(model: mine.Model) -> None:
     scene = model.predict(pixels(), planes=5, size=SIZE)
-    assert scene.disparity[0].item() == pytest.approx(model.near)
-    assert scene.disparity[-1].item() == pytest.approx(model.far)
+    assert scene.disparity[0].item() == pytest.approx(model.network.near)
+    assert scene.disparity[-1].item() == pytest.approx(model.network.far)
     torch.testing.assert_close(scene.disparity.diff(), scene.disparity.diff()[:1].expand(4))
 
 
@@ -208,8 +209,8 @@ def test_fields_of_view_that_make_no_sense(model: mine.Model, fov: float) -> Non
 # The photo in the scene
 
 
-class TwoSurfaces(nn.Module):
-    """Stands for a network: random colours; the left half is opaque at the first plane, all of it at the second."""
+class TwoSurfaces(Network):
+    """A network of random colours; the left half is opaque at the first plane, all of it at the second."""
 
     architecture = Architecture()
 
@@ -217,23 +218,18 @@ class TwoSurfaces(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
 
-    def forward(self, image: Tensor, disparity: Tensor, group: int) -> list[Tensor]:
-        batch, planes = disparity.shape
+    def predict_planes(self, image: Tensor, disparity: Tensor | int) -> tuple[Tensor, Tensor]:
+        assert isinstance(disparity, int)
         height, width = image.shape[-2:]
-        drawn = torch.rand(batch, planes, 4, height, width, generator=torch.Generator().manual_seed(0))
-        drawn[:, :, 3] = 1e4
-        drawn[:, 0, 3, :, width // 2 :] = 0
-        return [drawn]
-
-
-def stand_in() -> mine.Model:
-    """In the arithmetic for which networks are called as they are."""
-    return mine.Model(TwoSurfaces(), dtype=torch.float16)  # type: ignore[arg-type]
+        planes = torch.rand(1, disparity, 4, height, width, generator=torch.Generator().manual_seed(0))
+        planes[:, :, 3] = 1e4
+        planes[:, 0, 3, :, width // 2 :] = 0
+        return planes, torch.linspace(self.near, self.far, disparity)
 
 
 @pytest.mark.parametrize("shape", [(128, 128), (64, 96), (200, 160)])
 def test_the_camera_that_took_the_photo_sees_the_photo(shape: tuple[int, int]) -> None:
-    model = stand_in()
+    model = mine.Model(TwoSurfaces())
     photo = as_tensor(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))
     scene = model.predict(photo, planes=3, size=SIZE)
     view = scene.render(torch.eye(4))
@@ -248,7 +244,7 @@ def test_the_camera_that_took_the_photo_sees_the_photo(shape: tuple[int, int]) -
 
 
 def test_hidden_colours_are_the_networks() -> None:
-    model = stand_in()
+    model = mine.Model(TwoSurfaces())
     photo = as_tensor(pixels(*SIZE))
     blended, own = (model.predict(photo, planes=3, size=SIZE, blend=blend) for blend in (True, False))
     torch.testing.assert_close(blended.rgb[1, :, :, :64], own.rgb[1, :, :, :64], rtol=0, atol=1e-5)  # behind the first

@@ -6,7 +6,8 @@ from published_figures import figures, published_state, thinned
 from torch import Tensor
 
 from mine.evaluation import metrics
-from mine.network.checkpoint import Loaded, load_network
+from mine.network.checkpoint import load_network
+from mine.network.protocol import Network
 from mine.render import Backend, View, reference, render
 from mine.scene import points
 from mine.training import losses
@@ -22,7 +23,7 @@ def expected() -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
     """The network as its users get it: from a file with the published `params.yaml` beside it."""
     folder = tmp_path_factory.mktemp("published")
     torch.save(published_state(), folder / "checkpoint.pth")
@@ -31,9 +32,9 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 
 
 @pytest.fixture(scope="module")
-def predicted(loaded: Loaded, expected: dict[str, Tensor]) -> list[Tensor]:
+def predicted(network: Network, expected: dict[str, Tensor]) -> list[Tensor]:
     with torch.no_grad():
-        return loaded.network(expected["image"], expected["disparity"])
+        return network(expected["image"], expected["disparity"])
 
 
 def scene(expected: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -66,17 +67,17 @@ def test_network_at_every_scale(predicted: list[Tensor], expected: dict[str, Ten
 
 
 def test_network_in_groups_and_without_the_finest_scale(
-    loaded: Loaded, predicted: list[Tensor], expected: dict[str, Tensor]
+    network: Network, predicted: list[Tensor], expected: dict[str, Tensor]
 ) -> None:
     with torch.no_grad():
-        coarse = loaded.network(expected["image"], expected["disparity"], finest=1, group=3)
+        coarse = network(expected["image"], expected["disparity"], finest=1, group=3)
     assert len(coarse) == 3
     for actual, whole in zip(coarse, predicted[1:], strict=True):
         assert relative_error(actual, whole) < NETWORK_TOLERANCE
 
 
-def test_disparity_range_comes_from_the_parameters_beside_the_checkpoint(loaded: Loaded) -> None:
-    assert (loaded.near, loaded.far) == (0.9, 0.002)
+def test_disparity_range_comes_from_the_parameters_beside_the_checkpoint(network: Network) -> None:
+    assert (network.near, network.far) == (0.9, 0.002)
 
 
 def test_source_view(expected: dict[str, Tensor]) -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mine.model import GROUP, Model, load
+from mine.model import Model, load
 from mine.network.planes.cpu.fused import FusedNetwork
 from mine.network.planes.network import PlaneNetwork
+from mine.network.planes.predictor import GROUP
 from mine.network.planes.reference import reference_decoder
 from mine.output.camera_paths import PATHS, near_depth
 from mine.output.video import render_video

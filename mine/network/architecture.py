@@ -1,4 +1,4 @@
-"""What it takes to rebuild a network before its weights are loaded."""
+"""What it takes to build a network before its weights are loaded; this module imports no torch."""
 
 from dataclasses import asdict, dataclass
 
@@ -8,9 +8,14 @@ PLANE_WIDTHS = (16, 32, 64, 128, 256)
 
 @dataclass(frozen=True)
 class Architecture:
-    """What it takes to rebuild a network before its weights are loaded; the defaults are the published one.
+    """What it takes to build a network before its weights are loaded; the defaults are the published MINE network's.
 
-    decoder: "planes" (`PlaneNetwork`) or "disparity" (`DisparityNetwork`, which knows `encoder` and `widths` alone).
+    Attributes:
+        encoder: Name of the encoder; see `mine.network.encoders.encoder.make_encoder`.
+        widths: Channels of the decoder's levels, finest first.
+        bottleneck: Channels of the plane decoder's bottleneck at 1/64 and at 1/128 of the image. Disparity networks
+            have no bottleneck and ignore it.
+        decoder: Kind of network, a key of `mine.network.NETWORKS`.
     """
 
     encoder: str = "resnet50"
@@ -19,5 +24,5 @@ class Architecture:
     decoder: str = "planes"
 
     def as_dict(self) -> dict[str, object]:
-        """Plain values, for a checkpoint's metadata."""
+        """Field values by name, for a checkpoint's metadata."""
         return asdict(self)

@@ -12,6 +12,7 @@ from mine.config import TrainConfig
 from mine.data.base.resilient import ResilientDataset
 from mine.data.base.sample import Sample
 from mine.errors import InputError
+from mine.network import network_kind
 
 
 def places(config: TrainConfig, process: int, processes: int) -> list[range]:
@@ -24,7 +25,7 @@ def places(config: TrainConfig, process: int, processes: int) -> list[range]:
         shared = f"{processes} process(es) with accumulate={config.accumulate}"
         raise InputError(f"batch {config.batch} cannot be shared by {shared}: give a multiple of {parts}")
     share = config.batch // parts
-    if share == 1 and max(config.size) <= 128 and config.architecture.decoder == "planes":
+    if share == 1 and max(config.size) <= network_kind(config.architecture.decoder).side_multiple:
         raise InputError(
             f"one sample of size {list(config.size)} has no batch statistics: give two a part, or a larger size"
         )
@@ -127,7 +128,8 @@ def datasets(config: TrainConfig) -> tuple[Dataset[Sample] | None, Dataset[Sampl
         if config.captures:
             raise InputError("a `captures` and a `dataset` section: give one of them")
         captures = training_set(config.dataset.kind, config.dataset.root, config.size, config.seed, config.targets)
-        if getattr(captures, "metric", False) and (worlds or config.architecture.decoder == "disparity"):
+        from_depth = network_kind(config.architecture.decoder).supervision == "depth"
+        if getattr(captures, "metric", False) and (worlds or from_depth):
             raise InputError(
                 f"samples of {config.dataset.kind} have no points: train a plane network on them, without `worlds`"
             )

@@ -14,11 +14,8 @@ from mine.config import TrainConfig
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.errors import InputError
-from mine.network.checkpoint import AnyNetwork
-from mine.network.disparity.network import DisparityNetwork
-from mine.network.planes.network import stratified_disparity
-from mine.training.disparity_losses import disparity_losses
-from mine.training.plane_losses import losses
+from mine.network.protocol import Network
+from mine.training.objectives import OBJECTIVES
 
 MIXED: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -73,23 +70,18 @@ def first_process() -> bool:
 class Learner(nn.Module):
     """A network with its losses: one forward for all, as gradients that processes share need it."""
 
-    def __init__(self, network: AnyNetwork, config: TrainConfig) -> None:
+    def __init__(self, network: Network, config: TrainConfig) -> None:
         super().__init__()
         self.network, self.config = network, config
 
     def forward(self, batch: Sample, rng: BatchRng) -> dict[str, Tensor]:
         """Each loss by name; "total", their sum, alone carries gradients."""
-        if isinstance(self.network, DisparityNetwork):
-            found = disparity_losses(self.network, batch, self.config, rng)
-        else:
-            disparity = stratified_disparity(rng.batch, self.config.planes, generator=rng.generator)[rng.rows]
-            fine = self.config.fine_planes
-            places = rng.uniform(fine).to(batch.source) if fine else None
-            found = losses(self.network, batch, disparity.to(batch.source), self.config, places)
+        losses = OBJECTIVES[self.network.architecture.decoder].losses
+        found = losses(self.network, batch, self.config, rng)
         return {name: value if name == "total" else value.detach() for name, value in found.items()}
 
 
-def share_batch_norm(network: AnyNetwork, fabric: Fabric) -> None:
+def share_batch_norm(network: Network, fabric: Fabric) -> None:
     """Makes the decoder's batch statistics those of all processes, which only GPUs can (the encoder's are frozen)."""
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         network.decoder = cast(Any, nn.SyncBatchNorm.convert_sync_batchnorm(network.decoder))

@@ -5,8 +5,9 @@ import torch
 from mine.config import TrainConfig
 from mine.errors import InputError
 from mine.network.architecture import Architecture
-from mine.network.checkpoint import AnyNetwork, load_network, make_network
-from mine.network.disparity.network import DisparityNetwork
+from mine.network.checkpoint import load_network, make_network
+from mine.network.protocol import Network
+from mine.training.objectives import OBJECTIVES
 
 WARM_UP = 200
 
@@ -15,13 +16,13 @@ EPSILON = 1e-5
 became steps as large as any, means drifted for a thousand steps, and then the loss blew up."""
 
 
-def start_network(config: TrainConfig) -> AnyNetwork:
+def start_network(config: TrainConfig) -> Network:
     """The network that `config` starts from: a checkpoint, or an ImageNet encoder with a fresh decoder.
 
     Raises InputError for a checkpoint of another architecture than the configuration's, if that gives one.
     """
     if config.start:
-        found = load_network(config.start).network
+        found = load_network(config.start)
         own = found.architecture
         if config.architecture not in (Architecture(), own):
             raise InputError(
@@ -33,18 +34,16 @@ def start_network(config: TrainConfig) -> AnyNetwork:
     return network
 
 
-def freeze(network: AnyNetwork, config: TrainConfig) -> None:
+def freeze(network: Network, config: TrainConfig) -> None:
     """Keeps what is not trained: parts of the encoder that shall stay, and levels of the decoder that are not drawn."""
     for name, parameter in network.encoder.named_parameters():
         parameter.requires_grad_(not name.startswith(config.frozen or ("-",)))
-    if not isinstance(network, DisparityNetwork):
-        unused = {str(level) for level in range(config.finest)}
-        for name, parameter in network.decoder.named_parameters():
-            parameter.requires_grad_(name.split(".")[1] not in unused)
+    for parameter in OBJECTIVES[network.architecture.decoder].unreached(network, config):
+        parameter.requires_grad_(False)
 
 
 def make_optimizer(
-    network: AnyNetwork, config: TrainConfig
+    network: Network, config: TrainConfig
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """AdamW with its own rate for the encoder; tenths at `decay_steps`, or linear warm-up, then a cosine."""
     optimizer = torch.optim.AdamW(

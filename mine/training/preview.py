@@ -4,21 +4,17 @@ import torch
 from torch import Tensor
 
 from mine.data.base.sample import Sample
-from mine.network.checkpoint import AnyNetwork
-from mine.network.disparity.lift import lift_to_mpi, plane_disparities
-from mine.network.disparity.network import DisparityNetwork
-from mine.render import render
-from mine.render.reference import blend_source, render_source
+from mine.network.protocol import Network
+from mine.render import blend_source, render
+from mine.render.reference import render_source
 from mine.scene.points import scale_factor
 from mine.training.plane_losses import rescaled
 
 PLANES = 32
-GROUP = 8
-"""Planes drawn at a time."""
 
 
 @torch.no_grad()
-def pictures(network: AnyNetwork, batch: Sample) -> dict[str, Tensor]:
+def pictures(network: Network, batch: Sample) -> dict[str, Tensor]:
     """The first sample of a batch as the network shows it: pictures (3 or 1, H, W) in [0, 1] by name.
 
     `source` and `target` as they are, `view` from the target's camera, its `error`, and `disparity` at the source.
@@ -26,13 +22,9 @@ def pictures(network: AnyNetwork, batch: Sample) -> dict[str, Tensor]:
     sample = Sample(*(field[:1] for field in batch))
     image, K = sample.source, sample.K_src
     size = image.shape[-2], image.shape[-1]
-    if isinstance(network, DisparityNetwork):
-        surface = network(image)
-        disparity = plane_disparities(surface, PLANES)[None]
-        planes = lift_to_mpi(image, surface, disparity)
-    else:
-        disparity = torch.linspace(1, 0.001, PLANES, device=image.device)[None]
-        planes = network(image, disparity, group=GROUP)[0]
+    planes, disparity = network.predict_planes(image, PLANES)
+    disparity = disparity[None]
+    if not network.kind.photo_colours:
         planes = blend_source(planes, disparity, K, image)
     depth = render_source(planes, disparity, K).depth
     scale = torch.where(sample.metric > 0, 1.0, scale_factor(sample.points_src, depth, K))

@@ -16,7 +16,8 @@ from mine.config import TrainConfig
 from mine.errors import InputError
 from mine.files import replacing
 from mine.network.architecture import Architecture
-from mine.network.checkpoint import AnyNetwork, make_network, save_network
+from mine.network.checkpoint import make_network, save_network
+from mine.network.protocol import Network
 from mine.training.distributed import Learner, share_batch_norm
 from mine.training.optim import freeze, make_optimizer, start_network
 
@@ -40,7 +41,7 @@ class State:
         with fabric.rank_zero_first(local=True):  # the others find what the first has downloaded
             network = make_network(Architecture(**saved["architecture"])) if saved else start_network(config)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network = cast(AnyNetwork, fabric.to_device(network.train()))
+        self.network = cast(Network, fabric.to_device(network.train()))
         freeze(self.network, config)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         self.average.eval()
@@ -51,9 +52,9 @@ class State:
         self.learner, self.optimizer = fabric.setup(Learner(self.network, config), self.plain_optimizer)
 
     @property
-    def averaged(self) -> AnyNetwork:
+    def averaged(self) -> Network:
         """The running average of the network, in evaluation mode."""
-        return cast(AnyNetwork, self.average.module)
+        return cast(Network, self.average.module)
 
     def advance(self, finite: bool) -> None:
         """Counts one step more, that was made or left out."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.network.architecture import Architecture
-from mine.network.checkpoint import Loaded, load_network, save_network
+from mine.network.checkpoint import load_network, save_network
 from mine.network.planes.convert import read_params
 from mine.network.planes.network import PlaneNetwork
 from mine.scene.camera import intrinsics
@@ -22,7 +22,7 @@ from mine.scene.mpi import MPI
 TINY = Architecture("mobilenetv3_small_050", widths=(4, 4, 5, 6, 7), bottleneck=(8, 6))
 
 
-class Mine:
+class MakesFolder:
     """An object whose unpickling makes a folder: what a malicious checkpoint would do."""
 
     def __init__(self, folder: Path) -> None:
@@ -73,12 +73,12 @@ def cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
 
 
-def test_roundtrip_is_exact(network: PlaneNetwork, ours: Path) -> None:
+def test_a_roundtrip_is_exact(network: PlaneNetwork, ours: Path) -> None:
     loaded = load_network(ours)
-    assert loaded.network.architecture == TINY
-    assert not loaded.network.training
-    assert (loaded.near, loaded.far) == (Loaded.near, Loaded.far) == (1.0, 0.001)
-    state = loaded.network.state_dict()
+    assert loaded.architecture == TINY
+    assert not loaded.training
+    assert (loaded.near, loaded.far) == (1.0, 0.001)
+    state = loaded.state_dict()
     assert state.keys() == network.state_dict().keys()
     for key, value in network.state_dict().items():
         assert torch.equal(state[key], value), key
@@ -90,16 +90,16 @@ def test_half_precision_halves_the_file_and_keeps_eleven_bits(
     path = tmp_path / "half.safetensors"
     save_network(network, path, half=True)
     assert path.stat().st_size < 0.6 * ours.stat().st_size
-    state = load_network(path).network.state_dict()
+    state = load_network(path).state_dict()
     for key, value in network.state_dict().items():
         assert state[key].dtype == value.dtype
         torch.testing.assert_close(state[key], value, rtol=2**-11, atol=2**-25)
 
 
-def test_loaded_network_draws_the_same_planes(network: PlaneNetwork, ours: Path) -> None:
+def test_a_loaded_network_predicts_the_same_planes(network: PlaneNetwork, ours: Path) -> None:
     image, disparity = torch.rand(1, 3, 64, 64), torch.tensor([[0.8, 0.1]])
     with torch.no_grad():
-        loaded = load_network(ours).network(image, disparity)
+        loaded = load_network(ours)(image, disparity)
         for actual, expected in zip(loaded, network(image, disparity), strict=True):
             assert torch.equal(actual, expected)
 
@@ -124,7 +124,7 @@ def test_key_of_another_shape(ours: Path) -> None:
 
 def test_published_layout_loads_without_parameters_beside_it(published: Path) -> None:
     loaded = load_network(published)
-    assert loaded.network.architecture == Architecture()
+    assert loaded.architecture == Architecture()
     assert (loaded.near, loaded.far) == (1.0, 0.001)
 
 
@@ -166,16 +166,16 @@ def test_published_key_of_another_shape(published: Path) -> None:
 @pytest.mark.parametrize("write", [torch.save, lambda state, path: path.write_bytes(pickle.dumps(state, 2))])
 def test_code_in_a_checkpoint_is_refused_and_never_executed(tmp_path: Path, write: Callable[..., object]) -> None:
     path, folder = tmp_path / "checkpoint.pth", tmp_path / "made-by-the-checkpoint"
-    write({"backbone": Mine(folder), "decoder": {}}, path)
+    write({"backbone": MakesFolder(folder), "decoder": {}}, path)
     with pytest.raises(InputError, match="holds code, which is never executed"):
         load_network(path)
     assert not folder.exists()
 
 
 def test_code_in_a_checkpoint_would_have_been_executed(tmp_path: Path) -> None:
-    """The trap of the test above does snap."""
+    """The test above can fail: torch.load does run the code where it is allowed to."""
     path, folder = tmp_path / "checkpoint.pth", tmp_path / "made-by-the-checkpoint"
-    torch.save({"backbone": Mine(folder), "decoder": {}}, path)
+    torch.save({"backbone": MakesFolder(folder), "decoder": {}}, path)
     torch.load(path, weights_only=False)
     assert folder.is_dir()
 

@@ -3,7 +3,7 @@
 import torch
 
 from mine.network.architecture import Architecture
-from mine.network.disparity.network import SHRUNK, DisparityNetwork
+from mine.network.disparity.network import COARSER, DisparityNetwork
 from mine.training.adaptive_batch_norm import adapt_batch_norm
 
 TINY = Architecture("mobilenetv3_small_050", widths=(4, 4, 8, 8, 8), decoder="disparity")
@@ -19,7 +19,7 @@ def test_statistics_become_those_of_the_pictures_and_weights_stay() -> None:
     hook = norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
     adapt_batch_norm(network, pictures)
     hook.remove()
-    assert len(seen) == 1 + len(SHRUNK) and {len(x) for x in seen} == {2 * len(pictures)}
+    assert len(seen) == 1 + len(COARSER) and {len(x) for x in seen} == {2 * len(pictures)}
     mean = torch.stack([x.mean((0, 2, 3)) for x in seen]).mean(0)
     variance = torch.stack([x.var((0, 2, 3)) for x in seen]).mean(0)
     assert torch.allclose(norm.running_mean, mean, atol=1e-6)

@@ -1,30 +1,37 @@
-"""Monocular depth: the disparity of each pixel of a photo, which `mine.network.disparity.lift` turns into planes."""
+"""Monocular depth estimation: the disparity of each pixel of one photo, which `lift` makes planes of."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mine.network.architecture import Architecture
+from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.network.disparity.refine import box, refine
 from mine.network.encoders.encoder import make_encoder
+from mine.network.protocol import Network
 
 DISPARITY_WIDTHS = (32, 48, 64, 96, 160)
 """Channels of the decoder's levels at 1/2, 1/4, ... 1/32 of the image."""
 
 NEAREST = 0.995
-"""Quantile of a photo's disparities that is called 1, as the nearest surfaces of training scenes are."""
-
-SHRUNK = (2, 4)
-"""How many times smaller a photo is seen as well, to multiples of 32 pixels."""
+"""Quantile of an image's disparities that is scaled to 1; the few larger ones are clamped."""
 
 FARTHEST = 1 / 32
-"""Least disparity of a surface: what is farther, such as the sky, hardly moves."""
+"""Least disparity of a map, relative to the nearest: what is farther, such as the sky, has almost no parallax."""
+
+COARSER = (2, 4)
+"""Factors by which the image is also reduced, for predictions with a larger field of view."""
+
+SMOOTHING = 48
+"""The detail that coarser predictions do not change is below 1 / SMOOTHING of the image's longer side."""
 
 
 class DisparityDecoder(nn.Module):
-    """Log-disparity of the visible surface from five feature maps: a U-Net (Ronneberger et al. 2015) of light levels.
+    """From five feature maps to log-disparity: a light U-Net (Ronneberger et al. 2015).
 
-    features: channels of the encoder's maps, finest first. widths: channels of the levels, finest first.
+    Args:
+        features: Channels of the encoder's maps, finest first.
+        widths: Channels of the decoder's levels, finest first.
     """
 
     def __init__(self, features: list[int], widths: tuple[int, ...] = DISPARITY_WIDTHS) -> None:
@@ -38,7 +45,14 @@ class DisparityDecoder(nn.Module):
         nn.init.normal_(self.head.weight, std=0.01)
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """(B, 1, H/2, W/2); only differences mean something, the scale of a photo being unknown."""
+        """Predicts log-disparity at half the image's resolution.
+
+        Args:
+            features: The encoder's five maps, (B, C, H/2, W/2) to (B, C, H/32, W/32).
+
+        Returns:
+            (B, 1, H/2, W/2), float32, up to an additive constant: the scale of one photo is unknown.
+        """
         top = self.top(features[-1])
         x = top + self.context(top) + top.mean((2, 3), keepdim=True)
         for level in range(len(self.mix) - 1, -1, -1):
@@ -48,8 +62,14 @@ class DisparityDecoder(nn.Module):
         return self.head(x).float()
 
 
-class DisparityNetwork(nn.Module):
-    """Encoder and surface decoder."""
+class DisparityNetwork(Network):
+    """Encoder and disparity decoder; the planes come from the disparity map and the photo, not from weights.
+
+    Args:
+        architecture: Its `decoder` is "disparity".
+    """
+
+    decoder: DisparityDecoder
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -58,45 +78,82 @@ class DisparityNetwork(nn.Module):
         self.decoder = DisparityDecoder(self.encoder.channels, architecture.widths)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Disparity (B, 1, H, W) of what each pixel shows, in [FARTHEST, 1].
+        """Predicts the disparity map of each image.
 
-        image (B, 3, H, W) in [0, 1] with H and W multiples of 32. Seen smaller, large shapes are understood better; at
-        full size, edges are sharper. So edges are those of the full size, and large shapes the mean of all sizes. Then
-        edges are drawn where the photo has them, and what is left of relief between them goes
-        (`mine.network.disparity.refine`).
+        Predictions at full resolution have the sharper edges, those of reduced images the better large shapes
+        (Miangoleh et al. 2021). With D the log-disparity at full resolution, D' the mean over all resolutions, both
+        less their medians, and G a low-pass filter (`smooth`), the log-disparity of the result is
+
+            refine(D + G * (D' - D)),
+
+        scaled so that its quantile `NEAREST` is disparity 1; `refine` is in `mine.network.disparity.refine`.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1]; H and W are multiples of 32.
+
+        Returns:
+            Relative disparity (B, 1, H, W) in [`FARTHEST`, 1].
         """
         size = image.shape[-2], image.shape[-1]
-        full = self._draw(image)
-        # Each up to its own scale.
-        drawn_at = [full - _median(full)]
-        for factor in SHRUNK:
-            smaller = [max(32, round(side / factor / 32) * 32) for side in size]
-            small = self._draw(F.interpolate(image, smaller, mode="area"))
-            drawn_at.append(F.interpolate(small - _median(small), size, mode="bilinear"))
-        difference = torch.stack(drawn_at).mean(0) - drawn_at[0]
-        drawn = refine(full + smooth(difference, max(size) // 48), image)
-        nearest = torch.quantile(drawn.flatten(1), NEAREST, dim=1)[:, None, None, None]
-        return torch.exp(drawn - nearest).clamp(FARTHEST, 1)
+        full = self._log_disparity(image)
+        centred = [full - _median(full)]
+        for factor in COARSER:
+            reduced = [max(32, round(side / factor / 32) * 32) for side in size]
+            coarse = self._log_disparity(F.interpolate(image, reduced, mode="area"))
+            centred.append(F.interpolate(coarse - _median(coarse), size, mode="bilinear"))
+        difference = torch.stack(centred).mean(0) - centred[0]
+        return relative_disparity(refine(full + smooth(difference, max(size) // SMOOTHING), image))
 
-    def _draw(self, image: Tensor) -> Tensor:
-        """Log-disparity (B, 1, H, W), the mean over the picture and its mirror image."""
+    def predict_planes(self, image: Tensor, disparity: Tensor | int) -> tuple[Tensor, Tensor]:
+        """See `Network.predict_planes`; a number of planes spreads them over the disparities of the image."""
+        image = image.contiguous(memory_format=torch.channels_last)
+        disparity_map = self(image)
+        if isinstance(disparity, int):
+            disparity = plane_disparities(disparity_map, disparity)
+        return lift_to_mpi(image, disparity_map, disparity[None]), disparity
+
+    def _log_disparity(self, image: Tensor) -> Tensor:
+        """Log-disparity (B, 1, H, W), the mean over an image and its mirror image (as in Godard et al. 2017)."""
         both = torch.cat([image, image.flip(-1)]).contiguous(memory_format=torch.channels_last)
-        drawn, mirrored = self.decoder(self.encoder(both)).chunk(2)
-        return F.interpolate((drawn + mirrored.flip(-1)) / 2, image.shape[-2:], mode="bilinear")
+        direct, mirrored = self.decoder(self.encoder(both)).chunk(2)
+        return F.interpolate((direct + mirrored.flip(-1)) / 2, image.shape[-2:], mode="bilinear")
+
+
+def relative_disparity(log_disparity: Tensor) -> Tensor:
+    """Scales disparity maps so that the nearest visible surface has disparity 1.
+
+    Args:
+        log_disparity: (B, 1, H, W), up to an additive constant.
+
+    Returns:
+        exp(log_disparity - q) clamped to [`FARTHEST`, 1], with q each map's quantile `NEAREST`.
+    """
+    nearest = torch.quantile(log_disparity.flatten(1), NEAREST, dim=1)[:, None, None, None]
+    return torch.exp(log_disparity - nearest).clamp(FARTHEST, 1)
 
 
 def smooth(x: Tensor, radius: int) -> Tensor:
-    """x (B, C, H, W) without what is smaller than `radius` pixels: three box filters, nearly a Gaussian."""
+    """Low-pass filter: three box filters in a row, close to a Gaussian of variance radius (radius + 1).
+
+    Args:
+        x: (B, C, H, W).
+        radius: Of each box, in pixels.
+
+    Returns:
+        (B, C, H, W).
+    """
     for _ in range(3):
         x = box(x, radius)
     return x
 
 
 def _median(x: Tensor) -> Tensor:
+    """Median (B, 1, 1, 1) of each map (B, 1, H, W)."""
     return x.flatten(1).median(1).values[:, None, None, None]
 
 
 def _block(inputs: int, outputs: int, size: int) -> nn.Sequential:
+    """Convolution padded by replication, batch norm, ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, size, padding=size // 2, padding_mode="replicate", bias=False),
         nn.BatchNorm2d(outputs),

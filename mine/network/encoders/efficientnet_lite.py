@@ -88,7 +88,7 @@ class Separable(nn.Module):
 
 
 class Inverted(nn.Module):
-    """Inverted residual block (Sandler et al. 2018): 1x1 expansion to 6 C channels, depthwise convolution, 1x1 projection."""
+    """Inverted residual block (Sandler et al. 2018): 1x1 expansion to 6 C channels, depthwise, 1x1 projection."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()

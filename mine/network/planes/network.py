@@ -1,15 +1,23 @@
-"""The whole network: image and disparities in, planes out."""
+"""The network of MINE (Li et al. 2021): an image and plane disparities in, planes of colour and density out."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mine.network.architecture import Architecture
 from mine.network.encoders.encoder import make_encoder
 from mine.network.planes.decoder import PlaneDecoder
+from mine.network.planes.predictor import GROUP, PlanePredictor
+from mine.network.protocol import Network
 
 
-class PlaneNetwork(nn.Module):
-    """Encoder and plane decoder (Li et al. 2021, section 3.1): colour and density of every plane are learned."""
+class PlaneNetwork(Network):
+    """Encoder and plane decoder (Li et al. 2021, section 3.1): colour and density of every plane are learned.
+
+    Args:
+        architecture: The published one by default, with a ResNet-50 encoder.
+    """
+
+    decoder: PlaneDecoder
 
     def __init__(self, architecture: Architecture | None = None) -> None:
         super().__init__()
@@ -18,18 +26,53 @@ class PlaneNetwork(nn.Module):
         self.decoder = PlaneDecoder(self.encoder.channels, self.architecture.widths, self.architecture.bottleneck)
 
     def forward(self, image: Tensor, disparity: Tensor, finest: int = 0, group: int | None = None) -> list[Tensor]:
-        """Planes at four scales, finest first: [(B, S, 4, H/2^s, W/2^s)], RGB in [0, 1], then σ ≥ 0.
+        """Predicts planes at up to four scales.
 
-        image (B, 3, H, W) in [0, 1] with H and W multiples of 128; disparity (B, S). `finest` leaves out the scales
-        before it; `group` is the number of planes decoded at a time.
+        Args:
+            image: (B, 3, H, W) in [0, 1]; H and W are multiples of 128.
+            disparity: (B, S) disparities of the planes, any values in any order.
+            finest: Finest scale s that is decoded; 0 is the full resolution.
+            group: Planes decoded at a time, all by default. Smaller groups bound the memory, and change nothing else
+                while batch norm is frozen.
+
+        Returns:
+            Planes (B, S, 4, H/2^s, W/2^s) for s = finest, ..., 3; RGB in [0, 1], then density σ ≥ 0.
         """
         return self.decoder(self.encoder(image), disparity, finest, group)
+
+    def predict_planes(self, image: Tensor, disparity: Tensor | int) -> tuple[Tensor, Tensor]:
+        """See `Network.predict_planes`; a number of planes spreads them over [far, near]."""
+        disparity = self.plane_disparities(disparity, image.device)
+        return self(image, disparity[None], group=GROUP)[0], disparity
+
+    def predictor(self, dtype: torch.dtype) -> PlanePredictor:
+        """See `Network.predictor`; on CPUs the weights are prepacked once, and the decoder is fused."""
+        return PlanePredictor(self, dtype)
+
+    def plane_disparities(self, disparity: Tensor | int, device: torch.device) -> Tensor:
+        """Disparities (S,) as given, or a number S of them at even steps from `near` to `far`."""
+        if isinstance(disparity, int):
+            return torch.linspace(self.near, self.far, disparity, device=device)
+        return disparity
 
 
 def stratified_disparity(
     batch: int, planes: int, near: float = 1.0, far: float = 0.001, generator: torch.Generator | None = None
 ) -> Tensor:
-    """One uniform draw in each of `planes` equal bins of [far, near] (section 3.4): (B, S), descending."""
+    """Samples plane disparities by stratified sampling (Li et al. 2021, section 3.4).
+
+    [far, near] is divided into bins of equal width; each bin has one uniform sample.
+
+    Args:
+        batch: Number B of images.
+        planes: Number S of bins.
+        near: Largest disparity.
+        far: Smallest disparity.
+        generator: Source of randomness; torch's global one by default.
+
+    Returns:
+        (B, S), descending.
+    """
     edges = torch.linspace(near, far, planes + 1)
-    draw = torch.rand(batch, planes, generator=generator)
-    return edges[1:] + (edges[:-1] - edges[1:]) * draw
+    position = torch.rand(batch, planes, generator=generator)
+    return edges[1:] + (edges[:-1] - edges[1:]) * position

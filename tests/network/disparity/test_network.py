@@ -54,7 +54,7 @@ def test_disparities_are_relative_to_the_nearest(network: DisparityNetwork) -> N
 
 def test_a_checkpoint_is_read_back(network: DisparityNetwork, tmp_path) -> None:  # type: ignore[no-untyped-def]
     save_network(network, tmp_path / "a.safetensors")
-    loaded = load_network(tmp_path / "a.safetensors").network
+    loaded = load_network(tmp_path / "a.safetensors")
     assert isinstance(loaded, DisparityNetwork)
     image = torch.rand(1, 3, 64, 64)
     with torch.no_grad():

@@ -1,0 +1,50 @@
+"""What each kind of network is trained for: its losses, and the decoder's parameters that none of them reaches."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from mine.config import TrainConfig
+from mine.data.base.rng import BatchRng
+from mine.data.base.sample import Sample
+from mine.network.planes.network import PlaneNetwork, stratified_disparity
+from mine.training import plane_losses
+from mine.training.disparity_losses import disparity_losses
+
+
+class Objective(NamedTuple):
+    """How one kind of network learns.
+
+    Attributes:
+        losses: From network, batch, configuration and random numbers to each weighted loss by name, with their sum
+            under "total".
+        unreached: From network and configuration to the decoder's parameters that have no gradient.
+    """
+
+    losses: Callable[[Any, Sample, TrainConfig, BatchRng], dict[str, Tensor]]
+    unreached: Callable[[Any, TrainConfig], Iterable[nn.Parameter]]
+
+
+def stratified_plane_losses(
+    network: PlaneNetwork, batch: Sample, config: TrainConfig, rng: BatchRng
+) -> dict[str, Tensor]:
+    """`plane_losses.losses` of planes at disparities from stratified sampling."""
+    disparity = stratified_disparity(rng.batch, config.planes, generator=rng.generator)[rng.rows]
+    fine = config.fine_planes
+    uniform = rng.uniform(fine).to(batch.source) if fine else None
+    return plane_losses.losses(network, batch, disparity.to(batch.source), config, uniform)
+
+
+def unreached_levels(network: PlaneNetwork, config: TrainConfig) -> Iterable[nn.Parameter]:
+    """Parameters of the decoder's levels that are finer than the finest scale in training."""
+    finer = {str(level) for level in range(config.finest)}
+    named = network.decoder.named_parameters()
+    return [parameter for name, parameter in named if name.split(".")[1] in finer]
+
+
+OBJECTIVES = {
+    "planes": Objective(stratified_plane_losses, unreached_levels),
+    "disparity": Objective(disparity_losses, lambda network, config: ()),
+}
+"""By the kind of network, a key of `mine.network.NETWORKS`."""
