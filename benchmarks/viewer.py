@@ -13,10 +13,10 @@ from playwright.sync_api import sync_playwright
 
 import mine
 from mine.output.web import export
-from mine.output.web.pack import encode_density, optical_depth, source_transmittance
+from mine.output.web.pack import decode_density, encode_density, source_transmittance
 from mine.scene.mpi import MPI
 
-SPENT, INVISIBLE = 2e-3, 2e-4
+MIN_TRANSMITTANCE, MIN_WEIGHT = 2e-3, 2e-4
 """As in viewer/src/shaders.ts: where a ray ends, and what is too faint to read a colour for."""
 
 ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
@@ -36,10 +36,10 @@ WAY = """async (seconds) => {
 
 def reads(scene: MPI) -> tuple[float, float]:
     """Mean texture reads per pixel at the source camera: of density, and of colour and detail."""
-    q = optical_depth(encode_density(scene.sigma, scene.disparity))
+    q = decode_density(encode_density(scene.sigma, scene.disparity))
     seen = source_transmittance(q, scene.K)
-    walked = seen >= SPENT
-    shows = walked & (seen * (1 - torch.exp(-q)) > INVISIBLE)
+    walked = seen >= MIN_TRANSMITTANCE
+    shows = walked & (seen * (1 - torch.exp(-q)) > MIN_WEIGHT)
     return float(walked.float().sum(0).mean()), 2 * float(shows.float().sum(0).mean())
 
 

@@ -1,4 +1,4 @@
-"""The exported page in a real browser: it shows what the renderer shows, moves when asked, and needs no network."""
+"""The exported page in a real browser: it shows what the reference renders, moves by input and needs no network."""
 
 import base64
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def build_photo() -> Tensor:
     return 0.6 * torch.stack([x, y, 1 - x]) + 0.4 * texture
 
 
-def build_surfaces() -> tuple[Tensor, Tensor]:
+def build_disparities() -> tuple[Tensor, Tensor]:
     """Disparities (H, W) of a tilted ground, and of a ball in front of it: 0 where it is not."""
     y, x = torch.meshgrid(torch.linspace(0, 1, PLANES[0]), torch.linspace(0, 1, PLANES[1]), indexing="ij")
     ball = ((x - 0.4) / 0.25) ** 2 + ((y - 0.5) / 0.35) ** 2 < 1
@@ -54,9 +54,12 @@ def build_surfaces() -> tuple[Tensor, Tensor]:
 
 
 def build_soft() -> MPI:
-    """Eight planes with soft edges, as plane networks draw them."""
+    """Eight planes with soft edges, as plane networks predict them."""
     photo, disparity = build_photo(), torch.linspace(1, 0.1, 8)
-    q = sum(8 * (1 - (disparity[:, None, None] - surface).abs() / 0.13).clamp(min=0) for surface in build_surfaces())
+    q = sum(
+        8 * (1 - (disparity[:, None, None] - disparity_map).abs() / 0.13).clamp(min=0)
+        for disparity_map in build_disparities()
+    )
     intervals = F.pad((1 / disparity).diff(), (0, 1), value=1e3)
     sigma = (F.avg_pool2d(q[:, None], 3, 1, 1) + 1e-3) / intervals[:, None, None, None]
     small = resize(photo, PLANES)
@@ -67,20 +70,20 @@ def build_soft() -> MPI:
 
 
 def build_hard() -> MPI:
-    """Eight planes with the hard edges of a surface network's scenes."""
+    """Eight planes with the hard edges of a disparity map lifted to planes."""
     photo, disparity = build_photo(), torch.linspace(1, 0.1, 8)
-    surface = torch.maximum(*build_surfaces())
-    planes = lift_to_mpi(resize(photo, PLANES)[None], surface[None, None], disparity[None])[0]
+    disparity_map = torch.maximum(*build_disparities())
+    planes = lift_to_mpi(resize(photo, PLANES)[None], disparity_map[None, None], disparity[None])[0]
     return MPI(planes[:, :3], planes[:, 3:], disparity, intrinsics(PLANES, 60), photo)
 
 
 @dataclass
 class Opened:
-    """A page that has shown its scene, and what it did meanwhile."""
+    """An open page, with its requests and its console messages."""
 
     page: "playwright.Page"
     requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def pixels(self) -> np.ndarray:
         width, height, data = self.page.evaluate(READ)
@@ -98,7 +101,7 @@ class Opened:
             if self.page.evaluate(condition):
                 return
             self.page.wait_for_timeout(50)
-        raise AssertionError(f"never came true: {condition}")
+        raise AssertionError(f"never true: {condition}")
 
     def rest(self) -> None:
         """Waits until the camera stands still."""
@@ -128,8 +131,8 @@ def browser() -> Iterator["playwright.Browser"]:
 def open_page(browser: "playwright.Browser", file: Path, **context: object) -> Opened:
     opened = Opened(browser.new_context(**{"viewport": WINDOW, "reduced_motion": "reduce", **context}).new_page())
     opened.page.on("request", lambda request: opened.requests.append(request.url))
-    opened.page.on("console", lambda message: opened.complaints.append(message.text))
-    opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    opened.page.on("console", lambda message: opened.messages.append(message.text))
+    opened.page.on("pageerror", lambda error: opened.messages.append(str(error)))
     opened.page.route("**/*", lambda route: route.continue_() if route.request.url == file.as_uri() else route.abort())
     opened.page.goto(file.as_uri())
     return opened
@@ -171,7 +174,7 @@ def assert_shows(opened: Opened, scene: MPI, T: Tensor) -> None:
     view = scene.render(T, K=K, size=shown.shape[:2], backend="reference")
     expected = view.rgb[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255
     assert shown.shape[:2] == (WINDOW["height"], WINDOW["width"])
-    # About 1 from the pictures' compression. Half a pixel or densities off by 30% would make it 1.5 or more.
+    # About 1 from the images' compression. Half a pixel or densities off by 30% would make it 1.5 or more.
     assert np.abs(shown - expected).mean() < 1.4
 
 
@@ -187,7 +190,7 @@ def test_canvas_shows_hard_planes_as_the_reference_does(browser: "playwright.Bro
     hard.page.evaluate("mineViewer.ready")
     for T in POSES.values():
         assert_shows(hard, scene, T)
-    assert hard.complaints == []
+    assert hard.messages == []
     hard.page.context.close()
 
 
@@ -247,7 +250,7 @@ def test_keys_move_the_camera(opened: Opened, key: str, entry: int, sign: int) -
     assert sign * opened.pose()[entry] > 0
 
 
-def test_picture_can_be_saved(opened: Opened) -> None:
+def test_an_image_can_be_saved(opened: Opened) -> None:
     with opened.page.expect_download() as download:
         opened.page.keyboard.press("p")
     assert download.value.suggested_filename == "scene.png"
@@ -255,17 +258,17 @@ def test_picture_can_be_saved(opened: Opened) -> None:
     assert np.abs(saved - opened.pixels()).max() <= 1
 
 
-def test_frames_that_run_late_are_drawn_coarser_until_the_camera_rests(opened: Opened) -> None:
-    drawn = "document.getElementById('view').width"
+def test_slow_frames_lower_the_resolution_until_the_camera_rests(opened: Opened) -> None:
+    width = "document.getElementById('view').width"
     opened.page.evaluate("""() => {
       let late = 0;
       window.onTime = requestAnimationFrame;
-      window.requestAnimationFrame = (draw) => onTime((now) => draw(now + (late += 30)));
+      window.requestAnimationFrame = (callback) => onTime((now) => callback(now + (late += 30)));
     }""")
     opened.page.keyboard.down("d")
-    opened.until(f"{drawn} < {0.4 * WINDOW['width']}")
+    opened.until(f"{width} < {0.4 * WINDOW['width']}")
     opened.page.keyboard.up("d")
-    opened.until(f"{drawn} > {0.45 * WINDOW['width']}")  # as fine as a second of drawing allows
+    opened.until(f"{width} > {0.45 * WINDOW['width']}")  # the resolution that renders in a second
     opened.page.evaluate("window.requestAnimationFrame = onTime; null")
     assert opened.page.locator("#view").bounding_box()["width"] == WINDOW["width"]
 
@@ -283,9 +286,9 @@ def test_buttons_are_named(opened: Opened) -> None:
     assert all(button.get_attribute("aria-label") for button in buttons)
 
 
-def test_page_asks_for_nothing_and_complains_of_nothing(opened: Opened, page_file: Path) -> None:
+def test_page_requests_nothing_and_logs_no_errors(opened: Opened, page_file: Path) -> None:
     assert set(url for url in opened.requests if not url.startswith("blob:")) == {page_file.as_uri()}
-    assert opened.complaints == []
+    assert opened.messages == []
 
 
 def test_scene_moves_by_itself_until_touched(browser: "playwright.Browser", page_file: Path) -> None:
@@ -305,7 +308,7 @@ def phone(browser: "playwright.Browser", page_file: Path) -> Iterator[Opened]:
     phone.page.context.close()
 
 
-def test_phone_shows_the_whole_picture(phone: Opened) -> None:
+def test_phone_shows_the_whole_photo(phone: Opened) -> None:
     box = phone.page.locator("#view").bounding_box()
     assert box is not None
     assert (box["x"], box["width"]) == (0, 130)
@@ -315,9 +318,9 @@ def test_phone_shows_the_whole_picture(phone: Opened) -> None:
 def test_one_finger_moves_and_two_zoom(phone: Opened) -> None:
     fingers = phone.page.context.new_cdp_session(phone.page)
 
-    def slide(*ways: list[tuple[int, int]]) -> None:
-        """Each finger goes along its way of points."""
-        for number, points in enumerate(zip(*ways, strict=True)):
+    def slide(*tracks: list[tuple[int, int]]) -> None:
+        """Moves each finger along its points."""
+        for number, points in enumerate(zip(*tracks, strict=True)):
             touch = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(points)]
             kind = "touchMove" if number else "touchStart"
             fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touch})

@@ -1,26 +1,28 @@
-// Where the viewer's camera may stand, how it gets there, and what it sees from there.
+// The interactive camera: the limits of its motion, smooth motion towards a target, and its pose and intrinsics.
 //
-// The camera looks through the picture as through a window: it moves but does not turn, and its principal point follows
-// so that everything at PIVOT stays in place. That keeps the borders covered better than turning would.
+// The camera moves but does not rotate; its principal point shifts so that points at the depth PIVOT stay in place (an
+// off-axis projection). That shows less of what lies outside the photo than rotating would.
 import { translation, type Matrix3, type Pose } from "./matrix";
-import type { Scene } from "./scene";
+import type { Scene } from "./decode_planes";
 
-/** Depth that stays in place, in near depths: near and far things then move equally far, in opposite directions. */
+/** Depth that stays in place, in near depths: near and far things move equally far, in opposite directions. */
 const PIVOT = 2;
-/** Farthest that near and far things move, as a share of the picture's width: beyond it, what was hidden shows. */
-const SHIFT = 0.05;
-/** The view is this much closer than the picture, so that its borders rarely show. */
-const MARGIN = 1.07;
-/** Ends of the way forward and back, in near depths. */
+/** Largest motion of near and far things, as a fraction of the photo's width: more shows too much disoccluded background. */
+const MAX_PARALLAX = 0.05;
+/** Zoom of the view at rest, so that the photo's borders rarely show. */
+const REST_ZOOM = 1.07;
+/** Largest motion forward and backward, in near depths. */
 const FORWARD = 0.3;
-const BACK = 0.08;
+const BACKWARD = 0.08;
+/** Largest zoom by the user, as a factor. */
 const MAX_ZOOM = 5;
-/** A picture fills the window when that cuts off less than this; otherwise it is shown whole. */
+/** The photo fills the window when that cuts off less than this fraction of it; otherwise it is shown whole. */
 const MAX_CROP = 0.25;
+/** Rate (1/s) at which the camera approaches its target. */
 const SMOOTHING = 10;
 
-/** Sideways, down and forward in units of their limits (soft: 1 is never quite reached), zoom as a logarithm. */
-export interface Stance {
+/** Position right, down and forward as x in limit · tanh(x), and the logarithm of the zoom factor. */
+export interface Position {
   x: number;
   y: number;
   z: number;
@@ -34,31 +36,33 @@ export interface View {
   K: Matrix3;
 }
 
-/** Size of the picture and of the part of the window it may take, in CSS pixels. */
+/** Size of the canvas and of the photo in the window, in CSS pixels. */
 export interface Frame {
   width: number;
   height: number;
-  /** width of the whole picture at zoom 1; the canvas may show less of it */
-  pictureWidth: number;
+  /** width of the whole photo at zoom 1; the canvas may show less of it */
+  photoWidth: number;
 }
 
-const origin: Stance = { x: 0, y: 0, z: 0, zoom: 0 };
+const origin: Position = { x: 0, y: 0, z: 0, zoom: 0 };
 
 export class ViewerCamera {
-  /** where the user wants to be, and where the camera is on its way there */
-  readonly target: Stance = { ...origin };
-  private readonly now: Stance = { ...origin };
+  /** where the user moved the camera to; the camera follows smoothly */
+  readonly target: Position = { ...origin };
+  private readonly now: Position = { ...origin };
 
   constructor(private readonly scene: Scene) {}
 
-  move(by: Partial<Stance>) {
-    for (const [name, value] of Object.entries(by) as [keyof Stance, number][]) this.target[name] += value;
-    // Beyond 2 the soft limit is all but reached: going on would only have to be unwound.
+  /** Moves the target. */
+  move(by: Partial<Position>) {
+    for (const [name, value] of Object.entries(by) as [keyof Position, number][]) this.target[name] += value;
+    // At 2, tanh is all but 1: further input would change nothing but has to be undone on the way back.
     for (const name of ["x", "y", "z"] as const) this.target[name] = clamp(this.target[name], -2, 2);
     this.target.zoom = clamp(this.target.zoom, 0, Math.log(MAX_ZOOM));
   }
 
-  set(to: Partial<Stance>) {
+  /** Sets the target. */
+  set(to: Partial<Position>) {
     Object.assign(this.target, to);
   }
 
@@ -68,37 +72,37 @@ export class ViewerCamera {
 
   /** Follows the target for `seconds`. Returns whether the camera moved. */
   follow(seconds: number): boolean {
-    const share = 1 - Math.exp(-SMOOTHING * seconds);
+    const fraction = 1 - Math.exp(-SMOOTHING * seconds);
     let moved = false;
     for (const name of ["x", "y", "z", "zoom"] as const) {
-      const way = this.target[name] - this.now[name];
-      if (way === 0) continue;
-      this.now[name] = Math.abs(way) < 5e-4 ? this.target[name] : this.now[name] + way * share;
+      const remaining = this.target[name] - this.now[name];
+      if (remaining === 0) continue;
+      this.now[name] = Math.abs(remaining) < 5e-4 ? this.target[name] : this.now[name] + remaining * fraction;
       moved = true;
     }
     return moved;
   }
 
-  /** What part of a window the picture takes: all of it where little is cut off, and more of it as the user zooms in. */
+  /** The canvas in a window: it fills the window where that cuts off little of the photo, and grows with the zoom. */
   frame(windowWidth: number, windowHeight: number): Frame {
     const { aspect } = this.scene;
     const whole = Math.min(windowWidth, windowHeight * aspect);
     const filling = Math.max(windowWidth, windowHeight * aspect);
-    const pictureWidth = whole / filling > 1 - MAX_CROP ? filling : whole;
-    const grown = pictureWidth * this.zoom;
-    return { width: Math.min(windowWidth, grown), height: Math.min(windowHeight, grown / aspect), pictureWidth };
+    const photoWidth = whole / filling > 1 - MAX_CROP ? filling : whole;
+    const grown = photoWidth * this.zoom;
+    return { width: Math.min(windowWidth, grown), height: Math.min(windowHeight, grown / aspect), photoWidth };
   }
 
-  /** What the camera sees on a canvas of `width` x `height` pixels that stands for `frame`. */
+  /** Pose and intrinsics of the view on a canvas of `width` x `height` pixels, shown at the size of `frame`. */
   view(frame: Frame, width: number, height: number): View {
     const { K, width: planeWidth, height: planeHeight, near, aspect } = this.scene;
-    const scale = (frame.pictureWidth / frame.width) * width * MARGIN * this.zoom;
+    const scale = (frame.photoWidth / frame.width) * width * REST_ZOOM * this.zoom;
     const [sx, sy] = [scale / planeWidth, scale / aspect / planeHeight];
     const x = this.limitX * Math.tanh(this.now.x);
     const y = this.limitX * Math.tanh(this.now.y);
-    // Zooming in also steps in, so that it shows depth.
+    // Zooming in also moves forward, which shows parallax.
     const along = Math.tanh(this.now.z + 0.5 * this.now.zoom);
-    const z = near * along * (along > 0 ? FORWARD : BACK);
+    const z = near * along * (along > 0 ? FORWARD : BACKWARD);
     const fx = K[0] * sx, fy = K[4] * sy;
     const pivot = PIVOT * near - z;
     const cx = (K[2] + 0.5 - planeWidth / 2) * sx + width / 2 - 0.5 + (fx * x) / pivot;
@@ -112,7 +116,7 @@ export class ViewerCamera {
 
   private get limitX(): number {
     const { K, width, near } = this.scene;
-    return near * Math.min((SHIFT * width) / K[0] / (1 - 1 / PIVOT), 0.25);
+    return near * Math.min((MAX_PARALLAX * width) / K[0] / (1 - 1 / PIVOT), 0.25);
   }
 }
 

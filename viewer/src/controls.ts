@@ -1,14 +1,15 @@
-// Drag, touch, wheel, keys and the phone's tilt, turned into camera moves.
+// Input: drag, touch, wheel, keys and the phone's tilt move the camera.
 import type { ViewerCamera } from "./camera";
 
-/** A drag over this share of the shorter window side goes to the limit. */
+/** A drag over this fraction of the shorter window side reaches the limit of the motion. */
 const DRAG = 0.4;
+/** Change of the log zoom per pixel of wheel motion. */
 const WHEEL = 0.0015;
-/** Limits per second while a key is held. */
+/** Speed while a key is held, in limits of the motion per second. */
 const KEY_SPEED = 1.6;
-/** Degrees of tilt that go to the limit. */
+/** Degrees of tilt that reach the limit of the motion. */
 const TILT = 18;
-/** The resting tilt follows the hand slowly. */
+/** Fraction by which the resting tilt approaches the current one, per event. */
 const REST = 0.01;
 
 const moves: Record<string, [axis: "x" | "y" | "z" | "zoom", sign: number]> = {
@@ -23,18 +24,18 @@ export class Controls {
   private rest: { side: number; front: number } | null = null;
   private tilting = false;
 
-  /** `touched` is called whenever the user asks for a move. */
-  constructor(surface: HTMLElement, private readonly camera: ViewerCamera, private readonly touched: () => void) {
-    surface.addEventListener("pointerdown", (event) => {
-      surface.setPointerCapture(event.pointerId);
+  /** Listens to `canvas`; `touched` is called at every input. */
+  constructor(canvas: HTMLElement, private readonly camera: ViewerCamera, private readonly touched: () => void) {
+    canvas.addEventListener("pointerdown", (event) => {
+      canvas.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
       touched();
     });
-    surface.addEventListener("pointermove", (event) => this.drag(event));
+    canvas.addEventListener("pointermove", (event) => this.drag(event));
     for (const type of ["pointerup", "pointercancel"] as const) {
-      surface.addEventListener(type, (event) => this.pointers.delete(event.pointerId));
+      canvas.addEventListener(type, (event) => this.pointers.delete(event.pointerId));
     }
-    surface.addEventListener("wheel", (event) => {
+    canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
       camera.move({ zoom: -event.deltaY * (event.deltaMode === 1 ? 20 : 1) * WHEEL });
       touched();
@@ -49,7 +50,7 @@ export class Controls {
     addEventListener("blur", () => this.held.clear());
   }
 
-  /** Moves by what is held down for `seconds`. Returns whether anything is. */
+  /** Moves the camera by the keys held for `seconds`. Returns whether any key is held. */
   step(seconds: number): boolean {
     for (const code of this.held) {
       const [axis, sign] = moves[code]!;
@@ -65,10 +66,10 @@ export class Controls {
     const count = this.pointers.size;
     const dx = event.clientX - before.x, dy = event.clientY - before.y;
     this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    // What is near follows the finger, so the camera goes the other way.
-    const way = DRAG * Math.min(innerWidth, innerHeight) * count;
+    // Near things follow the finger, so the camera moves the other way.
+    const fullDrag = DRAG * Math.min(innerWidth, innerHeight) * count;
     const zoom = spread && count === 2 ? Math.log(this.spread() / spread) : 0;
-    this.camera.move({ x: -dx / way, y: -dy / way, zoom });
+    this.camera.move({ x: -dx / fullDrag, y: -dy / fullDrag, zoom });
     this.touched();
   }
 
@@ -77,12 +78,12 @@ export class Controls {
     return a && b ? Math.hypot(a.x - b.x, a.y - b.y) : 0;
   }
 
-  /** Whether this device may tell how it is tilted. */
+  /** Whether this device may report its orientation. */
   static get canTilt(): boolean {
     return "DeviceOrientationEvent" in window && matchMedia("(pointer: coarse)").matches;
   }
 
-  /** Starts or stops following the phone's tilt, asking for leave where the system wants that. Returns whether it runs. */
+  /** Starts or stops moving by tilt, with the user's permission where the system requires it. Returns whether it is on. */
   async toggleTilt(): Promise<boolean> {
     const request = (DeviceOrientationEvent as { requestPermission?: () => Promise<string> }).requestPermission;
     if (!this.tilting && request && (await request()) !== "granted") return false;
@@ -101,7 +102,7 @@ export class Controls {
     this.rest ??= { side, front };
     this.rest.side += (side - this.rest.side) * REST;
     this.rest.front += (front - this.rest.front) * REST;
-    // A phone turned to the right is looked at from its left.
+    // A phone that is turned to the right is looked at from its left.
     this.camera.set({ x: (this.rest.side - side) / TILT, y: (this.rest.front - front) / TILT });
     this.touched();
   };

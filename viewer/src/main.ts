@@ -1,24 +1,24 @@
-// The viewer: loads the scene, runs the frames and offers `window.mineViewer`.
+// The viewer: decodes the scene, renders frames while something moves, and offers `window.mineViewer` to scripts.
 import "./style.css";
 import { ViewerCamera, type View } from "./camera";
 import { Controls } from "./controls";
+import { decodeScene } from "./decode_planes";
 import type { Matrix3, Pose } from "./matrix";
 import { createRenderer, SceneRenderer } from "./renderer";
-import { load } from "./scene";
 import { buttons, element, fail, hideHint, paintBackdrop, showProgress } from "./ui";
 
-/** For scripts and tests. */
+/** The interface for scripts and tests. */
 export interface MineViewer {
   /** settles when the scene is on the screen; rejects when it cannot be shown */
   ready: Promise<void>;
   /**
-   * Shows the view from a target-from-source pose (16 numbers, row-major) and holds still until the next touch.
+   * Shows the view of a target-from-source pose (16 numbers, row-major) until the next input by the user.
    * K: target intrinsics (9 numbers, row-major) in canvas pixels; by default those of the view at rest.
    */
   setPose(T: Pose, K?: Matrix3): void;
-  /** the pose and intrinsics on the screen, and the canvas size they are for */
+  /** the pose and intrinsics on the screen, and the canvas size in pixels that they are for */
   view(): View & { width: number; height: number };
-  /** draws once more at full resolution and returns RGBA bytes, top row first */
+  /** renders at full resolution and returns RGBA bytes, top row first */
   readPixels(): { width: number; height: number; data: Uint8Array };
   /** switches between colours and depth */
   showDepth(on: boolean): void;
@@ -30,15 +30,16 @@ declare global {
   }
 }
 
-const DEPTH_FADE = 4; // per second
+/** Rate (1/s) of the fade between colours and depth. */
+const DEPTH_FADE = 4;
 
 async function start(api: Partial<MineViewer>) {
   const canvas = element("view") as HTMLCanvasElement;
   const renderer = createRenderer(canvas);
-  const scene = await load(renderer, showProgress);
-  paintBackdrop(scene.picture);
+  const scene = await decodeScene(renderer, showProgress);
+  paintBackdrop(scene.photo);
   const camera = new ViewerCamera(scene);
-  const painter = new SceneRenderer(renderer, scene);
+  const sceneRenderer = new SceneRenderer(renderer, scene);
 
   let fixed: { T: Pose; K?: Matrix3 } | null = null;
   let idleSince: number | null = matchMedia("(prefers-reduced-motion: reduce)").matches ? null : performance.now();
@@ -49,7 +50,7 @@ async function start(api: Partial<MineViewer>) {
 
   const currentView = (state: "moving" | "resting" | "exact") => {
     const frame = camera.frame(innerWidth, innerHeight);
-    const { width, height } = painter.fit(frame, state);
+    const { width, height } = sceneRenderer.fit(frame, state);
     const own = camera.view(frame, width, height);
     return { T: fixed?.T ?? own.T, K: fixed?.K ?? own.K, width, height };
   };
@@ -64,16 +65,17 @@ async function start(api: Partial<MineViewer>) {
 
   function tick(now: number) {
     pending = 0;
-    // A frame's time stamp may lie before the call that drew the first one.
+    // A frame's time stamp may lie before the call that rendered the first one.
     const seconds = Math.min(Math.max(now - last, 0) / 1000, 0.1);
-    if (!settled) painter.pace(now - last);
+    if (!settled) sceneRenderer.adaptResolution(now - last);
     last = now;
-    const share = painter.depthShare;
-    painter.depthShare = depth ? Math.min(1, share + DEPTH_FADE * seconds) : Math.max(0, share - DEPTH_FADE * seconds);
+    const opacity = sceneRenderer.depthOpacity;
+    const fade = DEPTH_FADE * seconds;
+    sceneRenderer.depthOpacity = depth ? Math.min(1, opacity + fade) : Math.max(0, opacity - fade);
     if (idleSince !== null) camera.set(sway((now - idleSince) / 1000));
     const held = controls.step(seconds);
-    const moving = [held, camera.follow(seconds), share !== painter.depthShare, idleSince !== null].includes(true);
-    painter.draw(currentView(moving ? "moving" : "resting"));
+    const moving = [held, camera.follow(seconds), opacity !== sceneRenderer.depthOpacity, idleSince !== null].includes(true);
+    sceneRenderer.render(currentView(moving ? "moving" : "resting"));
     settled = !moving;
     if (moving) wake();
   }
@@ -90,7 +92,7 @@ async function start(api: Partial<MineViewer>) {
     },
     tilt: Controls.canTilt ? () => controls.toggleTilt() : null,
     save: () => {
-      painter.draw(currentView("exact"));
+      sceneRenderer.render(currentView("exact"));
       canvas.toBlob((blob) => blob && download(blob), "image/png");
     },
   });
@@ -102,23 +104,23 @@ async function start(api: Partial<MineViewer>) {
     fixed = { T, K };
     camera.reset();
     camera.follow(Infinity);
-    painter.draw(currentView("exact"));
+    sceneRenderer.render(currentView("exact"));
   };
   api.view = () => currentView("exact");
   api.readPixels = () => {
-    painter.draw(currentView("exact"));
-    return painter.read();
+    sceneRenderer.render(currentView("exact"));
+    return sceneRenderer.read();
   };
   api.showDepth = (on) => {
     depth = on;
-    painter.depthShare = on ? 1 : 0;
+    sceneRenderer.depthOpacity = on ? 1 : 0;
     wake();
   };
   tick(performance.now());
   document.body.classList.add("ready");
 }
 
-/** The gentle motion before the first touch: a slow ellipse, `seconds` after its start. */
+/** The idle motion before the first input: position on a slow ellipse, `seconds` after its start. */
 function sway(seconds: number) {
   const angle = (2 * Math.PI * seconds) / 8;
   const grown = Math.min(1, seconds / 2);

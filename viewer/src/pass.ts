@@ -1,11 +1,11 @@
-// One fragment shader run over a whole target.
+// A full-screen render pass: one fragment shader, run for every pixel of a target.
 import {
   BufferAttribute, BufferGeometry, Camera, CustomBlending, GLSL3, Mesh, NoBlending, RawShaderMaterial, SrcColorFactor,
   ZeroFactor, type IUniform, type ShaderMaterialParameters, type WebGLRenderer, type WebGLRenderTarget,
 } from "three";
 import { fullScreen } from "./shaders";
 
-/** Multiplies what the target holds instead of replacing it. */
+/** Blend mode that multiplies the target by the shader's output instead of replacing it. */
 export const multiplying: ShaderMaterialParameters = {
   blending: CustomBlending, blendSrc: ZeroFactor, blendDst: SrcColorFactor,
 };
@@ -26,7 +26,7 @@ export class Pass {
     this.mesh.frustumCulled = false;
   }
 
-  /** Draws into `target` (one layer of it, when it has layers) or onto the canvas. */
+  /** Runs the shader with the uniforms `values`, into `target` (into one layer, when it has layers) or the canvas. */
   draw(renderer: WebGLRenderer, values: Record<string, unknown>, target: WebGLRenderTarget | null = null, layer = 0) {
     for (const [name, value] of Object.entries(values)) {
       const uniform: IUniform = (this.material.uniforms[name] ??= { value: null });

@@ -1,4 +1,4 @@
-// The page around the picture: buttons, hint, progress, messages.
+// The page around the canvas: buttons, hint, progress bar, messages.
 
 type Action = () => void | boolean | Promise<boolean>;
 /** What each button does; a returned boolean says whether it is now on. null hides the button. */
@@ -35,14 +35,15 @@ async function toggleFullScreen(): Promise<boolean> {
   return document.fullscreenElement !== null;
 }
 
-/** Fills what the picture leaves free with a blurred copy of it (blurred by CSS). */
-export function paintBackdrop(picture: ImageBitmap) {
+/** Fills the window behind the canvas with a copy of the photo, which CSS blurs. */
+export function paintBackdrop(photo: ImageBitmap) {
   const canvas = element("backdrop") as HTMLCanvasElement;
-  canvas.getContext("2d")!.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  canvas.getContext("2d")!.drawImage(photo, 0, 0, canvas.width, canvas.height);
 }
 
-export function showProgress(share: number) {
-  element("progress").style.transform = `scaleX(${share})`;
+/** Shows the fraction done, 0 to 1. */
+export function showProgress(fraction: number) {
+  element("progress").style.transform = `scaleX(${fraction})`;
 }
 
 export function hideHint() {

@@ -1,4 +1,4 @@
-"""Scenes in other programs' formats."""
+"""Export of scenes to other formats: a web page that shows them in 3D."""
 
 from pathlib import Path
 
@@ -12,11 +12,16 @@ _WRITERS = {".html": export_html}
 
 
 def export(scene: MPI, path: str | Path) -> None:
-    """Writes the scene in the format that the ending of `path` names: .html, a page to drag around in.
+    """Writes a scene in the format that the file's extension names.
 
-    Raises InputError for other endings, and when the folder cannot be written.
+    Args:
+        scene: The scene.
+        path: File to write: .html, one page that shows the scene in 3D, see `export_html`.
+
+    Raises:
+        InputError: For another extension, or when the file cannot be written.
     """
-    ending = Path(path).suffix.lower()
-    if ending not in _WRITERS:
-        raise InputError(f"cannot export to {path}: '{ending}' is no known ending, use {' or '.join(_WRITERS)}")
-    _WRITERS[ending](scene, path)
+    extension = Path(path).suffix.lower()
+    if extension not in _WRITERS:
+        raise InputError(f"cannot export to {path}: '{extension}' is no known extension, use {' or '.join(_WRITERS)}")
+    _WRITERS[extension](scene, path)

@@ -1,4 +1,4 @@
-"""One HTML file that shows a scene in any browser, from disk, with no network."""
+"""The web page of a scene: the viewer, built from `viewer/`, with the scene inside, in one HTML file."""
 
 import html
 import json
@@ -11,15 +11,23 @@ from mine.files import replacing
 from mine.output.web.pack import pack
 from mine.scene.mpi import MPI
 
+# The elements of viewer.html that hold the scene and the title.
 SCENE_SLOT = '<script type="application/json" id="scene">'
 TITLE_SLOT = "<title>MINE scene</title>"
 
 
 def export_html(scene: MPI, path: str | Path) -> None:
-    """Writes the scene and the viewer (built from viewer) as one self-contained HTML file.
+    """Writes one self-contained HTML file that shows the scene in 3D, from disk and with no network.
 
-    The page renders the planes themselves by the volume rendering of `mine.render`, on WebGL 2.
-    Raises InputError when the folder cannot be written.
+    The page renders the planes in WebGL 2 by the same volume rendering as `mine.render`. How the scene is stored in it
+    is documented in `mine.output.web.pack`.
+
+    Args:
+        scene: The scene.
+        path: File to write; its name becomes the page's title.
+
+    Raises:
+        InputError: When the file cannot be written.
     """
     viewer = resources.files("mine.output.web").joinpath("viewer.html").read_text(encoding="utf-8")
     page = viewer.replace(TITLE_SLOT, f"<title>{html.escape(Path(path).stem)}</title>", 1)
@@ -29,9 +37,16 @@ def export_html(scene: MPI, path: str | Path) -> None:
 
 
 def view(scene_path: str | Path) -> Path:
-    """Opens a scene file in the default browser; returns the page written for it, in a temporary folder.
+    """Opens a scene in the default browser.
 
-    Raises InputError for a file that is missing or not a scene.
+    Args:
+        scene_path: Scene file (.mpi).
+
+    Returns:
+        The page written for it, in a temporary folder.
+
+    Raises:
+        InputError: When the file is missing or holds no scene.
     """
     page = Path(tempfile.mkdtemp(prefix="mine-")) / f"{Path(scene_path).stem}.html"
     export_html(MPI.open(scene_path), page)

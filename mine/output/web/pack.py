@@ -1,13 +1,28 @@
-"""A scene as it travels in a web page: 8 bits per number, pictures as WebP, everything else JSON.
+"""The scene format of the web page: one JSON object, written by `pack`, decoded by `viewer/src/decode_planes.ts`.
 
-Density travels as q_k = σ_k Δz_k, the optical depth of a plane's interval along the planes' normal, which does not
-depend on the ray: along any ray the optical depth of the interval is q_k times its length over Δz_k. The curve
-u = √(q / (1 + q)) spends the 256 codes where they show: the first step is 1.5e-5, so haze is not rounded away, and
-transmittance exp(-q) is off by at most 0.43% anywhere.
+For S planes of H x W pixels:
 
-Colours of a source-blended scene mostly repeat the photo: c_k = T_k I + (1 - T_k) h_k with the transmittance T_k in
-front of the plane. The photo I travels once and each plane carries only h_k, what was hidden, with everything that
-cannot be seen filled in smoothly, so that it costs next to nothing.
+    size        [H, W] of the planes in pixels
+    aspect      width / height of the photo
+    disparity   S numbers, near to far, in 1 / scene units
+    K           9 numbers, row-major: intrinsics in pixels of the planes, pixel (0, 0) at the centre of the first one
+    near, far   depths in scene units that the depth view shows brightest and darkest
+    blended     true: a plane's colour is c_k = T_k I + (1 - T_k) h_k (source blending); false: it is h_k
+    photo       I: WebP, at most 1600 pixels a side, or null
+    planes      S objects, near to far:
+      density   WebP, lossless, H x W: one byte a pixel, the same in R, G and B
+      colour    h_k: WebP, H x W, RGB, 255 is 1
+
+Every WebP is a base64 string. T_k is the source camera's transmittance in front of plane k, computed by the viewer.
+
+A density byte b encodes q_k = σ_k Δz_k, the optical depth of the interval behind the plane along the planes' normal,
+which does not depend on the ray: along a ray, the interval's optical depth is q_k times its length over Δz_k.
+b = round(256 √(q / (1 + q))), at most 255, and q = u² / (1 - u²) with u = b / 256. This curve spends the 256 codes
+where they show: the first step is 1.5e-5, so haze is not rounded away, and transmittance exp(-q) is off by at most
+0.43%.
+
+Source blending makes the colours mostly repeat the photo. The photo is therefore stored once, and each plane holds only
+h_k, its disoccluded colours. Pixels that no view shows are filled in smoothly, so that they compress to almost nothing.
 """
 
 import base64
@@ -27,36 +42,38 @@ from mine.scene.images import resize
 from mine.scene.mpi import MPI
 
 LONGEST_PHOTO = 1600
-"""Pixels on the photo's longer side at most: sharper than most screens show it, and half a megabyte."""
+"""Longest side of the stored photo in pixels: sharper than most screens show it, and half a megabyte."""
 
-PICTURE_QUALITY = 95
-HIDDEN_QUALITY = 80
-"""WebP qualities: of what carries the picture, and of colours that show only at the rims of what was hidden."""
+PHOTO_QUALITY = 95
+DISOCCLUDED_QUALITY = 80
+"""WebP qualities of the photo (or of colours that were not blended with it), and of disoccluded colours."""
 
 LOSSLESS_EFFORT = 50
-"""What `quality` means to lossless WebP: more is slower, and above this hardly smaller."""
+"""Pillow's `quality` of lossless WebP is the encoder's effort: more is slower and hardly smaller."""
 
-CLEAR = 1 / 255
-"""A plane whose α is below this all around a texel does not show there."""
+MIN_ALPHA = 1 / 255
+"""A plane whose α is below this in all pixels around a pixel does not show there."""
 
 
 def pack(scene: MPI) -> dict[str, Any]:
-    """The scene as a dictionary that JSON can hold; `viewer/src/scene.ts` reads it.
+    """Encodes a scene for the web page.
 
-    size: [H, W] of the planes; aspect: width / height of the photo; disparity: S numbers; K: 9 numbers, row-major;
-    near, far: depths; blended: whether the planes' colours need the photo; photo: base64 WebP, or null; planes: S times
-    {colour, density}, base64 WebP (density lossless).
+    Args:
+        scene: The scene.
+
+    Returns:
+        A dictionary that JSON can hold, in the format that this module's docstring documents.
     """
     scene = scene.to("cpu")
     codes = encode_density(scene.sigma, scene.disparity)
-    photo = None if scene.photo is None else _webp(_shrink(scene.photo), PICTURE_QUALITY)
-    low = None if photo is None else resize(decode_image(photo), scene.plane_size)
-    hidden, blended = hidden_colours(scene, optical_depth(codes), low)
+    photo = None if scene.photo is None else _encode_webp(_shrink(scene.photo), PHOTO_QUALITY)
+    photo_at_planes = None if photo is None else resize(decode_webp(photo), scene.plane_size)
+    colours, blended = plane_colours(scene, decode_density(codes), photo_at_planes)
+    quality = DISOCCLUDED_QUALITY if blended else PHOTO_QUALITY
     near, far = depth_range(scene)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # the encoder holds no interpreter lock
-        colours = pool.map(lambda colour: _webp(colour, HIDDEN_QUALITY if blended else PICTURE_QUALITY), hidden)
-        densities = pool.map(_webp, codes)
-        planes = [{"colour": colour, "density": density} for colour, density in zip(colours, densities, strict=True)]
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # Pillow's WebP encoder releases the interpreter lock
+        encoded = pool.map(lambda colour: _encode_webp(colour, quality), colours), pool.map(_encode_webp, codes)
+        planes = [{"colour": colour, "density": density} for colour, density in zip(*encoded, strict=True)]
     return {
         "size": list(scene.plane_size),
         "aspect": scene.size[1] / scene.size[0],
@@ -71,49 +88,83 @@ def pack(scene: MPI) -> dict[str, Any]:
 
 
 def encode_density(sigma: Tensor, disparity: Tensor) -> Tensor:
-    """8-bit codes (S, 1, H, W) of densities σ (S, 1, H, W) on planes of disparity (S,)."""
+    """Encodes densities in 8 bits, see the module's docstring.
+
+    Args:
+        sigma: Densities (S, 1, H, W) in 1 / scene units.
+        disparity: Disparities (S,) of the planes, near to far.
+
+    Returns:
+        Codes (S, 1, H, W), uint8.
+    """
     q = sigma.float() * _intervals(disparity)
     return (256 * torch.sqrt(q / (1 + q))).round().clamp(max=255).to(torch.uint8)
 
 
-def optical_depth(codes: Tensor) -> Tensor:
-    """Optical depths q (S, 1, H, W) of 8-bit codes: what the viewer makes of them."""
+def decode_density(codes: Tensor) -> Tensor:
+    """Decodes 8-bit density codes to optical depths, as the viewer does.
+
+    Args:
+        codes: Codes (S, 1, H, W), uint8.
+
+    Returns:
+        Optical depths q (S, 1, H, W) of the planes' intervals along their normal.
+    """
     squared = (codes.float() / 256) ** 2
     return squared / (1 - squared)
 
 
-def hidden_colours(scene: MPI, q: Tensor, low: Tensor | None) -> tuple[Tensor, bool]:
-    """Colours (S, 3, H, W) to send, and whether the viewer is to blend them with `low`, the photo (3, H, W).
+def plane_colours(scene: MPI, q: Tensor, photo: Tensor | None) -> tuple[Tensor, bool]:
+    """The colours to store: disoccluded colours h_k where the scene is source-blended, else the planes' own colours.
 
-    q (S, 1, H, W) are the optical depths that the viewer will decode. Scenes that were not blended keep their own
-    colours.
+    A scene counts as source-blended when T_k I + (1 - T_k) h_k reproduces its visible colours to 1 / 255 on average.
+
+    Args:
+        scene: The scene.
+        q: Optical depths (S, 1, H, W) as the viewer decodes them.
+        photo: The photo (3, H, W) at the planes' resolution as the viewer decodes it, if there is one.
+
+    Returns:
+        Colours (S, 3, H, W) in [0, 1], and whether the viewer must blend them with the photo.
     """
-    shows = (F.max_pool2d(1 - torch.exp(-q), 3, 1, 1) > CLEAR).float()
-    if low is not None:
-        seen = source_transmittance(q, scene.K)
-        hidden = ((scene.rgb - seen * low) / (1 - seen).clamp(min=1e-3)).clamp(0, 1)
-        # Next to nothing of a plane's own colour is left where it is seen almost wholly: there it is no measure.
-        hidden = fill(hidden, shows * (8 * (1 - seen)).clamp(0, 1))
-        error = (seen * low + (1 - seen) * hidden - scene.rgb).abs() * shows
-        if error.sum() < 3 * shows.sum() / 255:
-            return hidden, True
-    return fill(scene.rgb, shows), False
+    visible = (F.max_pool2d(1 - torch.exp(-q), 3, 1, 1) > MIN_ALPHA).float()
+    if photo is not None:
+        T = source_transmittance(q, scene.K)
+        disoccluded = ((scene.rgb - T * photo) / (1 - T).clamp(min=1e-3)).clamp(0, 1)
+        # Where T is almost 1, the division amplifies rounding errors: such pixels count little and are filled in.
+        disoccluded = pull_push(disoccluded, visible * (8 * (1 - T)).clamp(0, 1))
+        error = (T * photo + (1 - T) * disoccluded - scene.rgb).abs() * visible
+        if error.sum() < 3 * visible.sum() / 255:
+            return disoccluded, True
+    return pull_push(scene.rgb, visible), False
 
 
 def source_transmittance(q: Tensor, K: Tensor) -> Tensor:
-    """How much of each plane the source camera sees, (S, 1, H, W), from optical depths q (S, 1, H, W).
+    """The source camera's transmittance in front of each plane, from optical depths along the planes' normal.
 
-    The ray through pixel p is longer than the planes' normal by |K⁻¹ p|, at every plane alike.
+    The interval between two planes is longer along the ray through pixel p than along the normal by |K⁻¹ p|.
+
+    Args:
+        q: Optical depths (S, 1, H, W).
+        K: Intrinsics (3, 3) in pixels of the planes.
+
+    Returns:
+        Transmittance T_k (S, 1, H, W) in [0, 1].
     """
     rays = torch.einsum("ij,jhw->ihw", torch.linalg.inv(K), pixel_grid((q.shape[-2], q.shape[-1]), K))
     slant = rays.square().sum(0).sqrt()
     return transmittance((q * slant)[:, 0][None])[0, :, None]
 
 
-def fill(image: Tensor, weight: Tensor) -> Tensor:
-    """Image (N, C, H, W) where weight (N, 1, H, W) in [0, 1] is 1, and a smooth continuation of it where it is 0.
+def pull_push(image: Tensor, weight: Tensor) -> Tensor:
+    """Fills in pixels of low weight smoothly, by the pull-push algorithm (Gortler et al. 1996, "The Lumigraph").
 
-    Pull-push: weighted averages over ever larger squares stand in for what is missing.
+    Args:
+        image: (N, C, H, W).
+        weight: (N, 1, H, W) in [0, 1]; a pixel of weight 1 is kept, one of weight 0 is replaced.
+
+    Returns:
+        The image (N, C, H, W) with weighted averages over ever larger squares in place of what is missing.
     """
     if min(image.shape[-2:]) < 2:
         return image
@@ -121,32 +172,40 @@ def fill(image: Tensor, weight: Tensor) -> Tensor:
     half = (height // 2, width // 2)
     coarse_weight = F.adaptive_avg_pool2d(weight, half)
     coarse = F.adaptive_avg_pool2d(image * weight, half) / coarse_weight.clamp(min=1e-6)
-    around = F.interpolate(fill(coarse, (2 * coarse_weight).clamp(max=1)), (height, width), mode="bilinear")
-    return weight * image + (1 - weight) * around
+    filled = F.interpolate(pull_push(coarse, (2 * coarse_weight).clamp(max=1)), (height, width), mode="bilinear")
+    return weight * image + (1 - weight) * filled
 
 
-def decode_image(text: str) -> Tensor:
-    """Image (3, H, W) in [0, 1] from base64 WebP."""
-    picture = Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+def decode_webp(text: str) -> Tensor:
+    """Decodes an image, as the viewer does.
+
+    Args:
+        text: WebP as base64.
+
+    Returns:
+        RGB (3, H, W) in [0, 1].
+    """
+    image = Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
 
 
 def _intervals(disparity: Tensor) -> Tensor:
-    """Δz (S, 1, 1, 1) between each plane and the next."""
+    """Δz (S, 1, 1, 1) between each plane and the next, in scene units; 1000 behind the last."""
     intervals = torch.cat([(1 / disparity).diff(), disparity.new_tensor([LAST_INTERVAL])])
     return intervals[:, None, None, None]
 
 
 def _shrink(photo: Tensor) -> Tensor:
+    """The photo (3, H, W) with at most LONGEST_PHOTO pixels a side."""
     scale = min(1.0, LONGEST_PHOTO / max(photo.shape[-2:]))
     return resize(photo, (round(photo.shape[-2] * scale), round(photo.shape[-1] * scale)))
 
 
-def _webp(image: Tensor, quality: int | None = None) -> str:
-    """Image (3, H, W) in [0, 1] or codes (1, H, W) of 8 bits as base64 WebP; lossless without a quality."""
+def _encode_webp(image: Tensor, quality: int | None = None) -> str:
+    """RGB (3, H, W) in [0, 1], or codes (1, H, W) uint8, as base64 WebP; lossless when no quality is given."""
     if image.dtype != torch.uint8:
         image = (image.clamp(0, 1) * 255).round().to(torch.uint8)
-    picture = Image.fromarray(image.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
+    pixels = Image.fromarray(image.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
     stream = io.BytesIO()
-    picture.save(stream, "WEBP", lossless=quality is None, quality=quality or LOSSLESS_EFFORT, method=4)
+    pixels.save(stream, "WEBP", lossless=quality is None, quality=quality or LOSSLESS_EFFORT, method=4)
     return base64.b64encode(stream.getvalue()).decode()

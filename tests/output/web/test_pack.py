@@ -1,4 +1,4 @@
-"""Packing of scenes for the web page: what is decoded there is what was there, up to 8 bits."""
+"""The scene format of the web page: what the viewer decodes is what was encoded, up to 8 bits."""
 
 import base64
 import hashlib
@@ -18,7 +18,15 @@ from PIL import Image
 from mine.errors import InputError
 from mine.output.web import export, view
 from mine.output.web.html import SCENE_SLOT
-from mine.output.web.pack import LONGEST_PHOTO, decode_image, encode_density, fill, hidden_colours, optical_depth, pack
+from mine.output.web.pack import (
+    LONGEST_PHOTO,
+    decode_density,
+    decode_webp,
+    encode_density,
+    pack,
+    plane_colours,
+    pull_push,
+)
 from mine.render.reference import blend_source, source_points, source_transmittance, weights
 from mine.scene.camera import intrinsics
 from mine.scene.images import resize
@@ -29,7 +37,7 @@ VIEWER = Path(__file__).parents[3] / "viewer"
 
 
 def scene(blend: bool = True, photo_size: tuple[int, int] = (72, 108)) -> MPI:
-    """A disc in front of a wall, six planes; hidden parts are plain, the photo is a smooth pattern."""
+    """A disc in front of a wall, six planes; disoccluded parts are plain, the photo is a smooth pattern."""
     y, x = torch.meshgrid(torch.linspace(0, 1, photo_size[0]), torch.linspace(0, 1, photo_size[1]), indexing="ij")
     photo = torch.stack([0.5 + 0.4 * torch.sin(9 * x), 0.5 + 0.4 * torch.cos(7 * y), 0.3 + 0.4 * x * y])
     disparity = torch.tensor([1.0, 0.8, 0.6, 0.4, 0.2, 0.1])
@@ -53,7 +61,7 @@ def packed_scene(page: Path) -> dict:
 def test_transmittance_survives_eight_bits(q: float) -> None:
     disparity = torch.tensor([1.0, 0.5])  # the first interval is 1 long
     sigma = torch.tensor([q, 0.0]).reshape(2, 1, 1, 1)
-    decoded = optical_depth(encode_density(sigma, disparity))[0]
+    decoded = decode_density(encode_density(sigma, disparity))[0]
     assert abs(torch.exp(-decoded) - torch.exp(-sigma[0])) < 0.0045
 
 
@@ -62,11 +70,11 @@ def test_thin_haze_is_not_rounded_away() -> None:
     sigma = torch.full((32, 1, 1, 1), 0.01)
     sigma[-1] = 0
     q = sigma[:-1, 0, 0, 0] * (1 / disparity).diff()
-    decoded = optical_depth(encode_density(sigma, disparity))[:-1]
+    decoded = decode_density(encode_density(sigma, disparity))[:-1]
     assert float(decoded.sum()) == pytest.approx(float(q.sum()), rel=0.05)
 
 
-def test_density_pictures_hold_the_codes() -> None:
+def test_density_images_hold_the_codes() -> None:
     original = scene()
     codes = encode_density(original.sigma, original.disparity)
     for plane, code in zip(pack(original)["planes"], codes, strict=True):
@@ -78,10 +86,10 @@ def test_colours_come_back_where_they_show() -> None:
     original = scene()
     packed = pack(original)
     assert packed["blended"]
-    low = resize(decode_image(packed["photo"]), SIZE)
-    hidden = torch.stack([decode_image(plane["colour"]) for plane in packed["planes"]])
-    seen = source_transmittance(original.sigma[:, 0][None], original.disparity[None], original.K[None])[0, :, None]
-    error = (seen * low + (1 - seen) * hidden - original.rgb).abs().mean(1)
+    photo = resize(decode_webp(packed["photo"]), SIZE)
+    disoccluded = torch.stack([decode_webp(plane["colour"]) for plane in packed["planes"]])
+    T = source_transmittance(original.sigma[:, 0][None], original.disparity[None], original.K[None])[0, :, None]
+    error = (T * photo + (1 - T) * disoccluded - original.rgb).abs().mean(1)
     points = source_points(original.disparity[None], original.K[None], SIZE)
     shown = weights(original.sigma[:, 0][None], points)[0]
     assert (error * shown).sum() / shown.sum() < 3 / 255
@@ -93,37 +101,37 @@ def test_scene_that_was_not_blended_keeps_its_own_colours() -> None:
     original = scene(blend=False)
     packed = pack(original)
     assert not packed["blended"]
-    disc = decode_image(packed["planes"][1]["colour"])[:, SIZE[0] // 2, SIZE[1] // 2]
+    disc = decode_webp(packed["planes"][1]["colour"])[:, SIZE[0] // 2, SIZE[1] // 2]
     assert torch.allclose(disc, original.rgb[1, :, SIZE[0] // 2, SIZE[1] // 2], atol=4 / 255)
 
 
 def test_scene_without_photo_is_not_blended() -> None:
     original = scene()
-    colours, blended = hidden_colours(original, optical_depth(encode_density(original.sigma, original.disparity)), None)
+    colours, blended = plane_colours(original, decode_density(encode_density(original.sigma, original.disparity)), None)
     assert not blended
     assert torch.allclose(colours[1, :, 12, 18], original.rgb[1, :, 12, 18], atol=1e-4)
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
-def test_fill_keeps_what_is_known_and_stays_within_it(height: int, width: int, seed: int) -> None:
+def test_pull_push_keeps_known_pixels_and_their_range(height: int, width: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     image = torch.rand(1, 3, height, width, generator=generator)
     known = (torch.rand(1, 1, height, width, generator=generator) < 0.3).float()
-    filled = fill(image * known, known)
+    filled = pull_push(image * known, known)
     assert torch.allclose(filled * known, image * known, atol=1e-6)
     assert (filled <= (image * known).amax() + 1e-5).all()
 
 
-def test_fill_continues_a_colour() -> None:
+def test_pull_push_continues_a_colour() -> None:
     known = torch.zeros(1, 1, 32, 32)
     known[..., :9] = 1
-    filled = fill(known * torch.tensor([0.2, 0.4, 0.6])[:, None, None], known)
+    filled = pull_push(known * torch.tensor([0.2, 0.4, 0.6])[:, None, None], known)
     assert torch.allclose(filled, torch.tensor([0.2, 0.4, 0.6])[:, None, None].expand(1, 3, 32, 32), atol=1e-4)
 
 
-def test_long_photo_travels_smaller() -> None:
+def test_a_large_photo_is_stored_smaller() -> None:
     packed = pack(scene(photo_size=(90, LONGEST_PHOTO + 200)))
-    assert decode_image(packed["photo"]).shape == (3, 80, LONGEST_PHOTO)
+    assert decode_webp(packed["photo"]).shape == (3, 80, LONGEST_PHOTO)
 
 
 def test_page_is_one_file_named_after_its_scene(tmp_path: Path) -> None:
@@ -135,7 +143,7 @@ def test_page_is_one_file_named_after_its_scene(tmp_path: Path) -> None:
     assert packed_scene(tmp_path / "a <b> & c.html")["size"] == list(SIZE)
 
 
-def test_unknown_ending_names_what_exists(tmp_path: Path) -> None:
+def test_an_unknown_extension_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'.obj'.*\.html"):
         export(scene(), tmp_path / "scene.obj")
 

@@ -1,13 +1,14 @@
-// The scene as it travels inside the page (see mine/output/web/pack.py) and its decoding into textures.
+// Decodes the planes: reads the scene out of the page, in the format that mine/output/web/pack.py documents, and turns it
+// into textures. The arithmetic for each pixel is in shaders.ts.
 import {
   DataTexture, HalfFloatType, LinearFilter, NearestFilter, RedFormat, RGBAFormat, Texture, UnsignedByteType, Vector2,
   WebGLArrayRenderTarget, WebGLRenderTarget, type WebGLRenderer,
 } from "three";
 import { multiplying, Pass } from "./pass";
 import { inverse, type Matrix3 } from "./matrix";
-import { decodeColour, decodeDensity, findDetail, passThrough, shrink } from "./shaders";
+import { decodeColour, decodeDensity, downsample, photoDetail, planeTransmittance } from "./shaders";
 
-/** What Python wrote. Pictures are base64 WebP; K is row-major, in pixels of the planes; `near` is a depth. */
+/** The JSON object in the page. Images are base64 WebP; see pack.py for each field and its unit. */
 interface Packed {
   size: [height: number, width: number];
   aspect: number;
@@ -23,21 +24,27 @@ interface Packed {
 export interface Scene {
   width: number;
   height: number;
-  /** width / height of the picture the scene was made from */
+  /** width / height of the photo */
   aspect: number;
+  /** disparities of the planes, near to far, in 1 / scene units */
   disparity: number[];
+  /** intrinsics in pixels of the planes, row-major */
   K: Matrix3;
+  /** depths in scene units that the depth view shows brightest and darkest */
   near: number;
   far: number;
+  /** a layer per plane: the optical depth q = σ Δz of the plane's interval along its normal */
   density: WebGLArrayRenderTarget;
+  /** a layer per plane: colour, and the source camera's transmittance in front of the plane in alpha */
   colour: WebGLArrayRenderTarget;
+  /** the photo minus its copy at the planes' resolution; 0 without a photo */
   detail: Texture;
-  /** the picture itself, for the backdrop */
-  picture: ImageBitmap;
+  /** the photo, or the nearest plane without one: for the backdrop */
+  photo: ImageBitmap;
 }
 
-/** Reads the scene out of the page. `progress` is told the share that is done. */
-export async function load(renderer: WebGLRenderer, progress: (share: number) => void): Promise<Scene> {
+/** Decodes the scene in the page. `progress` is called with the fraction done, 0 to 1. */
+export async function decodeScene(renderer: WebGLRenderer, progress: (fraction: number) => void): Promise<Scene> {
   const text = document.getElementById("scene")?.textContent ?? "";
   if (!text.trim()) throw new Error("This page holds no scene: make one with mine export.");
   const packed = JSON.parse(text) as Packed;
@@ -46,43 +53,44 @@ export async function load(renderer: WebGLRenderer, progress: (share: number) =>
   const density = array(width, height, layers, true);
   const colour = array(width, height, layers, false);
   const photo = packed.photo ? await bitmap(packed.photo) : null;
-  const { low, detail } = photo ? split(renderer, photo, width, height) : { low: texture(null), detail: texture(null) };
-  let picture = photo;
+  const none = { photoAtPlanes: texture(null), detail: texture(null) };
+  const { photoAtPlanes, detail } = photo ? splitPhoto(renderer, photo, width, height) : none;
+  let backdrop = photo;
 
   const transmittance = target(width, height);
   clearToOne(renderer, transmittance);
   const densityPass = new Pass(decodeDensity), colourPass = new Pass(decodeColour);
-  const throughPass = new Pass(passThrough, multiplying);
-  const seenThrough = { density: density.texture, inverseK: inverse(packed.K) };
-  const blend = { low, transmittance: transmittance.texture, blended: packed.blended };
-  for (const [plane, { colour: own, density: code }] of packed.planes.entries()) {
-    const [image, codeImage] = await Promise.all([bitmap(own), bitmap(code)]);
-    const hidden = texture(image), codes = texture(codeImage);
+  const transmittancePass = new Pass(planeTransmittance, multiplying);
+  const rays = { density: density.texture, inverseK: inverse(packed.K) };
+  const blend = { photoAtPlanes, transmittance: transmittance.texture, blended: packed.blended };
+  for (const [plane, encoded] of packed.planes.entries()) {
+    const [colourImage, codeImage] = await Promise.all([bitmap(encoded.colour), bitmap(encoded.density)]);
+    const disoccluded = texture(colourImage), codes = texture(codeImage);
     densityPass.draw(renderer, { codes }, density, plane);
-    colourPass.draw(renderer, { ...blend, hidden }, colour, plane);
-    throughPass.draw(renderer, { ...seenThrough, plane }, transmittance);
-    hidden.dispose();
+    colourPass.draw(renderer, { ...blend, disoccluded }, colour, plane);
+    transmittancePass.draw(renderer, { ...rays, plane }, transmittance);
+    disoccluded.dispose();
     codes.dispose();
-    picture ??= image;
+    backdrop ??= colourImage;
     progress((plane + 1) / layers);
   }
-  low.dispose();
+  photoAtPlanes.dispose();
   transmittance.dispose();
   return {
     width, height, aspect: packed.aspect, disparity: packed.disparity, K: packed.K, near: packed.near, far: packed.far,
-    density, colour, detail, picture: picture!,
+    density, colour, detail, photo: backdrop!,
   };
 }
 
-/** The photo at the planes' size, and what it holds beyond that. */
-function split(renderer: WebGLRenderer, photo: ImageBitmap, width: number, height: number) {
+/** The photo at the planes' resolution, and its detail beyond that. */
+function splitPhoto(renderer: WebGLRenderer, photo: ImageBitmap, width: number, height: number) {
   const source = texture(photo);
-  const low = target(width, height);
+  const photoAtPlanes = target(width, height);
   const detail = target(photo.width, photo.height);
-  new Pass(shrink).draw(renderer, { photo: source, size: new Vector2(width, height) }, low);
-  new Pass(findDetail).draw(renderer, { photo: source, low: low.texture }, detail);
+  new Pass(downsample).draw(renderer, { photo: source, size: new Vector2(width, height) }, photoAtPlanes);
+  new Pass(photoDetail).draw(renderer, { photo: source, photoAtPlanes: photoAtPlanes.texture }, detail);
   source.dispose();
-  return { low: low.texture, detail: detail.texture };
+  return { photoAtPlanes: photoAtPlanes.texture, detail: detail.texture };
 }
 
 function clearToOne(renderer: WebGLRenderer, target: WebGLRenderTarget) {
@@ -97,7 +105,7 @@ function target(width: number, height: number): WebGLRenderTarget {
   });
 }
 
-/** Layers of density (half floats, which WebGL2 can filter) or of colour (8 bits). */
+/** A texture array with a layer per plane: density in half floats, which WebGL 2 can filter, or colour in 8 bits. */
 function array(width: number, height: number, layers: number, density: boolean): WebGLArrayRenderTarget {
   return new WebGLArrayRenderTarget(width, height, layers, {
     type: density ? HalfFloatType : UnsignedByteType, format: density ? RedFormat : RGBAFormat,
@@ -115,7 +123,7 @@ function texture(image: ImageBitmap | null): Texture {
   return result;
 }
 
-// The bytes are values, not a picture to show: no colour management, no premultiplication.
+/** Decodes base64 WebP. The bytes are values, not an image to show: no colour management, no premultiplied alpha. */
 function bitmap(base64: string): Promise<ImageBitmap> {
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   return createImageBitmap(new Blob([bytes], { type: "image/webp" }), {
