@@ -1,14 +1,16 @@
-"""What a training run is made of, read from YAML."""
+"""Configurations of training and evaluation, read from YAML."""
 
-import dataclasses
-import types
-import typing
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
+from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic_core import CoreSchema, core_schema
 
+from mine.config_file import explain, read_tree
+from mine.data.registry import Source, registry
 from mine.errors import InputError
 from mine.network import network_kind
 from mine.network.architecture import Architecture
@@ -21,136 +23,117 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+class _ByKind:
+    """Tells pydantic that the class of an entry of `data` follows from its `kind`."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        options = {kind: handler.generate_schema(entry.options) for kind, entry in registry().items()}
+        return core_schema.tagged_union_schema(options, discriminator="kind")
+
+
+AnySource = Annotated[Source, _ByKind()]
+
+
 @dataclass(frozen=True)
 class PlaneLossWeights:
-    """How much each loss counts; 0 leaves it out, with the work it costs."""
+    """Weights of a plane network's losses; a loss of weight 0 is not computed."""
 
     photometric: float = 2.0
-    """mean absolute difference on the target view, at each scale"""
+    """mean absolute error of the target view, at each scale"""
     ssim: float = 1.0
-    """1 - structural similarity on the target view, at each scale"""
+    """1 - SSIM of the target view, at each scale"""
     smoothness_where_flat: float = 0.5
-    """edge-aware smoothness, first form, on the target view"""
+    """edge-aware smoothness of the target view's disparity, first form"""
     smoothness: float = 0.01
-    """edge-aware smoothness, second form, on the target view"""
+    """edge-aware smoothness of the target view's disparity, second form"""
     sparse: float = 1.0
-    """log-disparity of the points seen by source and target"""
+    """error of log-disparity at sparse points, in source and target view"""
     occupancy: float = 1.0
-    """whether each plane is in front of the true surface or not, where the source's depth is known"""
+    """cross-entropy of whether each plane lies in front of the true surface, where the source's depth is known"""
 
 
 @dataclass(frozen=True)
 class DisparityLossWeights:
-    """How much each loss of a surface network counts."""
+    """Weights of a disparity network's losses."""
 
     likeness: float = 1.0
-    """log-disparity of every known pixel, up to the picture's scale"""
+    """scale-invariant error of log-disparity at every pixel of known depth"""
     gradient: float = 0.5
-    """steps of log-disparity between neighbours, at four scales, where all depths are known"""
+    """error of log-disparity's gradient at four scales, where all depths are known"""
     order: float = 0.3
-    """which of two points is nearer"""
-
-
-@dataclass(frozen=True)
-class SyntheticData:
-    """Generated scenes: how many, from which seed, with textures cropped from the photos of a folder."""
-
-    count: int = 20000
-    seed: int = 0
-    textures: str | None = None
-    size: tuple[int, int] | None = None
-    """(H, W) at which they are made, when that is not the run's own: small ones are made sooner"""
-    stored: str | None = None
-    """folder in which samples are kept once made, so that later passes read them"""
-
-
-@dataclass(frozen=True)
-class CapturesData:
-    """Folder of captures in COLMAP's layout, the scenes to use, and their share of all samples."""
-
-    root: str
-    scenes: tuple[str, ...]
-    share: float = 0.25
-
-
-@dataclass(frozen=True)
-class FolderData:
-    """A data set that one folder holds whole: its kind (`mine.data.registry.KINDS`), and its share of all samples."""
-
-    kind: str
-    root: str
-    share: float = 0.25
+    """ordinal error: which of two points is nearer"""
 
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """What to judge a checkpoint on: captures, a data set, measured depth or generated scenes."""
+    """An evaluation: the data set, and how planes are predicted for it."""
 
-    captures: CapturesData | None = None
-    dataset: FolderData | None = None
-    depth: FolderData | None = None
-    """of a kind in `mine.data.registry.DEPTHS`"""
-    worlds: SyntheticData | None = None
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+    data: AnySource
     size: tuple[int, int] = (256, 384)
-    """(H, W) of source, targets and planes"""
+    """(H, W) of source views, target views and planes, in pixels"""
     planes: int = 32
     lpips: bool = True
-    """measure LPIPS as well, on captures and data sets; it takes longer than all else"""
+    """compute LPIPS of view pairs too; it takes longer than all else"""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run."""
+    """A training run."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 
     output: str
-    """folder for checkpoints and curves"""
+    """folder of checkpoints and logs"""
     architecture: Architecture = field(default_factory=Architecture)
     start: str | None = None
-    """checkpoint to start from; otherwise an ImageNet encoder and a fresh decoder"""
-    worlds: SyntheticData | None = None
-    captures: CapturesData | None = None
-    dataset: FolderData | None = None
-    """in the place of captures"""
+    """checkpoint to start from, instead of an ImageNet encoder and a randomly initialised decoder"""
+    data: tuple[AnySource, ...] = ()
+    """sources of samples, mixed in proportion to their `share`"""
     size: tuple[int, int] = (256, 384)
-    """(H, W) of the pictures: multiples of 128, of 32 for surface networks"""
+    """(H, W) of the images in pixels: multiples of 128, of 32 for disparity networks"""
     planes: int = 32
-    """drawn at one random disparity in each of as many equal bins"""
+    """planes of a plane network, one at a random disparity in each of as many equal bins (stratified sampling)"""
     fine_planes: int = 0
-    """drawn besides, where those show something"""
+    """further planes by importance sampling, from the rendering weights of the first ones"""
     finest: int = 0
-    """finest scale that is trained: 1 leaves out the full resolution"""
+    """finest scale with a loss: 1 leaves out the full resolution"""
     batch: int = 4
-    """sources a step, shared among all processes"""
+    """source views of a step, over all processes"""
     targets: int = 1
-    """views that each source's planes, drawn once, are compared with; of data sets that know several"""
+    """target views of each source view, for data sets that have several"""
     accumulate: int = 1
-    """parts that a process works its share off in, to save memory"""
+    """parts of a process's batch whose gradients are accumulated one after the other, to save memory"""
     steps: int = 10000
-    """of the schedule"""
+    """length of the learning rates' schedule"""
     stop: int | None = None
-    """step after which the run ends, where that is before its schedule does"""
+    """step after which the run ends, if that is before `steps`"""
     learning_rate: float = 1e-3
+    """of the decoder"""
     encoder_learning_rate: float = 1e-4
     decay_steps: tuple[int, ...] = ()
     """steps at which both rates fall to a tenth; without any, they follow a cosine after a warm-up"""
     frozen: tuple[str, ...] = ()
-    """parts of the encoder that stay as they start, by the beginning of their names"""
+    """prefixes of the names of encoder modules that are not trained"""
     calibrate: bool = True
-    """fit the scale of captures to the drawn planes; few planes draw depth too coarsely for that"""
+    """fit the scale of captures to the predicted planes; depth from few planes is too coarse for that"""
     device: str = "auto"
     """cpu, cuda, or auto"""
     precision: str = "fp32"
     """of the decoder, where nearly all work is: fp32, bf16, or fp16 with scaled gradients"""
     ema: float = 0.999
+    """decay of the weights' exponential moving average, which is what a run's checkpoint holds"""
     plane_losses: PlaneLossWeights = field(default_factory=PlaneLossWeights)
-    """of a plane network"""
     disparity_losses: DisparityLossWeights = field(default_factory=DisparityLossWeights)
-    """of a surface network"""
     save_every: int = 250
+    """steps between saved states"""
     held_out: EvalConfig | None = None
-    """views that never enter training, evaluated as the run goes on"""
+    """evaluation on data that never enter training, during the run"""
     evaluate_every: int = 1000
+    """steps between evaluations of `held_out`"""
     workers: int = 1
+    """processes that load data; 0 loads it in the training process"""
     seed: int = 0
 
     @property
@@ -160,30 +143,34 @@ class TrainConfig:
 
 
 def load_config(path: str | Path, overrides: list[str] | None = None, kind: type[Config] = TrainConfig) -> Config:  # type: ignore[assignment]
-    """Configuration of `kind` from a YAML file and `key=value` overrides (dots reach into sections).
+    """Reads a configuration.
 
-    Raises InputError for a missing file, an unknown key or a value of the wrong type.
+    Args:
+        path: YAML file.
+        overrides: Assignments "key=value" that replace values of the file. Dots in a key reach into sections and
+            lists: "plane_losses.ssim=0", "data.0.count=30".
+        kind: Class of the configuration: `TrainConfig` or `EvalConfig`.
+
+    Raises:
+        InputError: If the file cannot be read, a key is unknown or missing, or a value has the wrong type or range.
     """
-    import yaml
-
+    tree = read_tree(Path(path), overrides or [])
     try:
-        tree = yaml.safe_load(Path(path).read_text()) or {}
-        for override in overrides or []:
-            _override(tree, override)
-    except FileNotFoundError as error:
-        raise InputError(f"no configuration at {path}: see the YAML files in configs/") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {error}".replace("\n", " ")) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}): give a YAML file such as those in configs/") from error
-    config = _build(kind, tree, "")
+        # In JSON's strict mode lists stand for tuples; in Python's, pydantic refuses them.
+        config = TypeAdapter(kind).validate_json(json.dumps(tree, default=str))
+    except ValidationError as error:
+        raise InputError(explain(error, kind)) from error
     if isinstance(config, TrainConfig):
         check(config)
     return config
 
 
 def check(config: TrainConfig) -> None:
-    """Raises InputError for values that make no run."""
+    """Checks the ranges of a training configuration's values.
+
+    Raises:
+        InputError: If a value is out of range, or values do not go together.
+    """
     kind = network_kind(config.architecture.decoder)
     multiple = kind.side_multiple
     if any(side < multiple or side % multiple for side in config.size):
@@ -199,60 +186,10 @@ def check(config: TrainConfig) -> None:
         raise InputError(f"stop is {config.stop}: give a step, at least 1")
     if not 0 <= config.finest < SCALES:
         raise InputError(f"finest is {config.finest}: give a scale, 0 to {SCALES - 1}")
+    for index, source in enumerate(config.data):
+        if not 0 < source.share < float("inf"):
+            raise InputError(f"data.{index}.share is {source.share}: give a number above 0")
     choices = {"device": DEVICES, "precision": tuple(PRECISIONS)}
     for key, allowed in choices.items():
         if getattr(config, key) not in allowed:
             raise InputError(f"{key} is {getattr(config, key)!r}: choose {', '.join(allowed)}")
-
-
-def _override(tree: dict[str, Any], override: str) -> None:
-    import yaml
-
-    key, separator, value = override.partition("=")
-    if not separator:
-        raise InputError(f"{override!r} is not key=value")
-    *sections, last = key.split(".")
-    for section in sections:
-        tree = tree.setdefault(section, {}) if isinstance(tree, dict) else tree
-    if not isinstance(tree, dict):
-        raise InputError(f"cannot set {key!r}: what it belongs to is {tree!r}, not a section of keys")
-    tree[last] = yaml.safe_load(value)
-
-
-def _build(kind: Any, tree: Any, place: str) -> Any:
-    """A dataclass from a tree of plain values, checking every key and type."""
-    if not isinstance(tree, dict):
-        raise InputError(f"{place or 'the configuration'} must be a section of keys, not {tree!r}")
-    hints = typing.get_type_hints(kind)
-    if unknown := set(tree) - set(hints):
-        name = f"{place}.{min(map(str, unknown))}".lstrip(".")
-        raise InputError(f"unknown configuration key {name!r}: known here are {', '.join(sorted(hints))}")
-    required = {f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING}
-    if missing := required - set(tree):
-        raise InputError(f"configuration key {f'{place}.{min(missing)}'.lstrip('.')!r} is missing")
-    return kind(**{key: _value(hints[key], value, f"{place}.{key}".lstrip(".")) for key, value in tree.items()})
-
-
-def _value(hint: Any, value: Any, place: str) -> Any:
-    if isinstance(hint, types.UnionType):
-        if value is None:
-            return None
-        hint = next(option for option in typing.get_args(hint) if option is not types.NoneType)
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value, place)
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise InputError(f"{place} is {value!r}: give a list")
-        item, *rest = typing.get_args(hint)
-        if Ellipsis not in rest and len(value) != 1 + len(rest):
-            raise InputError(f"{place} is {value!r}: give {1 + len(rest)} values")
-        return tuple(_value(item, entry, place) for entry in value)
-    try:
-        # YAML reads 1e-3 as text; bool is an int to Python but not to a reader.
-        if isinstance(value, bool) != (hint is bool) or isinstance(value, str) < (hint is str):
-            raise ValueError
-        if hint is int and float(value) != int(value):
-            raise ValueError
-        return hint(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{place} is {value!r}: give {hint.__name__}") from error

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXTRAS = {
-    "train": ("lightning_fabric", "tensorboard", "torchmetrics", "lpips", "kornia", "timm", "h5py"),
+    "train": ("pydantic", "lightning_fabric", "tensorboard", "torchmetrics", "lpips", "kornia", "timm", "h5py"),
     "sfm": ("pycolmap",),
     "demo": ("gradio",),
 }

@@ -1,6 +1,6 @@
 """Makes the shipped checkpoint, from nothing: `python scripts/train_shipped.py [--minutes M] [key=value ...]`.
 
-Needs the captures and textures that `configs/shipped-*.yaml` name (or what `captures.root=` and `worlds.textures=` do);
+Needs the captures and textures that `configs/shipped-*.yaml` name (or what `data.1.root=` and `data.0.textures=` do);
 generated scenes are drawn and kept as they are first needed. With --minutes it stops in time, and the same command goes
 on from there, on whatever machine has `runs/`. In the end it evaluates what it made on the held-out captures.
 """
@@ -16,7 +16,8 @@ from time import monotonic
 import torch
 
 from mine.config import EvalConfig, TrainConfig, load_config
-from mine.data.datasets.colmap import Colmap
+from mine.data.base.image_pairs import ImagePairs
+from mine.data.registry import evaluation_set
 from mine.evaluation.protocol import evaluate_config
 from mine.model import Model, shipped_checkpoint
 from mine.network.checkpoint import load_network, save_network
@@ -45,8 +46,8 @@ def main() -> None:
             if steps_done(config) < config.last:
                 sys.exit(TIME_IS_UP)
     finish(config, options.output)
-    captures = [override for override in options.overrides if override.startswith("captures.root")]
-    held_out = load_config(CONFIGS / "eval-captures.yaml", captures, EvalConfig)
+    root = [f"data.{text.removeprefix('data.1.')}" for text in options.overrides if text.startswith("data.1.root=")]
+    held_out = load_config(CONFIGS / "eval-captures.yaml", root, EvalConfig)
     print(evaluate_config(Model(load_network(options.output)), held_out).markdown())
 
 
@@ -71,16 +72,15 @@ def train_until(config: TrainConfig, end: float | None) -> None:
 
 def finish(config: TrainConfig, output: Path) -> None:
     """Writes the last leg's network, with the statistics of photographs, in half precision."""
-    assert config.captures is not None
     network = load_network(Path(config.output) / "mine.safetensors")
-    root = Path(config.captures.root)
-    captures = Colmap([root / scene for scene in config.captures.scenes], config.size, training=False)
+    captures = evaluation_set(config.data[1], config.size)
+    assert isinstance(captures, ImagePairs)
     adapt_batch_norm(network, photographs(captures))
     save_network(network, output, half=True)
     print(f"wrote {output}")
 
 
-def photographs(captures: Colmap) -> torch.Tensor:
+def photographs(captures: ImagePairs) -> torch.Tensor:
     """Pictures (N, 3, H, W), evenly chosen from each capture, in random order."""
     of: dict[str, list[int]] = {}
     for indices in captures.by_source():

@@ -43,7 +43,7 @@ def feed(monkeypatch: pytest.MonkeyPatch, no_download: None) -> Callable[..., An
 
     def use(*change: Any) -> Feed:
         dataset = Feed(*change)
-        monkeypatch.setattr(batches, "datasets", lambda config: (dataset, None))
+        monkeypatch.setattr(batches, "training_sets", lambda config: [(dataset, 1.0)])
         return dataset
 
     return use

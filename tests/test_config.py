@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mine.config import CapturesData, EvalConfig, PlaneLossWeights, SyntheticData, TrainConfig, load_config
+from mine.config import EvalConfig, PlaneLossWeights, TrainConfig, load_config
+from mine.data.datasets.colmap import ColmapSource
+from mine.data.registry import FolderSource
+from mine.data.synthetic.dataset import SyntheticSource
 from mine.errors import InputError
 
 EXAMPLE = """
@@ -13,11 +16,9 @@ architecture:
   encoder: resnet18
   widths: [4, 4, 8, 8, 8]
   decoder: disparity
-worlds:
-  count: 100
-captures:
-  root: data/captures
-  scenes: [garden, street]
+data:
+  - {kind: synthetic, count: 100, share: 3}
+  - {kind: colmap, root: data/captures, scenes: [garden, street], share: 1e-1}
 size: [128, 256]
 learning_rate: 1e-3
 ema: 1
@@ -42,8 +43,10 @@ def test_sections_become_dataclasses_and_values_get_their_types(example: Path) -
     assert config.architecture.encoder == "resnet18"
     assert config.architecture.widths == (4, 4, 8, 8, 8)
     assert config.architecture.decoder == "disparity"
-    assert config.worlds == SyntheticData(count=100)
-    assert config.captures == CapturesData("data/captures", ("garden", "street"))
+    assert config.data == (
+        SyntheticSource(kind="synthetic", count=100, share=3.0),
+        ColmapSource(kind="colmap", root="data/captures", scenes=("garden", "street"), share=0.1),
+    )
     assert config.size == (128, 256)
     assert config.learning_rate == 1e-3  # YAML itself reads 1e-3 as text
     assert isinstance(config.learning_rate, float)
@@ -61,23 +64,28 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
 def test_an_empty_file_is_all_defaults_where_nothing_is_required(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.touch()
-    assert load_config(path, kind=EvalConfig) == EvalConfig()
+    assert load_config(path, kind=PlaneLossWeights) == PlaneLossWeights()
     with pytest.raises(InputError, match="'output' is missing"):
         load_config(path)
+    with pytest.raises(InputError, match="'data' is missing"):
+        load_config(path, kind=EvalConfig)
 
 
 def test_overrides(example: Path) -> None:
     overrides = [
         "steps=7",
-        "worlds.count=3",
+        "data.0.count=3",
         "plane_losses.sparse=2e-1",
         "output=b=c",
         "size=[256, 128]",
-        "captures=null",
+        "data.1={kind: kitti, root: k}",
     ]
     config = load_config(example, [*overrides, "start=a.safetensors", "architecture.decoder=planes", "steps=8"])
-    assert (config.steps, config.output, config.size, config.captures) == (8, "b=c", (256, 128), None)
-    assert config.worlds == SyntheticData(count=3)
+    assert (config.steps, config.output, config.size) == (8, "b=c", (256, 128))
+    assert config.data == (
+        SyntheticSource(kind="synthetic", count=3, share=3.0),
+        FolderSource(kind="kitti", root="k"),
+    )
     assert config.plane_losses == PlaneLossWeights(ssim=0, sparse=0.2)
     assert config.start == "a.safetensors"
     assert config.architecture.decoder == "planes"
@@ -86,7 +94,9 @@ def test_overrides(example: Path) -> None:
 def test_overrides_may_open_a_section(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("output: x")
-    assert load_config(path, ["worlds.seed=5"]).worlds == SyntheticData(seed=5)
+    assert load_config(path, ["plane_losses.ssim=5"]).plane_losses == PlaneLossWeights(ssim=5)
+    held_out = load_config(path, ["held_out.data.kind=kitti", "held_out.data.root=k"]).held_out
+    assert held_out == EvalConfig(FolderSource(kind="kitti", root="k"))
 
 
 @pytest.mark.parametrize(
@@ -99,8 +109,23 @@ def test_overrides_may_open_a_section(tmp_path: Path) -> None:
         ("steps.more=3", "cannot set 'steps.more'"),
         ("steps.even.more=3", "cannot set 'steps.even.more'"),
         ("start.more=3", "cannot set 'start.more'"),
-        ("captures={root: a}", "key 'captures.scenes' is missing"),
-        ("captures=here", "captures must be a section"),
+        ("architecture=here", "architecture must be a section"),
+        ("data=here", "data is 'here': give a list"),
+        ("data=[here]", "data.0 must be a section"),
+        ("data=[{root: a}]", "key 'data.0.kind' is missing: choose colmap, depth-photos, dtu"),
+        ("data=[{kind: kity}]", "data.0.kind is 'kity': choose colmap, .*kitti"),
+        ("data=[{kind: colmap}]", "key 'data.0.root' is missing"),
+        ("data.1.scene=[a]", "unknown configuration key 'data.1.scene': known here are kind, root, scenes, share$"),
+        ("data.0.root=a", "unknown configuration key 'data.0.root': known here are cache, count, kind, .*textures"),
+        ("data.1.scenes=fox", "data.1.scenes is 'fox': give a list"),
+        ("data.1.share=0", "data.1.share is 0.0: give a number above 0"),
+        ("data.1.share=.inf", "data.1.share is inf: give a number above 0"),
+        ("data.0.render_size=[64]", r"data.0.render_size is \[64\]: give 2 values"),
+        ("data.2.count=3", "cannot set 'data.2.count': give the number of an entry, 0 to 1"),
+        ("data.count=3", "cannot set 'data.count': give the number of an entry, 0 to 1, not 'count'"),
+        ("held_out={size: [64, 64]}", "key 'held_out.data' is missing"),
+        ("held_out={data: {kind: kitti}}", "key 'held_out.data.root' is missing"),
+        ("held_out={data: {kind: kitti, root: a, z: 1}}", "'held_out.data.z': known here are kind, root, share$"),
         ("steps=many", "steps is 'many': give int"),
         ("steps=1.5", "steps is 1.5: give int"),
         ("steps=.inf", "steps is inf: give int"),
@@ -115,9 +140,9 @@ def test_overrides_may_open_a_section(tmp_path: Path) -> None:
         ("size=128", "size is 128: give a list"),
         ("size=[128]", r"size is \[128\]: give 2 values"),
         ("size=[128, 128, 3]", "size is .*: give 2 values"),
-        ("size=[128, wide]", "size is 'wide': give int"),
+        ("size=[128, wide]", "size.1 is 'wide': give int"),
         ("plane_losses.ssim=yes", "plane_losses.ssim is True: give float"),
-        ("worlds.stored=3", "worlds.stored is 3: give str"),
+        ("data.0.cache=3", "data.0.cache is 3: give str"),
         ("size=[128, 250]", r"size is \[128, 250\]: give .* multiples of 32"),
         ("size=[0, 128]", r"size is \[0, 128\]"),
         ("planes=1", "planes is 1: give at least 2"),
@@ -126,7 +151,7 @@ def test_overrides_may_open_a_section(tmp_path: Path) -> None:
         ("targets=2", "targets and fine_planes are for plane networks"),
         ("targets=0", "targets is 0: give at least 1"),
         ("evaluate_every=0", "evaluate_every is 0: give at least 1"),
-        ("held_out.planes=few", "held_out.planes is 'few': give int"),
+        ("held_out={data: {kind: kitti, root: a}, planes: few}", "held_out.planes is 'few': give int"),
         ("batch=0", "batch is 0: give at least 1"),
         ("accumulate=0", "accumulate is 0: give at least 1"),
         ("save_every=0", "save_every is 0: give at least 1"),

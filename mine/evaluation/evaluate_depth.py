@@ -4,7 +4,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from mine.data.datasets.depth_maps import DepthMap, DepthMaps
+from mine.data.base.depth_maps import DepthMap, DepthMaps
 from mine.evaluation.depth_metrics import boundary_errors, depth_errors, planarity_errors
 from mine.evaluation.evaluate import Predictor
 from mine.evaluation.report import Metrics, Report

@@ -1,8 +1,8 @@
-"""What a training run sees: its data sets, and which of their samples come at which step."""
+"""The samples of a training run: its data sets, and which of their samples each step takes."""
 
 import signal
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from itertools import accumulate
 from typing import cast
 
 import torch
@@ -11,40 +11,58 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler
 from mine.config import TrainConfig
 from mine.data.base.resilient import ResilientDataset
 from mine.data.base.sample import Sample
+from mine.data.registry import training_set
 from mine.errors import InputError
 from mine.network import network_kind
 
 
-def places(config: TrainConfig, process: int, processes: int) -> list[range]:
-    """Places in the batch of the samples that a process works off, part by part.
+def process_rows(config: TrainConfig, rank: int, processes: int) -> list[range]:
+    """Splits a batch among processes, and the part of each for gradient accumulation.
 
-    Raises InputError for a batch that cannot be shared evenly.
+    Args:
+        config: The run, of which `batch` and `accumulate` count.
+        rank: Number of the process.
+        processes: Number of processes.
+
+    Returns:
+        For each accumulated part of the process, its samples' indices in the whole batch.
+
+    Raises:
+        InputError: If the batch cannot be split evenly.
     """
     parts = processes * config.accumulate
     if config.batch % parts:
-        shared = f"{processes} process(es) with accumulate={config.accumulate}"
-        raise InputError(f"batch {config.batch} cannot be shared by {shared}: give a multiple of {parts}")
-    share = config.batch // parts
-    if share == 1 and max(config.size) <= network_kind(config.architecture.decoder).side_multiple:
+        split = f"{processes} process(es) with accumulate={config.accumulate}"
+        raise InputError(f"batch {config.batch} cannot be shared by {split}: give a multiple of {parts}")
+    samples = config.batch // parts
+    if samples == 1 and max(config.size) <= network_kind(config.architecture.decoder).side_multiple:
         raise InputError(
             f"one sample of size {list(config.size)} has no batch statistics: give two a part, or a larger size"
         )
-    own = range(process * config.accumulate, (process + 1) * config.accumulate)
-    return [range(part * share, (part + 1) * share) for part in own]
+    own = range(rank * config.accumulate, (rank + 1) * config.accumulate)
+    return [range(part * samples, (part + 1) * samples) for part in own]
 
 
 class Batches(Sampler[list[int]]):
-    """Indices of the samples of steps `start`..: what a step sees depends on the seed and the step alone.
+    """Indices into the concatenated data sets: for each step, one list for each accumulated part.
 
-    For each step, the samples at each of `rows`, places in the batch. first, second: sizes of the two data sets, of
-    which the second has `share` of the samples.
+    A step's indices depend on the seed and the step alone, so that a resumed run sees what an unbroken one does.
+
+    Args:
+        config: The run.
+        start: First step.
+        rows: Indices in the batch of the samples of each part, see `process_rows`.
+        lengths: Number of samples of each data set.
+        shares: Weight of each data set among the samples of a batch.
     """
 
     def __init__(
-        self, config: TrainConfig, start: int, rows: Sequence[range], first: int, second: int, share: float
+        self, config: TrainConfig, start: int, rows: Sequence[range], lengths: Sequence[int], shares: Sequence[float]
     ) -> None:
-        self.config, self.start, self.rows = config, start, rows
-        self.first, self.second, self.share = first, second, share
+        self.config, self.start, self.rows, self.lengths = config, start, rows, lengths
+        self.offsets = [0, *accumulate(lengths)]
+        # bounds[i]: probability of the sources after i. The last source takes the smallest random numbers.
+        self.bounds = [sum(shares[i + 1 :]) / sum(shares) for i in range(len(shares))]
 
     def __len__(self) -> int:
         return (self.config.last - self.start) * len(self.rows)
@@ -52,85 +70,64 @@ class Batches(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         for step in range(self.start, self.config.last):
             generator = torch.Generator().manual_seed(1_000_003 * self.config.seed + step)
-            chance, place = torch.rand(2, self.config.batch, generator=generator).tolist()
-            batch = [
-                self.first + int(p * self.second) if c < self.share else int(p * self.first)
-                for c, p in zip(chance, place, strict=True)
-            ]
+            chance, position = torch.rand(2, self.config.batch, generator=generator).tolist()
+            batch = [self._index(c, p) for c, p in zip(chance, position, strict=True)]
             yield from ([batch[row] for row in part] for part in self.rows)
+
+    def _index(self, chance: float, position: float) -> int:
+        """Index of a sample by two numbers in [0, 1): of its source, and of its position in that."""
+        source = next(i for i, bound in enumerate(self.bounds) if chance >= bound)
+        return self.offsets[source] + int(position * self.lengths[source])
 
 
 def loader(config: TrainConfig, start: int, rows: Sequence[range]) -> DataLoader[Sample]:
-    """Parts of batches, as `Batches` orders them."""
-    worlds, captures = datasets(config)
-    parts = [part for part in (worlds, captures) if part is not None]
-    if not parts:
-        raise InputError("no training data: give a `worlds`, a `captures` or a `dataset` section")
-    first, second = (len(part) for part in [*parts, ()][:2])  # type: ignore[arg-type]
-    chosen = config.captures or config.dataset
-    share = chosen.share if chosen and worlds is not None else 0.0
+    """Loads the accumulated parts of batches in the order of `Batches`.
+
+    Raises:
+        InputError: If the run has no data, or `training_sets` finds it at fault.
+    """
+    sources = training_sets(config)
+    if not sources:
+        raise InputError("no training data: give at least one source in `data`")
+    sets, shares = zip(*sources, strict=True)
     return DataLoader(
-        ConcatDataset(parts),
-        batch_sampler=Batches(config, start, rows, first, second, share),
+        ConcatDataset(sets),
+        batch_sampler=Batches(config, start, rows, [len(part) for part in sets], shares),
         num_workers=config.workers,
         persistent_workers=config.workers > 0,
-        worker_init_fn=_outlive,
-        collate_fn=joined if config.targets > 1 else None,
+        worker_init_fn=_ignore_sigterm,
+        collate_fn=collate_targets if config.targets > 1 else None,
     )
 
 
-def joined(samples: list[Sample]) -> Sample:
-    """A batch of samples that have several rows each, (T, ...): B x T rows, those of one source side by side."""
+def training_sets(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
+    """The data set of each source of a run, with its share.
+
+    Raises:
+        InputError: If a data set cannot be read, or if samples do not suit the network or cannot be mixed.
+    """
+    sets = [training_set(source, config.size, config.seed, config.targets) for source in config.data]
+    without_points = [bool(getattr(part, "metric", False)) for part in sets]
+    from_depth = network_kind(config.architecture.decoder).supervision == "depth"
+    if any(without_points) and (from_depth or not all(without_points)):
+        kind = config.data[without_points.index(True)].kind
+        raise InputError(
+            f"samples of {kind} have no points: train a plane network on them, without sources that have points"
+        )
+    return [(part, source.share) for part, source in zip(sets, config.data, strict=True)]
+
+
+def collate_targets(samples: list[Sample]) -> Sample:
+    """Joins B samples with T target views each, (T, ...) in every field, to B x T rows, those of a source together."""
     return Sample(*map(torch.cat, zip(*samples, strict=True)))
 
 
 def unreadable(samples: DataLoader[Sample]) -> int:
-    """How many samples of a `loader` could not be read so far, by all its workers."""
+    """Number of samples of a `loader` that could not be read so far, over all its workers."""
     parts = cast(ConcatDataset[Sample], samples.dataset).datasets
     return sum(int(part.skipped) for part in parts if isinstance(part, ResilientDataset))
 
 
-def _outlive(worker: int) -> None:
+def _ignore_sigterm(worker: int) -> None:
     """SIGTERM often goes to a whole group of processes: the main one ends the others, after its last step."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def datasets(config: TrainConfig) -> tuple[Dataset[Sample] | None, Dataset[Sample] | None]:
-    """Generated scenes, and captures or another data set, as far as the configuration asks for them.
-
-    Raises InputError when both captures and a data set are asked for, and when samples would not fit together.
-    """
-    worlds: Dataset[Sample] | None = None
-    captures: Dataset[Sample] | None = None
-    if config.worlds:
-        if config.targets > 1:
-            raise InputError(f"targets is {config.targets}, but generated scenes have one: give 1, or no `worlds`")
-        from mine.data.base.cached import CachedDataset
-        from mine.data.base.resized import Resized
-        from mine.data.synthetic import SyntheticScenes
-
-        chosen = config.worlds
-        textures = None if chosen.textures is None else Path(chosen.textures)
-        worlds = SyntheticScenes(chosen.count, chosen.size or config.size, textures, chosen.seed)
-        if chosen.stored:
-            worlds = CachedDataset(worlds, chosen.stored)
-        if chosen.size:
-            worlds = Resized(worlds, config.size)
-    if config.captures:
-        from mine.data.datasets.colmap import Colmap
-
-        root = Path(config.captures.root)
-        folders = [root / scene for scene in config.captures.scenes]
-        captures = Colmap(folders, config.size, seed=config.seed, targets=config.targets)
-    if config.dataset:
-        from mine.data.registry import training_set
-
-        if config.captures:
-            raise InputError("a `captures` and a `dataset` section: give one of them")
-        captures = training_set(config.dataset.kind, config.dataset.root, config.size, config.seed, config.targets)
-        from_depth = network_kind(config.architecture.decoder).supervision == "depth"
-        if getattr(captures, "metric", False) and (worlds or from_depth):
-            raise InputError(
-                f"samples of {config.dataset.kind} have no points: train a plane network on them, without `worlds`"
-            )
-    return worlds, captures

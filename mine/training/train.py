@@ -14,7 +14,7 @@ from mine.errors import InputError
 from mine.evaluation.protocol import evaluate_config
 from mine.model import Model
 from mine.network.encoders.encoder import freeze_batch_norm
-from mine.training.batches import loader, places, unreadable
+from mine.training.batches import loader, process_rows, unreadable
 from mine.training.distributed import start_fabric
 from mine.training.log import Log
 from mine.training.preview import pictures
@@ -33,7 +33,7 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
     """
     fabric = start_fabric(config)
     torch.manual_seed(config.seed)
-    rows = places(config, fabric.global_rank, fabric.world_size)
+    rows = process_rows(config, fabric.global_rank, fabric.world_size)
     state = State(fabric, config, resume)
     with Stop() as stop, Log(state) as log:
         samples = loader(config, state.step, rows)

@@ -1,23 +1,25 @@
 """Data sets by their names in configurations."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
-from test_depth_photos import write_photo
-from test_kitti import DRIVES, write_drive
+from depth_photo_folder import write_photo
+from kitti_folder import DRIVES, write_drive
 from tiny_sample import stack
 
-from mine.config import CapturesData, EvalConfig, FolderData, SyntheticData, TrainConfig, load_config
+from mine.config import EvalConfig, TrainConfig, load_config
 from mine.data.datasets.depth_photos import DepthPhotos
 from mine.data.datasets.kitti import Kitti
-from mine.data.registry import KINDS
+from mine.data.registry import FolderSource, Source, register, registry, training_set
+from mine.data.synthetic.dataset import SyntheticSource
 from mine.errors import InputError
-from mine.evaluation.protocol import evaluate_config
+from mine.evaluation.protocol import evaluate_config, held_out_pairs
 from mine.model import Model
 from mine.network.architecture import Architecture
 from mine.network.planes.network import PlaneNetwork, stratified_disparity
-from mine.training.batches import datasets
+from mine.training.batches import Batches, loader, training_sets
 from mine.training.plane_losses import losses
 
 TINY = Architecture(encoder="resnet18", widths=(4, 4, 8, 8, 8), bottleneck=(8, 8))
@@ -36,21 +38,26 @@ def kitti(tmp_path: Path) -> str:
 )
 def test_shipped_configurations_can_be_read(path: Path) -> None:
     config = load_config(path, kind=EvalConfig if path.stem.startswith("eval-") else TrainConfig)
-    assert config.dataset is None or config.dataset.kind in KINDS
+    sources = config.data if isinstance(config, TrainConfig) else [config.data]
+    assert sources and all(type(source) is registry()[source.kind].options for source in sources)
+
+
+def kitti_source(root: str | Path, kind: str = "kitti") -> FolderSource:
+    return FolderSource(kind=kind, root=str(root))
 
 
 def test_names_open_their_data_sets(tmp_path: Path, kitti: str) -> None:
     write_photo(tmp_path / "photos", "a")
-    _, found = datasets(TrainConfig("out", dataset=FolderData("kitti", kitti), size=SIZE))
+    found = training_set(kitti_source(kitti), SIZE)
     assert isinstance(found, Kitti) and found.training and found.size == SIZE
-    _, found = datasets(TrainConfig("out", dataset=FolderData("depth-photos", str(tmp_path / "photos")), seed=3))
+    found = training_set(FolderSource(kind="depth-photos", root=str(tmp_path / "photos")), SIZE, seed=3)
     assert isinstance(found, DepthPhotos) and found.seed == 3
 
 
 def test_samples_without_points_train(kitti: str) -> None:
-    config = TrainConfig("out", dataset=FolderData("kitti", kitti), size=SIZE, finest=2, planes=2)
-    _, dataset = datasets(config)
-    assert dataset is not None
+    config = TrainConfig("out", data=(kitti_source(kitti),), size=SIZE, finest=2, planes=2)
+    [(dataset, share)] = training_sets(config)
+    assert share == 1
     torch.manual_seed(0)
     found = losses(PlaneNetwork(TINY), stack(dataset[0], dataset[1]), stratified_disparity(2, 2), config)
     assert torch.isfinite(found["total"]) and found["sparse_source"] == 0 and found["photometric"] > 0
@@ -58,23 +65,73 @@ def test_samples_without_points_train(kitti: str) -> None:
 
 
 def test_what_does_not_go_together_is_told(tmp_path: Path, kitti: str) -> None:
-    folder, captures, worlds = FolderData("kitti", kitti), CapturesData("data", ("a",)), SyntheticData(2)
-    surface = Architecture(encoder="resnet18", decoder="disparity")
+    pairs, scenes = kitti_source(kitti), SyntheticSource(kind="synthetic", count=2)
+    disparity = Architecture(encoder="resnet18", decoder="disparity")
     write_photo(tmp_path / "photos", "a")
-    photos = str(tmp_path / "photos")
+    photos = FolderSource(kind="depth-photos", root=str(tmp_path / "photos"))
     for config, told in (
-        (TrainConfig("out", dataset=FolderData("kity", kitti)), "choose depth-photos"),
-        (TrainConfig("out", dataset=folder, worlds=worlds), "without `worlds`"),
-        (TrainConfig("out", dataset=folder, architecture=surface), "train a plane network"),
-        (TrainConfig("out", dataset=folder, targets=2), "targets is 2, but kitti has one"),
-        (TrainConfig("out", dataset=FolderData("depth-photos", photos), targets=2), "but depth-photos has one"),
-        (TrainConfig("out", worlds=worlds, targets=2), "generated scenes have one"),
+        (TrainConfig("out", data=(kitti_source(kitti, "kity"),)), "choose colmap, depth-photos"),
+        (TrainConfig("out", data=(pairs, scenes)), "kitti have no points: .* without sources that have points"),
+        (TrainConfig("out", data=(pairs,), architecture=disparity), "train a plane network"),
+        (TrainConfig("out", data=(pairs,), targets=2), "targets is 2, but kitti has one"),
+        (TrainConfig("out", data=(photos,), targets=2), "but depth-photos has one"),
+        (TrainConfig("out", data=(scenes,), targets=2), "but synthetic has one"),
+        (TrainConfig("out", data=(kitti_source(tmp_path, "ibims"),)), "ibims is for evaluation alone"),
     ):
         with pytest.raises(InputError, match=told):
-            datasets(config)
-    model = Model(PlaneNetwork(TINY))
-    for section in (EvalConfig(), EvalConfig(dataset=folder, captures=captures)):
-        with pytest.raises(InputError, match="nothing or too much"):
-            evaluate_config(model, section)
+            training_sets(config)
+    with pytest.raises(InputError, match="no training data"):
+        loader(TrainConfig("out"), 0, [range(4)])
     with pytest.raises(InputError, match="no second views"):
-        evaluate_config(model, EvalConfig(dataset=FolderData("depth-photos", str(tmp_path))))
+        evaluate_config(Model(PlaneNetwork(TINY)), EvalConfig(kitti_source(tmp_path, "depth-photos")))
+    with pytest.raises(InputError, match="synthetic has no pairs of real images"):
+        held_out_pairs(EvalConfig(scenes))
+
+
+def test_sources_may_be_mixed_where_none_has_points(kitti: str) -> None:
+    config = TrainConfig("out", data=(kitti_source(kitti), kitti_source(kitti)), size=SIZE)
+    assert [share for _, share in training_sets(config)] == [1, 1]
+
+
+def indices(shares: list[float], lengths: list[int], batch: int = 4) -> list[int]:
+    config = TrainConfig("out", batch=batch, steps=3, seed=2)
+    return [index for part in Batches(config, 0, [range(batch)], lengths, shares) for index in part]
+
+
+def test_samples_of_one_source_follow_from_seed_and_step_alone() -> None:
+    expected = []
+    for step in range(3):
+        _, position = torch.rand(2, 4, generator=torch.Generator().manual_seed(2_000_006 + step)).tolist()
+        expected += [int(p * 50) for p in position]
+    assert indices([1.0], [50]) == indices([0.3], [50]) == expected
+
+
+def test_of_two_sources_the_second_takes_the_small_random_numbers() -> None:
+    expected = []
+    for step in range(3):
+        chance, position = torch.rand(2, 4, generator=torch.Generator().manual_seed(2_000_006 + step)).tolist()
+        expected += [50 + int(p * 20) if c < 0.3 else int(p * 50) for c, p in zip(chance, position, strict=True)]
+    assert indices([0.7, 0.3], [50, 20]) == indices([7, 3], [50, 20]) == expected
+
+
+def test_shares_are_weights() -> None:
+    found = torch.tensor(indices([1, 2, 5], [10, 10, 10], batch=2000))
+    counts = torch.bincount(found // 10) / len(found)
+    torch.testing.assert_close(counts, torch.tensor([1, 2, 5]) / 8, rtol=0, atol=0.02)
+    assert len(found.unique()) == 30
+
+
+def test_a_data_set_of_ones_own_needs_nothing_but_its_registration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mine.data.registry._ENTRIES", dict(registry()))
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(Source):
+        count: int
+
+    @register("own", Options)
+    class Own(list[int]):
+        def __init__(self, count: int, seed: int) -> None:
+            super().__init__([seed] * count)
+
+    found = training_set(Options(kind="own", count=3), SIZE, seed=7)
+    assert isinstance(found, Own) and found == [7, 7, 7]

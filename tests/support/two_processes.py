@@ -11,7 +11,7 @@ from mine.config import TrainConfig
 from mine.data.base.sample import Sample
 from mine.network.architecture import Architecture
 from mine.network.planes.recompute.autograd import norm_elu_conv
-from mine.training.batches import places
+from mine.training.batches import process_rows
 from mine.training.distributed import start_fabric
 from mine.training.state import State
 from mine.training.train import gradients
@@ -35,7 +35,7 @@ def share_of_gradients(decoder: str, accumulate: int) -> tuple[State, dict[str, 
     torch.manual_seed(0)
     state = State(fabric, config)
     state.network.eval()
-    rows = places(config, fabric.global_rank, fabric.world_size)
+    rows = process_rows(config, fabric.global_rank, fabric.world_size)
     parts = [[make_sample(SIZE, metric=row % 2, seed=row) for row in own] for own in rows]
     gradients(state, [Sample(*(torch.stack(field) for field in zip(*part, strict=True))) for part in parts], rows)
     named = state.network.named_parameters()

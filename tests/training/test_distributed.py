@@ -97,7 +97,7 @@ def test_a_batch_that_cannot_be_shared_evenly_is_told(tmp_path: Path) -> None:
         training.train(config_for(tmp_path, accumulate=3))
     with pytest.raises(InputError, match="one sample of size"):
         training.train(config_for(tmp_path, accumulate=2))
-    assert [list(part) for part in batches.places(config_for(tmp_path, batch=8, accumulate=2), 1, 2)] == [
+    assert [list(part) for part in batches.process_rows(config_for(tmp_path, batch=8, accumulate=2), 1, 2)] == [
         [4, 5],
         [6, 7],
     ]

@@ -12,8 +12,9 @@ import pytest
 import torch
 from tiny_run import ARCHITECTURE, Feed, config_for, saved
 
-from mine.config import SyntheticData, TrainConfig
+from mine.config import TrainConfig
 from mine.data.base.sample import Sample
+from mine.data.synthetic.dataset import SyntheticSource
 from mine.errors import InputError
 from mine.network.encoders.timm_encoder import TimmEncoder
 from mine.training import batches
@@ -81,7 +82,7 @@ def test_sigterm_finishes_the_step_and_the_same_call_goes_on(
         ({"architecture": replace(ARCHITECTURE, encoder="resnet18")}, "architecture.encoder = 'mobilenetv3_small_050'"),
         ({"output": "elsewhere"}, "output = "),
         ({"steps": 3}, "steps = 1, not 3"),
-        ({"worlds": SyntheticData(seed=4)}, "worlds = None"),
+        ({"data": (SyntheticSource(kind="synthetic", seed=4),)}, "data = ()"),
     ],
 )
 def test_the_state_of_another_run_is_refused(stopped: TrainConfig, changes: dict[str, object], named: str) -> None:
@@ -107,7 +108,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     config = config_for(tmp_path_factory.mktemp("run") / "stopped", steps=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TimmEncoder, "load_imagenet", lambda self: None)
-        patch.setattr(batches, "datasets", lambda config: (Feed(), None))
+        patch.setattr(batches, "training_sets", lambda config: [(Feed(), 1.0)])
         training.train(config)
     return config
 

@@ -15,8 +15,9 @@ from tiny_run import ARCHITECTURE, BATCH, SIZE, Feed, config_for, saved
 from tiny_sample import stack
 
 import mine
-from mine.config import CapturesData, EvalConfig
+from mine.config import EvalConfig
 from mine.data.base.sample import Sample
+from mine.data.datasets.colmap import ColmapSource
 from mine.errors import InputError
 from mine.evaluation.protocol import evaluate_config
 from mine.network.architecture import Architecture
@@ -84,7 +85,9 @@ def test_held_out_views_are_evaluated_as_the_run_goes_on(
     tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_scene(tmp_path / "kept", np.array([[0.0, 0, 0], [0.4, 0, 0], [0.8, 0, 0]]))
-    held_out = EvalConfig(CapturesData(str(tmp_path), (folder.name,)), size=(128, 128), planes=3)
+    held_out = EvalConfig(
+        ColmapSource(kind="colmap", root=str(tmp_path), scenes=(folder.name,)), size=(128, 128), planes=3
+    )
     feed()
     config = config_for(tmp_path / "run", steps=3, held_out=held_out, evaluate_every=2, ema=0.0)
     checkpoint = training.train(config)
@@ -104,8 +107,8 @@ def test_unreadable_samples_are_counted_and_do_not_end_a_run(
     """By worker processes too."""
     scene = write_scene(tmp_path / "scene", np.array([[0.0, 0, 0], [0.4, 0, 0], [0.8, 0, 0]]))
     (scene / "images" / "02.png").write_bytes(b"no picture")
-    captures = CapturesData(str(tmp_path), (scene.name,))
-    training.train(config_for(tmp_path / "run", steps=4, captures=captures, workers=1))
+    data = (ColmapSource(kind="colmap", root=str(tmp_path), scenes=(scene.name,)),)
+    training.train(config_for(tmp_path / "run", steps=4, data=data, workers=1))
     figures = json.loads((tmp_path / "run" / "figures.json").read_text())
     assert figures["steps"] == 4 and figures["skipped_steps"] == 0
     assert figures["unreadable_samples"] > 0
@@ -177,8 +180,8 @@ def test_no_data_is_told(tmp_path: Path, no_download: None) -> None:
 
 def test_several_targets_and_fine_planes_train(tmp_path: Path, no_download: None) -> None:
     write_scene(tmp_path / "scene", np.array([[0.0, 0, 0], [0.3, 0, 0], [0.6, 0, 0]]))
-    captures = CapturesData(str(tmp_path), ("scene",))
-    config = config_for(tmp_path / "run", steps=2, captures=captures, targets=2, fine_planes=2, accumulate=2, batch=4)
+    data = (ColmapSource(kind="colmap", root=str(tmp_path), scenes=("scene",)),)
+    config = config_for(tmp_path / "run", steps=2, data=data, targets=2, fine_planes=2, accumulate=2, batch=4)
     training.train(config)
     figures = json.loads((tmp_path / "run" / "figures.json").read_text())
     assert figures["samples"] == 8 and math.isfinite(figures["last"]["total"]) and figures["skipped_steps"] == 0

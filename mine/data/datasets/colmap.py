@@ -1,12 +1,14 @@
 """Training and evaluation pairs from captures in COLMAP's layout."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mine.data.base.image_pairs import MIN_POINTS, MIN_ZOOM, ImagePairs, Pair, further, shared_points
-from mine.data.sfm.capture import Picture, Size, read_capture
+from mine.data.registry import Source, register
+from mine.data.sfm.capture import Picture, Size, captures_in, read_capture
 from mine.errors import InputError
 
 MAX_ANGLE = 25.0
@@ -14,6 +16,16 @@ MAX_ANGLE = 25.0
 
 MAX_BASELINE = 0.35
 """Distance of source and target cameras, over the median depth of the source's points."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColmapSource(Source):
+    """Captures in COLMAP's layout."""
+
+    root: str
+    """folder of captures"""
+    scenes: tuple[str, ...] = ()
+    """names of the captures in `root` to use, all by default"""
 
 
 class Colmap(ImagePairs):
@@ -87,6 +99,15 @@ class Colmap(ImagePairs):
                 "capture with smaller steps"
             )
         return found
+
+
+@register("colmap", ColmapSource)
+def open_captures(
+    root: str, scenes: Sequence[str], size: Size, training: bool = True, seed: int = 0, targets: int = 1
+) -> Colmap:
+    """Pairs of images from the named captures in the folder `root`, or from all captures in it if none is named."""
+    folders = [Path(root) / scene for scene in scenes] or captures_in(root)
+    return Colmap(folders, size, training, seed=seed, targets=targets)
 
 
 def near_targets(source: Picture, pictures: Sequence[Picture]) -> list[Picture]:

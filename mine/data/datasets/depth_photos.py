@@ -19,6 +19,7 @@ from mine.data.base.image_pairs import MIN_ZOOM, NEAREST, NEAREST_QUANTILE
 from mine.data.base.resilient import ResilientDataset
 from mine.data.base.sample import Sample
 from mine.data.datasets.forward_warp import Floats, fill_holes, forward_warp
+from mine.data.registry import register
 from mine.errors import InputError
 from mine.scene.photo import read_photo
 
@@ -41,6 +42,7 @@ MIN_KNOWN = 0.3
 """Share of a crop whose depth must be known."""
 
 
+@register("depth-photos", evaluation=False)
 class DepthPhotos(ResilientDataset):
     """Training pairs of `size` (H, W) from a folder of photos with depth maps.
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from mine.data.base.image_pairs import ImagePairs, Pair, further
 from mine.data.base.split import split_names
+from mine.data.registry import register
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, Picture, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
@@ -25,6 +26,7 @@ LIGHTS = 7
 EVALUATED_LIGHT = 3
 
 
+@register("dtu")
 class Dtu(ImagePairs):
     """Neighbouring views of a scan in the same light. There are no points; `metric` is 1, the unit NEAREST.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mine.data.base.image_pairs import ImagePairs, Pair
+from mine.data.registry import register
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, Picture, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
@@ -48,6 +49,7 @@ class View(Picture):
         return Image.fromarray(sub_apertures(self.path.parent)[self.row, self.column])
 
 
+@register("flowers")
 class Flowers(ImagePairs):
     """Pairs of views of one light field. There are no points and `metric` is 1, in the unit that SHIFT fixes.
 

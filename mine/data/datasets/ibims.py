@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from mine.data.datasets.depth_maps import DepthMap
+from mine.data.base.depth_maps import DepthMap, DepthMaps
+from mine.data.registry import register
 from mine.errors import InputError
 
 Array = NDArray[Any]
@@ -17,7 +18,8 @@ Array = NDArray[Any]
 PARTS = ("rgb", "depth", "edges", "calib", "mask_invalid", "mask_transp", "mask_wall", "mask_table", "mask_floor")
 
 
-class Ibims:
+@register("ibims", training=False)
+class Ibims(DepthMaps):
     """Photos with depth, depth edges, and the regions that are walls, tables and floors.
 
     root: folder of the data set's files NAME.mat (`ibims1_core_mat`). Depth that is invalid or behind glass is unknown.

@@ -8,6 +8,7 @@ import numpy as np
 from mine.data.base.image_pairs import ImagePairs, Pair
 from mine.data.base.split import split_names
 from mine.data.datasets.kitti_poses import drive_poses
+from mine.data.registry import register
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, Picture, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
@@ -26,6 +27,7 @@ class Eye(NamedTuple):
     pose: Floats
 
 
+@register("kitti")
 class Kitti(ImagePairs):
     """Left and right pictures of the same moment; lengths are in metres and `metric` is 1. There are no points.
 
@@ -79,6 +81,7 @@ class Kitti(ImagePairs):
         return [found[name] for name in split_names(self.root, found, self.training, "drive")]
 
 
+@register("kitti-drives")
 class KittiDrives(Kitti):
     """As `Kitti`, but training pairs any two pictures of a drive up to `APART` moments apart, of either side.
 

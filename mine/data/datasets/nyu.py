@@ -7,7 +7,8 @@ import torch
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from mine.data.datasets.depth_maps import DepthMap
+from mine.data.base.depth_maps import DepthMap, DepthMaps
+from mine.data.registry import register
 from mine.errors import InputError
 
 K = ((518.8579, 0.0, 325.5824), (0.0, 519.4696, 253.7362), (0.0, 0.0, 1.0))
@@ -17,7 +18,8 @@ CROP = (slice(45, 471), slice(41, 601))
 """Rows and columns that are judged (Eigen et al. 2014): at the borders depth is extrapolated."""
 
 
-class Nyu:
+@register("nyu", training=False)
+class Nyu(DepthMaps):
     """The 654 test photos with their filled-in depth.
 
     root: folder with `nyu_depth_v2_labeled.mat` and `splits.mat`. Raises InputError when these cannot be read.

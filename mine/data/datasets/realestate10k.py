@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mine.data.base.image_pairs import MIN_POINTS, MIN_ZOOM, ImagePairs, Pair, further, shared_points
+from mine.data.registry import register
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, Picture, Size, model_folder, read_capture
 from mine.data.sfm.trajectory import Shot, read_trajectory
 from mine.errors import InputError
@@ -28,6 +29,7 @@ CACHED = 4
 log = logging.getLogger(__name__)
 
 
+@register("realestate10k")
 class RealEstate10K(ImagePairs):
     """Pairs of frames of one sequence, at most 30 frames apart.
 

@@ -16,7 +16,8 @@ from PIL import Image
 from mine.data.base.crop_window import fit_window
 from mine.data.base.image_pairs import further, splat
 from mine.data.base.sample import Sample
-from mine.data.datasets.colmap import Colmap
+from mine.data.datasets.colmap import Colmap, ColmapSource
+from mine.data.registry import training_set
 from mine.data.sfm.capture import captures_in, read_capture
 from mine.errors import InputError
 
@@ -232,6 +233,15 @@ def test_several_scenes(tmp_path: Path) -> None:
     assert captures_in(tmp_path / "a") == [tmp_path / "a"]
     dataset = Colmap(captures_in(tmp_path), SIZE)
     assert {source.scene for source, _ in dataset.sources} == {"a", "b"}
+
+
+@pytest.mark.parametrize(("named", "found"), [((), {"a", "b"}), (("b",), {"b"})])
+def test_a_source_takes_the_scenes_it_names_or_all(tmp_path: Path, named: tuple[str, ...], found: set[str]) -> None:
+    for name in ("b", "a"):
+        write_scene(tmp_path / name, ROW)
+    dataset = training_set(ColmapSource(kind="colmap", root=str(tmp_path), scenes=named), SIZE, targets=2)
+    assert isinstance(dataset, Colmap) and dataset.targets == 2
+    assert {source.scene for source, _ in dataset.sources} == found
 
 
 def break_reconstruction(scene: Path) -> None:

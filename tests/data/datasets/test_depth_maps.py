@@ -8,10 +8,10 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from mine.config import EvalConfig, FolderData
+from mine.config import EvalConfig
 from mine.data.datasets.ibims import Ibims
 from mine.data.datasets.nyu import CROP, Nyu
-from mine.data.registry import measured_depths
+from mine.data.registry import FolderSource, evaluation_set
 from mine.errors import InputError
 from mine.evaluation.evaluate_depth import evaluate_depth
 from mine.evaluation.protocol import evaluate_config
@@ -98,8 +98,8 @@ def test_nyu_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "nyu_depth_v2_labeled.mat").write_bytes(b"nothing")
     with pytest.raises(InputError, match="lacks NYU Depth v2"):
         Nyu(tmp_path)
-    with pytest.raises(InputError, match="choose ibims, nyu"):
-        measured_depths("kitti", tmp_path)
+    with pytest.raises(InputError, match=r"choose .*ibims, .*nyu"):
+        evaluation_set(FolderSource(kind="nyu-depth", root=str(tmp_path)), (128, 128))
 
 
 def test_the_true_depth_in_another_unit_has_no_error(tmp_path: Path) -> None:
@@ -123,6 +123,6 @@ def test_a_configuration_names_the_measured_depth(tmp_path: Path) -> None:
     write_ibims(tmp_path)
     torch.manual_seed(0)
     model = Model(PlaneNetwork(Architecture(encoder="resnet18", widths=(4, 4, 8, 8, 8), bottleneck=(8, 8))))
-    config = EvalConfig(depth=FolderData("ibims", str(tmp_path)), size=(128, 128), planes=3)
+    config = EvalConfig(FolderSource(kind="ibims", root=str(tmp_path)), size=(128, 128), planes=3)
     report = evaluate_config(model, config, brief=True)
     assert list(report.mean()) == ["prediction"] and 0 < report.scenes()["ibims"]["prediction"]["rms"] < 10
