@@ -1,4 +1,7 @@
-"""The renderer for processors with gradients of the planes: nothing is kept for them but the planes themselves."""
+"""The CPU renderer with gradients of the planes, for training: it keeps nothing for the backward pass but the planes.
+
+Equals `reference` with autograd: tests/render/cpu/test_gradients.py compares them.
+"""
 
 from typing import Any
 
@@ -7,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mine.kernels.arrays import Array
 from mine.kernels.threads import run_in_bands
-from mine.render.cameras import Cameras
 from mine.render.cpu import render as cpu
-from mine.render.cpu.gradient_kernels import blend_rows, render_images
+from mine.render.cpu.gradient_kernels import blend_source_backward_rows, render_backward_images
 from mine.render.view import View
 
 
@@ -18,16 +21,18 @@ def render(
     planes: Tensor, disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
 ) -> View:
     """See `mine.render.render`; float32, batch sizes equal, intrinsics upper triangular; gradients of planes alone."""
-    return View(*_Rendered.apply(planes, disparity, K_src, K_tgt, T_tgt_src, size))
+    return View(*_Render.apply(planes, disparity, K_src, K_tgt, T_tgt_src, size))
 
 
 def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
     """See `reference.blend_source`; float32, gradients of planes alone."""
-    blended: Tensor = _Blended.apply(planes, disparity, K_src, image)
+    blended: Tensor = _BlendSource.apply(planes, disparity, K_src, image)
     return blended
 
 
-class _Rendered(torch.autograd.Function):
+class _Render(torch.autograd.Function):
+    """See `render`."""
+
     @staticmethod
     def forward(
         ctx: Any, planes: Tensor, disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T: Tensor, size: tuple[int, int]
@@ -39,19 +44,21 @@ class _Rendered(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, by_rgb: Tensor, by_depth: Tensor, _: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, grad_rgb: Tensor, grad_depth: Tensor, _: Tensor) -> tuple[Any, ...]:
         planes, disparity, *cameras = ctx.saved_tensors
-        composed = (matrix.contiguous().numpy() for matrix in Cameras.compose(*cameras))
-        by_view = torch.cat([by_rgb, by_depth], dim=1).numpy()
-        out = torch.zeros(planes.shape)
-        scene, into = (x.contiguous().flatten(-2).numpy() for x in (planes, out))
-        inputs = scene, _depths(disparity), *composed, (planes.shape[-2], planes.shape[-1]), by_view, into
-        # Rows of one image add to the same pixels of its planes.
-        run_in_bands(len(planes), lambda *images: render_images(*inputs, *images), band=1)
-        return out, None, None, None, None, None
+        grad_view = torch.cat([grad_rgb, grad_depth], dim=1).numpy()
+        grad_planes = torch.zeros(planes.shape)
+        scenes, grad_scenes = (x.contiguous().flatten(-2).numpy() for x in (planes, grad_planes))
+        plane_size = planes.shape[-2], planes.shape[-1]
+        inputs = scenes, _depths(disparity), cpu.camera_arrays(*cameras), plane_size, grad_view, grad_scenes
+        # One thread for each view: rows of one view add to the same pixels of its planes.
+        run_in_bands(len(planes), lambda *views: render_backward_images(*inputs, *views), band=1)
+        return grad_planes, None, None, None, None, None
 
 
-class _Blended(torch.autograd.Function):
+class _BlendSource(torch.autograd.Function):
+    """See `blend_source`."""
+
     @staticmethod
     def forward(ctx: Any, planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
         ctx.save_for_backward(planes, disparity, K_src, image)
@@ -62,12 +69,12 @@ class _Blended(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         planes, disparity, K_src, image = (x.contiguous() for x in ctx.saved_tensors)
         unproject = torch.linalg.inv(K_src.double()).contiguous().numpy()
-        out = torch.empty(planes.shape)
-        arrays = image.float().numpy(), gradient.contiguous().numpy(), out.numpy()
+        grad_planes = torch.empty(planes.shape)
+        arrays = image.float().numpy(), gradient.contiguous().numpy(), grad_planes.numpy()
         inputs = planes.numpy(), _depths(disparity), unproject, *arrays
-        run_in_bands(len(planes) * planes.shape[-2], lambda *rows: blend_rows(*inputs, *rows))
-        return out, None, None, None
+        run_in_bands(len(planes) * planes.shape[-2], lambda *rows: blend_source_backward_rows(*inputs, *rows))
+        return grad_planes, None, None, None
 
 
-def _depths(disparity: Tensor) -> Any:
+def _depths(disparity: Tensor) -> Array:
     return np.ascontiguousarray((1 / disparity).float().numpy())

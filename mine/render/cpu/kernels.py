@@ -1,348 +1,380 @@
-"""Compiled kernels of the renderer for processors.
+"""The volume-rendering kernel of the CPU renderer: `render_rows`.
 
-Three things make them fast.
+A row of blocks of target pixels goes through the planes front to back. For each plane and block the kernel
 
-1. Where a pixel sees a plane, how deep it is there and how far the next plane is, are linear in the plane's disparity
-   or depth (see `cpu_blocks`): no image is ever warped or written.
-2. Planes are walked front to back, so a pixel whose transmittance is spent needs no more of them. A block passes by
-   planes that can add next to nothing to it, by the largest density near what it sees of them.
-3. A pixel's colour and density lie side by side, so that a sample is two loads. A plane is drawn in a row of blocks
-   before the next plane is, and a row in all views before the next row is: memory is read in order, asked for one
-   block ahead, and what a view has read is still in cache for the next.
+1. finds the source pixels, the target depths and the distances to the next plane in closed form (see `geometry`), so
+   that no image is ever warped;
+2. samples density and colour bilinearly, texels of four interleaved channels two at a time (see `sampling`);
+3. composites them by Li et al. 2021, eq. 3 and 4: w = T (1 - exp(-σδ)), then T ← T (exp(-σδ) + 1e-6);
+4. where there is detail of the photo, adds w T^src times the detail: T^src is the source camera's transmittance, and
+   tells how much of the plane the photo shows.
 
-What is left out is bounded. A plane of optical depth o, seen through a transmittance T, has weight T (1 - exp(-o)), at
-most T o. Without it a colour between 0 and 1 changes by no more than its weight, and the depth by no more than its
-weight times the farthest depth; where T is large, and what is seen lies behind the plane, by no more than o of itself.
-Depth is relative to the sum of weights: blocks in which that is below a half, and what was left out counts twice, are
-drawn again, and pass by nothing.
+Two accelerations leave out what changes a pixel by less than `TOLERANCE`:
 
-Compiled code is kept beside this file, or in the user's cache folder where the package cannot be written, so only the
-first import on a machine compiles (some 20 seconds).
+- early ray termination: a block whose largest transmittance, times the farthest depth, is at most `TOLERANCE` is done;
+- empty-space skipping: a block skips a plane if the largest densities of the tiles it sees bound the plane's weight.
+
+The error of skipping is bounded. A plane of optical depth o behind transmittance T has weight T (1 - exp(-o)) ≤ T o.
+Without it, a colour in [0, 1] changes by at most its weight, and depth by at most its weight times the farthest depth.
+A block adds up these bounds, and skips no plane that would take their sum above `TOLERANCE`. Depth is relative to Σ w:
+blocks whose bound exceeds 2 `TOLERANCE` times the least Σ w of their pixels are rendered again without skipping.
+
+For the cache's sake, a row of blocks samples one plane before the next one, a row is rendered in all views before the
+next row, and a block's texels are prefetched while the block before it is computed.
+
+Equals `reference.render`: tests/render/cpu/test_render.py compares them, to 2e-4 in colour and in depth (relative to
+the scene's scale), twice `TOLERANCE`.
 """
 
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
-# Kernels have no annotations: numba gives them the types of their callers, down from the signature.
+# Kernels have no annotations: numba infers the types from the signature of `render_rows`.
+
+from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, uint64
+from numba import float32, int32, int64, types, uint64
 
+from mine.kernels.arrays import Array
 from mine.kernels.jit import compiled, inlined
 from mine.kernels.numerics import exp_minus
 from mine.kernels.simd import borrowed, prefetch
-from mine.render.cpu import blocks
-from mine.render.cpu.blocks import (
-    ACROSS,
+from mine.render.cpu import geometry
+from mine.render.cpu.layout import (
     BLOCK,
-    COLOUR,
-    COVERED,
+    BLOCK_HEIGHT,
+    BLOCK_WIDTH,
+    CAMERAS_TYPE,
+    COLOUR_SUM,
+    COVERAGE,
+    DENSITY,
     DEPTH,
-    DEPTHS,
-    DOWN,
-    FRACTION_U,
-    FRACTION_V,
-    SAMPLE,
-    STATE,
-    STEP,
+    DEPTH_SUM,
+    INTERVAL,
+    MAX_RAY_LENGTH,
+    MAX_TRANSMITTANCE,
+    OPTICAL_DEPTH,
+    PREPARED_TYPE,
+    SCRATCH_TYPE,
+    SKIP_LIMIT,
+    SKIPPED,
+    SOURCE_TRANSMITTANCE,
+    STATE_ROWS,
     TEXEL,
     TEXELS,
-    THROUGH,
     TILE,
+    TRANSMITTANCE,
     WEIGHT,
-    WEIGHTS,
+    WEIGHT_SUM,
+    WEIGHT_U,
+    WEIGHT_V,
+    Scratch,
 )
 from mine.render.cpu.sampling import LANES, add_weighted_texels, any_positive, sample_scalars, sample_texels
 from mine.render.reference import LAST_INTERVAL, TRANSMITTANCE_FLOOR
 
-ROW = 32
-"""Blocks that a plane is drawn in before the next plane is: their states fit the second-level cache."""
-
 TOLERANCE = 1e-4
-"""Largest error in colour that leaving planes out may cause; that of a depth, relative to it, may be twice as large."""
+"""Bound on the error in colour of each acceleration; in depth, relative to it, it may be twice as large."""
 
-LINE = 64
-"""Bytes of memory that are fetched together."""
+CACHE_LINE = 64
+"""Bytes that one prefetch loads."""
 
-# What is known of a block's way: what it passed by so far, and may; the largest transmittance left in it; and
-# `longest_length`, or 0 where it sees no quadrangle.
-LEFT_BY, ALLOWED, MOST, LONGEST = range(4)
+
+class Inputs(NamedTuple):
+    """What one view is rendered from; images by their addresses."""
+
+    planes: np.uint64
+    """address of (S, H W, 4)"""
+    max_density: Array
+    """(S, tiles down, tiles across)"""
+    source_transmittance: np.uint64
+    """address of (S, H W)"""
+    detail: np.uint64
+    """address of (Hp Wp, 4), or 0"""
+    disparity: Array
+    """(S,)"""
+    camera: tuple[Array, Array, Array, Array]
+    """homography, epipole, unproject and depth_row, see `geometry`"""
+    size: tuple[int, int]
+    detail_size: tuple[int, int]
 
 
 @inlined
-def _layout(size):
-    """Bytes from an image to the next, and from a row to the next, which in an image of one row is the same one."""
+def _strides(size):
+    """Bytes from one image to the next, and from a row to the next: 0 in an image of one row, which is its own next."""
     return uint64(TEXEL * size[0] * size[1]), uint64(TEXEL * size[1] if size[0] > 1 else 0)
 
 
 @inlined
-def _shares(places, i):
-    """Addresses of the corner and the fractions of sample i."""
-    at = places[1] + uint64(4 * i)
-    return places[0] + uint64(4 * i), at + uint64(4 * FRACTION_U * BLOCK), at + uint64(4 * FRACTION_V * BLOCK)
+def _address(samples, row, i):
+    """Address of element i of a row of samples."""
+    return uint64(samples.ctypes.data) + uint64(4 * (row * BLOCK + i))
 
 
 @inlined
-def _sample(image, below, places, i):
-    """Fills TEXELS, and SAMPLE with their densities, with samples i to i + LANES - 1 of the image at an address."""
-    corner, across, down = _shares(places, i)
-    out, density = places[1] + uint64(4 * (TEXELS * BLOCK + 4 * i)), places[1] + uint64(4 * (SAMPLE * BLOCK + i))
-    sample_texels(image, below, corner, across, down, out, density)
+def _sample_block_texels(image, row_bytes, offsets, samples, i):
+    """Samples the image at an address for pixels i to i + LANES - 1: fills TEXELS, and DENSITY with channel four."""
+    texels, fourth = _address(samples, TEXELS, 4 * i), _address(samples, DENSITY, i)
+    across, down = _address(samples, WEIGHT_U, i), _address(samples, WEIGHT_V, i)
+    sample_texels(image, row_bytes, uint64(offsets.ctypes.data) + uint64(4 * i), across, down, texels, fourth)
 
 
 @inlined
-def _times_density(plane, below, places, sample):
-    """Samples the plane at an address, and turns steps into optical depths."""
+def _sample_plane(plane, row_bytes, offsets, samples):
+    """Samples the plane at an address, and fills OPTICAL_DEPTH."""
     for i in range(0, BLOCK, LANES):
-        _sample(plane, below, places, i)
+        _sample_block_texels(plane, row_bytes, offsets, samples, i)
     for i in range(BLOCK):
-        sample[STEP, i] *= sample[SAMPLE, i]
+        samples[OPTICAL_DEPTH, i] = samples[INTERVAL, i] * samples[DENSITY, i]
 
 
 @inlined
-def _absorb(sample, states, b):
-    """Volume rendering of one plane (eq. 3 and 4), all but colour, from optical depths: whether it has any weight."""
+def _composite(samples, states, b):
+    """Eq. 3 and 4 for one plane, all but colour: fills WEIGHT, updates the accumulators; returns whether any w > 0."""
     total = float32(0)
     for i in range(BLOCK):
-        passed = exp_minus(sample[STEP, i])
-        through = states[b, THROUGH, i]
-        weight = through * (float32(1) - passed)
-        states[b, THROUGH, i] = through * (passed + float32(TRANSMITTANCE_FLOOR))
-        states[b, WEIGHTS, i] += weight
-        states[b, DEPTHS, i] += weight * sample[DEPTH, i]
-        sample[WEIGHT, i] = weight
+        transmitted = exp_minus(samples[OPTICAL_DEPTH, i])
+        transmittance = states[b, TRANSMITTANCE, i]
+        weight = transmittance * (float32(1) - transmitted)
+        states[b, TRANSMITTANCE, i] = transmittance * (transmitted + float32(TRANSMITTANCE_FLOOR))
+        states[b, WEIGHT_SUM, i] += weight
+        states[b, DEPTH_SUM, i] += weight * samples[DEPTH, i]
+        samples[WEIGHT, i] = weight
         total += weight
     return total > 0
 
 
 @inlined
-def _largest(bits, b, line):
-    """Largest of a block's numbers, none negative, by their bits: these are in order, and compared by vectors."""
+def _add_colour(samples, colours, i):
+    """Adds w times TEXELS of pixels i to i + LANES - 1 to the block's colour sums, (BLOCK, 4) at an address."""
+    add_weighted_texels(_address(samples, WEIGHT, i), _address(samples, TEXELS, 4 * i), colours + uint64(TEXEL * i))
+
+
+@inlined
+def _multiply_by_source_transmittance(image, row_bytes, offsets, samples, least_weight):
+    """w ← w T^src, or 0 where that is at most `least_weight`; `image` is the address of T^src (H, W) of the plane."""
+    for i in range(BLOCK):
+        offsets[i] //= 4  # from texels of four channels to those of one
+    for i in range(0, BLOCK, LANES):
+        across, down = _address(samples, WEIGHT_U, i), _address(samples, WEIGHT_V, i)
+        out = _address(samples, SOURCE_TRANSMITTANCE, i)
+        sample_scalars(image, row_bytes, uint64(offsets.ctypes.data) + uint64(4 * i), across, down, out)
+    for i in range(BLOCK):
+        weight = samples[WEIGHT, i] * samples[SOURCE_TRANSMITTANCE, i]
+        samples[WEIGHT, i] = weight if weight > least_weight else float32(0)
+
+
+@inlined
+def _add_detail(inputs, k, states, b, offsets, samples, colours):
+    """Adds w T^src times the photo's detail to block b's colour sums, where any of it shows on plane k."""
+    disparity, size, detail_size = inputs.disparity, inputs.size, inputs.detail_size
+    image_bytes, row_bytes = _strides(size)
+    source_transmittance = inputs.source_transmittance + uint64(k) * (image_bytes // uint64(4))
+    least_weight = float32(TOLERANCE / len(disparity))
+    _multiply_by_source_transmittance(source_transmittance, row_bytes // uint64(4), offsets, samples, least_weight)
+    geometry.locate_detail(states, b, disparity[k], size, detail_size, offsets, samples)
+    for i in range(0, BLOCK, LANES):
+        if any_positive(_address(samples, WEIGHT, i)):
+            _sample_block_texels(inputs.detail, _strides(detail_size)[1], offsets, samples, i)
+            _add_colour(samples, colours, i)
+
+
+@inlined
+def _max_transmittance(states, b):
+    """The largest transmittance of block b, which is not negative: bits of such floats compare as integers, by SIMD."""
+    bits = states.view(np.int32)
     largest = int32(0)
     for i in range(BLOCK):
-        largest = max(largest, bits[b, line, i])
+        largest = max(largest, bits[b, TRANSMITTANCE, i])
     return np.int32(largest).view(np.float32)
 
 
 @inlined
-def _add_colour(places, colours, i):
-    """Adds weight times texels i to i + LANES - 1 to the colours at an address."""
-    weights, texels = places[1] + uint64(4 * (WEIGHT * BLOCK + i)), places[1] + uint64(4 * (TEXELS * BLOCK + 4 * i))
-    add_weighted_texels(weights, texels, colours + uint64(TEXEL * i))
-
-
-@inlined
-def _add_detail(detail, below, places, colours):
-    """Adds the photo's detail, an image at an address, where any of it is seen."""
-    for i in range(0, BLOCK, LANES):
-        if any_positive(places[1] + uint64(4 * (WEIGHT * BLOCK + i))):
-            _sample(detail, below, places, i)
-            _add_colour(places, colours, i)
-
-
-@inlined
-def _only_seen(seen, below, places, corner, sample, least_weight):
-    """Scales the weights of a plane by what the source camera sees of it, an image of one number a pixel."""
-    for i in range(BLOCK):
-        corner[i] //= 4
-    for i in range(0, BLOCK, LANES):
-        at, across, down = _shares(places, i)
-        sample_scalars(seen, below, at, across, down, places[1] + uint64(4 * (SAMPLE * BLOCK + i)))
-    for i in range(BLOCK):
-        share = sample[WEIGHT, i] * sample[SAMPLE, i]
-        sample[WEIGHT, i] = share if share > least_weight else float32(0)
-
-
-@inlined
-def _ask_for(plane, boxes, b, k, size):
-    """Prefetches what block b will sample of the plane at an address, but for what the block before it samples."""
-    _, right, top, bottom = blocks.pixels(boxes, b, k, size)
+def _prefetch_texels(plane, boxes, b, k, size):
+    """Prefetches what block b samples of the plane at an address, but for what the block to the left samples."""
+    _, right, top, bottom = geometry.texel_range(boxes, b, k, size)
     for y in range(top, min(bottom + 2, size[0])):
         last = plane + uint64(TEXEL * (y * size[1] + right + 1))
-        for line in range(0, TEXEL * ACROSS, LINE):
+        for line in range(0, TEXEL * BLOCK_WIDTH, CACHE_LINE):
             prefetch(last - uint64(line))
 
 
 @inlined
-def _densest(density, boxes, b, k, size):
-    """Bound on the densities that a block samples of a plane, density (S, tiles down, tiles across)."""
-    left, right, top, bottom = blocks.pixels(boxes, b, k, size)
+def _max_density(max_density, boxes, b, k, size):
+    """Bound on the densities that block b samples of plane k, from those of tiles (S, tiles down, tiles across)."""
+    left, right, top, bottom = geometry.texel_range(boxes, b, k, size)
     densest = float32(0)
     for y in range(top // TILE, bottom // TILE + 1):
         for x in range(left // TILE, right // TILE + 1):
-            densest = max(densest, density[k, y, x])
+            densest = max(densest, max_density[k, y, x])
     return densest
 
 
 @inlined
-def _passes_by(way, b, density, gap, farthest, boxes, k, size):
-    """Whether a block may pass by a plane, `gap` from the next in depth: then its weight is counted as left out."""
-    if way[b, LONGEST] == 0:
+def _skip_plane(progress, b, max_density, gap, farthest, boxes, k, size):
+    """Whether block b may skip plane k, `gap` from the next one in source depth; adds its bound to SKIPPED if so."""
+    if progress[b, MAX_RAY_LENGTH] == 0:
         return False
-    optical_depth = _densest(density, boxes, b, k, size) * gap * way[b, LONGEST]
-    left_by = way[b, LEFT_BY] + optical_depth * min(float32(1), way[b, MOST] * farthest)
-    if left_by > way[b, ALLOWED]:
+    optical_depth = _max_density(max_density, boxes, b, k, size) * gap * progress[b, MAX_RAY_LENGTH]
+    skipped = progress[b, SKIPPED] + optical_depth * min(float32(1), progress[b, MAX_TRANSMITTANCE] * farthest)
+    if skipped > progress[b, SKIP_LIMIT]:
         return False
-    way[b, LEFT_BY] = left_by
+    progress[b, SKIPPED] = skipped
     return True
 
 
 @inlined
-def _start(states, way, b, allowed):
-    states[b, THROUGH] = 1
-    states[b, WEIGHTS : DEPTHS + 1] = 0
-    states[b, COLOUR:] = 0
-    way[b, LEFT_BY], way[b, ALLOWED], way[b, MOST] = 0, allowed, 1
+def _reset(states, progress, b, skip_limit):
+    """Resets the accumulators of block b."""
+    states[b, TRANSMITTANCE] = 1
+    states[b, WEIGHT_SUM : DEPTH_SUM + 1] = 0
+    states[b, COLOUR_SUM:] = 0
+    progress[b, SKIPPED], progress[b, SKIP_LIMIT], progress[b, MAX_TRANSMITTANCE] = 0, skip_limit, 1
 
 
 @inlined
-def _starts_again(states, way, count):
-    """Whether blocks saw so little that what they passed by matters: these start again, to pass by nothing."""
-    again = False
+def _reset_inaccurate(states, progress, count):
+    """Resets blocks that skipped too much for their Σ w, to skip nothing, and terminates others; returns if any was."""
+    any_reset = False
     for b in range(count):
-        least = states[b, WEIGHTS, 0]
+        least = states[b, WEIGHT_SUM, 0]
         for i in range(BLOCK):
-            least = min(least, states[b, WEIGHTS, i])
-        if way[b, LEFT_BY] > float32(2 * TOLERANCE) * least:
-            _start(states, way, b, 0)
-            again = True
+            least = min(least, states[b, WEIGHT_SUM, i])
+        if progress[b, SKIPPED] > float32(2 * TOLERANCE) * least:
+            _reset(states, progress, b, 0)
+            any_reset = True
         else:
-            way[b, LEFT_BY] = way[b, MOST] = 0
-    return again
+            progress[b, SKIPPED] = progress[b, MAX_TRANSMITTANCE] = 0
+    return any_reset
 
 
 @inlined
-def _place(camera, disparity, size, x, y, states, boxes, way, b):
-    """Fills in what is known of the block at (x, y) before it meets a plane."""
-    homography, epipole, unproject, row = camera
-    blocks.find_lines(homography, epipole, unproject, row, x, y, states[b])
-    way[b, LONGEST] = 0
-    if blocks.is_quadrangle(homography, x, y, states[b]):
-        blocks.find_boxes(states[b], disparity, boxes[b])
-        way[b, LONGEST] = blocks.longest_length(states[b], unproject, size)
-        if blocks.is_inside(boxes, b, 0, size) and blocks.is_inside(boxes, b, len(disparity) - 1, size):
-            states[b, COVERED] = len(disparity)
+def _start_block(inputs, scratch, b, x, y):
+    """Fills in the state of block b, at target pixel (x, y), before it meets a plane."""
+    states, boxes, progress = scratch.states, scratch.bounding_boxes, scratch.progress
+    disparity, camera, size = inputs.disparity, inputs.camera, inputs.size
+    _reset(states, progress, b, TOLERANCE)
+    geometry.fill_lines(camera, x, y, states[b])
+    progress[b, MAX_RAY_LENGTH] = 0
+    if geometry.sees_quadrilateral(camera[0], x, y, states[b]):
+        geometry.fill_bounding_boxes(states[b], disparity, boxes[b])
+        progress[b, MAX_RAY_LENGTH] = geometry.max_ray_length(states[b], camera[2], size)
+        if geometry.is_inside_frame(boxes, b, 0, size) and geometry.is_inside_frame(boxes, b, len(disparity) - 1, size):
+            states[b, COVERAGE] = len(disparity)
             return
-    blocks.count_planes(states[b], disparity, size)
+    geometry.count_covering_planes(states[b], disparity, size)
+
+
+@inlined
+def _render_plane_in_block(inputs, scratch, b, k, plane):
+    """Steps 1 to 4 of this module's description, for block b and plane k at an address."""
+    states, boxes, progress = scratch.states, scratch.bounding_boxes, scratch.progress
+    samples, offsets, disparity, size = scratch.samples, scratch.offsets, inputs.disparity, inputs.size
+    k_next = min(k + 1, len(disparity) - 1)
+    d, d_next = disparity[k], disparity[k_next]
+    if (
+        progress[b, MAX_RAY_LENGTH] > 0
+        and geometry.is_inside_frame(boxes, b, k, size)
+        and geometry.is_inside_frame(boxes, b, k_next, size)
+    ):
+        geometry.intersect_inside(states, b, d, d_next, size, offsets, samples)
+    else:
+        geometry.intersect_clamped(states, b, d, d_next, inputs.camera, size, offsets, samples)
+    _sample_plane(plane, _strides(size)[1], offsets, samples)
+    if _composite(samples, states, b):
+        colours = uint64(states.ctypes.data) + uint64(4 * BLOCK * (STATE_ROWS * b + COLOUR_SUM))
+        for i in range(0, BLOCK, LANES):
+            _add_colour(samples, colours, i)
+        if inputs.detail:
+            _add_detail(inputs, k, states, b, offsets, samples, colours)
+    progress[b, MAX_TRANSMITTANCE] = _max_transmittance(states, b)
+
+
+@inlined
+def _render_planes(inputs, scratch, count):
+    """Renders a row of `count` blocks, plane by plane from the nearest, with both accelerations."""
+    boxes, progress, disparity, size = scratch.bounding_boxes, scratch.progress, inputs.disparity, inputs.size
+    image_bytes, planes = _strides(size)[0], len(disparity)
+    farthest = float32(1 + 1 / disparity[planes - 1] + abs(inputs.camera[3][3]))
+    for k in range(planes):
+        gap = float32(1) / disparity[k + 1] - float32(1) / disparity[k] if k + 1 < planes else float32(LAST_INTERVAL)
+        plane = inputs.planes + uint64(k) * image_bytes
+        for b in range(count):
+            terminated = progress[b, MAX_TRANSMITTANCE] * farthest <= float32(TOLERANCE)
+            if terminated or _skip_plane(progress, b, inputs.max_density, gap, farthest, boxes, k, size):
+                continue
+            if (
+                b + 1 < count
+                and progress[b + 1, MAX_RAY_LENGTH] > 0
+                and progress[b + 1, MAX_TRANSMITTANCE] * farthest > float32(TOLERANCE)
+            ):
+                _prefetch_texels(plane, boxes, b + 1, k, size)
+            _render_plane_in_block(inputs, scratch, b, k, plane)
 
 
 @inlined
 def _write(states, b, out, view, y0, x0):
-    colours = states[b, COLOUR:].reshape(BLOCK, 4)
-    for j in range(min(DOWN, out.shape[2] - y0)):
-        for i in range(min(ACROSS, out.shape[3] - x0)):
-            pixel = j * ACROSS + i
+    """Writes block b to the view's pixels from (x0, y0) on, as far as they are in the view."""
+    colours = states[b, COLOUR_SUM:].reshape(BLOCK, 4)
+    for j in range(min(BLOCK_HEIGHT, out.shape[2] - y0)):
+        for i in range(min(BLOCK_WIDTH, out.shape[3] - x0)):
+            pixel = j * BLOCK_WIDTH + i
             for c in range(3):
                 out[view, c, y0 + j, x0 + i] = colours[pixel, c]
-            out[view, 3, y0 + j, x0 + i] = states[b, DEPTHS, pixel] / (states[b, WEIGHTS, pixel] + float32(1e-5))
-            out[view, 4, y0 + j, x0 + i] = states[b, COVERED, pixel]
+            out[view, 3, y0 + j, x0 + i] = states[b, DEPTH_SUM, pixel] / (states[b, WEIGHT_SUM, pixel] + float32(1e-5))
+            out[view, 4, y0 + j, x0 + i] = states[b, COVERAGE, pixel]
 
 
 @inlined
-def _sweep(scene, density, seen, detail, disparity, camera, sizes, arrays, count):
-    """Draws a row of blocks, plane by plane; scene, seen and detail are addresses, detail 0 where there is none."""
-    (size, detail_size), (states, boxes, way, sample, corner) = sizes, arrays
-    (image, below), bits, planes = _layout(size), states.view(np.int32), len(disparity)
-    places = uint64(corner.ctypes.data), uint64(sample.ctypes.data)
-    farthest = float32(1 + 1 / disparity[planes - 1] + abs(camera[3][3]))
-    for k in range(planes):
-        d, d_next = disparity[k], disparity[min(k + 1, planes - 1)]
-        gap = float32(1) / d_next - float32(1) / d if k + 1 < planes else float32(LAST_INTERVAL)
-        plane = scene + uint64(k) * image
-        for b in range(count):
-            spent = way[b, MOST] * farthest <= float32(TOLERANCE)
-            if spent or _passes_by(way, b, density, gap, farthest, boxes, k, size):
-                continue
-            if b + 1 < count and way[b + 1, LONGEST] > 0 and way[b + 1, MOST] * farthest > float32(TOLERANCE):
-                _ask_for(plane, boxes, b + 1, k, size)
-            if (
-                way[b, LONGEST] > 0
-                and blocks.is_inside(boxes, b, k, size)
-                and blocks.is_inside(boxes, b, min(k + 1, planes - 1), size)
-            ):
-                blocks.intersect_inside(states, b, d, d_next, size, corner, sample)
-            else:
-                blocks.intersect(states, b, d, d_next, camera[2], camera[3], size, corner, sample)
-            _times_density(plane, below, places, sample)
-            if _absorb(sample, states, b):
-                colours = uint64(states.ctypes.data) + uint64(4 * BLOCK * (STATE * b + COLOUR))
-                for i in range(0, BLOCK, LANES):
-                    _add_colour(places, colours, i)
-                if detail:
-                    seen_here, least = seen + uint64(k) * (image // uint64(4)), float32(TOLERANCE / planes)
-                    _only_seen(seen_here, below // uint64(4), places, corner, sample, least)
-                    blocks.intersect_detail(states, b, d, size, detail_size, corner, sample)
-                    _add_detail(detail, _layout(detail_size)[1], places, colours)
-            way[b, MOST] = _largest(bits, b, THROUGH)
-
-
-@compiled(
-    "void(float32[:,:,:,::1], float32[:,:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], "
-    "float64[:,:,::1], float64[:,::1], float64[:,:,::1], float64[:,::1], UniTuple(int64, 2), UniTuple(int64, 2), "
-    "float32[:,:,:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], float32[:,::1], int32[::1], int64, "
-    "int64)"
-)
-def render_rows(
-    scenes,
-    densities,
-    seens,
-    details,
-    disparities,
-    homographies,
-    epipoles,
-    unprojects,
-    rows,
-    size,
-    detail_size,
-    out,
-    states,
-    boxes,
-    way,
-    sample,
-    corner,
-    first,
-    last,
-):
-    """Fills rows of blocks `first` to `last` - 1 of out (B, 5, H', W'): colour, depth, mask; a row in all views first.
-
-    scenes (B or 1, S, H W, 4), densities (B or 1, S, tiles down, tiles across), seens (B or 1, S, H W), details
-    (B or 1, Hp Wp, 4), the rest (B, ...); what is worked in, states to corner, as `cpu.scratch` makes it. A pixel may
-    be read beyond the last of scenes, seens and details whose images have one column.
-    """
-    scenes, densities, seens, details = borrowed(scenes), borrowed(densities), borrowed(seens), borrowed(details)
-    disparities, homographies, epipoles = borrowed(disparities), borrowed(homographies), borrowed(epipoles)
-    unprojects, rows, out = borrowed(unprojects), borrowed(rows), borrowed(out)
-    states, boxes, way, sample, corner = (
-        borrowed(states),
-        borrowed(boxes),
-        borrowed(way),
-        borrowed(sample),
-        borrowed(corner),
+def _view_inputs(prepared, disparities, cameras, view):
+    """The inputs of one view: arrays of one scene are those of all views."""
+    planes, transmittance, detail = prepared.planes, prepared.source_transmittance, prepared.detail
+    return Inputs(
+        uint64(planes[min(view, len(planes) - 1)].ctypes.data),
+        borrowed(prepared.max_density)[min(view, len(prepared.max_density) - 1)],
+        uint64(transmittance[min(view, len(transmittance) - 1)].ctypes.data),
+        uint64(detail[min(view, len(detail) - 1)].ctypes.data) if detail.size else uint64(0),
+        borrowed(disparities)[view],
+        (
+            borrowed(cameras.homography)[view],
+            borrowed(cameras.epipole)[view],
+            borrowed(cameras.unproject)[view],
+            borrowed(cameras.depth_row)[view],
+        ),
+        prepared.size,
+        prepared.detail_size,
     )
-    views, width, in_row = out.shape[0], out.shape[3], len(states)
+
+
+@compiled(types.void(PREPARED_TYPE, float32[:, ::1], CAMERAS_TYPE, float32[:, :, :, ::1], SCRATCH_TYPE, int64, int64))
+def render_rows(prepared, disparities, cameras, out, scratch, first, last):
+    """Renders rows of blocks `first` to `last` - 1, counted through the views: row 0 in all views, then row 1, ...
+
+    Args:
+        prepared: the scenes, see `layout.Prepared`.
+        disparities: (B, S).
+        cameras: B of them, see `layout.CameraArrays`.
+        out: (B, 5, H', W'), filled with colour, depth and coverage.
+        scratch: this thread's own, see `layout.Scratch`.
+    """
+    scratch = Scratch(
+        borrowed(scratch.states),
+        borrowed(scratch.bounding_boxes),
+        borrowed(scratch.progress),
+        borrowed(scratch.samples),
+        borrowed(scratch.offsets),
+    )
+    out = borrowed(out)
+    views, width, row_blocks = out.shape[0], out.shape[3], len(scratch.states)
     for block_row in range(first, last):
-        view, y = block_row % views, block_row // views * DOWN
-        scene, seen, detail = min(view, len(scenes) - 1), min(view, len(seens) - 1), min(view, len(details) - 1)
-        scene_at = uint64(scenes[scene].ctypes.data)
-        seen_at = uint64(seens[seen].ctypes.data)
-        detail_at = uint64(details[detail].ctypes.data) if details.size else uint64(0)
-        camera = homographies[view], epipoles[view], unprojects[view], rows[view]
-        for x0 in range(0, width, in_row * ACROSS):
-            count = min(in_row, -(-(width - x0) // ACROSS))
+        view, y = block_row % views, block_row // views * BLOCK_HEIGHT
+        inputs = _view_inputs(prepared, disparities, cameras, view)
+        for x0 in range(0, width, row_blocks * BLOCK_WIDTH):
+            count = min(row_blocks, -(-(width - x0) // BLOCK_WIDTH))
             for b in range(count):
-                _place(camera, disparities[view], size, x0 + b * ACROSS, y, states, boxes, way, b)
-                _start(states, way, b, TOLERANCE)
+                _start_block(inputs, scratch, b, x0 + b * BLOCK_WIDTH, y)
             while True:
-                _sweep(
-                    scene_at,
-                    densities[min(view, len(densities) - 1)],
-                    seen_at,
-                    detail_at,
-                    disparities[view],
-                    camera,
-                    (size, detail_size),
-                    (states, boxes, way, sample, corner),
-                    count,
-                )
-                if not _starts_again(states, way, count):
+                _render_planes(inputs, scratch, count)
+                if not _reset_inaccurate(scratch.states, scratch.progress, count):
                     break
             for b in range(count):
-                _write(states, b, out, view, y, x0 + b * ACROSS)
+                _write(scratch.states, b, out, view, y, x0 + b * BLOCK_WIDTH)

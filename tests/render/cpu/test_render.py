@@ -17,8 +17,7 @@ from mine.kernels.jit import compiled
 from mine.render import View, reference
 from mine.render.cameras import distinct
 from mine.render.cpu import render as cpu
-from mine.render.cpu.blocks import ACROSS, TILE
-from mine.render.cpu.kernels import ROW
+from mine.render.cpu.layout import BLOCK_WIDTH, ROW_BLOCKS, TILE
 from mine.scene.camera import intrinsics, pose
 
 PLANE_SIZE, SIZE = (24, 40), (30, 150)
@@ -97,7 +96,7 @@ def test_agrees_with_the_reference_on_surfaces_in_fog() -> None:
 def test_agrees_with_the_reference_in_a_view_wider_than_a_row_of_blocks() -> None:
     torch.manual_seed(0)
     scenes, disparity = surface_planes(1, 6), torch.linspace(1, 0.1, 6)[None]
-    size = (9, 2 * ROW * ACROSS + 5)
+    size = (9, 2 * ROW_BLOCKS * BLOCK_WIDTH + 5)
     arguments = (scenes, disparity, *random_cameras(1, 0.03, 0.05, (PLANE_SIZE, size)), size)
     assert_same(cpu.render(*arguments), in_double(*arguments))
 
@@ -136,7 +135,7 @@ def test_a_scene_expanded_over_poses_is_not_copied() -> None:
     torch.manual_seed(0)
     scene, disparity, detail = random_planes(1, 4, 2.0), torch.linspace(1, 0.1, 4)[None], torch.rand(1, 3, 33, 44)
     expanded = scene.expand(3, -1, -1, -1, -1)
-    once = cpu._single(distinct(expanded))
+    once = cpu._float32(distinct(expanded))
     assert len(once) == 1 and once.ctypes.data == scene.data_ptr()
     views = (*cameras(3, 0.1, 0.1), SIZE)
     shared = cpu.render(expanded, disparity.expand(3, 4), *views, detail.expand(3, -1, -1, -1))
@@ -257,7 +256,7 @@ def test_tiles_bound_every_bilinear_sample_that_begins_in_them(size: tuple[int, 
     sigma = torch.rand(2, 3, *size, generator=generator) ** 8
     planes = torch.zeros(2, 3, 4, *size)
     planes[:, :, 3] = sigma
-    found = torch.from_numpy(cpu._densities(cpu._texels(planes), size))
+    found = torch.from_numpy(cpu._max_densities(cpu._texels(planes), size))
     assert found.shape == (2, 3, -(-size[0] // TILE), -(-size[1] // TILE))
     for y in range(found.shape[2]):
         for x in range(found.shape[3]):
