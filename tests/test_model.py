@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import mine
 from mine.model import shipped_checkpoint
 from mine.network.architecture import Architecture
 from mine.network.protocol import Network
-from mine.render import reference
+from mine.render import use_backend
 from mine.scene.camera import intrinsics, resize_intrinsics
 from mine.scene.images import resize
 
@@ -23,9 +24,10 @@ SIZE = (128, 128)
 
 
 @pytest.fixture(autouse=True)
-def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+def reference_renderer() -> Iterator[None]:
     """These tests are about predictions, not kernels."""
-    monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
+    with use_backend("reference"):
+        yield
 
 
 @pytest.fixture(scope="module")

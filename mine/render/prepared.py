@@ -1,44 +1,43 @@
-"""A scene with what its views have in common: computed by the first view, used by all."""
+"""A scene to render many times: what its views have in common is computed by the first one."""
 
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import Tensor
 
+from mine.render.backends import Backend, Call, Implementation, find_implementation
 from mine.render.view import View
-
-if TYPE_CHECKING:
-    from mine.render import Backend
-    from mine.render.cpu import render as cpu
 
 
 class Prepared:
     """Planes and source camera of `mine.render.render`, with the state that a backend computes once for all views."""
 
     def __init__(self, planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | None = None) -> None:
-        self.planes, self.disparity, self.K_src, self.detail = planes, disparity, K_src, detail
+        scene = (planes, disparity, K_src) if detail is None else (planes, disparity, K_src, detail)
+        batch = max(len(part) for part in scene)
+        self._planes, self._disparity, self._K_src, *details = (_expand(part, batch) for part in scene)
+        self._detail = details[0] if details else None
+        self._states: dict[Implementation, Any] = {}
 
-    def render(self, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int], backend: "Backend" = "auto") -> View:
-        """Views from target cameras; see `mine.render.render`."""
-        from mine.render import choose, render
+    def render(self, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int], backend: Backend = "auto") -> View:
+        """Views from target cameras; arguments as those of `mine.render.render`."""
+        cameras = self._disparity, self._K_src, K_tgt, T_tgt_src
+        call = Call.describe(self._planes, self._detail, *cameras, detail=self._detail is not None)
+        implementation = find_implementation(call, backend)
+        module = implementation.load()
+        batch = max(len(self._planes), len(T_tgt_src), len(K_tgt))
+        expanded = [_expand(part, batch) for part in cameras]
+        if implementation.prepares:
+            return module.render_prepared(self._state(implementation), *expanded, size)
+        details = () if self._detail is None else (_expand(self._detail, batch),)
+        return module.render(_expand(self._planes, batch), *expanded, size, *details)
 
-        if backend == "auto":
-            backend = choose(self.planes, self.detail, self.disparity, self.K_src, K_tgt, T_tgt_src)
-            if backend == "cpu":
-                return self._render_on_cpu(K_tgt, T_tgt_src, size)
-        return render(self.planes, self.disparity, self.K_src, K_tgt, T_tgt_src, size, self.detail, backend)
+    def _state(self, implementation: Implementation) -> Any:
+        """What an implementation prepared of this scene."""
+        if implementation not in self._states:
+            prepare = implementation.load().prepare
+            self._states[implementation] = prepare(self._planes, self._disparity, self._K_src, self._detail)
+        return self._states[implementation]
 
-    @cached_property
-    def _cpu_state(self) -> "cpu.Prepared":
-        from mine.render.cpu import render as cpu
 
-        return cpu.prepare(self.planes, self.disparity, self.K_src, self.detail)
-
-    def _render_on_cpu(self, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]) -> View:
-        from mine.render.cpu import render as cpu
-
-        batch = max(len(self.planes), len(T_tgt_src), len(K_tgt))
-        disparity, K_src, K_tgt, T = (
-            x.expand(batch, *x.shape[1:]) for x in (self.disparity, self.K_src, K_tgt, T_tgt_src)
-        )
-        return cpu.render_prepared(self._cpu_state, disparity, K_src, K_tgt, T, size)
+def _expand(tensor: Tensor, batch: int) -> Tensor:
+    return tensor.expand(batch, *tensor.shape[1:])

@@ -8,7 +8,7 @@ from mine.config import PRECISIONS, PlaneLossWeights, TrainConfig
 from mine.data.base.sample import Sample
 from mine.network.planes.decoder import SCALES
 from mine.network.planes.network import PlaneNetwork
-from mine.render.gradients import blend_source, render
+from mine.render import blend_source, render
 from mine.render.reference import source_depth
 from mine.scene.camera import resize_intrinsics
 from mine.scene.points import disparity_at, pixels_of, scale_between

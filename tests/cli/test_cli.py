@@ -22,16 +22,9 @@ from mine.data.sfm.reconstruct import Account
 from mine.errors import InputError
 from mine.files import check_writable
 from mine.network.architecture import Architecture
-from mine.render import reference
 from mine.scene.mpi import MPI
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests are about commands, not kernels."""
-    monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
 
 
 @pytest.fixture

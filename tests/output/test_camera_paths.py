@@ -146,20 +146,13 @@ def test_unknown_direction_and_a_dolly_through_its_subject_are_refused() -> None
         paths.dolly_zoom(amount=-2)
 
 
-def test_near_depth_is_the_depth_of_the_nearest_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_near_depth_is_the_depth_of_the_nearest_tenth() -> None:
     """A fifth of the frame holds an opaque plane at depth 2, the rest shows the plane at depth 10."""
     sigma = torch.full((2, 1, 64, 80), 1e4)
     sigma[0, :, :, 16:] = 0
     K = torch.tensor([[40.0, 0, 40], [0, 40, 32], [0, 0, 1]])
     scene = MPI(torch.rand(2, 3, 64, 80), sigma, torch.tensor([0.5, 0.1]), K)
-    use_reference_renderer(monkeypatch)
     assert paths.near_depth(scene) == pytest.approx(2.0, rel=1e-3)
-
-
-def use_reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mine.render import reference
-
-    monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
 
 
 def write(tmp_path: Path, content: object) -> str:

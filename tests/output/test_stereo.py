@@ -1,5 +1,6 @@
 """Stereo pairs: where near and far things appear to each eye, and which files are written."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,15 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.output.camera_paths import PIVOT
 from mine.output.stereo import anaglyph, render_stereo, stereo_pair
-from mine.render import reference
+from mine.render import use_backend
 from mine.scene.mpi import MPI
 
 
 @pytest.fixture(autouse=True)
-def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+def reference_renderer() -> Iterator[None]:
     """These tests are about stereo, not kernels."""
-    monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
+    with use_backend("reference"):
+        yield
 
 
 def dot_at(depth: float) -> MPI:

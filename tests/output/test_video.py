@@ -1,6 +1,7 @@
 """Videos, read back: their frames, timing, colours and borders; failures leave no file behind."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -15,15 +16,16 @@ from mine.output import camera_paths as paths
 from mine.output.framing import MAX_ZOOM, covering_zoom, zoom_intrinsics
 from mine.output.video import default_size, render_path, render_video
 from mine.output.writers import ENCODERS, _ffmpeg_command, frame_writer
-from mine.render import reference
+from mine.render import use_backend
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
 from mine.scene.mpi import MPI
 
 
 @pytest.fixture(autouse=True)
-def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+def reference_renderer() -> Iterator[None]:
     """These tests are about files, not kernels."""
-    monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
+    with use_backend("reference"):
+        yield
 
 
 def scene_of(

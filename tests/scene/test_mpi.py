@@ -3,6 +3,7 @@
 import math
 import pickle
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.render import reference
+from mine.render import use_backend
 from mine.render.cpu import render as cpu
 from mine.scene.camera import intrinsics, pose
 from mine.scene.depth import depth_range, near_depth
@@ -22,10 +23,10 @@ PLANES, HEIGHT, WIDTH = 3, 16, 24
 
 
 @pytest.fixture(autouse=True)
-def reference_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+def reference_renderer() -> Iterator[None]:
     """These tests are about scenes, not kernels."""
-    monkeypatch.setattr("mine.render._backend", lambda name: reference.render)
-    monkeypatch.setattr("mine.render.choose", lambda *arguments: "reference")
+    with use_backend("reference"):
+        yield
 
 
 def make_scene(photo: Tensor | None = None) -> MPI:
@@ -337,13 +338,12 @@ def test_planes_are_rendered_in_place() -> None:
 
 
 def test_what_views_have_in_common_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
     calls: list[int] = []
     prepare = cpu.prepare
     monkeypatch.setattr(cpu, "prepare", lambda *arguments: calls.append(1) or prepare(*arguments))
     scene = make_scene(make_photo())
     for shift in (0.0, 0.1, 0.2):
-        scene.render(pose(translation=torch.tensor([shift, 0.0, 0.0])))
+        scene.render(pose(translation=torch.tensor([shift, 0.0, 0.0])), backend="cpu")
     assert calls == [1]
 
 
@@ -358,11 +358,9 @@ def test_depth_in_the_source_camera_is_rendered_once(monkeypatch: pytest.MonkeyP
     assert calls == [1]
 
 
-def test_views_of_one_scene_are_those_of_the_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is prepared once serves every view."""
-    monkeypatch.undo()
+def test_views_of_a_prepared_scene_are_those_of_the_reference() -> None:
     scene = make_scene(photo=torch.rand(3, 32, 48))
     for shift in (0.0, 0.2):
         T = pose(translation=torch.tensor([shift, 0.0, 0.0]))
-        for one, other in zip(scene.render(T), scene.render(T, backend="reference"), strict=True):
+        for one, other in zip(scene.render(T, backend="cpu"), scene.render(T, backend="reference"), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)

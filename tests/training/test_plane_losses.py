@@ -13,7 +13,7 @@ from torch import Tensor
 from mine.config import PlaneLossWeights
 from mine.data.base.sample import Sample
 from mine.network.planes.network import PlaneNetwork
-from mine.render import gradients
+from mine.render import Backend, use_backend
 from mine.training.plane_losses import losses
 from mine.training.preview import pictures
 
@@ -107,16 +107,14 @@ def test_leaving_out_the_finest_scale_averages_the_others(network: PlaneNetwork)
     assert all(0 < value < 1 for value in alone)
 
 
-def test_the_compiled_renderer_gives_the_losses_and_gradients_of_the_readable_one(
-    network: PlaneNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_compiled_renderer_gives_the_losses_and_gradients_of_the_reference(network: PlaneNetwork) -> None:
     batch = stack(make_sample(SIZE), make_sample(SIZE, metric=0.0, seed=1))
     found = []
-    for readable in (False, True):
+    backends: list[Backend] = ["cpu", "reference"]
+    for backend in backends:
         own = copy.deepcopy(network)
-        if readable:
-            monkeypatch.setattr(gradients, "_compiled", lambda planes: False)
-        every = losses(own, batch, DISPARITY.expand(2, -1), config_for(Path("unused")))
+        with use_backend(backend):
+            every = losses(own, batch, DISPARITY.expand(2, -1), config_for(Path("unused")))
         every["total"].backward()
         found.append((every, own))
     for name, value in found[1][0].items():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mine.errors import InputError
 from mine.kernels.arrays import Array
 from mine.kernels.threads import run_in_bands
 from mine.render.cpu import render as cpu
@@ -20,7 +21,12 @@ from mine.render.view import View
 def render(
     planes: Tensor, disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
 ) -> View:
-    """See `mine.render.render`; float32, batch sizes equal, intrinsics upper triangular; gradients of planes alone."""
+    """See `mine.render.render`; float32, batch sizes equal, intrinsics upper triangular; gradients of planes alone.
+
+    Raises InputError for planes that are not float32 on the CPU.
+    """
+    if planes.device.type != "cpu" or planes.dtype != torch.float32:
+        raise InputError('backend "cpu" has gradients of float32 planes on the CPU alone: use backend="reference"')
     return View(*_Render.apply(planes, disparity, K_src, K_tgt, T_tgt_src, size))
 
 

@@ -47,7 +47,7 @@ def render(
     Raises InputError where Triton or a GPU is missing, or a gradient with respect to anything else is asked for.
     """
     if torch.is_grad_enabled() and any(x.requires_grad for x in (disparity, K_src, K_tgt, T_tgt_src)):
-        raise InputError('the "gpu" renderer has no gradients of cameras or disparities: use backend="reference"')
+        raise InputError('the "triton" backend has no gradients of cameras or disparities: use backend="reference"')
     kernels = _kernels(planes.device)
     scene = _readable(planes)
     added = None if detail is None else _readable(detail)
@@ -63,9 +63,9 @@ def _kernels(device: torch.device) -> ModuleType:
     try:
         import triton
     except ImportError as error:
-        raise InputError('the "gpu" renderer needs Triton, which is not installed: use backend="reference"') from error
+        raise InputError('the "triton" backend needs Triton, not installed here: use backend="reference"') from error
     if device.type != "cuda" and not triton.knobs.runtime.interpret:
-        raise InputError(f'the "gpu" renderer needs planes on a GPU, found {device}: move them, or use backend="cpu"')
+        raise InputError(f'the "triton" backend needs planes on a GPU, found {device}: move them, or use "cpu"')
     from mine.render.triton import kernels as gpu_kernels
 
     return gpu_kernels

@@ -14,7 +14,6 @@ import torch
 from random_views import in_double, planes_of_noise, random_cameras, rotation
 from torch import Tensor
 
-from mine import render as rendering
 from mine.errors import InputError
 from mine.render import View, render
 from mine.render.triton import render as gpu
@@ -199,7 +198,7 @@ def test_input_that_is_not_finite_reads_nothing_outside_the_planes(value: float)
 def test_the_public_function_renders_with_it() -> None:
     torch.manual_seed(0)
     arguments = [x.to(DEVICE) for x in (random_planes(1, 2, 1.0), disparities(1, 2), *cameras(2, 0.1, 0.1))]
-    view = render(*arguments, SIZE, backend="gpu")
+    view = render(*arguments, SIZE, backend="triton")
     assert view.rgb.device.type == DEVICE
     assert_same(view, render(*(x.cpu().double() for x in arguments), SIZE, backend="reference"), 2e-4)
 
@@ -218,25 +217,6 @@ def test_machines_without_gpu_or_triton_are_told_so(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "triton", None)
     with pytest.raises(InputError, match="needs Triton"):
         gpu.render(*arguments)
-
-
-def test_the_backend_chosen_has_the_gradients_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    class OnGpu(torch.Tensor):
-        is_cuda = True
-
-    def choice(planes: Tensor, learnt: str = "") -> str:
-        other = {name: torch.zeros(1, requires_grad=name == learnt) for name in ("detail", "disparity", "K", "T")}
-        return rendering.choose(planes.requires_grad_(learnt == "planes"), *other.values())
-
-    here, there = torch.zeros(1), torch.zeros(1).as_subclass(OnGpu)
-    assert [choice(here, x) for x in ("", "planes", "detail", "T")] == ["cpu"] + ["reference"] * 3
-    assert [choice(there, x) for x in ("", "planes", "detail")] == ["gpu"] * 3
-    assert [choice(there, x) for x in ("disparity", "K", "T")] == ["reference"] * 3
-    assert choice(there.double()) == "reference"
-    with torch.no_grad():
-        assert choice(here, "planes") == "cpu" and choice(there, "T") == "gpu"
-    monkeypatch.setitem(sys.modules, "triton", None)
-    assert choice(there) == "reference"
 
 
 @pytest.fixture

@@ -1,0 +1,197 @@
+"""Which backend renders a call, how a program chooses one, and that gradients come from the fastest that has them."""
+
+import sys
+from typing import get_args
+
+import pytest
+import torch
+from random_views import planes_of_noise, random_cameras
+from torch import Tensor
+
+from mine import render as rendering
+from mine.errors import InputError
+from mine.render import BACKENDS, Backend, View, blend_source, prepare, reference, render, use_backend
+from mine.render.backends import Call, find_blend_source, find_implementation
+from mine.render.cpu import gradients as cpu_gradients
+from mine.render.cpu import render as cpu
+
+SIZE, TARGET = (9, 14), (6, 11)
+
+
+def call_on(device: str, *gradients: str, dtype: torch.dtype = torch.float32, detail: bool = False) -> Call:
+    return Call(device, dtype, frozenset(gradients), detail or "image" in gradients)
+
+
+def chosen(call: Call, backend: Backend = "auto") -> str:
+    found = find_implementation(call, backend)
+    return found.module.removeprefix("mine.render.")
+
+
+def scene(batch: int = 1, planes: int = 3) -> tuple[Tensor, ...]:
+    """Planes, disparity, source and target intrinsics, poses."""
+    torch.manual_seed(0)
+    disparity = torch.linspace(1, 0.1, planes).expand(batch, planes)
+    return planes_of_noise(batch, planes, 2.0, SIZE), disparity, *random_cameras(batch, 0.1, 0.1, (SIZE, TARGET))
+
+
+# The table
+
+
+def test_every_named_backend_is_in_the_table_and_can_be_imported() -> None:
+    assert {row.backend for row in BACKENDS} == set(get_args(Backend)) - {"auto"}
+    for row in BACKENDS:
+        if row.backend != "triton":
+            assert callable(row.load().render)
+
+
+def test_the_first_backend_that_supports_the_call_is_chosen() -> None:
+    assert chosen(call_on("cpu")) == chosen(call_on("cpu", detail=True)) == "cpu.render"
+    assert chosen(call_on("cpu", dtype=torch.float64)) == "cpu.render"
+    assert chosen(call_on("cpu", "planes")) == "cpu.gradients"
+    assert chosen(call_on("meta")) == "reference"
+    for gradients in ({"cameras"}, {"image"}, {"planes", "cameras"}, {"planes", "image"}):
+        assert chosen(call_on("cpu", *gradients)) == "reference"
+    assert chosen(call_on("cpu", "planes", detail=True)) == "reference"
+    for dtype in (torch.float64, torch.bfloat16):
+        assert chosen(call_on("cpu", "planes", dtype=dtype)) == "reference"
+
+
+def test_gpus_render_with_triton_where_it_has_type_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton", reason="Triton exists for Linux only")
+    for gradients in (set(), {"planes"}, {"image"}, {"planes", "image"}):
+        assert chosen(call_on("cuda", *gradients)) == "triton.render"
+    assert chosen(call_on("cuda", "cameras")) == "reference"
+    assert chosen(call_on("cuda", dtype=torch.float64)) == "reference"
+    monkeypatch.setitem(sys.modules, "triton", None)
+    assert chosen(call_on("cuda")) == "reference"
+
+
+def test_a_call_is_described_by_the_gradients_that_autograd_records() -> None:
+    def described(learnt: str) -> frozenset[str]:
+        tensors = {
+            name: torch.zeros(1, requires_grad=name == learnt) for name in ("planes", "detail", "disparity", "T")
+        }
+        return Call.describe(*tensors.values(), detail=True).gradients
+
+    expected = {"": set(), "planes": {"planes"}, "detail": {"image"}, "disparity": {"cameras"}, "T": {"cameras"}}
+    for name, gradients in expected.items():
+        assert described(name) == gradients
+        with torch.no_grad():
+            assert described(name) == set()
+
+
+def test_what_a_backend_lacks_is_told() -> None:
+    with pytest.raises(InputError, match="unknown backend 'gpu'"):
+        find_implementation(call_on("cpu"), "gpu")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match='"cpu" has no gradients of cameras'):
+        find_implementation(call_on("cpu", "cameras"), "cpu")
+    with pytest.raises(InputError, match='"cpu" has no gradients of planes of a scene with detail'):
+        find_implementation(call_on("cpu", "planes", detail=True), "cpu")
+    with pytest.raises(InputError, match="float32 planes on the CPU"):
+        planes, *others = scene()
+        render(planes.double().requires_grad_(), *others, TARGET, backend="cpu")  # type: ignore[arg-type]
+
+
+# The switch
+
+
+def test_a_program_chooses_a_backend() -> None:
+    with use_backend("reference"):
+        assert chosen(call_on("cpu")) == "reference"
+        assert chosen(call_on("cpu"), "cpu") == "cpu.render", "a backend named in the call has precedence"
+        with use_backend("auto"):
+            assert chosen(call_on("cpu")) == "cpu.render"
+        assert chosen(call_on("cpu")) == "reference"
+    assert chosen(call_on("cpu")) == "cpu.render"
+
+
+def test_the_choice_ends_with_its_block_even_if_that_fails() -> None:
+    with pytest.raises(KeyError), use_backend("reference"):
+        raise KeyError
+    with pytest.raises(InputError, match="unknown backend"), use_backend("fast"):  # type: ignore[arg-type]
+        pass
+    assert chosen(call_on("cpu")) == "cpu.render"
+
+
+def test_the_choice_holds_for_blending() -> None:
+    assert find_blend_source(call_on("cpu")).backend == "cpu"
+    assert find_blend_source(call_on("cuda")).backend == "reference"
+    for backend in ("reference", "triton"):
+        with use_backend(backend):  # type: ignore[arg-type]
+            assert find_blend_source(call_on("cpu")).backend == "reference"
+
+
+# What is rendered
+
+
+def same(one: View, other: View) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(one, other, strict=True))
+
+
+def test_automatic_gradients_of_planes_are_those_of_the_compiled_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    planes, *others = scene(2)
+    found = []
+    for function in (render, cpu_gradients.render):
+        learnt = planes.clone().requires_grad_()
+        view = function(learnt, *others, TARGET)  # type: ignore[operator]
+        (view.rgb.sum() + view.depth.sum()).backward()
+        found.append((view, learnt.grad))
+    assert same(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+
+
+def test_automatic_gradients_of_poses_are_those_of_the_reference() -> None:
+    *others, T = scene()
+    found = []
+    for function in (render, reference.render):
+        learnt = T.clone().requires_grad_()
+        function(*others, learnt, TARGET).rgb.sum().backward()  # type: ignore[operator]
+        found.append(learnt.grad)
+    assert found[0].abs().sum() > 0
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_one_of_anything_broadcasts_over_many_of_the_rest(backend: Backend) -> None:
+    for many in range(6):
+        one, two = ([*scene(batch), torch.rand(batch, 3, 20, 30)] for batch in (1, 2))
+        arguments = [y if i == many else x for i, (x, y) in enumerate(zip(one, two, strict=True))]
+        if many in (1, 2):  # a batch of disparities or source cameras is one of scenes
+            arguments[0] = two[0]
+        view = render(*arguments[:5], TARGET, arguments[5], backend=backend)
+        assert len(view.rgb) == 2
+        for b in range(2):
+            alone = [x[b : b + 1] if len(x) == 2 else x for x in arguments]
+            expected = render(*alone[:5], TARGET, alone[5], backend="reference")
+            torch.testing.assert_close(view.rgb[b], expected.rgb[0], rtol=1e-3, atol=1e-3)
+
+
+def test_a_prepared_scene_renders_what_render_does() -> None:
+    planes, disparity, K_src, K_tgt, T = scene(2)
+    prepared = prepare(planes, disparity, K_src)
+    for backend in ("cpu", "reference"):
+        for _ in range(2):
+            view = prepared.render(K_tgt, T, TARGET, backend)  # type: ignore[arg-type]
+            assert same(view, render(planes, disparity, K_src, K_tgt, T, TARGET, backend=backend))  # type: ignore[arg-type]
+
+
+def test_a_prepared_scene_still_has_gradients_of_poses() -> None:
+    planes, disparity, K_src, K_tgt, T = scene()
+    prepared = prepare(planes, disparity, K_src)
+    assert not prepared.render(K_tgt, T, TARGET).rgb.requires_grad
+    assert prepared.render(K_tgt, T.clone().requires_grad_(), TARGET).rgb.requires_grad
+
+
+def test_blending_has_gradients_and_overwrites_only_what_needs_none() -> None:
+    planes, disparity, K_src, *_ = scene()
+    image = torch.rand(1, 3, *SIZE)
+    expected = reference.blend_source(planes, disparity, K_src, image)
+    learnt = planes.clone().requires_grad_()
+    blended = blend_source(learnt, disparity, K_src, image)
+    assert torch.equal(learnt, planes) and blended.requires_grad
+    torch.testing.assert_close(blended.detach(), expected, rtol=1e-4, atol=1e-5)
+    laid_out = rendering.join(planes[:, :, :3], planes[:, :, 3:])
+    blended = blend_source(laid_out, disparity, K_src, image)
+    assert blended.data_ptr() == laid_out.data_ptr()
+    torch.testing.assert_close(blended, expected, rtol=1e-4, atol=1e-5)
+    assert cpu.blend_source_ is getattr(cpu, str(find_blend_source(call_on("cpu")).blend_source))
