@@ -1,22 +1,18 @@
-"""What every network provides: the protocol between `mine.model`, training and the networks."""
+"""What every kind of network provides to `mine.model` and to training."""
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mine.network import NetworkKind, network_kind
 from mine.network.architecture import Architecture
 from mine.network.encoders.encoder import Encoder
 
-
-class PredictPlanes(Protocol):
-    """A function from an image to the planes of a multiplane image; see `Network.predict_planes`."""
-
-    def __call__(self, image: Tensor, disparity: Tensor | int) -> tuple[Tensor, Tensor]:
-        """See `Network.predict_planes`."""
-        ...
+PredictPlanes = Callable[[Tensor, Tensor | int], tuple[Tensor, Tensor]]
+"""A function with the arguments (image, disparity) and the results of `Network.predict_planes`."""
 
 
 class Network(nn.Module, ABC):
@@ -45,7 +41,9 @@ class Network(nn.Module, ABC):
         return network_kind(self.architecture.decoder)
 
     @abstractmethod
-    def predict_planes(self, image: Tensor, disparity: Tensor | int) -> tuple[Tensor, Tensor]:
+    def predict_planes(
+        self, image: Float[Tensor, "1 3 H W"], disparity: Float[Tensor, " S"] | int
+    ) -> tuple[Float[Tensor, "1 S 4 H W"], Float[Tensor, " S"]]:
         """Predicts the planes of one image with torch's own operators, in float32.
 
         Args:

@@ -1,10 +1,18 @@
-"""From a surface to planes: what the photo shows, and behind its edges what it must hide.
+"""From one disparity map to a multiplane image (MPI).
 
-A surface of disparity D becomes two planes of every ray: the one just behind it, opaque, and the one just before it,
-as opaque as it takes for their mean disparity to be D. So no step between planes shows, however few there are. A
-surface is as thick as it takes to be closed where it slopes, and no thicker: seen from the side, thickness repeats its
-edges. Behind a jump of depth there must be something too: the farther side, continued under the nearer one
-(`inpaint_background`).
+The scene is a layered depth image of two layers: the visible surface, with the photo's colours, and behind its depth
+discontinuities a background layer, which is inpainted from the farther side. Both layers are converted to planes:
+
+- Opacity. A ray that meets a layer at disparity D, between the planes at d_i > D ≥ d_{i+1}, is stopped by plane i with
+  opacity α_i = (D - d_{i+1}) / (d_i - d_{i+1}) and by plane i+1 with opacity 1. The expected disparity of the ray is
+  then α_i d_i + (1 - α_i) d_{i+1} = D, so that few planes show no steps between them.
+- Thickness. Planes behind the visible surface are opaque only until the surface is closed where it is slanted
+  (`_shell_back`): a thicker surface would show its outline again when it is seen from the side.
+- Density. σ_i = -log(1 - α_i) / Δz_i, with Δz_i the distance in depth from plane i to plane i+1, inverts the
+  α_i = 1 - exp(-σ_i Δz_i) of volume rendering (Li et al. 2021, section 3.2).
+
+Shih et al. (2020, "3D Photography using Context-aware Layered Depth Inpainting") inpaint such a background layer with
+a network; here it is propagated from the edge of the discontinuity (`inpaint_background`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,102 +20,135 @@ from itertools import product
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from mine.render import join
 
-JUMP = 1.1
-"""Ratio of neighbouring disparities from which on one surface hides another."""
+DISCONTINUITY = 1.1
+"""Least ratio of the disparities of neighbouring pixels that belong to two surfaces, one occluding the other."""
 
-SLOPE = 2
-"""Distance, in pixels, to which neighbours on the same surface make it thicker."""
+SHELL_RADIUS = 2
+"""Radius, in pixels of the planes, of the window whose farthest disparity is the back of a surface."""
 
-REACH = 16
-"""How far, in pixels of half the planes' resolution, a hidden surface goes on under what hides it."""
+INPAINT_REACH = 16
+"""Width of the inpainted background behind a discontinuity, in pixels of half the planes' resolution."""
 
-PATIENCE = 4
-"""For how many such pixels more one waits for a side that is still farther: as wide as a chimney, not as a lake."""
+INPAINT_PATIENCE = 4
+"""Iterations, of one such pixel each, for which a farther surface may still replace what was inpainted: behind a thin
+foreground lies the farther of its two sides, behind each edge of a wide one that edge's own side."""
 
 OPAQUE = 12.0
-"""Optical depth of a plane that nothing passes."""
+"""Optical depth σ Δz of an opaque plane: its transmittance is exp(-12), below the resolution of 16 bits."""
 
-FARTHEST_SHARE = 0.01
-"""Share of a photo's pixels that may lie behind the last plane, and are drawn on it."""
+FARTHEST_QUANTILE = 0.01
+"""Quantile of a map's disparities at which the last plane lies; what is farther is on the last plane."""
 
-
-def plane_disparities(surface: Tensor, planes: int) -> Tensor:
-    """Disparities (S,) of planes at even steps over those of a surface (1, 1, H, W), the nearest at 1."""
-    farthest = torch.quantile(surface.flatten(), FARTHEST_SHARE).clamp(max=0.9)
-    return torch.linspace(1, float(farthest), planes, device=surface.device)
+FARTHEST_MAXIMUM = 0.9
+"""Largest disparity of the last plane: planes stay distinct in front of a scene without depth."""
 
 
-def lift_to_mpi(image: Tensor, surface: Tensor, disparity: Tensor) -> Tensor:
-    """Planes (B, S, 4, H, W), RGB in [0, 1], then σ ≥ 0, at disparity (B, S), descending.
+def plane_disparities(disparity_map: Float[Tensor, "1 1 H W"], planes: int) -> Float[Tensor, " S"]:
+    """Spreads planes over the disparities of a map.
 
-    image (B, 3, H, W); surface (B, 1, H, W), the disparity of what each pixel shows. Planes farther than all of the
-    surface stay empty but for the last one, which is opaque.
+    Args:
+        disparity_map: Relative disparity in (0, 1], the nearest surface at 1.
+        planes: Number S of planes.
+
+    Returns:
+        Disparities at even steps from 1 down to the map's quantile `FARTHEST_QUANTILE`.
     """
-    half = (image.shape[-2] // 2, image.shape[-1] // 2)
-    below, colour = inpaint_background(
-        F.interpolate(surface, half, mode="area"), F.interpolate(image, half, mode="area")
-    )
+    farthest = torch.quantile(disparity_map.flatten(), FARTHEST_QUANTILE).clamp(max=FARTHEST_MAXIMUM)
+    return torch.linspace(1, float(farthest), planes, device=disparity_map.device)
+
+
+def lift_to_mpi(
+    image: Float[Tensor, "B 3 H W"], disparity_map: Float[Tensor, "B 1 H W"], disparity: Float[Tensor, "B S"]
+) -> Float[Tensor, "B S 4 H W"]:
+    """Converts photos and their disparity maps to planes; the module docstring has the equations.
+
+    Args:
+        image: RGB in [0, 1]; H and W are even.
+        disparity_map: Disparity of the surface that each pixel shows, in 1 / scene units.
+        disparity: Disparities of the planes in 1 / scene units, strictly descending.
+
+    Returns:
+        RGB in [0, 1], then density σ ≥ 0 per scene unit. The last plane is opaque everywhere.
+    """
     size = image.shape[-2:]
+    half = (image.shape[-2] // 2, image.shape[-1] // 2)
+    background, colour = inpaint_background(
+        F.interpolate(disparity_map, half, mode="area"), F.interpolate(image, half, mode="area")
+    )
     colour = F.interpolate(colour, size, mode="bilinear")
-    below = torch.minimum(F.interpolate(below, size, mode="bilinear"), surface)
-    nearer = torch.cat([disparity.new_full((len(disparity), 1), torch.inf), disparity[:, :-1]], dim=1)
-    front = nearer[:, :, None, None] > _back(surface)
-    opacity = torch.maximum(front * _opacity(surface, disparity), _opacity(below, disparity))
-    rgb = torch.where(front[:, :, None], image[:, None], colour[:, None])
+    background = torch.minimum(F.interpolate(background, size, mode="bilinear"), disparity_map)
+    previous = torch.cat([disparity.new_full((len(disparity), 1), torch.inf), disparity[:, :-1]], dim=1)
+    # Plane i belongs to the visible surface unless the plane before it already lies behind the surface's back.
+    visible = previous[:, :, None, None] > _shell_back(disparity_map)
+    opacity = torch.maximum(visible * _opacity(disparity_map, disparity), _opacity(background, disparity))
+    rgb = torch.where(visible[:, :, None], image[:, None], colour[:, None])
     return join(rgb, _density(opacity, disparity)[:, :, None])
 
 
-def _back(surface: Tensor) -> Tensor:
-    """Disparity (B, 1, H, W) of the farthest neighbours that belong to the same surface (B, 1, H, W)."""
-    back, steps = surface, range(-SLOPE, SLOPE + 1)
-    for neighbour in _neighbours(surface, product(steps, steps)):
-        back = torch.where(neighbour > surface / JUMP, torch.minimum(back, neighbour), back)
+def inpaint_background(
+    disparity_map: Float[Tensor, "B 1 H W"], image: Float[Tensor, "B 3 H W"]
+) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B 3 H W"]]:
+    """Inpaints what lies behind the visible surface, within `INPAINT_REACH` pixels of a depth discontinuity.
+
+    In each of `INPAINT_REACH` iterations, a pixel takes over the background of those of its four neighbours that are
+    farther than the surface in front of it by `DISCONTINUITY`: the mean of the farthest one and of those within the
+    ratio `DISCONTINUITY` of it. A background that is farther still may replace one that was found at most
+    `INPAINT_PATIENCE` iterations before.
+
+    Args:
+        disparity_map: Disparity of the visible surface.
+        image: RGB in [0, 1].
+
+    Returns:
+        Disparity and colour of the background. Where nothing is inpainted they are those of the visible surface.
+    """
+    # In front of a pixel is the nearest surface in its 3x3 window: at an edge, a photo's pixels mix both sides.
+    foreground = F.max_pool2d(disparity_map, 3, 1, 1)
+    unmixed = foreground <= DISCONTINUITY * disparity_map
+    layer = torch.cat([disparity_map, image, unmixed.to(disparity_map)], dim=1)  # disparity, RGB, whether it is usable
+    found = torch.full_like(disparity_map, INPAINT_REACH)  # iteration in which a pixel was first inpainted
+    for iteration in range(INPAINT_REACH):
+        neighbours = torch.stack([*_neighbours(layer, ((-1, 0), (1, 0), (0, -1), (0, 1)))])
+        occluded = (neighbours[:, :, :1] < foreground / DISCONTINUITY) & (neighbours[:, :, 4:] > 0)
+        limit = DISCONTINUITY * torch.where(occluded, neighbours[:, :, :1], torch.inf).amin(0)
+        chosen = (occluded & (neighbours[:, :, :1] <= limit)).to(layer)
+        farther = (limit < layer[:, :1]) | (layer[:, 4:] == 0)
+        replaced = (chosen.sum(0) > 0) & farther & (iteration <= found + INPAINT_PATIENCE)
+        found = torch.where(replaced, found.clamp(max=iteration), found)
+        layer = torch.where(replaced, (chosen * neighbours).sum(0) / chosen.sum(0).clamp(min=1), layer)
+    return layer[:, :1], layer[:, 1:4]
+
+
+def _shell_back(disparity_map: Tensor) -> Tensor:
+    """Disparity (B, 1, H, W) of the back of each surface: its farthest point within `SHELL_RADIUS` pixels."""
+    back, steps = disparity_map, range(-SHELL_RADIUS, SHELL_RADIUS + 1)
+    for neighbour in _neighbours(disparity_map, product(steps, steps)):
+        same_surface = neighbour > disparity_map / DISCONTINUITY
+        back = torch.where(same_surface, torch.minimum(back, neighbour), back)
     return back
 
 
 def _neighbours(x: Tensor, offsets: Iterable[tuple[int, int]]) -> Iterator[Tensor]:
-    """x (B, C, H, W) as seen from each pixel at some `offsets` (down, across), of at most SLOPE pixels."""
-    padded = F.pad(x, [SLOPE] * 4, mode="replicate")
+    """x (B, C, H, W) shifted by each of `offsets` (rows, columns), of at most `SHELL_RADIUS`, padded by replication."""
+    padded = F.pad(x, [SHELL_RADIUS] * 4, mode="replicate")
     for dy, dx in offsets:
-        yield padded[..., SLOPE + dy :, SLOPE + dx :][..., : x.shape[-2], : x.shape[-1]]
+        yield padded[..., SHELL_RADIUS + dy :, SHELL_RADIUS + dx :][..., : x.shape[-2], : x.shape[-1]]
 
 
-def _opacity(surface: Tensor, disparity: Tensor) -> Tensor:
-    """Opacity (B, S, H, W) of planes at disparity (B, S) in front of and behind a surface (B, 1, H, W)."""
+def _opacity(layer: Tensor, disparity: Tensor) -> Tensor:
+    """Opacity (B, S, H, W) of planes at disparity (B, S) for a layer at disparities (B, 1, H, W), and behind it 1."""
     step = (disparity[:, :-1] - disparity[:, 1:])[:, :, None, None]
-    opacity = ((surface - disparity[:, 1:, None, None]) / step).clamp(0, 1)
-    return torch.cat([opacity, torch.ones_like(surface)], dim=1)
+    opacity = ((layer - disparity[:, 1:, None, None]) / step).clamp(0, 1)
+    return torch.cat([opacity, torch.ones_like(layer)], dim=1)
 
 
 def _density(opacity: Tensor, disparity: Tensor) -> Tensor:
-    """σ of planes with this opacity along their normal: 1 - exp(-σ Δz), Δz to the next plane."""
+    """Density σ = -log(1 - α) / Δz of planes with opacity α (B, S, H, W); Δz of the last plane is 1."""
     depth = 1 / disparity
     step = torch.cat([depth[:, 1:] - depth[:, :-1], torch.ones_like(depth[:, :1])], dim=1)
     return -torch.log1p(-opacity.clamp(max=1 - torch.e**-OPAQUE)) / step[:, :, None, None]
-
-
-def inpaint_background(surface: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Disparity (B, 1, H, W) and colour (B, 3, H, W) of what lies behind, within REACH of a jump of depth.
-
-    Each pixel next to one that shows or hides something farther by JUMP takes that over, then the pixels next to it in
-    their turn, and so on; of several, the farthest counts, if it comes from hardly farther away. Elsewhere nothing is
-    hidden, and both are the surface's own. surface (B, 1, H, W), image (B, 3, H, W).
-    """
-    nearest = F.max_pool2d(surface, 3, 1, 1)
-    # At an edge a photo's pixels are a mixture of both sides: those on the far side count as hidden too.
-    clear = nearest <= JUMP * surface
-    known = torch.cat([surface, image, clear.to(surface)], dim=1)
-    reached = torch.full_like(surface, REACH)
-    for distance in range(REACH):
-        neighbours = torch.stack([*_neighbours(known, ((-1, 0), (1, 0), (0, -1), (0, 1)))])
-        farther = (neighbours[:, :, :1] < nearest / JUMP) & (neighbours[:, :, 4:] > 0)
-        farthest = JUMP * torch.where(farther, neighbours[:, :, :1], torch.inf).amin(0)
-        chosen = (farther & (neighbours[:, :, :1] <= farthest)).to(known)
-        new = (chosen.sum(0) > 0) & ((farthest < known[:, :1]) | (known[:, 4:] == 0)) & (distance <= reached + PATIENCE)
-        reached = torch.where(new, reached.clamp(max=distance), reached)
-        known = torch.where(new, (chosen * neighbours).sum(0) / chosen.sum(0).clamp(min=1), known)
-    return known[:, :1], known[:, 1:4]

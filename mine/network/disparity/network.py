@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mine.network.architecture import Architecture
@@ -44,7 +45,7 @@ class DisparityDecoder(nn.Module):
         self.head = nn.Conv2d(widths[0], 1, 3, padding=1, padding_mode="replicate")
         nn.init.normal_(self.head.weight, std=0.01)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def forward(self, features: list[Float[Tensor, "B _ _ _"]]) -> Float[Tensor, "B 1 H W"]:
         """Predicts log-disparity at half the image's resolution.
 
         Args:
@@ -77,7 +78,7 @@ class DisparityNetwork(Network):
         self.encoder = make_encoder(architecture.encoder)
         self.decoder = DisparityDecoder(self.encoder.channels, architecture.widths)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Predicts the disparity map of each image.
 
         Predictions at full resolution have the sharper edges, those of reduced images the better large shapes
@@ -104,7 +105,9 @@ class DisparityNetwork(Network):
         difference = torch.stack(centred).mean(0) - centred[0]
         return relative_disparity(refine(full + smooth(difference, max(size) // SMOOTHING), image))
 
-    def predict_planes(self, image: Tensor, disparity: Tensor | int) -> tuple[Tensor, Tensor]:
+    def predict_planes(
+        self, image: Float[Tensor, "1 3 H W"], disparity: Float[Tensor, " S"] | int
+    ) -> tuple[Float[Tensor, "1 S 4 H W"], Float[Tensor, " S"]]:
         """See `Network.predict_planes`; a number of planes spreads them over the disparities of the image."""
         image = image.contiguous(memory_format=torch.channels_last)
         disparity_map = self(image)
@@ -119,7 +122,7 @@ class DisparityNetwork(Network):
         return F.interpolate((direct + mirrored.flip(-1)) / 2, image.shape[-2:], mode="bilinear")
 
 
-def relative_disparity(log_disparity: Tensor) -> Tensor:
+def relative_disparity(log_disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
     """Scales disparity maps so that the nearest visible surface has disparity 1.
 
     Args:
@@ -132,7 +135,7 @@ def relative_disparity(log_disparity: Tensor) -> Tensor:
     return torch.exp(log_disparity - nearest).clamp(FARTHEST, 1)
 
 
-def smooth(x: Tensor, radius: int) -> Tensor:
+def smooth(x: Float[Tensor, "B C H W"], radius: int) -> Float[Tensor, "B C H W"]:
     """Low-pass filter: three box filters in a row, close to a Gaussian of variance radius (radius + 1).
 
     Args:

@@ -1,108 +1,166 @@
-"""Edges of a drawn surface where those of the photo are, and nothing made up between them.
+"""Refinement of a predicted log-disparity map, guided by the photo: three filters in a row.
 
-Networks blur depth where it jumps, and see relief in what is only painted. So pixels on a ramp between two surfaces
-take over the depth of pixels nearby that look like them (`snap_edges`), steps too small to be a jump are evened out
-(`flatten_relief`), and pixels that show some of both sides go with the nearer one
-(`dilate_foreground`). All work on log-disparities (B, 1, H, W).
+Networks blur depth at its discontinuities, and predict relief where a flat surface is merely textured.
+
+1. `snap_edges` replaces the ramps between two surfaces by steps at the photo's edges (weighted median filter, Ma et al.
+   2013, "Constant Time Weighted Median Filtering for Stereo Matching and Beyond").
+2. `flatten_relief` smooths variations that are too small to be a discontinuity (guided filter, He et al. 2013).
+3. `dilate_foreground` extends the nearer side of each discontinuity by one pixel, over the photo's mixed pixels.
+
+All maps are log-disparities (B, 1, H, W): a ratio of depths is a difference of values, whatever the photo's scale.
 """
 
 import math
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
-from mine.network.disparity.lift import JUMP
+from mine.network.disparity.lift import DISCONTINUITY
 
-RAMP = 0.05
-"""Range of log-disparity within `NEAR` pixels from which on a pixel may lie on a ramp."""
+RAMP_RANGE = 0.05
+"""Range (largest minus smallest) of log-disparity within `RAMP_RADIUS` from which on a pixel is on a ramp."""
 
-NEAR = 2
-REACH = 4
-"""Distance, in pixels, over which a pixel on a ramp asks others."""
+RAMP_RADIUS = 2
+"""Pixels from the centre of the window of `RAMP_RANGE` to its sides."""
 
-SPARSE = 2
-"""Every so many pixels one is asked."""
+MEDIAN_RADIUS = 4
+"""Pixels from the centre of the median's window to its sides."""
 
-LIKENESS = 0.3
-"""Distance of colours, as a vector in [0, 1]³, up to which pixels look alike."""
+MEDIAN_STRIDE = 2
+"""Pixels between two samples of the median: 25 samples fill the window."""
 
-STEEP = 0.5
-"""Range among its own neighbours, relative to the ramp's, up to which a pixel is believed."""
+MEDIAN_ITERATIONS = 2
+"""Applications of the median; the second starts from the ramps that are left."""
 
-RELIEF = 0.06
-"""Standard deviation of log-disparity within the window of `flatten_relief` up to which it is evened out."""
+COLOUR_SIGMA = 0.3
+"""Standard deviation, in units of RGB in [0, 1]³, of the Gaussian weight of a difference in colour."""
 
-WINDOW = 24
-"""Pixels from the middle of that window to its edges."""
+STEEPNESS_SCALE = 0.5
+"""Scale of the exponential weight of a sample's own steepness, relative to the range of the ramp."""
 
-COARSE = 4
-"""Every so many pixels the window is looked at."""
+RELIEF_SIGMA = 0.06
+"""Standard deviation of log-disparity below which the guided filter smooths: the square root of its ε."""
+
+GUIDED_RADIUS = 24
+"""Pixels from the centre of the guided filter's window to its sides."""
+
+GUIDED_STRIDE = 4
+"""Factor of subsampling in the guided filter (He and Sun 2015, "Fast Guided Filter")."""
 
 
-def refine(drawn: Tensor, image: Tensor) -> Tensor:
-    """`drawn` with edges and surfaces put in order, as this file says."""
-    return dilate_foreground(flatten_relief(snap_edges(drawn, image)))
+def refine(log_disparity: Float[Tensor, "B 1 H W"], image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
+    """Applies the three filters of this module.
 
+    Args:
+        log_disparity: Predicted map.
+        image: RGB in [0, 1].
 
-def snap_edges(drawn: Tensor, image: Tensor, rounds: int = 2) -> Tensor:
-    """`drawn` with steps in the place of ramps, where `image` (B, 3, H, W) in [0, 1] has them.
-
-    Each pixel on a ramp takes the weighted median of those around it; weights are high for pixels of its colour that
-    are not on a ramp themselves (a weighted median filter after Ma et al. 2013, over the ramps alone).
+    Returns:
+        The refined map.
     """
-    for _ in range(rounds):
-        spread, steep = _range(drawn, NEAR), _range(drawn, 1)
-        ramp = (spread > RAMP).nonzero(as_tuple=True)
+    return dilate_foreground(flatten_relief(snap_edges(log_disparity, image)))
+
+
+def snap_edges(log_disparity: Float[Tensor, "B 1 H W"], image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
+    """Turns ramps into steps where the photo has edges: a weighted median filter at the pixels on a ramp.
+
+    With r(q) the range of the map in the 3x3 window of q, and R(p) its range within `RAMP_RADIUS` of p, the median at p
+    has the weights
+
+        w(p, q) = exp(-|I(p) - I(q)|² / (2 COLOUR_SIGMA²)) exp(-r(q) / (STEEPNESS_SCALE R(p))):
+
+    a sample q counts if it has the colour of p and is not on a ramp itself. Other pixels keep their values.
+
+    Args:
+        log_disparity: Predicted map.
+        image: RGB I in [0, 1].
+
+    Returns:
+        The filtered map.
+    """
+    for _ in range(MEDIAN_ITERATIONS):
+        ramp_range, steepness = _range(log_disparity, RAMP_RADIUS), _range(log_disparity, 1)
+        ramp = (ramp_range > RAMP_RANGE).nonzero(as_tuple=True)
         if len(ramp[0]):
-            drawn = drawn.index_put(ramp, _medians(drawn, image, steep, spread[ramp], ramp))
-    return drawn
+            medians = _weighted_medians(log_disparity, image, steepness, ramp_range[ramp], ramp)
+            log_disparity = log_disparity.index_put(ramp, medians)
+    return log_disparity
 
 
-def flatten_relief(drawn: Tensor) -> Tensor:
-    """`drawn` with only the large shapes and the jumps: a guided filter (He et al. 2013) that it guides itself."""
-    small, squares, radius = F.avg_pool2d(drawn, COARSE), F.avg_pool2d(drawn**2, COARSE), WINDOW // COARSE
-    mean = box(small, radius)
-    variance = (box(squares, radius) - mean**2).clamp(min=0)
-    slope = variance / (variance + RELIEF**2)
-    offset = mean - slope * mean
-    size = drawn.shape[-2:]
-    slope, offset = (F.interpolate(box(x, radius), size, mode="bilinear") for x in (slope, offset))
-    return slope * drawn + offset
+def flatten_relief(log_disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
+    """Smooths relief and keeps discontinuities: a guided filter that is its own guide.
 
+    The output is a D + b, with a and b the box means of var / (var + RELIEF_SIGMA²) and of (1 - a) mean, from the mean
+    and the variance of D in each window (He et al. 2013, eq. 5, 6 and 8, with guide I = p = D). Windows are computed at
+    1 / `GUIDED_STRIDE` of the resolution.
 
-def dilate_foreground(drawn: Tensor) -> Tensor:
-    """`drawn` with what is nearer by a jump one pixel wider.
+    Args:
+        log_disparity: Map D.
 
-    The pixels beside it are a mixture of both sides: left behind, they would be its outline on what it hides.
+    Returns:
+        The filtered map.
     """
-    nearest = F.max_pool2d(drawn, 3, 1, 1)
-    return torch.where(nearest - drawn > math.log(JUMP), nearest, drawn)
+    radius = GUIDED_RADIUS // GUIDED_STRIDE
+    reduced, squares = (F.avg_pool2d(x, GUIDED_STRIDE) for x in (log_disparity, log_disparity**2))
+    mean = box(reduced, radius)
+    variance = (box(squares, radius) - mean**2).clamp(min=0)
+    slope = variance / (variance + RELIEF_SIGMA**2)
+    offset = mean - slope * mean
+    size = log_disparity.shape[-2:]
+    slope, offset = (F.interpolate(box(x, radius), size, mode="bilinear") for x in (slope, offset))
+    return slope * log_disparity + offset
 
 
-def _medians(drawn: Tensor, image: Tensor, steep: Tensor, spread: Tensor, pixels: tuple[Tensor, ...]) -> Tensor:
-    """Weighted medians (N,) around `pixels`, as indices into (B, 1, H, W), on ramps of ranges `spread` (N,)."""
-    picture, _, row, column = pixels
-    height, width = drawn.shape[-2:]
-    offset = torch.arange(-REACH, REACH + 1, SPARSE, device=drawn.device)
-    down, across = (x.flatten() for x in torch.meshgrid(offset, offset, indexing="ij"))
-    rows, columns = (row[:, None] + down).clamp(0, height - 1), (column[:, None] + across).clamp(0, width - 1)
-    colours, picture = image.movedim(1, -1), picture[:, None]
-    unlike = (colours[picture, rows, columns] - colours[picture, row[:, None], column[:, None]]).square().sum(-1)
-    doubt = steep[picture, 0, rows, columns] / (STEEP * spread[:, None])
-    weight = torch.exp(-unlike / (2 * LIKENESS**2) - doubt).clamp(min=1e-6)
-    value, place = drawn[picture, 0, rows, columns].sort(1)
-    below = weight.gather(1, place).cumsum(1)
-    middle = torch.searchsorted(below, below[:, -1:] / 2).clamp(max=value.shape[1] - 1)
-    return value.gather(1, middle)[:, 0]
+def dilate_foreground(log_disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
+    """Dilates the nearer side of each discontinuity by one pixel (3x3 morphological dilation).
+
+    A photo's pixels at an edge mix both sides. On the farther side they would be a ghost of the foreground's outline.
+
+    Args:
+        log_disparity: Map.
+
+    Returns:
+        The largest value of each 3x3 window where it is larger by log `DISCONTINUITY`, elsewhere the map.
+    """
+    nearest = F.max_pool2d(log_disparity, 3, 1, 1)
+    return torch.where(nearest - log_disparity > math.log(DISCONTINUITY), nearest, log_disparity)
+
+
+def box(x: Float[Tensor, "B C H W"], radius: int) -> Float[Tensor, "B C H W"]:
+    """Box filter, padded by replication.
+
+    Args:
+        x: Maps.
+        radius: Pixels from the centre of the square window to its sides.
+
+    Returns:
+        The mean of each window.
+    """
+    return F.avg_pool2d(F.pad(x, [radius] * 4, mode="replicate"), 2 * radius + 1, 1)
+
+
+def _weighted_medians(
+    log_disparity: Tensor, image: Tensor, steepness: Tensor, ramp_range: Tensor, pixels: tuple[Tensor, ...]
+) -> Tensor:
+    """Weighted medians (N,) around `pixels`, N indices into (B, 1, H, W), on ramps of range `ramp_range` (N,)."""
+    batch, _, row, column = pixels
+    height, width = log_disparity.shape[-2:]
+    offset = torch.arange(-MEDIAN_RADIUS, MEDIAN_RADIUS + 1, MEDIAN_STRIDE, device=log_disparity.device)
+    dy, dx = (x.flatten() for x in torch.meshgrid(offset, offset, indexing="ij"))
+    rows, columns = (row[:, None] + dy).clamp(0, height - 1), (column[:, None] + dx).clamp(0, width - 1)
+    colours, batch = image.movedim(1, -1), batch[:, None]
+    distance = (colours[batch, rows, columns] - colours[batch, row[:, None], column[:, None]]).square().sum(-1)
+    relative_steepness = steepness[batch, 0, rows, columns] / (STEEPNESS_SCALE * ramp_range[:, None])
+    weight = torch.exp(-distance / (2 * COLOUR_SIGMA**2) - relative_steepness).clamp(min=1e-6)
+    value, order = log_disparity[batch, 0, rows, columns].sort(1)
+    cumulative = weight.gather(1, order).cumsum(1)
+    median = torch.searchsorted(cumulative, cumulative[:, -1:] / 2).clamp(max=value.shape[1] - 1)
+    return value.gather(1, median)[:, 0]
 
 
 def _range(x: Tensor, radius: int) -> Tensor:
-    """Largest less smallest within `radius` pixels."""
+    """Largest minus smallest value within `radius` pixels, (B, 1, H, W)."""
     side = 2 * radius + 1
     return F.max_pool2d(x, side, 1, radius) + F.max_pool2d(-x, side, 1, radius)
-
-
-def box(x: Tensor, radius: int) -> Tensor:
-    """Means of x (B, C, H, W) within `radius` pixels, in a square."""
-    return F.avg_pool2d(F.pad(x, [radius] * 4, mode="replicate"), 2 * radius + 1, 1)

@@ -7,6 +7,7 @@ everything else between a photo and its scene.
 import math
 
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 KERNELS = (3, 3, 5, 3, 5, 5, 3)
@@ -54,7 +55,7 @@ class EfficientNetLite(nn.Module):
         self.blocks = nn.Sequential(*stages)
         self.channels = [widths[index] for index in FEATURES]
 
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
         """Computes the five feature maps of an image.
 
         Args:

@@ -6,6 +6,7 @@ Weights come from an installed package where one carries them, so that training 
 import re
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from mine.errors import extras_required
@@ -36,7 +37,9 @@ INVERTED = {
 OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 
 
-def normalise(image: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+def normalise(
+    image: Float[Tensor, "B C H W"], mean: tuple[float, ...], std: tuple[float, ...]
+) -> Float[Tensor, "B C H W"]:
     """Computes (image - mean) / std per channel.
 
     Args:

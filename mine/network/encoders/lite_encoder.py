@@ -1,5 +1,6 @@
 """EfficientNet-Lite as an encoder: timm's networks without the import of timm."""
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mine.network.encoders.efficientnet_lite import EfficientNetLite
@@ -22,7 +23,7 @@ class LiteEncoder(nn.Module):
         self.backbone = EfficientNetLite(name)
         self.channels = self.backbone.channels
 
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
         """Computes the five feature maps of an image.
 
         Args:

@@ -1,5 +1,6 @@
 """ResNet encoder (He et al. 2016), the encoder of the published MINE networks."""
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mine.network.encoders.imagenet import IMAGENET_MEAN, IMAGENET_STD, normalise
@@ -29,7 +30,7 @@ class ResNetEncoder(nn.Module):
         expansion = 4 if name == "resnet50" else 1
         self.channels = [64, *(width * expansion for width in (64, 128, 256, 512))]
 
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
         """Computes the five feature maps of an image.
 
         Args:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mine.errors import InputError, extras_required
@@ -38,7 +39,7 @@ class TimmEncoder(nn.Module):
         if backbone.feature_info.reduction() != [2, 4, 8, 16, 32]:
             raise InputError(f"encoder {name!r} lacks the feature levels 1/2 to 1/32: choose a convolutional one")
 
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
         """Computes the five feature maps of an image.
 
         Args:

@@ -1,6 +1,7 @@
 """The network of MINE (Li et al. 2021): an image and plane disparities in, planes of colour and density out."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from mine.network.architecture import Architecture
@@ -25,7 +26,13 @@ class PlaneNetwork(Network):
         self.encoder = make_encoder(self.architecture.encoder)
         self.decoder = PlaneDecoder(self.encoder.channels, self.architecture.widths, self.architecture.bottleneck)
 
-    def forward(self, image: Tensor, disparity: Tensor, finest: int = 0, group: int | None = None) -> list[Tensor]:
+    def forward(
+        self,
+        image: Float[Tensor, "B 3 H W"],
+        disparity: Float[Tensor, "B S"],
+        finest: int = 0,
+        group: int | None = None,
+    ) -> list[Float[Tensor, "B S 4 _ _"]]:
         """Predicts planes at up to four scales.
 
         Args:
@@ -40,7 +47,9 @@ class PlaneNetwork(Network):
         """
         return self.decoder(self.encoder(image), disparity, finest, group)
 
-    def predict_planes(self, image: Tensor, disparity: Tensor | int) -> tuple[Tensor, Tensor]:
+    def predict_planes(
+        self, image: Float[Tensor, "1 3 H W"], disparity: Float[Tensor, " S"] | int
+    ) -> tuple[Float[Tensor, "1 S 4 H W"], Float[Tensor, " S"]]:
         """See `Network.predict_planes`; a number of planes spreads them over [far, near]."""
         disparity = self.plane_disparities(disparity, image.device)
         return self(image, disparity[None], group=GROUP)[0], disparity
@@ -49,7 +58,7 @@ class PlaneNetwork(Network):
         """See `Network.predictor`; on CPUs the weights are prepacked once, and the decoder is fused."""
         return PlanePredictor(self, dtype)
 
-    def plane_disparities(self, disparity: Tensor | int, device: torch.device) -> Tensor:
+    def plane_disparities(self, disparity: Float[Tensor, " S"] | int, device: torch.device) -> Float[Tensor, " S"]:
         """Disparities (S,) as given, or a number S of them at even steps from `near` to `far`."""
         if isinstance(disparity, int):
             return torch.linspace(self.near, self.far, disparity, device=device)
@@ -58,7 +67,7 @@ class PlaneNetwork(Network):
 
 def stratified_disparity(
     batch: int, planes: int, near: float = 1.0, far: float = 0.001, generator: torch.Generator | None = None
-) -> Tensor:
+) -> Float[Tensor, "{batch} {planes}"]:
     """Samples plane disparities by stratified sampling (Li et al. 2021, section 3.4).
 
     [far, near] is divided into bins of equal width; each bin has one uniform sample.

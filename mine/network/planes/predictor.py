@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ class PlanePredictor:
 
         return FusedNetwork(self.network, self.dtype)
 
-    def __call__(self, image: Tensor, disparity: Tensor | int) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, image: Float[Tensor, "1 3 H W"], disparity: Float[Tensor, " S"] | int
+    ) -> tuple[Float[Tensor, "1 S 4 H W"], Float[Tensor, " S"]]:
         """See `mine.network.protocol.Network.predict_planes`."""
         disparity = self.network.plane_disparities(disparity, image.device)
         if image.device.type == "cpu" and self.dtype != torch.float16:

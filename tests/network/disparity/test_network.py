@@ -1,4 +1,4 @@
-"""Surface networks: their disparities, the planes they become, and the losses they learn by."""
+"""Disparity networks: their disparity maps, the planes these are lifted to, and the training losses."""
 
 import math
 
@@ -15,7 +15,7 @@ from mine.data.base.rng import BatchRng
 from mine.errors import InputError
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import load_network, make_network, save_network
-from mine.network.disparity.lift import JUMP, REACH, inpaint_background, lift_to_mpi, plane_disparities
+from mine.network.disparity.lift import DISCONTINUITY, INPAINT_REACH, inpaint_background, lift_to_mpi, plane_disparities
 from mine.network.disparity.network import FARTHEST, DisparityNetwork
 from mine.render.reference import render_source
 from mine.scene.camera import intrinsics
@@ -36,9 +36,9 @@ def network() -> DisparityNetwork:
 
 def card(inside: float = 0.8, outside: float = 0.2) -> Tensor:
     """Disparity (1, 1, 16, 24): a near card, 8 wide and 8 high, before a far wall."""
-    surface = torch.full((1, 1, *SIZE), outside)
-    surface[..., 4:12, 8:16] = inside
-    return surface
+    disparity_map = torch.full((1, 1, *SIZE), outside)
+    disparity_map[..., 4:12, 8:16] = inside
+    return disparity_map
 
 
 # The network
@@ -46,10 +46,10 @@ def card(inside: float = 0.8, outside: float = 0.2) -> Tensor:
 
 def test_disparities_are_relative_to_the_nearest(network: DisparityNetwork) -> None:
     with torch.no_grad():
-        surface = network(torch.rand(2, 3, 64, 128))
-    assert surface.shape == (2, 1, 64, 128)
-    assert surface.min() >= FARTHEST
-    assert surface.flatten(1).max(1).values.tolist() == [1, 1]
+        disparity_map = network(torch.rand(2, 3, 64, 128))
+    assert disparity_map.shape == (2, 1, 64, 128)
+    assert disparity_map.min() >= FARTHEST
+    assert disparity_map.flatten(1).max(1).values.tolist() == [1, 1]
 
 
 def test_a_checkpoint_is_read_back(network: DisparityNetwork, tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -75,16 +75,16 @@ def test_predicted_scenes_show_the_photo(network: DisparityNetwork, blend: bool)
     assert (scene.render(torch.eye(4)).rgb[0] - photo).abs().max() < 2e-3
 
 
-def test_planes_lie_where_they_are_asked_for(network: DisparityNetwork) -> None:
+def test_planes_lie_at_the_requested_disparities(network: DisparityNetwork) -> None:
     disparity = torch.tensor([0.9, 0.5, 0.45, 0.1])
     scene = mine.Model(network).predict(torch.rand(3, 128, 128), disparity=disparity, size=(128, 128))
     assert torch.equal(scene.disparity, disparity)
 
 
-# Planes from a surface
+# Planes from a disparity map
 
 
-def test_planes_span_the_scene() -> None:
+def test_planes_span_the_disparities_of_the_map() -> None:
     disparity = plane_disparities(card(1.0, 0.25), 4)
     assert disparity.tolist() == pytest.approx([1, 0.75, 0.5, 0.25])
     flat = plane_disparities(torch.ones(1, 1, *SIZE), 3)
@@ -93,16 +93,16 @@ def test_planes_span_the_scene() -> None:
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(inside=st.floats(0.1, 1), outside=st.floats(0.1, 1), planes=st.integers(2, 40))
-def test_rays_along_the_normal_meet_the_surface_at_its_disparity(inside: float, outside: float, planes: int) -> None:
-    """Of two planes, each as opaque as linear interpolation asks for, the mean disparity is the surface's."""
-    surface = card(inside, outside)
+def test_expected_disparity_along_the_normal_is_that_of_the_map(inside: float, outside: float, planes: int) -> None:
+    """Volume rendering along each pixel's normal, with disparity in place of colour, gives back the map."""
+    disparity_map = card(inside, outside)
     disparity = torch.linspace(1, 0.09, planes)
-    planes_drawn = lift_to_mpi(torch.rand(1, 3, *SIZE), surface, disparity[None])
+    lifted = lift_to_mpi(torch.rand(1, 3, *SIZE), disparity_map, disparity[None])
     step = torch.cat([torch.diff(1 / disparity), torch.full((1,), 1e3)])
-    passed = torch.exp(-planes_drawn[0, :, 3] * step[:, None, None])
-    through = torch.cumprod(torch.cat([torch.ones_like(passed[:1]), passed[:-1]]), 0)
-    mean = (through * (1 - passed) * disparity[:, None, None]).sum(0)
-    assert (mean - surface[0, 0]).abs().max() < 1e-4
+    passed = torch.exp(-lifted[0, :, 3] * step[:, None, None])
+    transmittance = torch.cumprod(torch.cat([torch.ones_like(passed[:1]), passed[:-1]]), 0)
+    expected = (transmittance * (1 - passed) * disparity[:, None, None]).sum(0)
+    assert (expected - disparity_map[0, 0]).abs().max() < 1e-4
 
 
 def test_the_source_camera_sees_the_photo() -> None:
@@ -130,22 +130,22 @@ def test_a_camera_that_looks_behind_the_card_sees_the_wall() -> None:
     assert float(1 / view.depth[0, 0, 8, 13]) == pytest.approx(0.2, abs=0.02)
 
 
-def test_nothing_is_hidden_behind_a_slope() -> None:
+def test_nothing_is_inpainted_behind_a_slope() -> None:
     slope = torch.linspace(0.5, 0.9, 24).expand(1, 1, *SIZE)
     image = torch.rand(1, 3, *SIZE)
-    below, colour = inpaint_background(slope, image)
-    assert torch.equal(below, slope) and torch.equal(colour, image)
+    background, colour = inpaint_background(slope, image)
+    assert torch.equal(background, slope) and torch.equal(colour, image)
 
 
-def test_the_wall_goes_on_behind_a_wide_card_as_far_as_the_reach() -> None:
-    surface = torch.full((1, 1, 4, 80), 0.2)
-    surface[..., 30:] = 0.2 * JUMP * 1.5
-    image = surface.expand(1, 3, 4, 80)
-    below, colour = inpaint_background(surface, image)
+def test_the_wall_is_inpainted_behind_a_wide_card_as_far_as_the_reach() -> None:
+    disparity_map = torch.full((1, 1, 4, 80), 0.2)
+    disparity_map[..., 30:] = 0.2 * DISCONTINUITY * 1.5
+    image = disparity_map.expand(1, 3, 4, 80)
+    background, colour = inpaint_background(disparity_map, image)
     # One pixel before the edge counts as the card's already: it may be a mixture of both.
-    assert below[0, 0, 1, : 29 + REACH].tolist() == pytest.approx([0.2] * (29 + REACH))
-    assert torch.equal(below[..., 29 + REACH :], surface[..., 29 + REACH :])
-    assert torch.equal(colour, below.expand_as(colour))
+    assert background[0, 0, 1, : 29 + INPAINT_REACH].tolist() == pytest.approx([0.2] * (29 + INPAINT_REACH))
+    assert torch.equal(background[..., 29 + INPAINT_REACH :], disparity_map[..., 29 + INPAINT_REACH :])
+    assert torch.equal(colour, background.expand_as(colour))
 
 
 # Losses
