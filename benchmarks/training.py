@@ -26,7 +26,7 @@ from mine.network.planes.network import PlaneNetwork, stratified_disparity
 from mine.network.planes.reference import reference_decoder
 from mine.scene.camera import intrinsics, pose
 from mine.training.log import peak_memory
-from mine.training.plane_losses import losses
+from mine.training.plane_losses import plane_losses
 
 FORMS = {
     "published structure": "plain",
@@ -94,7 +94,7 @@ def measure(case: Case) -> Figures:
     for _ in range(1 + case.steps):
         start = clock(case.device)
         optimizer.zero_grad()
-        losses(network, batch, disparity, config)["total"].backward()
+        plane_losses(network, batch, disparity, config)["total"].backward()
         optimizer.step()
         seconds.append(clock(case.device) - start)
     return Figures(case.batch / statistics.median(seconds[1:]), peak_memory(torch.device(case.device)))

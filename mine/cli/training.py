@@ -39,11 +39,11 @@ def train(config: Positional[Path], overrides: Positional[tuple[str, ...]] = (),
         resume: Go on from the last saved step of a run with the same output folder, if there is one.
     """
     from mine.config import load_config
-    from mine.training.distributed import first_process
+    from mine.training.distributed import is_rank_zero
     from mine.training.train import train as run
 
     checkpoint = run(load_config(config, list(overrides)), resume)
-    if first_process():
+    if is_rank_zero():
         print(checkpoint)
 
 

@@ -1,4 +1,4 @@
-"""Batch norm's statistics, measured on photographs once training is over."""
+"""Adaptive batch normalization (Li et al. 2018): batch norm's statistics, measured on photos once training is over."""
 
 import torch
 from torch import Tensor, nn
@@ -6,25 +6,29 @@ from torch import Tensor, nn
 from mine.network.disparity.network import DisparityNetwork
 
 BATCH = 8
-"""Pictures at a time: their own statistics are what normalises them while they are measured."""
+"""Photos per forward pass; their own batch statistics normalise them while they are measured."""
 
 
 @torch.no_grad()
-def adapt_batch_norm(network: DisparityNetwork, pictures: Tensor) -> None:
-    """Gives the decoder's batch norms the statistics of `pictures` (N, 3, H, W) at the sizes at which photos are seen.
+def adapt_batch_norm(network: DisparityNetwork, photos: Tensor) -> None:
+    """Sets the running statistics of the decoder's batch norms to those of photos, and changes nothing else.
 
-    Those that training leaves are of frames from generated scenes for the most part, changed in colour and sharpness:
-    photographs have others (Li et al. 2018, adaptive batch normalization). Nothing else changes.
+    Training leaves the statistics of augmented images, most of them synthetic; photos have others. The network is left
+    in evaluation mode.
+
+    Args:
+        network: The network, changed in place.
+        photos: (N, 3, H, W) in [0, 1], at the size at which photos are predicted.
     """
     norms = [module for module in network.decoder.modules() if isinstance(module, nn.BatchNorm2d)]
-    momentum = [norm.momentum for norm in norms]
+    momenta = [norm.momentum for norm in norms]
     network.eval()
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over all that is seen
+        norm.momentum = None  # cumulative average over all batches
         norm.train()
-    for batch in pictures.split(BATCH):
+    for batch in photos.split(BATCH):
         network(batch)
-    for norm, before in zip(norms, momentum, strict=True):
-        norm.momentum = before
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
         norm.eval()

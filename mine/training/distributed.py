@@ -1,4 +1,4 @@
-"""Where a run computes: on one device or, started by torchrun, on several that share each batch (Lightning Fabric)."""
+"""Devices, precision and data parallelism of a run: one process, or several under torchrun, by Lightning Fabric."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -19,26 +19,33 @@ from mine.training.objectives import OBJECTIVES
 
 MIXED: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
 
-FIRST_SCALE = 1024.0
-"""Of gradients in float16, until it adapts. Larger ones only cost the first steps: gradients' norms begin near 10."""
+INITIAL_LOSS_SCALE = 1024.0
+"""Of float16, until it adapts. Larger ones only cost the first steps, since gradient norms begin near 10."""
 
 
-class HalfDecoder(MixedPrecision):
-    """Half precision where the losses ask for it, in the decoder: cameras and rendering need all digits."""
+class DecoderPrecision(MixedPrecision):
+    """Mixed precision in the decoder alone, where the losses enable autocast: cameras and rendering stay in float32."""
 
     def forward_context(self) -> AbstractContextManager[None]:
         """No autocast around the losses as a whole."""
         return nullcontext()
 
     def convert_input(self, data: Any) -> Any:
-        """Samples as they are."""
+        """Samples stay in float32."""
         return data
 
 
 def start_fabric(config: TrainConfig) -> Fabric:
-    """Fabric on the device and in the precision of the configuration, over the processes that torchrun started.
+    """Launches Fabric on the configured device and in the configured precision, over the processes of torchrun if any.
 
-    Raises InputError for a device that is not there.
+    Args:
+        config: `device` and `precision`.
+
+    Returns:
+        The launched Fabric; distributed data parallel under torchrun.
+
+    Raises:
+        InputError: There are more processes on this machine than GPUs.
     """
     device = config.device
     if device == "auto":
@@ -49,8 +56,8 @@ def start_fabric(config: TrainConfig) -> Fabric:
         raise InputError(f"{local} processes need as many GPUs, {torch.cuda.device_count()} found: give device=cpu")
     plugins = None
     if config.precision in MIXED:
-        scaler = GradScaler(device, init_scale=FIRST_SCALE) if config.precision == "fp16" else None
-        plugins = HalfDecoder(MIXED[config.precision], device, scaler)
+        scaler = GradScaler(device, init_scale=INITIAL_LOSS_SCALE) if config.precision == "fp16" else None
+        plugins = DecoderPrecision(MIXED[config.precision], device, scaler)
     fabric = Fabric(
         accelerator=device,
         strategy="ddp" if several else "auto",
@@ -62,26 +69,37 @@ def start_fabric(config: TrainConfig) -> Fabric:
     return fabric
 
 
-def first_process() -> bool:
-    """Whether this process is the first of those that torchrun started, or the only one."""
+def is_rank_zero() -> bool:
+    """Whether this process has global rank 0 under torchrun, or is the only one."""
     return not torch.distributed.is_torchelastic_launched() or os.environ["RANK"] == "0"
 
 
-class Learner(nn.Module):
-    """A network with its losses: one forward for all, as gradients that processes share need it."""
+class NetworkWithLosses(nn.Module):
+    """A network and its losses as one forward pass, which is what distributed data parallel synchronizes."""
 
     def __init__(self, network: Network, config: TrainConfig) -> None:
         super().__init__()
         self.network, self.config = network, config
 
     def forward(self, batch: Sample, rng: BatchRng) -> dict[str, Tensor]:
-        """Each loss by name; "total", their sum, alone carries gradients."""
+        """The weighted losses of a micro-batch.
+
+        Args:
+            batch: The samples.
+            rng: Their random numbers.
+
+        Returns:
+            Scalars by name; their sum `total` alone carries gradients.
+        """
         losses = OBJECTIVES[self.network.architecture.decoder].losses
         found = losses(self.network, batch, self.config, rng)
         return {name: value if name == "total" else value.detach() for name, value in found.items()}
 
 
-def share_batch_norm(network: Network, fabric: Fabric) -> None:
-    """Makes the decoder's batch statistics those of all processes, which only GPUs can (the encoder's are frozen)."""
+def synchronize_batch_norm(network: Network, fabric: Fabric) -> None:
+    """Makes the decoder's batch norm take its statistics over all processes; on GPUs only (SyncBatchNorm).
+
+    The encoder's batch norm is frozen.
+    """
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         network.decoder = cast(Any, nn.SyncBatchNorm.convert_sync_batchnorm(network.decoder))

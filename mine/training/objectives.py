@@ -9,8 +9,8 @@ from mine.config import TrainConfig
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.network.planes.network import PlaneNetwork, stratified_disparity
-from mine.training import plane_losses
 from mine.training.disparity_losses import disparity_losses
+from mine.training.plane_losses import plane_losses
 
 
 class Objective(NamedTuple):
@@ -29,11 +29,11 @@ class Objective(NamedTuple):
 def stratified_plane_losses(
     network: PlaneNetwork, batch: Sample, config: TrainConfig, rng: BatchRng
 ) -> dict[str, Tensor]:
-    """`plane_losses.losses` of planes at disparities from stratified sampling."""
+    """`plane_losses` of planes at disparities from stratified sampling."""
     disparity = stratified_disparity(rng.batch, config.planes, generator=rng.generator)[rng.rows]
     fine = config.fine_planes
     uniform = rng.uniform(fine).to(batch.source) if fine else None
-    return plane_losses.losses(network, batch, disparity.to(batch.source), config, uniform)
+    return plane_losses(network, batch, disparity.to(batch.source), config, uniform)
 
 
 def unreached_levels(network: PlaneNetwork, config: TrainConfig) -> Iterable[nn.Parameter]:

@@ -1,4 +1,4 @@
-"""What a run starts from: network, optimizer and schedule."""
+"""Initial network, trained parameters, optimizer and learning rate schedule of a run."""
 
 import torch
 
@@ -10,16 +10,24 @@ from mine.network.protocol import Network
 from mine.training.objectives import OBJECTIVES
 
 WARM_UP = 200
+"""Steps of linear warm-up, at most."""
 
-EPSILON = 1e-5
-"""Adam divides by the size of gradients. Those that batch norm cancels are rounding errors: with the usual 1e-8 they
-became steps as large as any, means drifted for a thousand steps, and then the loss blew up."""
+ADAM_EPSILON = 1e-5
+"""Larger than the usual 1e-8. Batch norm cancels the gradient along a channel's mean up to rounding errors, which Adam
+divides by their own magnitude. With 1e-8 the means drifted for a thousand steps, and then the loss diverged."""
 
 
 def start_network(config: TrainConfig) -> Network:
-    """The network that `config` starts from: a checkpoint, or an ImageNet encoder with a fresh decoder.
+    """Builds the network of step 0: a checkpoint (`config.start`), or an ImageNet encoder with a random decoder.
 
-    Raises InputError for a checkpoint of another architecture than the configuration's, if that gives one.
+    Args:
+        config: `start` and `architecture`.
+
+    Returns:
+        The network.
+
+    Raises:
+        InputError: The checkpoint's architecture differs from the configured one.
     """
     if config.start:
         found = load_network(config.start)
@@ -35,7 +43,7 @@ def start_network(config: TrainConfig) -> Network:
 
 
 def freeze(network: Network, config: TrainConfig) -> None:
-    """Keeps what is not trained: parts of the encoder that shall stay, and levels of the decoder that are not drawn."""
+    """Stops gradients of the encoder's `config.frozen` parts and of the decoder levels finer than `config.finest`."""
     for name, parameter in network.encoder.named_parameters():
         parameter.requires_grad_(not name.startswith(config.frozen or ("-",)))
     for parameter in OBJECTIVES[network.architecture.decoder].unreached(network, config):
@@ -45,13 +53,21 @@ def freeze(network: Network, config: TrainConfig) -> None:
 def make_optimizer(
     network: Network, config: TrainConfig
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW with its own rate for the encoder; tenths at `decay_steps`, or linear warm-up, then a cosine."""
+    """AdamW and its learning rate schedule.
+
+    Args:
+        network: The network; encoder and decoder have learning rates of their own.
+        config: Learning rates, `steps` and `decay_steps`.
+
+    Returns:
+        The optimizer, and the schedule: a tenth at each of `decay_steps`, or linear warm-up and cosine annealing.
+    """
     optimizer = torch.optim.AdamW(
         [
             {"params": network.encoder.parameters(), "lr": config.encoder_learning_rate},
             {"params": network.decoder.parameters(), "lr": config.learning_rate},
         ],
-        eps=EPSILON,
+        eps=ADAM_EPSILON,
         weight_decay=1e-4,
     )
     if config.decay_steps:

@@ -1,4 +1,4 @@
-"""Pictures of how far a run has come."""
+"""Preview images of a run for TensorBoard."""
 
 import torch
 from torch import Tensor
@@ -8,16 +8,22 @@ from mine.network.protocol import Network
 from mine.render import blend_source, render
 from mine.render.reference import render_source
 from mine.scene.points import scale_factor
-from mine.training.plane_losses import rescaled
+from mine.training.plane_losses import rescale_pose
 
 PLANES = 32
 
 
 @torch.no_grad()
-def pictures(network: Network, batch: Sample) -> dict[str, Tensor]:
-    """The first sample of a batch as the network shows it: pictures (3 or 1, H, W) in [0, 1] by name.
+def preview_images(network: Network, batch: Sample) -> dict[str, Tensor]:
+    """Renders the first sample of a batch.
 
-    `source` and `target` as they are, `view` from the target's camera, its `error`, and `disparity` at the source.
+    Args:
+        network: The network, in evaluation mode.
+        batch: The batch.
+
+    Returns:
+        Images (3 or 1, H, W) in [0, 1] by name: `source`, `target`, the rendered `view` of the target's camera, its
+        absolute `error`, and the rendered `disparity` of the source relative to the nearest.
     """
     sample = Sample(*(field[:1] for field in batch))
     image, K = sample.source, sample.K_src
@@ -28,14 +34,14 @@ def pictures(network: Network, batch: Sample) -> dict[str, Tensor]:
         planes = blend_source(planes, disparity, K, image)
     depth = render_source(planes, disparity, K).depth
     scale = torch.where(sample.metric > 0, 1.0, scale_factor(sample.points_src, depth, K))
-    view = render(planes, disparity, K, sample.K_tgt, rescaled(sample.T_tgt_src, scale), size)
+    view = render(planes, disparity, K, sample.K_tgt, rescale_pose(sample.T_tgt_src, scale), size)
     rgb = view.rgb.clamp(0, 1)
-    near = 1 / depth
-    shown = {
+    disparity_map = 1 / depth
+    images = {
         "source": image,
         "view": rgb,
         "target": sample.target,
         "error": (rgb - sample.target).abs().mean(1, keepdim=True) * (view.mask > 0),
-        "disparity": near / near.amax(),
+        "disparity": disparity_map / disparity_map.amax(),
     }
-    return {name: picture[0].float().cpu().nan_to_num() for name, picture in shown.items()}
+    return {name: value[0].float().cpu().nan_to_num() for name, value in images.items()}

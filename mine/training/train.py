@@ -1,4 +1,4 @@
-"""The training loop."""
+"""The training loop: gradient accumulation over micro-batches, EMA weights, held-out evaluation, resumption."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,98 +16,126 @@ from mine.model import Model
 from mine.network.encoders.encoder import freeze_batch_norm
 from mine.training.batches import loader, process_rows, unreadable
 from mine.training.distributed import start_fabric
-from mine.training.log import Log
-from mine.training.preview import pictures
-from mine.training.state import State, Stop
+from mine.training.log import TrainingLog
+from mine.training.preview import preview_images
+from mine.training.state import GracefulStop, TrainingState
 
-GRADIENT_NORM = 5.0
-WASTED_STEPS = 10
+MAX_GRADIENT_NORM = 5.0
+"""Norm that gradients are clipped to."""
+
+MAX_SKIPPED_STEPS = 10
+"""Consecutive steps without a finite gradient that end a run."""
 
 
 def train(config: TrainConfig, resume: bool = True) -> Path:
-    """Trains a network and returns its checkpoint, whose weights are the running average.
+    """Trains a network.
 
-    State is saved every `save_every` steps, and when the process is told to end (SIGTERM); a later call with the same
-    configuration goes on from there as if nothing had happened. Under torchrun, all processes share each batch.
-    Raises InputError when the loss is not finite ten times in a row.
+    The state is saved every `save_every` steps and at SIGTERM, after the current step. A later call with the same
+    configuration resumes from it, and the result is that of an uninterrupted run. Under torchrun, all processes share
+    each batch.
+
+    Args:
+        config: The run.
+        resume: Resume from the state in the output folder, if there is one.
+
+    Returns:
+        The checkpoint, whose weights are the exponential moving average (EMA).
+
+    Raises:
+        InputError: The loss was not finite ten times in a row, or the configuration makes no run.
     """
     fabric = start_fabric(config)
     torch.manual_seed(config.seed)
     rows = process_rows(config, fabric.global_rank, fabric.world_size)
-    state = State(fabric, config, resume)
-    with Stop() as stop, Log(state) as log:
+    state = TrainingState(fabric, config, resume)
+    with GracefulStop() as stop, TrainingLog(state) as log:
         samples = loader(config, state.step, rows)
         batches = iter(samples)
         stopped = False
         if state.step == 0:
             evaluate_held_out(state, log)
         while state.step < config.last and not stopped:
-            parts = [fabric.to_device(Sample(*next(batches))) for _ in rows]
-            found = train_step(state, parts, rows)
-            state.advance(bool(found))
-            if state.skipped_in_a_row == WASTED_STEPS:
+            micro_batches = [fabric.to_device(Sample(*next(batches))) for _ in rows]
+            losses = train_step(state, micro_batches, rows)
+            state.advance(bool(losses))
+            if state.skipped_in_a_row == MAX_SKIPPED_STEPS:
                 raise InputError(
-                    f"loss not finite for {WASTED_STEPS} steps up to step {state.step}: lower learning_rate"
+                    f"loss not finite for {MAX_SKIPPED_STEPS} steps up to step {state.step}: lower learning_rate"
                 )
-            log.step(found)
-            stopped = stop.agreed(fabric)
+            log.step(losses)
+            stopped = stop.requested_by_any_rank(fabric)
             if state.step % config.save_every == 0 or state.step == config.last or stopped:
                 state.save()
                 if fabric.is_global_zero:
-                    log.pictures(pictures(state.averaged, parts[0]))
+                    log.images(preview_images(state.ema_network, micro_batches[0]))
             if state.step % config.evaluate_every == 0 or state.step == config.last:
                 evaluate_held_out(state, log)
             if state.step == config.last:
-                log.summarise(unreadable(samples))
+                log.summary(unreadable(samples))
         if stopped and state.step < config.last:
-            log.say(f"stopped after step {state.step} of {config.last}: the same command goes on from there")
+            log.message(f"stopped after step {state.step} of {config.last}: the same command goes on from there")
         return state.checkpoint
 
 
-def evaluate_held_out(state: State, log: Log) -> None:
-    """Logs figures of the averaged network on the configuration's held-out views, if any; the first process does."""
+def evaluate_held_out(state: TrainingState, log: TrainingLog) -> None:
+    """Evaluates the EMA weights on the configuration's held-out views, if any, on rank 0, and logs the metrics."""
     if state.config.held_out and state.fabric.is_global_zero:
-        report = evaluate_config(Model(state.averaged), state.config.held_out, brief=True)
+        report = evaluate_config(Model(state.ema_network), state.config.held_out, brief=True)
         log.held_out(report.mean()["prediction"])
 
 
-def train_step(state: State, parts: Sequence[Sample], rows: Sequence[range]) -> dict[str, Tensor]:
-    """One update; returns the losses, or nothing when they were not finite and the step was left out.
+def train_step(
+    state: TrainingState, micro_batches: Sequence[Sample], rows: Sequence[Sequence[int]]
+) -> dict[str, Tensor]:
+    """One optimizer step, skipped when a gradient is not finite.
 
-    parts: this process's share of the batch, in as many parts as are to be worked off one after the other; rows: their
-    sources' places in the batch.
+    Args:
+        state: The run's state, changed in place.
+        micro_batches: This rank's samples of the batch, by micro-batches of gradient accumulation.
+        rows: Indices in the whole batch of each micro-batch's sources.
+
+    Returns:
+        The losses of this rank and the norm of the gradient, by name; empty for a skipped step.
     """
-    statistics = [buffer.clone() for buffer in state.network.buffers()]
+    buffers = [buffer.clone() for buffer in state.network.buffers()]
     state.optimizer.zero_grad()
-    found = gradients(state, parts, rows)
-    norm = state.fabric.clip_gradients(state.learner, state.optimizer, max_norm=GRADIENT_NORM, error_if_nonfinite=False)
+    losses = accumulate_gradients(state, micro_batches, rows)
+    norm = state.fabric.clip_gradients(
+        state.module, state.optimizer, max_norm=MAX_GRADIENT_NORM, error_if_nonfinite=False
+    )
     assert norm is not None
     finite = bool(torch.isfinite(norm))
-    if finite or state.config.precision == "fp16":  # a scaler leaves out such steps itself, and lowers its scale
+    if finite or state.config.precision == "fp16":  # the loss scaler skips such steps itself, and lowers its scale
         state.optimizer.step()
     state.schedule.step()
     if not finite:
-        # Batch norm has averaged what it saw already.
-        for buffer, before in zip(state.network.buffers(), statistics, strict=True):
+        # The forward pass has updated batch norm's running statistics already.
+        for buffer, before in zip(state.network.buffers(), buffers, strict=True):
             buffer.copy_(before)
         return {}
-    state.average.update_parameters(state.network)
-    return found | {"gradient_norm": norm}
+    state.ema.update_parameters(state.network)
+    return losses | {"gradient_norm": norm}
 
 
-def gradients(state: State, parts: Sequence[Sample], rows: Sequence[range]) -> dict[str, Tensor]:
-    """Adds the gradients of the mean loss of a batch, over all parts and processes; returns this process's losses."""
+def accumulate_gradients(
+    state: TrainingState, micro_batches: Sequence[Sample], rows: Sequence[Sequence[int]]
+) -> dict[str, Tensor]:
+    """Adds the gradient of the batch's mean loss, over all micro-batches and ranks; arguments as in `train_step`.
+
+    Returns:
+        The losses of this rank by name, means over its micro-batches.
+    """
     fabric, config = state.fabric, state.config
     freeze_batch_norm(state.network.encoder)
-    found: dict[str, Tensor] = {}
-    for part, own in zip(parts, rows, strict=True):
-        each = [row for row in own for _ in range(config.targets)]  # targets of a source are changed as it is
-        changed = augment(part, BatchRng.seeded(state.step, config.batch, each))
+    means: dict[str, Tensor] = {}
+    for micro_batch, own in zip(micro_batches, rows, strict=True):
+        per_target = [row for row in own for _ in range(config.targets)]  # augmented like their source
+        augmented = augment(micro_batch, BatchRng.seeded(state.step, config.batch, per_target))
         rng = BatchRng.seeded(config.seed + state.step, config.batch, own)
-        # Processes exchange gradients once a step.
-        with fabric.no_backward_sync(state.learner, enabled=own != rows[-1]):
-            losses = state.learner(changed, rng)
-            fabric.backward(losses["total"] / len(parts))
+        # Ranks exchange gradients once per step, with the last micro-batch.
+        with fabric.no_backward_sync(state.module, enabled=own != rows[-1]):
+            losses = state.module(augmented, rng)
+            fabric.backward(losses["total"] / len(micro_batches))
         for name, value in losses.items():
-            found[name] = found.get(name, 0) + value.detach() / len(parts)
-    return found
+            means[name] = means.get(name, 0) + value.detach() / len(micro_batches)
+    return means

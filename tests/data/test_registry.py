@@ -20,7 +20,7 @@ from mine.model import Model
 from mine.network.architecture import Architecture
 from mine.network.planes.network import PlaneNetwork, stratified_disparity
 from mine.training.batches import Batches, loader, training_sets
-from mine.training.plane_losses import losses
+from mine.training.plane_losses import plane_losses
 
 TINY = Architecture(encoder="resnet18", widths=(4, 4, 8, 8, 8), bottleneck=(8, 8))
 SIZE = (128, 384)
@@ -59,7 +59,7 @@ def test_samples_without_points_train(kitti: str) -> None:
     [(dataset, share)] = training_sets(config)
     assert share == 1
     torch.manual_seed(0)
-    found = losses(PlaneNetwork(TINY), stack(dataset[0], dataset[1]), stratified_disparity(2, 2), config)
+    found = plane_losses(PlaneNetwork(TINY), stack(dataset[0], dataset[1]), stratified_disparity(2, 2), config)
     assert torch.isfinite(found["total"]) and found["sparse_source"] == 0 and found["photometric"] > 0
     found["total"].backward()
 

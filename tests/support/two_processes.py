@@ -13,8 +13,8 @@ from mine.network.architecture import Architecture
 from mine.network.planes.recompute.autograd import norm_elu_conv
 from mine.training.batches import process_rows
 from mine.training.distributed import start_fabric
-from mine.training.state import State
-from mine.training.train import gradients
+from mine.training.state import TrainingState
+from mine.training.train import accumulate_gradients
 
 SIZE = (64, 64)
 ARCHITECTURES = {
@@ -23,7 +23,7 @@ ARCHITECTURES = {
 }
 
 
-def share_of_gradients(decoder: str, accumulate: int) -> tuple[State, dict[str, torch.Tensor]]:
+def share_of_gradients(decoder: str, accumulate: int) -> tuple[TrainingState, dict[str, torch.Tensor]]:
     """Gradients of one batch of four different samples, batch norm frozen: a state, and each by its parameter's name.
 
     The finest level is not drawn: what is not trained must not hold up the exchange.
@@ -33,11 +33,12 @@ def share_of_gradients(decoder: str, accumulate: int) -> tuple[State, dict[str, 
     )
     fabric = start_fabric(config)
     torch.manual_seed(0)
-    state = State(fabric, config)
+    state = TrainingState(fabric, config)
     state.network.eval()
     rows = process_rows(config, fabric.global_rank, fabric.world_size)
-    parts = [[make_sample(SIZE, metric=row % 2, seed=row) for row in own] for own in rows]
-    gradients(state, [Sample(*(torch.stack(field) for field in zip(*part, strict=True))) for part in parts], rows)
+    samples = [[make_sample(SIZE, metric=row % 2, seed=row) for row in own] for own in rows]
+    micro_batches = [Sample(*(torch.stack(field) for field in zip(*part, strict=True))) for part in samples]
+    accumulate_gradients(state, micro_batches, rows)
     named = state.network.named_parameters()
     return state, {name: parameter.grad for name, parameter in named if parameter.grad is not None}
 

@@ -1,4 +1,4 @@
-"""Statistics of batch norm, measured on pictures."""
+"""Adaptive batch normalization on photos."""
 
 import torch
 
@@ -9,17 +9,17 @@ from mine.training.adaptive_batch_norm import adapt_batch_norm
 TINY = Architecture("mobilenetv3_small_050", widths=(4, 4, 8, 8, 8), decoder="disparity")
 
 
-def test_statistics_become_those_of_the_pictures_and_weights_stay() -> None:
+def test_statistics_become_those_of_the_photos_and_weights_stay() -> None:
     torch.manual_seed(0)
     network = DisparityNetwork(TINY).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    pictures = torch.rand(4, 3, 64, 96)
+    photos = torch.rand(4, 3, 64, 96)
     norm = network.decoder.top[1]
     seen: list[torch.Tensor] = []
     hook = norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
-    adapt_batch_norm(network, pictures)
+    adapt_batch_norm(network, photos)
     hook.remove()
-    assert len(seen) == 1 + len(COARSER) and {len(x) for x in seen} == {2 * len(pictures)}
+    assert len(seen) == 1 + len(COARSER) and {len(x) for x in seen} == {2 * len(photos)}
     mean = torch.stack([x.mean((0, 2, 3)) for x in seen]).mean(0)
     variance = torch.stack([x.var((0, 2, 3)) for x in seen]).mean(0)
     assert torch.allclose(norm.running_mean, mean, atol=1e-6)

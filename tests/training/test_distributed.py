@@ -1,4 +1,4 @@
-"""Batches in parts and over several processes: gradients and batch statistics are those of the plain step."""
+"""Gradient accumulation and data parallelism: gradients and batch statistics are those of the whole batch."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ from mine.training import train as training
 
 
 @pytest.mark.parametrize("decoder", ["planes", "disparity"])
-def test_parts_of_a_batch_have_the_gradients_of_the_whole(decoder: str) -> None:
+def test_micro_batches_have_the_gradients_of_the_whole_batch(decoder: str) -> None:
     _, whole = share_of_gradients(decoder, accumulate=1)
     _, parts = share_of_gradients(decoder, accumulate=2)
     same_gradients(parts, whole)
@@ -92,7 +92,7 @@ def test_the_first_process_alone_prints_the_checkpoint(
     assert capsys.readouterr().out == printed
 
 
-def test_a_batch_that_cannot_be_shared_evenly_is_told(tmp_path: Path) -> None:
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"batch 2 cannot be shared .*multiple of 3"):
         training.train(config_for(tmp_path, accumulate=3))
     with pytest.raises(InputError, match="one sample of size"):

@@ -1,4 +1,4 @@
-"""Losses in cases that can be worked out (those of the paper stand beside its figures in `test_parity`)."""
+"""Losses in cases that can be worked out (`test_parity` compares with the published code)."""
 
 import math
 
@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from mine.scene.points import disparity_at, scale_factor
-from mine.training.losses import PLANES, known_mean, occupancy, sparse_disparity
+from mine.training.losses import OCCUPANCY_PLANES, known_mean, occupancy, sparse_disparity
 
 DISPARITY = torch.tensor([[1.0, 0.5, 0.25]])
 
 
 def sigma_of(opacity: list[float]) -> torch.Tensor:
-    """Density (1, S, 1, 1) whose odds of opacity over one of PLANES even steps in disparity are those of `opacity`."""
+    """Density (1, S, 1, 1) of planes that are opaque with probability `opacity`, in the terms of the occupancy loss."""
     odds = torch.tensor(opacity) / (1 - torch.tensor(opacity))
-    return (odds * PLANES * DISPARITY[0] ** 2)[None, :, None, None]
+    return (odds * OCCUPANCY_PLANES * DISPARITY[0] ** 2)[None, :, None, None]
 
 
 def test_occupancy_is_the_cross_entropy_of_being_behind_the_surface() -> None:

@@ -1,4 +1,4 @@
-"""Learning rates over a run."""
+"""Learning rate schedules."""
 
 from pathlib import Path
 
@@ -21,13 +21,13 @@ def rates(**settings: object) -> list[tuple[float, float]]:
     return found  # type: ignore[return-value]
 
 
-def test_rates_fall_to_a_tenth_at_the_steps_asked_for() -> None:
+def test_rates_fall_to_a_tenth_at_the_decay_steps() -> None:
     found = rates(steps=6, decay_steps=(2, 5))
     assert [decoder for _, decoder in found] == pytest.approx([1e-2, 1e-2, 1e-3, 1e-3, 1e-3, 1e-4])
     assert [encoder for encoder, _ in found] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-4, 1e-5])
 
 
-def test_rates_rise_then_fall_without_them() -> None:
+def test_without_decay_steps_rates_warm_up_and_anneal() -> None:
     decoder = [rate for _, rate in rates(steps=40)]
     top = decoder.index(max(decoder))
     assert max(decoder) == pytest.approx(1e-2) and 0 < top < 20

@@ -1,4 +1,4 @@
-"""The losses of one batch."""
+"""The losses of plane networks on one batch."""
 
 import copy
 from dataclasses import replace
@@ -14,8 +14,8 @@ from mine.config import PlaneLossWeights
 from mine.data.base.sample import Sample
 from mine.network.planes.network import PlaneNetwork
 from mine.render import Backend, use_backend
-from mine.training.plane_losses import losses
-from mine.training.preview import pictures
+from mine.training.plane_losses import plane_losses
+from mine.training.preview import preview_images
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def losses_of(
     network: PlaneNetwork, sample: Sample, weights: PlaneLossWeights | None = None, **changes: object
 ) -> dict[str, Tensor]:
     config = config_for(Path("unused"), plane_losses=weights or PlaneLossWeights(), **changes)
-    return losses(network, stack(sample), DISPARITY, config)
+    return plane_losses(network, stack(sample), DISPARITY, config)
 
 
 NAMES = {
@@ -72,7 +72,7 @@ def test_samples_without_points_have_losses_when_none_needs_points(network: Plan
     sample = make_sample(SIZE)._replace(points_src=none, points_tgt=none)
     found = losses_of(network, sample, PlaneLossWeights(sparse=0))
     assert all(torch.isfinite(value) for value in found.values())
-    assert all(torch.isfinite(picture).all() for picture in pictures(network, stack(sample)).values())
+    assert all(torch.isfinite(picture).all() for picture in preview_images(network, stack(sample)).values())
 
 
 def rescaled(sample: Sample, factor: float) -> Sample:
@@ -114,7 +114,7 @@ def test_the_compiled_renderer_gives_the_losses_and_gradients_of_the_reference(n
     for backend in backends:
         own = copy.deepcopy(network)
         with use_backend(backend):
-            every = losses(own, batch, DISPARITY.expand(2, -1), config_for(Path("unused")))
+            every = plane_losses(own, batch, DISPARITY.expand(2, -1), config_for(Path("unused")))
         every["total"].backward()
         found.append((every, own))
     for name, value in found[1][0].items():
@@ -137,32 +137,32 @@ def test_two_targets_give_the_mean_of_each_alone_from_one_prediction(
         T[:3, 3] *= -0.5
         second = first._replace(target=first.target.flip(1), T_tgt_src=T, points_tgt=first.points_tgt * 1.3)
         config = config_for(Path("unused"))
-        alone = [losses(network, stack(sample), DISPARITY, config) for sample in (first, second)]
+        alone = [plane_losses(network, stack(sample), DISPARITY, config) for sample in (first, second)]
         counted.clear()
-        both = losses(network, stack(first, second), DISPARITY, replace(config, targets=2))
+        both = plane_losses(network, stack(first, second), DISPARITY, replace(config, targets=2))
         assert counted == [1]
         assert not torch.isclose(alone[0]["photometric"], alone[1]["photometric"], rtol=0.01)
         for name, value in both.items():
             torch.testing.assert_close(value, (alone[0][name] + alone[1][name]) / 2, rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_fine_planes_are_drawn_with_the_others_and_count_once_in_running_statistics(
+def test_fine_planes_are_decoded_with_the_coarse_ones_and_count_once_in_running_statistics(
     network: PlaneNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = copy.deepcopy(network)
     trained.decoder.train()
-    asked: list[Tensor] = []
+    decoded: list[Tensor] = []
     forward = trained.decoder.forward
 
     def spied(features: list[Tensor], disparity: Tensor, *rest: int, **named: bool) -> list[Tensor]:
-        asked.append(disparity)
+        decoded.append(disparity)
         return forward(features, disparity, *rest, **named)
 
     monkeypatch.setattr(trained.decoder, "forward", spied)
-    places = torch.rand(2, 4, generator=torch.Generator().manual_seed(0))
+    uniform = torch.rand(2, 4, generator=torch.Generator().manual_seed(0))
     batch = stack(make_sample(SIZE), make_sample(SIZE, seed=1))
-    found = losses(trained, batch, DISPARITY.expand(2, -1), config_for(Path("unused"), fine_planes=4), places)
-    coarse, both = asked
+    found = plane_losses(trained, batch, DISPARITY.expand(2, -1), config_for(Path("unused"), fine_planes=4), uniform)
+    coarse, both = decoded
     assert torch.equal(coarse, DISPARITY.expand(2, -1)) and both.shape == (2, 10)
     assert (both[:, :-1] >= both[:, 1:]).all() and torch.isin(DISPARITY, both).all()
     assert found["total"].requires_grad and torch.isfinite(found["total"])

@@ -1,4 +1,4 @@
-"""Training runs that stop and go on: nothing is lost, and no run takes up the state of another."""
+"""Training runs that stop and resume: nothing is lost, and no run resumes from the state of another."""
 
 import os
 import re
@@ -48,10 +48,10 @@ def test_stopped_and_resumed_is_the_same_as_unbroken(tmp_path: Path, feed: Calla
     assert not torch.allclose(saved(tmp_path / "other")["decoder.heads.0.weight"], unbroken["decoder.heads.0.weight"])
 
 
-def test_sigterm_finishes_the_step_and_the_same_call_goes_on(
+def test_sigterm_finishes_the_step_and_the_same_call_resumes(
     tmp_path: Path, feed: Callable[..., Feed], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In parts, so that accumulation is resumed exactly too."""
+    """With gradient accumulation, which is resumed exactly too."""
     settings = {"accumulate": 2, "batch": 4, "save_every": 100, "steps": 4}
     feed()
     training.train(config_for(tmp_path / "unbroken", **settings))
@@ -97,7 +97,7 @@ def test_the_state_of_another_run_is_refused(stopped: TrainConfig, changes: dict
     assert str(error.value).startswith(f"{state} is of another run") and "\n" not in str(error.value)
 
 
-def test_a_run_may_go_on_with_other_workers_and_intervals(stopped: TrainConfig, feed: Callable[..., Feed]) -> None:
+def test_a_run_may_resume_with_other_workers_and_intervals(stopped: TrainConfig, feed: Callable[..., Feed]) -> None:
     feed()
     training.train(replace(stopped, save_every=7, workers=1))
 
@@ -113,7 +113,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     return config
 
 
-def test_a_damaged_state_is_told_and_a_full_disk_keeps_the_one_before(
+def test_a_damaged_state_is_reported_and_a_full_disk_keeps_the_previous_one(
     stopped: TrainConfig, tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed()
@@ -133,7 +133,7 @@ def test_a_damaged_state_is_told_and_a_full_disk_keeps_the_one_before(
     assert not list(tmp_path.glob(".*part*"))
 
 
-def test_a_finished_run_is_left_alone_unless_it_shall_start_anew(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+def test_a_finished_run_is_left_alone_unless_resume_is_off(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     config = config_for(tmp_path, steps=2)
     feed()
     training.train(config)

@@ -24,7 +24,7 @@ from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network, save_network
 from mine.training import train as training
 from mine.training.optim import start_network
-from mine.training.plane_losses import losses
+from mine.training.plane_losses import plane_losses
 
 NO_LOSS = ("step", "total", "gradient_norm", "samples_per_second", "skipped")
 
@@ -43,16 +43,14 @@ def test_a_run_learns_and_its_checkpoint_predicts(tmp_path: Path, feed: Callable
     assert model.network.architecture == ARCHITECTURE
     disparity = torch.linspace(1, 0.1, 6)[None]
     with torch.no_grad():
-        before, after = (losses(network, stack(sample), disparity, config) for network in (start, model.network))
+        before, after = (plane_losses(network, stack(sample), disparity, config) for network in (start, model.network))
     assert after["total"] < 0.8 * before["total"]
     assert after["occupancy"] < 0.8 * before["occupancy"]
     scene = model.predict(sample.source, planes=3, size=(128, 128))
     assert torch.isfinite(scene.rgb).all()
 
 
-def test_a_run_ends_where_it_is_told_to_and_can_go_on_to_the_end_of_its_schedule(
-    tmp_path: Path, feed: Callable[..., Feed]
-) -> None:
+def test_a_run_stops_early_and_resumes_to_the_end_of_its_schedule(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     feed()
     training.train(config_for(tmp_path / "early", steps=4, stop=2))
     assert json.loads((tmp_path / "early" / "figures.json").read_text())["steps"] == 2
@@ -62,7 +60,7 @@ def test_a_run_ends_where_it_is_told_to_and_can_go_on_to_the_end_of_its_schedule
     assert all(torch.equal(early[name], whole[name]) for name in whole)
 
 
-def test_curves_pictures_and_figures_are_logged(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+def test_curves_images_and_a_summary_are_logged(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     feed()
     training.train(config_for(tmp_path, steps=2))
     (line,) = (tmp_path / "log.jsonl").read_text().splitlines()
@@ -81,7 +79,7 @@ def test_curves_pictures_and_figures_are_logged(tmp_path: Path, feed: Callable[.
     assert summary["seconds"] > 0 and summary["peak_memory_gb"] > 0
 
 
-def test_held_out_views_are_evaluated_as_the_run_goes_on(
+def test_held_out_views_are_evaluated_during_the_run(
     tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_scene(tmp_path / "kept", np.array([[0.0, 0, 0], [0.4, 0, 0], [0.8, 0, 0]]))
@@ -114,9 +112,9 @@ def test_unreadable_samples_are_counted_and_do_not_end_a_run(
     assert figures["unreadable_samples"] > 0
 
 
-def test_means_do_not_count_steps_that_were_left_out(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+def test_means_do_not_count_skipped_steps(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     totals = []
-    for name, change in {"plain": lambda step, sample: sample, "one left out": broken_at(2)}.items():
+    for name, change in {"plain": lambda step, sample: sample, "one skipped": broken_at(2)}.items():
         feed(change)
         still = {"learning_rate": 0.0, "encoder_learning_rate": 0.0, "ema": 0.0}
         training.train(config_for(tmp_path / name, steps=2, **still))
@@ -138,7 +136,7 @@ def test_half_precision_learns_alike(precision: str, tmp_path: Path, feed: Calla
     assert totals[1] == pytest.approx(totals[0], rel=0.05) and totals[1] != totals[0]
 
 
-def test_the_average_lags_behind(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+def test_the_ema_lags_behind_the_weights(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     feed()
     training.train(config_for(tmp_path / "slow", ema=0.999))
     training.train(config_for(tmp_path / "none", ema=0.0))
@@ -163,7 +161,7 @@ def test_a_run_starts_from_a_checkpoint_and_frozen_parts_stay(tmp_path: Path, fe
     assert all(torch.equal(after[name], before[name]) for name in statistics)
 
 
-def test_a_checkpoint_of_another_architecture_is_told(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
     start = tmp_path / "surface.safetensors"
     save_network(make_network(Architecture("resnet18", (4, 4, 4, 4, 4), decoder="disparity")), start)
     with pytest.raises(InputError, match=r"another architecture \(resnet18, disparity\).*leave one"):
@@ -173,7 +171,7 @@ def test_a_checkpoint_of_another_architecture_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_no_data_is_told(tmp_path: Path, no_download: None) -> None:
+def test_a_run_without_data_is_refused(tmp_path: Path, no_download: None) -> None:
     with pytest.raises(InputError, match="no training data"):
         training.train(config_for(tmp_path))
 
@@ -207,7 +205,7 @@ def test_a_batch_whose_loss_is_not_finite_leaves_no_trace(tmp_path: Path, feed: 
     assert all(torch.isfinite(value).all() for value in state.values())
 
 
-def test_ten_in_a_row_end_the_run_with_one_clear_error(tmp_path: Path, feed: Callable[..., Feed]) -> None:
+def test_ten_skipped_steps_in_a_row_end_the_run_with_one_clear_error(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     dataset = feed(lambda step, sample: sample if step in (1, 11) else broken(sample))
     with pytest.raises(InputError, match=r"not finite for 10 steps.*lower learning_rate"):
         training.train(config_for(tmp_path, steps=100, save_every=1000))

@@ -1,27 +1,19 @@
-"""Disparity networks: their disparity maps, the planes these are lifted to, and the training losses."""
-
-import math
+"""Disparity networks: their disparity maps, and the planes that these are lifted to."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_sample import make_sample, stack
 from torch import Tensor
 
 import mine
-from mine.config import TrainConfig
-from mine.data.base.rng import BatchRng
 from mine.errors import InputError
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import load_network, make_network, save_network
 from mine.network.disparity.lift import DISCONTINUITY, INPAINT_REACH, inpaint_background, lift_to_mpi, plane_disparities
 from mine.network.disparity.network import FARTHEST, DisparityNetwork
 from mine.render.reference import render_source
-from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
-from mine.training.disparity_losses import disparity_losses, frame_size, gradient, order, unscaled
-from mine.training.reframe import Frame
 
 TINY = Architecture("mobilenetv3_small_050", widths=(4, 4, 8, 8, 8), decoder="disparity")
 SIZE = (16, 24)
@@ -146,103 +138,3 @@ def test_the_wall_is_inpainted_behind_a_wide_card_as_far_as_the_reach() -> None:
     assert background[0, 0, 1, : 29 + INPAINT_REACH].tolist() == pytest.approx([0.2] * (29 + INPAINT_REACH))
     assert torch.equal(background[..., 29 + INPAINT_REACH :], disparity_map[..., 29 + INPAINT_REACH :])
     assert torch.equal(colour, background.expand_as(colour))
-
-
-# Losses
-
-
-def test_losses_vanish_for_the_truth_at_any_scale() -> None:
-    true = -torch.rand(2, 1, *SIZE)
-    known = torch.ones_like(true, dtype=torch.bool)
-    difference = unscaled(true + torch.tensor([0.5, -2.0])[:, None, None, None] - true, known)
-    assert difference.abs().max() < 1e-6
-    assert gradient(difference, known) < 1e-5
-
-
-def test_scale_comes_from_known_pixels_alone() -> None:
-    difference = torch.full((1, 1, 2, 3), 2.0)
-    known = torch.ones_like(difference, dtype=torch.bool)
-    difference[..., 0], known[..., 0] = 100.0, False
-    assert unscaled(difference, known)[..., 1:].abs().max() == 0
-
-
-def test_gradient_counts_steps_between_known_neighbours() -> None:
-    difference = torch.zeros(1, 1, 16, 16)
-    difference[..., 8:] = 1
-    known = torch.ones_like(difference, dtype=torch.bool)
-    # At each scale one column of steps of 1, among 15, 7, 3 and 1.
-    assert float(gradient(difference, known)) == pytest.approx(1 / 15 + 1 / 7 + 1 / 3 + 1)
-    known[..., 8:] = False
-    assert float(gradient(difference, known)) == 0
-
-
-def test_order_is_lower_for_the_right_order() -> None:
-    true = -torch.linspace(0, 2, 384).view(1, 1, *SIZE)
-    known = torch.ones_like(true, dtype=torch.bool)
-    right, same, wrong = (float(order(x, true, known, BatchRng.seeded(0, 1))) for x in (true, 0 * true, -true))
-    assert right < 0.1 < same < wrong
-    assert same == pytest.approx(math.log(2))
-
-
-def test_frames_are_cut_and_laid_back_where_they_were() -> None:
-    """A smooth picture, cut, laid back: the same wherever the frame was, which is most of it."""
-    y, x = torch.meshgrid(torch.linspace(0, 3, 64), torch.linspace(0, 4, 96), indexing="ij")
-    picture = torch.stack([x.sin() * y.cos(), x, y]).expand(3, 3, 64, 96)
-    for size in ((64, 96), (96, 64), (32, 48)):
-        frame = Frame.draw(intrinsics((64, 96)).expand(3, 3, 3), (64, 96), size, BatchRng.seeded(0, 3))
-        cut = frame.cut(picture)
-        back, inside = frame.spread(cut)
-        assert cut.shape == (3, 3, *size) and back.shape == picture.shape
-        assert 0.1 < inside.float().mean() < 0.95
-        assert ((back - picture).abs() * inside).max() < 0.06
-
-
-def test_depth_changes_as_a_turning_camera_sees_it() -> None:
-    """Turned about its centre, a camera sees areas larger by the third power of how much nearer they come."""
-    frame = Frame.draw(intrinsics((64, 96), 60).expand(5, 3, 3), (64, 96), (64, 96), BatchRng.seeded(1, 5))
-    rows, columns = torch.randint(12, 52, (2, 5, 40))
-    pixels = torch.stack([columns - 47.5, rows - 31.5], dim=-1).double()
-    to_frame = torch.linalg.inv(frame.to_picture.double())
-
-    def seen(place: Tensor) -> Tensor:
-        turned = torch.cat([place, torch.ones_like(place[..., :1])], dim=-1) @ to_frame.mT
-        return turned[..., :2] / turned[..., 2:]
-
-    sides = [seen(pixels + torch.tensor(step).double()) - seen(pixels) for step in ([1e-4, 0.0], [0.0, 1e-4])]
-    area = torch.linalg.det(torch.stack(sides, dim=-1))
-    ratio = frame.depth_ratio()[torch.arange(5)[:, None], 0, rows, columns]
-    constant = area.log() + 3 * ratio.log()
-    assert (constant - constant.mean(1, keepdim=True)).abs().max() < 1e-4
-    assert (ratio.log().amax(1) - ratio.log().amin(1)).min() > 0.02
-
-
-def test_the_axis_of_a_frame_is_of_unit_length_as_seen_by_the_camera() -> None:
-    K = intrinsics((64, 96), 60).expand(4, 3, 3)
-    frame = Frame.draw(K, (64, 96), (32, 48), BatchRng.seeded(2, 4))
-    middle = torch.tensor([[1.0, 0.0, 47.5], [0.0, 1.0, 31.5], [0.0, 0.0, 1.0]])
-    direction = frame.axis[:, None] @ torch.linalg.inv(middle) @ K
-    assert direction.norm(dim=-1).sub(1).abs().max() < 1e-5
-
-
-def test_frames_come_upright_and_in_several_sizes() -> None:
-    rng = BatchRng.seeded(0, 1)
-    sizes = {frame_size((128, 192), rng) for _ in range(60)}
-    assert sizes == {(64, 96), (96, 128), (96, 160), (128, 192), (96, 64), (160, 96), (128, 96), (192, 128)} & sizes
-    assert len({min(size) for size in sizes}) >= 3 and any(height > width for height, width in sizes)
-
-
-@pytest.mark.parametrize("metric", [1.0, 0.0])
-def test_a_network_learns_a_scene(metric: float) -> None:
-    torch.manual_seed(0)
-    learner = DisparityNetwork(TINY).train()
-    batch = stack(make_sample((64, 96), metric=metric), make_sample((64, 96), metric=metric, seed=1))
-    optimizer = torch.optim.Adam(learner.parameters(), 3e-3)
-    totals = []
-    for step in range(40):
-        found = disparity_losses(learner, batch, TrainConfig("unused"), BatchRng.seeded(step % 4, 2))
-        optimizer.zero_grad()
-        found["total"].backward()
-        optimizer.step()
-        totals.append(float(found["total"].detach()))
-    assert sum(totals[-4:]) < 0.6 * sum(totals[:4])
-    assert (float(found["gradient"].detach()) == 0) == (metric == 0)  # captures know too few depths for steps
