@@ -1,0 +1,109 @@
+"""The examples of docs/extending.md run as they are written."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from tiny_run import config_for
+from tiny_sample import make_sample
+
+import mine
+from mine.config import Source
+from mine.data import registry
+from mine.data.base.rng import BatchRng
+from mine.model import Model
+from mine.network import NETWORKS
+from mine.network.architecture import Architecture
+from mine.network.checkpoint import make_network
+from mine.output.camera_paths import PATHS
+from mine.output.writers import ENCODERS, frame_writer
+from mine.render import backends, reference, render
+from mine.scene.camera import intrinsics, pose
+from mine.training.objectives import OBJECTIVES
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "extending.md"
+EXAMPLES = dict(re.findall(r"^```python (\w+)\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL))
+TINY = Architecture("tf_efficientnet_lite0", (4, 4, 4, 4, 4), decoder="disparity")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Runs an example as a module of its own; what it registers is forgotten after the test."""
+    tables = [(PATHS, dict(PATHS)), (ENCODERS, dict(ENCODERS)), (NETWORKS, dict(NETWORKS))]
+    tables += [(OBJECTIVES, dict(OBJECTIVES)), (registry._ENTRIES, dict(registry._ENTRIES))]
+    monkeypatch.setattr(backends, "BACKENDS", backends.BACKENDS)
+
+    def execute(name: str) -> ModuleType:
+        module = ModuleType(f"extending_{name}")
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(compile(EXAMPLES[name], str(DOCUMENT), "exec"), module.__dict__)
+        return module
+
+    yield execute
+    for table, before in tables:
+        table.clear()
+        table.update(before)
+
+
+def test_every_example_is_tested() -> None:
+    assert set(EXAMPLES) == {"path", "format", "dataset", "network", "loss", "backend"}
+
+
+def test_a_camera_path_is_an_option_of_the_command_line(run: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    run("path")
+    poses = mine.paths.PATHS["rise"](frames=3, amount=2.0, depth=5.0)
+    torch.testing.assert_close(poses[:, 1, 3], torch.tensor([0.0, 0.5, 1.0]))
+
+
+def test_a_format_is_written(run: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    run("format")
+    with frame_writer(tmp_path / "clip.webm", (32, 48)) as write:
+        for level in (0, 128, 255):
+            write(torch.full((32, 48, 3), level, dtype=torch.uint8).numpy())
+    assert (tmp_path / "clip.webm").read_bytes()[:4] == bytes.fromhex("1a45dfa3"), "the signature of Matroska files"
+
+
+def test_a_data_set_is_opened_by_its_kind(run: Callable[[str], ModuleType]) -> None:
+    run("dataset")
+    samples = registry.training_set(registry.FolderSource(kind="walls", root="unused"), (64, 96))
+    sample = samples[3]
+    planes = torch.cat([sample.source[None, None].expand(1, 2, 3, 64, 96), torch.ones(1, 2, 1, 64, 96)], dim=2)
+    planes[:, 0, 3] = 0
+    disparity = torch.tensor([[1.0, 0.5]])
+    view = render(planes, disparity, sample.K_src[None], sample.K_tgt[None], sample.T_tgt_src[None], (64, 96))
+    inside = (slice(None), slice(1, -1), slice(1, -5))
+    torch.testing.assert_close(view.rgb[0][inside], sample.target[inside], atol=2e-3, rtol=0)
+
+
+def test_a_network_predicts_a_scene(run: Callable[[str], ModuleType]) -> None:
+    run("network")
+    network = make_network(Architecture("tf_efficientnet_lite0", decoder="wall"))
+    photo = torch.rand(3, 128, 256)
+    scene = Model(network).predict(photo, planes=4, size=(128, 256))
+    assert scene.disparity.tolist() == pytest.approx([1.0, 0.7, 0.4, 0.1])
+    view = scene.render(torch.eye(4))
+    torch.testing.assert_close(view.rgb[0], photo, atol=2e-3, rtol=0)
+
+
+def test_a_loss_is_part_of_the_total(run: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    network, config = make_network(TINY), config_for(tmp_path, architecture=TINY, size=(64, 96))
+    batch = type(make_sample((64, 96)))(*(field[None] for field in make_sample((64, 96))))
+    before = OBJECTIVES["disparity"].losses(network, batch, config, BatchRng.seeded(0, 1))
+    run("loss")
+    found = OBJECTIVES["disparity"].losses(network, batch, config, BatchRng.seeded(0, 1))
+    expected = 1e-3 * network.decoder.head.weight.square().sum().item()
+    assert found["head"].item() == pytest.approx(expected)
+    assert (found["total"] - before["total"]).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_backend_renders_the_calls_that_it_supports(run: Callable[[str], ModuleType]) -> None:
+    planes, disparity = torch.rand(1, 3, 4, 16, 24), torch.linspace(1, 0.2, 3)[None]
+    K, T = intrinsics((16, 24))[None], pose(translation=torch.tensor([0.05, 0.0, 0.0]))[None]
+    expected = reference.render(planes.double(), disparity.double(), K.double(), K.double(), T.double(), (16, 24))
+    run("backend")
+    found = render(planes, disparity, K, K, T, (16, 24))
+    assert torch.equal(found.rgb, expected.rgb.float()), "to the last bit: no other backend computes in double precision"
