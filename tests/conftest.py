@@ -1,4 +1,4 @@
-"""Fixtures that several files use."""
+"""Fixtures that several folders use."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +12,14 @@ from mine.network.architecture import Architecture
 from mine.network.checkpoint import save_network
 from mine.network.planes.network import PlaneNetwork
 
-# How long an example takes says more of the machine than of the code.
-settings.register_profile("patient", deadline=None, derandomize=True)
-settings.load_profile("patient")
+# No deadline: the time of an example depends on the machine. Derandomized: each run tests the same examples.
+settings.register_profile("reproducible", deadline=None, derandomize=True)
+settings.load_profile("reproducible")
 
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of a small network that was never trained: everything but the pictures is as in a real one."""
+    """A checkpoint of a small, untrained plane network."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     save_network(PlaneNetwork(Architecture(encoder="resnet18", widths=(4, 4, 8, 8, 8), bottleneck=(8, 8))), path)
@@ -28,7 +28,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Encoders start from random weights."""
+    """Encoders keep their random weights, so that no ImageNet weights are downloaded."""
     from mine.network.encoders.timm_encoder import TimmEncoder
 
     monkeypatch.setattr(TimmEncoder, "load_imagenet", lambda self: None)
@@ -36,7 +36,7 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def feed(monkeypatch: pytest.MonkeyPatch, no_download: None) -> Callable[..., Any]:
-    """Makes a `tiny_run.Feed` the data of the runs that follow."""
+    """Makes a `tiny_run.Feed` the training data; called with `change`, it returns the data set."""
     from tiny_run import Feed
 
     from mine.training import batches

@@ -1,8 +1,8 @@
-"""Network, renderer and losses against what the published code computes (`parity/figures.npz`)."""
+"""Network, renderer and losses against what the published code computes (`parity/values.npz`)."""
 
 import pytest
 import torch
-from published_figures import figures, published_state, thinned
+from published_values import published_state, published_values, subsampled
 from torch import Tensor
 
 from mine.evaluation import metrics
@@ -19,7 +19,7 @@ RENDER_TOLERANCE = 2e-4
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, Tensor]:
-    return figures()
+    return published_values()
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def absolute_error(actual: Tensor, expected: Tensor) -> float:
 def test_network_at_every_scale(predicted: list[Tensor], expected: dict[str, Tensor], scale: int) -> None:
     name = f"mpi_scale{scale}"
     assert predicted[scale].shape == (1, 4, 4, 128 >> scale, 256 >> scale)
-    actual = thinned(name, predicted[scale])
+    actual = subsampled(name, predicted[scale])
     assert relative_error(actual, expected[name]) < NETWORK_TOLERANCE
     # Densities dwarf colours here. Colours are sigmoids of outputs as large as those densities: so is their rounding.
     assert absolute_error(actual[:, :, :3], expected[name][:, :, :3]) < COLOUR_TOLERANCE
@@ -104,7 +104,7 @@ def test_source_transmittance(expected: dict[str, Tensor]) -> None:
 
 def test_source_blending(expected: dict[str, Tensor]) -> None:
     blended = reference.blend_source(*scene(expected), expected["blend_image"])
-    assert absolute_error(thinned("blended_rgb", blended[:, :, :3]), expected["blended_rgb"]) < RENDER_TOLERANCE
+    assert absolute_error(subsampled("blended_rgb", blended[:, :, :3]), expected["blended_rgb"]) < RENDER_TOLERANCE
     assert torch.equal(blended[:, :, 3], expected["render_mpi"][:, :, 3])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from published_figures import empty_state
+from published_values import empty_state
 from safetensors.torch import load_file, safe_open, save_file
 from torch import Tensor
 

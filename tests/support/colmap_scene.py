@@ -1,4 +1,4 @@
-"""A miniature capture in COLMAP's text layout: every point is a bright dot in the pictures that see it."""
+"""A miniature capture in COLMAP's text layout: every point is a bright dot in the images that see it."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from PIL import Image
 
 WIDTH, HEIGHT, FOCAL = 160, 120, 150.0
 DOT = 1.6
+"""Standard deviation of a dot in pixels."""
 
 
 def grid_points(columns: int = 8, rows: int = 6) -> np.ndarray:
@@ -16,7 +17,7 @@ def grid_points(columns: int = 8, rows: int = 6) -> np.ndarray:
 
 
 def colmap_pixels(points: np.ndarray, centre: np.ndarray, yaw: float, distortion: float) -> np.ndarray:
-    """(N, 2) in COLMAP's convention: the centre of the first pixel is (0.5, 0.5)."""
+    """Pixels (N, 2) of world points (N, 3) in COLMAP's convention: (0.5, 0.5) is the centre of the top-left pixel."""
     in_camera = (points - centre) @ rotation(yaw).T
     ray = in_camera[:, :2] / in_camera[:, 2:]
     ray = ray * (1 + distortion * (ray**2).sum(1, keepdims=True))
@@ -28,13 +29,13 @@ def rotation(yaw: float) -> np.ndarray:
     return np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
 
 
-def draw(pixels: np.ndarray, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Image.Image:
-    """Gaussian dots on black at COLMAP pixels (N, 2)."""
+def render_dots(pixels: np.ndarray, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Image.Image:
+    """An image of Gaussian dots on black at COLMAP pixels (N, 2)."""
     y, x = np.indices(size) + 0.5
-    picture = np.zeros(size)
+    image = np.zeros(size)
     for u, v in pixels:
-        picture = np.maximum(picture, np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * DOT**2)))
-    return Image.fromarray(np.repeat((255 * picture).round().astype(np.uint8)[..., None], 3, axis=2))
+        image = np.maximum(image, np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * DOT**2)))
+    return Image.fromarray(np.repeat((255 * image).round().astype(np.uint8)[..., None], 3, axis=2))
 
 
 def write_scene(
@@ -57,7 +58,7 @@ def write_scene(
     lines = []
     for number, (centre, yaw) in enumerate(zip(np.asarray(centres, float), yaws, strict=True), start=1):
         pixels = colmap_pixels(points, centre, yaw, distortion)
-        draw(pixels).save(folder / "images" / f"{number:02d}.png")
+        render_dots(pixels).save(folder / "images" / f"{number:02d}.png")
         t = -rotation(yaw) @ centre
         quaternion = f"{np.cos(yaw / 2)} 0 {-np.sin(yaw / 2)} 0"
         lines.append(f"{number} {quaternion} {t[0]} {t[1]} {t[2]} 1 {number:02d}.png")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from colmap_scene import draw
+from colmap_scene import render_dots
 
 WIDTH, HEIGHT = 180, 56
 DRIVES = ("2011_09_26_drive_0001_sync", "2011_09_26_drive_0002_sync", "2011_09_28_drive_0001_sync")
@@ -24,5 +24,5 @@ def write_drive(root: Path, drive: str, frames: int = 2) -> None:
         folder = date / drive / f"image_{side}" / "data"
         folder.mkdir(parents=True)
         for number in range(frames):
-            draw(pixels[:, :2] / pixels[:, 2:] + 0.5, (HEIGHT, WIDTH)).save(folder / f"{number:010d}.png")
+            render_dots(pixels[:, :2] / pixels[:, 2:] + 0.5, (HEIGHT, WIDTH)).save(folder / f"{number:010d}.png")
     (date / "calib_cam_to_cam.txt").write_text("\n".join(lines) + "\n")

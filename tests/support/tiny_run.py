@@ -1,4 +1,4 @@
-"""Short training runs of a small network on one small sample."""
+"""A small network, a short training run and a data set of one sample."""
 
 import math
 from collections.abc import Callable
@@ -20,6 +20,7 @@ ARCHITECTURE = Architecture("mobilenetv3_small_050", widths=(4, 8, 8, 8, 8), bot
 
 
 def config_for(folder: Path, **changes: object) -> TrainConfig:
+    """Configuration of a run of six steps on the CPU that writes into `folder`, with some fields changed."""
     config = TrainConfig(
         str(folder),
         ARCHITECTURE,
@@ -36,25 +37,26 @@ def config_for(folder: Path, **changes: object) -> TrainConfig:
 
 
 class Feed(Dataset[Sample]):
-    """One sample over and over; `change` may alter what the nth step gets."""
+    """One sample again and again; `change` maps the step and the sample to what that step gets."""
 
     def __init__(self, change: Callable[[int, Sample], Sample] = lambda step, sample: sample) -> None:
         self.sample = make_sample(SIZE)
         self.change = change
-        self.drawn = 0
+        self.fetched = 0
 
     @property
     def steps(self) -> int:
-        """How many steps have begun to draw their batch."""
-        return math.ceil(self.drawn / BATCH)
+        """Number of steps that have begun to fetch their batch."""
+        return math.ceil(self.fetched / BATCH)
 
     def __len__(self) -> int:
         return 4
 
     def __getitem__(self, index: int) -> Sample:
-        self.drawn += 1
+        self.fetched += 1
         return self.change(self.steps, self.sample)
 
 
 def saved(path: Path) -> dict[str, Tensor]:
+    """Weights by name of the checkpoint that a run wrote into the folder `path`."""
     return load_file(path / "mine.safetensors")

@@ -1,4 +1,4 @@
-"""A training sample made here: two textured planes seen by two cameras, with everything known of their geometry."""
+"""A training sample with exact geometry: two textured planes rendered from two cameras."""
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ DISPARITY = torch.tensor([[0.8, 0.3]])
 
 
 def make_sample(size: tuple[int, int] = (64, 96), points: int = 40, metric: float = 1.0, seed: int = 0) -> Sample:
-    """A card at depth 1.25 before a wall at 3.3, from the source and from 0.3 to its right and turned a little."""
+    """A card at depth 1.25 before a wall at 3.3; the target camera is 0.3 to the right and turned by 0.05 radians."""
     generator = torch.Generator().manual_seed(seed)
     planes = scene_planes(size, generator)
     K = intrinsics(size, 80)

@@ -1,4 +1,4 @@
-"""Run by `test_shared_batches.py` under torchrun: each process adds its share of a batch's gradients to one file."""
+"""Run by `test_distributed.py` under torchrun: two processes compute the gradients of one batch and save them."""
 
 import sys
 from pathlib import Path
@@ -23,10 +23,10 @@ ARCHITECTURES = {
 }
 
 
-def share_of_gradients(decoder: str, accumulate: int) -> tuple[TrainingState, dict[str, torch.Tensor]]:
-    """Gradients of one batch of four different samples, batch norm frozen: a state, and each by its parameter's name.
+def batch_gradients(decoder: str, accumulate: int) -> tuple[TrainingState, dict[str, torch.Tensor]]:
+    """The training state, and by parameter name the gradients of one batch of four samples, with batch norm frozen.
 
-    The finest level is not drawn: what is not trained must not hold up the exchange.
+    The finest level is not trained: parameters without gradients must not block the reduction between processes.
     """
     config = TrainConfig(
         "unused", ARCHITECTURES[decoder], size=SIZE, planes=3, finest=1, batch=4, accumulate=accumulate, device="cpu"
@@ -43,8 +43,8 @@ def share_of_gradients(decoder: str, accumulate: int) -> tuple[TrainingState, di
     return state, {name: parameter.grad for name, parameter in named if parameter.grad is not None}
 
 
-def normed(norm: nn.BatchNorm2d, rows: slice) -> dict[str, torch.Tensor]:
-    """What a stage of the decoder in training makes of some rows of one batch, and its gradients."""
+def batch_norm_stage(norm: nn.BatchNorm2d, rows: slice) -> dict[str, torch.Tensor]:
+    """Output and gradients of batch norm, ELU and convolution for some rows of a batch, and the running statistics."""
     torch.manual_seed(0)
     z, weight, scale = torch.randn(4, 3, 6, 7), torch.randn(2, 3, 3, 3), torch.randn(4, 2, 6, 7)
     own = (z[rows] * torch.tensor([1.0, 2.0, 3.0])[:, None, None] + 4).requires_grad_()
@@ -57,9 +57,10 @@ def normed(norm: nn.BatchNorm2d, rows: slice) -> dict[str, torch.Tensor]:
 
 if __name__ == "__main__":
     for decoder in ARCHITECTURES:
-        state, found = share_of_gradients(decoder, accumulate=1 if decoder == "planes" else 2)
+        state, found = batch_gradients(decoder, accumulate=1 if decoder == "planes" else 2)
         if state.fabric.is_global_zero:
             assert state.fabric.world_size == 2
             torch.save(found, Path(sys.argv[1]) / f"{decoder}.pt")
     rank = state.fabric.global_rank
-    torch.save(normed(nn.SyncBatchNorm(3), slice(2 * rank, 2 * rank + 2)), Path(sys.argv[1]) / f"normed-{rank}.pt")
+    found = batch_norm_stage(nn.SyncBatchNorm(3), slice(2 * rank, 2 * rank + 2))
+    torch.save(found, Path(sys.argv[1]) / f"batch-norm-{rank}.pt")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_run import config_for
 from torch import Tensor, nn
-from two_processes import normed, share_of_gradients
+from two_processes import batch_gradients, batch_norm_stage
 
 from mine.cli.main import main
 from mine.errors import InputError
@@ -21,8 +21,8 @@ from mine.training import train as training
 
 @pytest.mark.parametrize("decoder", ["planes", "disparity"])
 def test_micro_batches_have_the_gradients_of_the_whole_batch(decoder: str) -> None:
-    _, whole = share_of_gradients(decoder, accumulate=1)
-    _, parts = share_of_gradients(decoder, accumulate=2)
+    _, whole = batch_gradients(decoder, accumulate=1)
+    _, parts = batch_gradients(decoder, accumulate=2)
     same_gradients(parts, whole)
 
 
@@ -50,10 +50,10 @@ def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
     threads = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([*command, str(script), str(tmp_path)], check=True, env=threads, timeout=300)
     for decoder in ("planes", "disparity"):
-        _, expected = share_of_gradients(decoder, accumulate=1)
+        _, expected = batch_gradients(decoder, accumulate=1)
         same_gradients(torch.load(tmp_path / f"{decoder}.pt"), expected)
-    whole = normed(nn.BatchNorm2d(3), slice(0, 4))
-    shares = [torch.load(tmp_path / f"normed-{rank}.pt") for rank in range(2)]
+    whole = batch_norm_stage(nn.BatchNorm2d(3), slice(0, 4))
+    shares = [torch.load(tmp_path / f"batch-norm-{rank}.pt") for rank in range(2)]
     for name, expected in whole.items():
         one, other = (share[name] for share in shares)
         if name in ("out", "z"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from colmap_scene import FOCAL, WIDTH, colmap_pixels, draw, grid_points, write_scene
+from colmap_scene import FOCAL, WIDTH, colmap_pixels, grid_points, render_dots, write_scene
 from PIL import Image
 
 from mine.data.base.crop_window import fit_window
@@ -66,7 +66,7 @@ def test_smaller_pictures_serve_when_they_suffice(tmp_path: Path) -> None:
     (scene / "images_2").mkdir()
     for number, centre in enumerate(ROW, start=1):
         pixels = colmap_pixels(points, centre, 0.0, 0.0) / 2
-        draw(pixels, (60, 80)).save(scene / "images_2" / f"{number:02d}.png")
+        render_dots(pixels, (60, 80)).save(scene / "images_2" / f"{number:02d}.png")
     assert read_capture(scene, (40, 60))[0].path.parent.name == "images_2"
     assert read_capture(scene, (100, 100))[0].path.parent.name == "images"
     sample = Colmap([scene], (40, 60), training=False)[0]

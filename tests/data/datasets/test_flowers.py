@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from colmap_scene import draw
+from colmap_scene import render_dots
 from PIL import Image
 
 from mine.data.datasets.flowers import EVALUATED, GAMMA, SHIFT, Flowers, View, sub_apertures, view
@@ -31,7 +31,7 @@ def write_lenslets(path: Path, depth: float) -> None:
             right, down = column - 6.5, row - 6.5
             move = SHIFT * (1 - 2 / depth)  # 1.5 pixels towards the left at depth 1, none at 2, to the right behind
             pixels = dots(depth)[:, :2] / depth * WIDTH + [WIDTH / 2 + move * right, HEIGHT / 2 + move * down]
-            lenslets[:, row, :, column] = np.asarray(draw(pixels, (HEIGHT, WIDTH))) / 255
+            lenslets[:, row, :, column] = np.asarray(render_dots(pixels, (HEIGHT, WIDTH))) / 255
     flat = (255 * lenslets ** (1 / GAMMA)).round().astype(np.uint8).reshape(HEIGHT * 14, WIDTH * 14, 3)
     Image.fromarray(flat).save(path)
 

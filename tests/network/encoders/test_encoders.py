@@ -6,8 +6,8 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
-from lively_norm import enliven
 from PIL import Image
+from random_batch_norm import randomize_batch_norm
 from torch import Tensor, nn
 from torchvision.transforms.functional import center_crop, to_tensor
 
@@ -151,7 +151,7 @@ def test_other_encoders_have_no_packaged_weights() -> None:
 def test_folding_batch_norm_changes_no_feature(name: str) -> None:
     torch.manual_seed(0)
     encoder = make_encoder(name).double().eval()
-    enliven(encoder)
+    randomize_batch_norm(encoder)
     image = torch.rand(1, 3, 64, 64, dtype=torch.double)
     with torch.no_grad():
         expected, light = encoder(image), fold_batch_norm(encoder)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lively_norm import enliven
+from random_batch_norm import randomize_batch_norm
 from torch import Tensor, nn
 
 from mine.network.planes.cpu.fused import FusedDecoder, head_kernel
@@ -30,7 +30,7 @@ def make_decoder(widths: tuple[int, ...] = (2, 3, 4, 5, 6)) -> PlaneDecoder:
     """In double precision, with batch norm that does something even while frozen."""
     torch.manual_seed(0)
     decoder = PlaneDecoder(FEATURES, widths, bottleneck=(6, 5)).double()
-    enliven(decoder)
+    randomize_batch_norm(decoder)
     return decoder
 
 

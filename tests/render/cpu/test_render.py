@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_views import in_double, planes_of_noise, random_cameras
+from random_views import planes_of_noise, random_cameras, render_in_double
 from torch import Tensor
 
 from mine.errors import InputError
@@ -59,7 +59,7 @@ def test_agrees_with_the_reference_from_any_camera(
     scenes, disparity = random_planes(2, planes, density), torch.linspace(1, 0.1, planes).expand(2, planes)
     detail = torch.rand(2, 3, 51, 77) - 0.5 if detailed else None
     arguments = (scenes, disparity, *cameras(2, turn, move), SIZE, detail)
-    assert_same(cpu.render(*arguments), in_double(*arguments))
+    assert_same(cpu.render(*arguments), render_in_double(*arguments))
 
 
 @pytest.mark.parametrize("detailed", [False, True])
@@ -68,7 +68,7 @@ def test_agrees_with_the_reference_on_surfaces(detailed: bool) -> None:
     scenes, disparity = surface_planes(2, 32), torch.linspace(1, 0.02, 32).expand(2, 32)
     detail = torch.rand(2, 3, 48, 80) - 0.5 if detailed else None
     arguments = (scenes, disparity, *cameras(2, 0.03, 0.05), SIZE, detail)
-    assert_same(cpu.render(*arguments), in_double(*arguments))
+    assert_same(cpu.render(*arguments), render_in_double(*arguments))
 
 
 @pytest.mark.parametrize("density", [0.0, 1e-6, 1e-4, 1e-2])
@@ -81,7 +81,7 @@ def test_agrees_with_the_reference_in_thin_fog(density: float, forward: float) -
     K_src, K_tgt, _ = cameras(1, 0.0, 0.0)
     T = pose(translation=torch.tensor([[0.05, 0.02, forward]]))
     arguments = (scenes, disparity, K_src, K_tgt, T, SIZE)
-    assert_same(cpu.render(*arguments), in_double(*arguments))
+    assert_same(cpu.render(*arguments), render_in_double(*arguments))
 
 
 def test_agrees_with_the_reference_on_surfaces_in_fog() -> None:
@@ -90,7 +90,7 @@ def test_agrees_with_the_reference_on_surfaces_in_fog() -> None:
     scenes, disparity = surface_planes(2, 32), torch.linspace(1, 0.02, 32).expand(2, 32)
     scenes[:, :, 3] = scenes[:, :, 3].where(scenes[:, :, 3] > 1e-3, 0) + 1e-4
     arguments = (scenes, disparity, *cameras(2, 0.03, 0.05), SIZE)
-    assert_same(cpu.render(*arguments), in_double(*arguments))
+    assert_same(cpu.render(*arguments), render_in_double(*arguments))
 
 
 def test_agrees_with_the_reference_in_a_view_wider_than_a_row_of_blocks() -> None:
@@ -98,7 +98,7 @@ def test_agrees_with_the_reference_in_a_view_wider_than_a_row_of_blocks() -> Non
     scenes, disparity = surface_planes(1, 6), torch.linspace(1, 0.1, 6)[None]
     size = (9, 2 * ROW_BLOCKS * BLOCK_WIDTH + 5)
     arguments = (scenes, disparity, *random_cameras(1, 0.03, 0.05, (PLANE_SIZE, size)), size)
-    assert_same(cpu.render(*arguments), in_double(*arguments))
+    assert_same(cpu.render(*arguments), render_in_double(*arguments))
 
 
 @pytest.mark.parametrize("plane_size", [(1, 1), (1, 9), (9, 1)])
@@ -107,7 +107,7 @@ def test_agrees_with_the_reference_on_planes_one_pixel_wide(plane_size: tuple[in
     scenes, disparity = random_planes(1, 3, 2.0, size=plane_size), torch.tensor([[1.0, 0.5, 0.2]])
     K_src = torch.tensor([[[10.0, 0, 1], [0, 10, 1], [0, 0, 1]]])
     arguments = (scenes, disparity, K_src, K_src, cameras(1, 0.1, 0.1)[2], (7, 5), torch.rand(1, 3, *plane_size))
-    assert_same(cpu.render(*arguments), in_double(*arguments))
+    assert_same(cpu.render(*arguments), render_in_double(*arguments))
 
 
 def test_an_opaque_plane_shows_its_colour_at_its_distance() -> None:
@@ -151,7 +151,7 @@ def test_one_scene_may_have_other_intrinsics_and_disparities_in_each_view() -> N
     K_src = torch.stack([intrinsics(PLANE_SIZE, 90), intrinsics(PLANE_SIZE, 50)])
     disparity = torch.stack([torch.linspace(1, 0.1, 4), torch.linspace(0.5, 0.3, 4)])
     arguments = (scene.expand(2, -1, -1, -1, -1), disparity, K_src, K_tgt, T, SIZE, detail.expand(2, -1, -1, -1))
-    assert_same(cpu.render(*arguments), in_double(*arguments))
+    assert_same(cpu.render(*arguments), render_in_double(*arguments))
 
 
 @pytest.mark.parametrize("side_by_side", [True, False])

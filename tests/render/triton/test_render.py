@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_views import in_double, planes_of_noise, random_cameras, rotation
+from random_views import planes_of_noise, random_cameras, render_in_double, rotation
 from torch import Tensor
 
 from mine.errors import InputError
@@ -82,7 +82,7 @@ def assert_same_gradients(
 ) -> None:
     """Views, and gradients of random sums of their colours and depths: densities' and colours' each by themselves."""
     views, learnt = [], []
-    for rendered in (on_device, in_double):
+    for rendered in (on_device, render_in_double):
         leaves = [None if x is None else x.detach().clone().requires_grad_() for x in (planes, detail)]
         views.append(rendered(leaves[0], disparity, K_src, K_tgt, T, size, leaves[1]))
         learnt.append(leaves)
@@ -114,7 +114,7 @@ def test_views_without_gradients_agree_with_the_reference(seed: int) -> None:
     torch.manual_seed(seed)
     scenes, detail = random_planes(2, 4, (0.0, 1.0, 10.0, 1000.0)[seed]), torch.rand(2, 3, 15, 9) - 0.5
     arguments = (scenes, disparities(2, 4), *cameras(2, 3.0, 0.5), SIZE, detail if seed % 2 else None)
-    assert_same(on_device(*arguments), in_double(*arguments), 2e-4)
+    assert_same(on_device(*arguments), render_in_double(*arguments), 2e-4)
 
 
 def test_gradients_pass_planes_behind_the_camera() -> None:
@@ -163,7 +163,7 @@ def test_one_scene_gathers_the_gradients_of_all_its_views() -> None:
     disparity = torch.stack([torch.linspace(1, 0.1, 3), torch.linspace(0.5, 0.3, 3)])
     _, K_tgt, T = cameras(2, 0.1, 0.1)
     gradients = []
-    for rendered in (on_device, in_double):
+    for rendered in (on_device, render_in_double):
         arguments = (scene.expand(2, -1, -1, -1, -1), disparity, K_src, K_tgt, T, SIZE, detail.expand(2, -1, -1, -1))
         gradients.append(torch.autograd.grad(rendered(*arguments).rgb.sin().sum(), (scene, detail)))
     for actual, expected in zip(*gradients, strict=True):
@@ -174,7 +174,7 @@ def test_half_precision_planes_have_half_precision_gradients() -> None:
     torch.manual_seed(0)
     planes = random_planes(1, 3, 2.0).half().requires_grad_()
     arguments = (disparities(1, 3), *cameras(1, 0.1, 0.1), SIZE)
-    view, expected = on_device(planes, *arguments), in_double(planes, *arguments)
+    view, expected = on_device(planes, *arguments), render_in_double(planes, *arguments)
     assert_same(view, expected, 2e-5)
     assert view.rgb.dtype == torch.float32
     actual = torch.autograd.grad(view.rgb.sum(), planes)[0]

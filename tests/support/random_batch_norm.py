@@ -1,10 +1,10 @@
-"""Batch norm that does something even while it is frozen."""
+"""Batch norm that is not the identity while it is frozen."""
 
 from torch import nn
 
 
-def enliven(module: nn.Module) -> None:
-    """Random statistics and weights for every batch norm in the module."""
+def randomize_batch_norm(module: nn.Module) -> None:
+    """Gives every batch norm in the module random running statistics, weights and biases."""
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm2d):
             assert norm.running_mean is not None and norm.running_var is not None

@@ -1,8 +1,8 @@
-"""A checkpoint in the published layout, and what the published code computes with it.
+"""A checkpoint in the published layout, and the values that the published code computes with it.
 
-`figures.npz` was computed by the published network and renderer with weights that depend on each key alone;
-`layout.json` lists these keys with their shapes and types, so that the same checkpoint can be rebuilt anywhere.
-Of `mpi_scale0` every fourth row and column is kept, of `mpi_scale1` and `blended_rgb` every second.
+`values.npz` holds inputs and outputs of the published network, renderer and losses, large ones subsampled (`STEPS`).
+`layout.json` holds the keys of a published checkpoint with their shapes and types. The weights depend on each key
+alone, so that the same checkpoint can be made anywhere.
 """
 
 import json
@@ -15,21 +15,21 @@ import torch
 from torch import Tensor
 
 FOLDER = Path(__file__).parents[1] / "parity"
-KEPT = {"mpi_scale0": 4, "mpi_scale1": 2, "blended_rgb": 2}
-"""Figures of which only every n-th row and column is kept."""
+STEPS = {"mpi_scale0": 4, "mpi_scale1": 2, "blended_rgb": 2}
+"""Arrays of which only every n-th row and column is stored."""
 
 State = dict[str, dict[str, Tensor]]
 
 
-def figures() -> dict[str, Tensor]:
-    """Inputs and expected results by name: float32, a leading batch of 1."""
-    with np.load(FOLDER / "figures.npz") as file:
+def published_values() -> dict[str, Tensor]:
+    """Inputs and expected outputs by name, in float32, with a leading batch dimension of 1."""
+    with np.load(FOLDER / "values.npz") as file:
         return {name: torch.from_numpy(file[name]) for name in file}
 
 
-def thinned(name: str, values: Tensor) -> Tensor:
-    """The rows and columns of values (..., H, W) that the figure `name` keeps."""
-    step = KEPT.get(name, 1)
+def subsampled(name: str, values: Tensor) -> Tensor:
+    """The rows and columns of values (..., H, W) that `values.npz` stores under `name`."""
+    step = STEPS.get(name, 1)
     return values[..., ::step, ::step]
 
 
@@ -54,7 +54,7 @@ def _layout() -> dict[str, dict[str, tuple[list[int], str]]]:
 
 
 def _fill(key: str, shape: list[int], kind: str) -> Tensor:
-    """He-scaled kernels and near-identity batch norm, drawn from a generator seeded with the key's checksum."""
+    """He-scaled kernels and near-identity batch norm, sampled by a generator seeded with the key's checksum."""
     if kind == "int64":
         return torch.zeros(shape, dtype=torch.int64)
     generator = np.random.default_rng(zlib.crc32(key.encode()))
