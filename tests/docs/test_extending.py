@@ -12,7 +12,6 @@ from tiny_run import config_for
 from tiny_sample import make_sample
 
 import mine
-from mine.config import Source
 from mine.data import registry
 from mine.data.base.rng import BatchRng
 from mine.model import Model
@@ -106,4 +105,6 @@ def test_a_backend_renders_the_calls_that_it_supports(run: Callable[[str], Modul
     expected = reference.render(planes.double(), disparity.double(), K.double(), K.double(), T.double(), (16, 24))
     run("backend")
     found = render(planes, disparity, K, K, T, (16, 24))
-    assert torch.equal(found.rgb, expected.rgb.float()), "to the last bit: no other backend computes in double precision"
+    assert torch.equal(found.rgb, expected.rgb.float()), (
+        "to the last bit: no other backend computes in double precision"
+    )
