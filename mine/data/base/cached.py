@@ -1,4 +1,4 @@
-"""Samples kept on disk once made, in a few bytes a pixel."""
+"""A data set whose samples are cached on disk, compressed to a few bytes a pixel."""
 
 from pathlib import Path
 
@@ -9,12 +9,17 @@ from torch.utils.data import Dataset
 from mine.data.base.sample import Sample
 from mine.files import replacing
 
-PICTURES = ("source", "target")
+IMAGES = ("source", "target")
 DEPTHS = ("depth_src", "depth_tgt")
 
 
 class CachedDataset(Dataset[Sample]):
-    """`dataset` with every sample made once: pictures as 8 bits, depths as half-precision disparities."""
+    """Caches samples in a folder: images with 8 bits, depth maps as disparity maps in half precision.
+
+    Args:
+        dataset: The data set, whose samples are computed when they are first used.
+        folder: Where they are kept. Another data set needs another folder.
+    """
 
     def __init__(self, dataset: Dataset[Sample], folder: str | Path) -> None:
         self.dataset = dataset
@@ -29,18 +34,20 @@ class CachedDataset(Dataset[Sample]):
             sample = self.dataset[index]
             with replacing(path) as temporary:
                 torch.save({name: _pack(name, value) for name, value in sample._asdict().items()}, temporary)
-        stored = torch.load(path, weights_only=True)
-        return Sample(**{name: _unpack(name, value) for name, value in stored.items()})
+        cached = torch.load(path, weights_only=True)
+        return Sample(**{name: _unpack(name, value) for name, value in cached.items()})
 
 
 def _pack(name: str, value: Tensor) -> Tensor:
-    if name in PICTURES:
+    """A field of a sample as it is cached."""
+    if name in IMAGES:
         return (value * 255).round().to(torch.uint8)
     return _inverse(value).half() if name in DEPTHS else value
 
 
 def _unpack(name: str, value: Tensor) -> Tensor:
-    if name in PICTURES:
+    """The inverse of `_pack`, up to its rounding."""
+    if name in IMAGES:
         return value.float() / 255
     return _inverse(value.float()) if name in DEPTHS else value
 

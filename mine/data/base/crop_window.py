@@ -1,4 +1,4 @@
-"""Windows of pictures: which part of a picture a sample shows."""
+"""Crop windows: the part of an image that a sample shows."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Window:
-    """A window of a picture, in whole pixels."""
+    """A rectangle of an image, in whole pixels."""
 
     left: int
     top: int
@@ -23,27 +23,31 @@ class Window:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom edges."""
+        """Left, top, right and bottom edge, as Pillow has them."""
         return self.left, self.top, self.left + self.width, self.top + self.height
 
     def intrinsics(self, K: Floats, size: Size) -> Floats:
-        """K (3, 3) of the whole picture, for this window resized to `size` (H, W)."""
+        """Intrinsics (3, 3) of this window resized to `size` (H, W), from those of the whole image, K (3, 3)."""
         moved = torch.from_numpy(K - np.array([[0, 0, self.left], [0, 0, self.top], [0, 0, 0]]))
         return resize_intrinsics(moved, (self.height, self.width), size).numpy()
 
     def contains(self, pixel: Floats) -> NDArray[np.bool_]:
-        """Whether each of the picture's pixels (2, N) lies within the window's edges, (N,)."""
+        """Whether each of the image coordinates (2, N) lies in the window, (N,)."""
         offset = pixel + 0.5 - np.array([[self.left], [self.top]])
         inside: NDArray[np.bool_] = ((offset >= 0) & (offset < np.array([[self.width], [self.height]]))).all(0)
         return inside
 
 
-def fit_window(picture: Size, aspect: Size, zoom: float, centre: tuple[float, float] | Floats) -> Window:
-    """The window of the shape of `aspect` (H, W), `zoom` times the largest a picture of size (H, W) has.
+def fit_window(image: Size, aspect: Size, zoom: float, centre: tuple[float, float] | Floats) -> Window:
+    """The crop window of an aspect ratio around a point.
 
-    It is centred on the pixel `centre` (x, y), or as near to it as the picture's edges allow.
+    Args:
+        image: (H, W) of the image.
+        aspect: (H, W) in whose ratio the window is.
+        zoom: Its size, as a fraction of the largest such window.
+        centre: Its centre (x, y) in pixels, or as near to it as the image's edges allow.
     """
-    height, width = picture
+    height, width = image
     scale = zoom * min(height / aspect[0], width / aspect[1])
     h, w = round(scale * aspect[0]), round(scale * aspect[1])
     left = round(min(max(centre[0] + 0.5 - w / 2, 0), width - w))

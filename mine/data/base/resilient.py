@@ -1,4 +1,4 @@
-"""Data sets that live on disk: one unreadable picture must not end a long run."""
+"""A data set that skips samples whose files cannot be read, so that one of them does not end a long run."""
 
 import logging
 
@@ -9,16 +9,20 @@ from mine.data.base.sample import Sample
 from mine.errors import InputError
 
 TRIES = 100
-"""Samples tried in a row before a data set counts as broken."""
+"""Samples tried in a row before the data set counts as unreadable."""
 
 log = logging.getLogger(__name__)
 
 
 class ResilientDataset(Dataset[Sample]):
-    """Samples made by `make`; one that raises OSError is logged, counted in `skipped`, and the next taken instead."""
+    """Base class of data sets on disk: a sample whose `make` raises OSError is logged and replaced by the next.
+
+    Attributes:
+        skipped: How many samples could not be read, over all processes that load data.
+    """
 
     stride = 1
-    """How many samples farther the next one is that may stand in for one that cannot be read."""
+    """Distance of the index of the sample that replaces one."""
 
     def __init__(self) -> None:
         self.skipped = torch.zeros((), dtype=torch.long).share_memory_()
@@ -27,11 +31,19 @@ class ResilientDataset(Dataset[Sample]):
         raise NotImplementedError
 
     def make(self, index: int) -> Sample:
-        """Sample `index`, the same at every call. Raises OSError when what it is made of cannot be read."""
+        """Sample `index`, the same at every call.
+
+        Raises:
+            OSError: A file cannot be read.
+        """
         raise NotImplementedError
 
     def __getitem__(self, index: int) -> Sample:
-        """Sample `index`. Raises InputError when none of a hundred samples from there on can be read."""
+        """Sample `index`, or the next one that can be read.
+
+        Raises:
+            InputError: None of a hundred samples from there on can be read.
+        """
         if not 0 <= index < len(self):
             raise IndexError(index)
         tries = min(TRIES, len(self) // self.stride)

@@ -1,4 +1,4 @@
-"""Samples at another resolution."""
+"""A data set at another resolution."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,7 +10,7 @@ from mine.scene.images import resize
 
 
 class Resized(Dataset[Sample]):
-    """`dataset` with pictures and depths resized to `size` (H, W)."""
+    """Resizes the images, intrinsics and depth maps of a data set to `size` (H, W)."""
 
     def __init__(self, dataset: Dataset[Sample], size: tuple[int, int]) -> None:
         self.dataset, self.size = dataset, size
@@ -31,5 +31,5 @@ class Resized(Dataset[Sample]):
 
 
 def _nearest(depth: Tensor, size: tuple[int, int]) -> Tensor:
-    """Depths (1, H, W) are picked, not averaged: between two surfaces there is nothing."""
+    """Nearest-neighbour resampling of a depth map (1, H, W): the mean of two surfaces' depths is on neither."""
     return F.interpolate(depth[None], size, mode="nearest-exact")[0]

@@ -1,4 +1,4 @@
-"""Random numbers of a batch that several hands share."""
+"""Random numbers of a batch that do not depend on how it is split among processes and accumulated parts."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 class BatchRng:
-    """Random numbers of some samples of a batch.
+    """Random numbers of some samples of a batch. A sample's depend on the seed and its index in the whole batch alone.
 
-    Those of a sample depend on the seed and on its place in the whole batch alone: not on how the batch is shared among
-    processes, or divided into parts that are worked off one after the other.
-
-    batch: samples of the whole batch; rows: places in it of the samples at hand, all by default.
+    Args:
+        generator: Generator of the whole batch's numbers.
+        batch: Number of samples of the whole batch.
+        rows: Indices in it of the samples whose numbers are returned, all by default.
     """
 
     def __init__(self, generator: torch.Generator, batch: int, rows: Sequence[int] | None = None) -> None:
@@ -21,21 +21,21 @@ class BatchRng:
 
     @staticmethod
     def seeded(seed: int, batch: int, rows: Sequence[int] | None = None) -> "BatchRng":
-        """Numbers that follow from a seed."""
+        """Random numbers that follow from a seed."""
         return BatchRng(torch.Generator().manual_seed(seed), batch, rows)
 
     def uniform(self, *shape: int) -> Tensor:
-        """(samples at hand, *shape), uniform in [0, 1)."""
+        """Numbers (rows, *shape), uniform in [0, 1)."""
         return torch.rand(self.batch, *shape, generator=self.generator)[self.rows]
 
     def normal(self, *shape: int) -> Tensor:
-        """(samples at hand, *shape), of mean 0 and deviation 1."""
+        """Numbers (rows, *shape), standard normal."""
         return torch.randn(self.batch, *shape, generator=self.generator)[self.rows]
 
     def common(self) -> float:
-        """One number, uniform in [0, 1), that all samples of the batch share."""
+        """One number, uniform in [0, 1), for all samples of the batch."""
         return float(torch.rand((), generator=self.generator))
 
     def pairs(self) -> "BatchRng":
-        """The same for batches whose pictures are all sources, then all targets."""
+        """Random numbers of batches of twice the size, that stack all source views, then all target views."""
         return BatchRng(self.generator, 2 * self.batch, self.rows + [self.batch + row for row in self.rows])

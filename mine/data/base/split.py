@@ -1,4 +1,4 @@
-"""Which part of a data set to use, where lists of names beside it say so."""
+"""Training and test split of a data set by lists of names."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -7,12 +7,16 @@ from mine.errors import InputError
 
 
 def split_names(root: Path, found: Collection[str], training: bool, kind: str) -> list[str]:
-    """Names of the training or the evaluation part of a data set in `root`.
+    """Names of the training or test split, as `train.txt` and `test.txt` list them, one a line.
 
-    `train.txt` and `test.txt` in it name its scans, drives, ... (`kind`), one a line; without `train.txt` training
-    takes all that were `found` and are not in `test.txt`.
+    Args:
+        root: Folder of the data set and of the lists.
+        found: All names in the data set. Without `train.txt`, those that are not in `test.txt` are the training split.
+        training: Whether to return the training split.
+        kind: What the names are of ("scan", "drive"), for error messages.
 
-    Raises InputError for an evaluation without `test.txt`, and for a name that was not found.
+    Raises:
+        InputError: There is no `test.txt` to evaluate on, or a listed name was not found.
     """
     test = _listed(root / "test.txt")
     names = _listed(root / "train.txt") if training else test
@@ -25,4 +29,5 @@ def split_names(root: Path, found: Collection[str], training: bool, kind: str) -
 
 
 def _listed(path: Path) -> list[str] | None:
+    """The names in a file, None without the file."""
     return path.read_text().split() if path.is_file() else None

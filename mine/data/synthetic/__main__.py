@@ -1,4 +1,4 @@
-"""A sheet of generated scenes to look at: each source with its disparity."""
+"""Draws a contact sheet of synthetic scenes: the source view of each beside its disparity map."""
 
 from pathlib import Path
 
@@ -18,7 +18,16 @@ def sheet(
     rows: int = 6,
     columns: int = 6,
 ) -> None:
-    """Writes a sheet of rows x columns scenes, each with its source's disparity beside it, to `out`."""
+    """Writes a contact sheet to an image file.
+
+    Args:
+        out: The file.
+        textures: Folder of photos from which textures are cropped; procedural textures by default.
+        seed: Number of the first scene.
+        kind: Kind of all scenes (see `SCENE_KINDS`), chosen at random for each by default.
+        rows: Rows of the sheet.
+        columns: Scenes in each row.
+    """
     lines = []
     for row in range(rows):
         line = []

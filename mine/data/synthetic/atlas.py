@@ -1,4 +1,4 @@
-"""All textures of a scene in one array of texels, looked up with mip levels so that nothing aliases."""
+"""Texture atlas: all textures of a scene in one array of texels, sampled trilinearly from their mip levels."""
 
 import cv2
 import numpy as np
@@ -9,10 +9,7 @@ from torch import Tensor
 
 
 class Atlas:
-    """Mip pyramids of RGBA textures, packed texel after texel.
-
-    Textures repeat mirrored, which hides the seam of photographs.
-    """
+    """Mip pyramids of RGBA textures in one array of texels. Textures repeat mirrored, so that photos have no seam."""
 
     def __init__(self, images: list[Tensor], device: str | torch.device = "cpu") -> None:
         """`images`: RGB (3, h, w) or RGBA (4, h, w) in [0, 1] on the CPU; the atlas is on `device`."""
@@ -32,7 +29,17 @@ class Atlas:
         self._starts = starts
 
     def sample(self, texture: Tensor, u: Tensor, v: Tensor, width: Tensor) -> Tensor:
-        """Colours (N, 3) of textures (N,) at (u, v), in texture widths, averaged over about `width` texture widths."""
+        """Samples textures trilinearly.
+
+        Args:
+            texture: (N,) numbers of textures.
+            u: (N,) coordinates, in texture widths.
+            v: (N,) coordinates, in texture heights.
+            width: (N,) footprints, in texture widths.
+
+        Returns:
+            Colours (N, 3).
+        """
         size = self.table[2][texture * self.levels].to(width.dtype)
         lod = torch.log2(width * size).clamp(0, self.levels - 1.001)
         level = lod.floor()
@@ -40,7 +47,7 @@ class Atlas:
         return torch.lerp(self._bilinear(fine, u, v), self._bilinear(fine + 1, u, v), (lod - level)[:, None])
 
     def alpha(self, texture: int, width: float) -> Tensor:
-        """The opacity (1, 1, h, w) of a texture at the mip level for samples `width` texture widths apart."""
+        """Alpha (1, 1, h, w) of a texture at the mip level for samples `width` texture widths apart."""
         texels = max(width * self.sizes[texture][0][1], 1.0)
         level = min(int(texels).bit_length() - 1, len(self.sizes[texture]) - 1)
         start, high, wide = self._starts[texture * self.levels + level]
@@ -66,7 +73,7 @@ def _mirror(u: Tensor) -> Tensor:
 
 
 def _pyramid(image: Tensor) -> list[NDArray[np.float32]]:
-    """Mip levels (h, w, 4), halved down to one texel; colours are averaged by opacity so that cut-outs keep theirs."""
+    """Mip levels (h, w, 4), halved down to one texel. Colours are weighted by alpha, so that outlines keep theirs."""
     level = np.ones((*image.shape[1:], 4), np.float32)
     level[..., : image.shape[0]] = image.permute(1, 2, 0).numpy()
     levels = [level]

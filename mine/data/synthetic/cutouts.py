@@ -1,4 +1,4 @@
-"""Outlines cut from texture: leaves, bushes, people. What photographs have in front, made from noise and ellipses."""
+"""Procedural cut-outs: textures with an alpha channel for leaves, bushes, people and small objects."""
 
 from functools import lru_cache
 
@@ -9,16 +9,21 @@ from torch import Tensor
 from mine.data.synthetic.procedural import fractal
 
 CUTOUTS = 48
-"""How many there are of each role: each depends on its number alone, so that they can be cached."""
+"""Number of cut-outs of each role. Each depends on its number alone, so that they can be cached."""
 
 _SIZE = 128
 
 
 @lru_cache(maxsize=4 * CUTOUTS)
 def cutout(role: str, number: int) -> Tensor:
-    """A cut-out filling its square and standing on the lower edge.
+    """A cut-out that fills its square and stands on the lower edge.
 
-    Plants and leaves are RGBA (4, 128, 128); figures and things opacity (1, 128, 128) only, to be filled with texture.
+    Args:
+        role: plant, leaf, figure or thing.
+        number: Which of the `CUTOUTS` of this role.
+
+    Returns:
+        RGBA (4, 128, 128) for plants and leaves, alpha (1, 128, 128) alone for figures and things.
     """
     rng = np.random.default_rng([9, len(role), number])
     return {"plant": bush, "leaf": leaf, "figure": person, "thing": blob}[role](rng)

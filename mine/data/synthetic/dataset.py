@@ -1,4 +1,4 @@
-"""Training samples from generated scenes, endlessly, each determined by a number."""
+"""Synthetic scenes as a data set: each sample follows from a number."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from mine.data.registry import Source, register
 from mine.data.sfm.capture import Size
 from mine.data.synthetic.atlas import Atlas
 from mine.data.synthetic.buildings import mansion
-from mine.data.synthetic.lens import Lens
+from mine.data.synthetic.camera_response import CameraResponse
 from mine.data.synthetic.light import Shader
-from mine.data.synthetic.outdoors import View, choose, facade, foliage, street, yard
-from mine.data.synthetic.raycast import Camera, Hits, cast, lattice
+from mine.data.synthetic.outdoors import Viewpoint, facade, foliage, street, weighted_choice, yard
+from mine.data.synthetic.raycast import Camera, Hits, cast_rays, pixel_rays
 from mine.data.synthetic.rooms import portrait, room, table
+from mine.data.synthetic.scene import Scene, euler
 from mine.data.synthetic.shapes import Array
 from mine.data.synthetic.subjects import subject
-from mine.data.synthetic.world import World, turned
 from mine.scene.camera import intrinsics
 
-KINDS: dict[str, tuple[Callable[[World], View], float]] = {
+SCENE_KINDS: dict[str, tuple[Callable[[Scene], Viewpoint], float]] = {
     "room": (room, 3),
     "table": (table, 3),
     "portrait": (portrait, 2),
@@ -37,10 +37,10 @@ KINDS: dict[str, tuple[Callable[[World], View], float]] = {
     "foliage": (foliage, 2),
     "subject": (subject, 4),
 }
-"""How to build each kind of scene, and how often."""
+"""The function that builds each kind of scene, and the weight with which the kind is chosen."""
 
-FARTHEST = 1000.0
-"""Depth of the sky, in units in which the nearest surface is at about 1."""
+SKY_DEPTH = 1000.0
+"""Depth of the sky, in the unit in which the nearest surface is at about 1."""
 
 POINTS = 256
 
@@ -52,24 +52,33 @@ def generate(
     textures: Path | None = None,
     kind: str | None = None,
 ) -> Sample:
-    """The generated scene of this number, seen from two cameras: exact colours, depth and pose.
+    """Renders two views of a random scene, with exact depth and pose.
 
-    `size` is (H, W); `textures` a folder of photographs (see `Textures`), None for textures made of noise; `kind` one
-    of `KINDS`, drawn by the seed if None. The nearest surface lies at a depth of 1 to 1.5, the sky at 1000. Tensors
-    are on `device`. Equal arguments give equal samples.
+    The nearest surface lies at a depth of 1 to 1.5, the sky at 1000. Equal arguments give equal samples.
 
-    Raises InputError when the texture folder holds no image.
+    Args:
+        seed: Number of the scene.
+        size: (H, W) of both views, in pixels.
+        device: Where the sample is computed.
+        textures: Folder of photos from which textures are cropped (see `Textures`); procedural textures if None.
+        kind: One of `SCENE_KINDS`; chosen by the seed if None.
+
+    Returns:
+        The sample, its `metric` 1.
+
+    Raises:
+        InputError: The texture folder holds no image.
     """
-    world = World.start(seed, textures)
-    rng = world.rng
-    name = kind or choose(rng, {name: weight for name, (_, weight) in KINDS.items()})
-    view = KINDS[name][0](world)
-    atlas = Atlas(world.images, device)
+    scene = Scene.empty(seed, textures)
+    rng = scene.rng
+    name = kind or weighted_choice(rng, {name: weight for name, (_, weight) in SCENE_KINDS.items()})
+    view = SCENE_KINDS[name][0](scene)
+    atlas = Atlas(scene.images, device)
     K = intrinsics(size, view.fov)
-    source = Camera(_outside(world, view.origin), view.rotation, K.double().numpy(), size)
-    source_hits = cast(world.shapes, lattice(source, atlas))
-    target, target_hits = _second(world, atlas, source, source_hits)
-    pictures = _photograph(world, [source_hits, target_hits])
+    source = Camera(_free_position(scene, view.origin), view.rotation, K.double().numpy(), size)
+    source_hits = cast_rays(scene.shapes, pixel_rays(source, atlas))
+    target, target_hits = _second_view(scene, atlas, source, source_hits)
+    pictures = _expose(scene, [source_hits, target_hits])
     scale = float(rng.uniform(1.05, 1.5)) / _quantiles(source_hits)[0]
     T = _relative(source, target, scale)
     depth_src, depth_tgt = (_pixel_depth(hits, scale) for hits in (source_hits, target_hits))
@@ -87,17 +96,17 @@ def generate(
     )
 
 
-def _outside(world: World, origin: Array) -> Array:
-    """The camera, or the first place a little above or back from it that is in no object."""
+def _free_position(scene: Scene, origin: Array) -> Array:
+    """The camera's position (3,), or a random one near it that is inside no object."""
     for _ in range(12):
-        if not any(shape.holds(origin, 0.05) for shape in world.shapes):
+        if not any(shape.contains(origin, 0.05) for shape in scene.shapes):
             break
-        origin = origin + world.rng.normal(0, 0.3, 3) * [1, 0.1, 1] - [0, 0.02, 0]
+        origin = origin + scene.rng.normal(0, 0.3, 3) * [1, 0.1, 1] - [0, 0.02, 0]
     return origin
 
 
 def _quantiles(hits: Hits) -> tuple[float, float]:
-    """Near (1%) and median depth of what is not sky."""
+    """Near depth (1% quantile) and median depth of all hits but the sky."""
     depth = hits.depth[1::4, 1::4].flatten()
     depth = depth[torch.isfinite(depth)]
     if len(depth) == 0:
@@ -106,30 +115,30 @@ def _quantiles(hits: Hits) -> tuple[float, float]:
     return max(near, 1e-2), middle
 
 
-def _second(world: World, atlas: Atlas, source: Camera, hits: Hits) -> tuple[Camera, Hits]:
-    """A camera moved by 0.02 to 0.25 of the near to middle depth, more sideways than ahead, that is in no object."""
-    rng = world.rng
+def _second_view(scene: Scene, atlas: Atlas, source: Camera, hits: Hits) -> tuple[Camera, Hits]:
+    """The target camera: moved by 0.02 to 0.25 of the near to median depth, more sideways than ahead, in no object."""
+    rng = scene.rng
     near, middle = _quantiles(hits)
     reach = rng.uniform(0.02, 0.25) * near * (min(middle / near, 4.0)) ** rng.uniform(0, 1)
     for _ in range(8):
         way = rng.normal(0, 1, 3) * [1.0, 0.45, 0.5]
         origin = source.origin + source.rotation @ (way / np.linalg.norm(way) * reach)
-        look = source.rotation @ turned(*rng.normal(0, [0.05, 0.03, 0.015]))
+        look = source.rotation @ euler(*rng.normal(0, [0.05, 0.03, 0.015]))
         target = Camera(origin, look, source.K, source.size)
-        if not any(shape.holds(origin, 0.02 * near) for shape in world.shapes):
-            found = cast(world.shapes, lattice(target, atlas))
+        if not any(shape.contains(origin, 0.02 * near) for shape in scene.shapes):
+            found = cast_rays(scene.shapes, pixel_rays(target, atlas))
             if _quantiles(found)[0] > 0.7 * near:
                 return target, found
         reach *= 0.7
     return source, hits
 
 
-def _photograph(world: World, views: list[Hits]) -> list[Tensor]:
-    lens = Lens.draw(world.rng)
-    shader = Shader(world, views[0])
-    linear = [shader.picture(hits) for hits in views]
-    lens.expose(linear[0])
-    return [lens.develop(light, world.rng) for light in linear]
+def _expose(scene: Scene, views: list[Hits]) -> list[Tensor]:
+    response = CameraResponse.random(scene.rng)
+    shader = Shader(scene, views[0])
+    linear = [shader.render(hits) for hits in views]
+    response.expose(linear[0])
+    return [response.develop(light, scene.rng) for light in linear]
 
 
 def _relative(source: Camera, target: Camera, scale: float) -> Tensor:
@@ -140,12 +149,12 @@ def _relative(source: Camera, target: Camera, scale: float) -> Tensor:
 
 
 def _pixel_depth(hits: Hits, scale: float) -> Tensor:
-    """Depth (1, H, W) at pixel centres, which are every second row and column of the lattice."""
-    return (hits.depth[None, 1::2, 1::2] * scale).clamp(max=FARTHEST)
+    """Depth (1, H, W) at pixel centres, which every second row and column of rays goes through."""
+    return (hits.depth[None, 1::2, 1::2] * scale).clamp(max=SKY_DEPTH)
 
 
 def _points(rng: np.random.Generator, depth: Tensor, K: Tensor) -> Tensor:
-    """Points (3, 256) seen at random pixels of a depth map (1, H, W), in the camera's coordinates."""
+    """Points (3, 256), camera coordinates, at random pixels of a depth map (1, H, W)."""
     height, width = depth.shape[1:]
     u = torch.from_numpy(rng.integers(0, width, POINTS)).to(depth.device)
     v = torch.from_numpy(rng.integers(0, height, POINTS)).to(depth.device)
@@ -155,7 +164,14 @@ def _points(rng: np.random.Generator, depth: Tensor, K: Tensor) -> Tensor:
 
 
 class SyntheticScenes(Dataset[Sample]):
-    """`length` generated scenes, numbered from `seed`; see `generate`."""
+    """Synthetic scenes of consecutive numbers, see `generate`.
+
+    Args:
+        length: Number of scenes.
+        size: (H, W) of the views, in pixels.
+        textures: Folder of photos from which textures are cropped; procedural textures if None.
+        seed: Number of the first scene.
+    """
 
     def __init__(
         self, length: int, size: tuple[int, int] = (128, 192), textures: Path | None = None, seed: int = 0

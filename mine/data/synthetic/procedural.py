@@ -1,4 +1,4 @@
-"""Textures made from noise: they need no photographs, and tile without a seam."""
+"""Procedural textures from value noise: masonry, planks, stripes, windows, clouds. They tile without a seam."""
 
 from collections.abc import Callable
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Which surface every ray of a camera meets first, and at what depth."""
+"""Ray casting: the surface that each ray of a camera hits first, and its depth."""
 
 from dataclasses import dataclass
 
@@ -13,30 +13,30 @@ from mine.data.synthetic.shapes import NEAR, Array, Rays, Shape
 
 @dataclass
 class Camera:
-    """A pinhole camera in the world."""
+    """A pinhole camera."""
 
     origin: Array
-    """(3,)"""
+    """(3,) position in world coordinates"""
     rotation: Array
     """(3, 3) world-from-camera"""
     K: Array
-    """(3, 3) in pixels"""
+    """(3, 3) intrinsics in pixels"""
     size: tuple[int, int]
     """(H, W)"""
 
 
 @dataclass
 class Hits:
-    """What a lattice of rays met: sampled every half pixel, so that even rows and columns fall on pixel centres."""
+    """First hits of rays that are half a pixel apart; rays of odd rows and columns go through pixel centres."""
 
     rays: Rays
     depth: Tensor
-    """(h, w), inf where there is only sky"""
+    """(h, w) depth z, inf where the ray hits nothing but sky"""
     surface: Tensor
-    """(h, w) row of the surface table; 0 is the sky"""
+    """(h, w) index of the surface in the scene; 0 is the sky"""
 
 
-def lattice(camera: Camera, atlas: Atlas, step: float = 0.5) -> Rays:
+def pixel_rays(camera: Camera, atlas: Atlas, step: float = 0.5) -> Rays:
     """Rays every `step` pixels from half a pixel outside the first pixel's centre to half a pixel beyond the last's."""
     height, width = camera.size
     device = atlas.texels.device
@@ -46,15 +46,18 @@ def lattice(camera: Camera, atlas: Atlas, step: float = 0.5) -> Rays:
     return Rays(camera.origin, camera.rotation, (u - cx) / fx, (v - cy) / fy, atlas)
 
 
-def cast(shapes: list[Shape], rays: Rays) -> Hits:
-    """The first hit of every ray: a depth buffer, each shape tried only on the rectangle of rays that can meet it."""
+def cast_rays(shapes: list[Shape], rays: Rays) -> Hits:
+    """Finds the first hit of every ray with a depth buffer.
+
+    Each shape is intersected only with the rectangle of rays that its bounding box projects to.
+    """
     depth = rays.x.new_full((len(rays.y), len(rays.x)), float("inf"))
     surface = torch.zeros_like(depth, dtype=torch.long)
     for shape, window in zip(shapes, _windows(shapes, rays), strict=True):
         if window is None:
             continue
         rows, columns = window
-        t, face = shape.hit(rays.crop(rows, columns))
+        t, face = shape.intersect(rays.crop(rows, columns))
         patch = depth[rows, columns]
         closer = t < patch
         depth[rows, columns] = torch.where(closer, t, patch)
@@ -64,7 +67,7 @@ def cast(shapes: list[Shape], rays: Rays) -> Hits:
 
 
 def _windows(shapes: list[Shape], rays: Rays) -> list[tuple[slice, slice] | None]:
-    """For each shape the rows and columns of the rays that may meet it; None when none does."""
+    """For each shape, the rows and columns of the rays that may hit it; None if none does."""
     height, width = len(rays.y), len(rays.x)
     everywhere = np.tile([0, height, 0, width], (len(shapes), 1))
     bounded = [index for index, shape in enumerate(shapes) if shape.corners is not None]
@@ -78,7 +81,7 @@ def _windows(shapes: list[Shape], rays: Rays) -> list[tuple[slice, slice] | None
 
 
 def _rectangles(corners: Array, rays: Rays) -> NDArray[np.int64]:
-    """Rows and columns (P, 4) from, to, from, to: what the boxes with corners (P, 8, 3) cover of the rays' lattice."""
+    """Projects boxes with corners (P, 8, 3) to ranges of rays (P, 4): first and end row, first and end column."""
     seen = (corners - rays.origin) @ rays.rotation
     z = seen[..., 2]
     flat = seen[..., :2] / np.maximum(z, NEAR)[..., None]

@@ -1,4 +1,4 @@
-"""Soft sun shadows and contact shadows, from depth maps seen from the sun and from above."""
+"""Shadow maps: soft shadows of the sun, and contact shadows from a map seen from above."""
 
 import numpy as np
 import torch
@@ -6,19 +6,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mine.data.synthetic.atlas import Atlas
-from mine.data.synthetic.raycast import cast
+from mine.data.synthetic.raycast import cast_rays
+from mine.data.synthetic.scene import Scene
 from mine.data.synthetic.shapes import Array, Convex, Rays
-from mine.data.synthetic.world import World
 
 _DISTANCE = 40.0  # of the light, in radii of the region: far enough to be nearly parallel, near enough for float32
 _TAPS = 9
 
 
-class DepthMap:
-    """How far from a distant light the first surface is, over a square region of the world."""
+class ShadowMap:
+    """Depth map of a scene seen from a distant light, over a square region."""
 
-    def __init__(self, world: World, atlas: Atlas, center: Array, radius: float, toward: Array, count: int) -> None:
-        """`toward` (3,) unit, to the light; the map has count x count texels over 2 radius x 2 radius."""
+    def __init__(self, scene: Scene, atlas: Atlas, center: Array, radius: float, toward: Array, count: int) -> None:
+        """Renders count x count texels over 2 radius x 2 radius; `toward` (3,) is the unit vector to the light."""
         self.atlas, self.count, self.radius = atlas, count, radius
         self.texel = 2 * radius / count
         helper = np.array([1.0, 0, 0]) if abs(toward[0]) < 0.8 else np.array([0, 0, 1.0])
@@ -28,8 +28,8 @@ class DepthMap:
         self.origin = center + toward * radius * _DISTANCE
         ticks = (torch.arange(count, device=atlas.texels.device) + 0.5) / count * 2 - 1
         rays = Rays(self.origin, self.rotation, ticks / _DISTANCE, ticks / _DISTANCE, atlas)
-        solid = [shape for shape in world.shapes if not (isinstance(shape, Convex) and shape.corners is None)]
-        self.depth = cast(solid, rays).depth
+        solid = [shape for shape in scene.shapes if not (isinstance(shape, Convex) and shape.corners is None)]
+        self.depth = cast_rays(solid, rays).depth
 
     def project(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Columns and rows (in texels) and depths of world points (3, N)."""
@@ -41,16 +41,16 @@ class DepthMap:
 
 
 class SunShadow:
-    """Which points the sun reaches."""
+    """Soft shadows of the sun, by percentage-closer filtering (Reeves et al. 1987)."""
 
-    def __init__(self, world: World, atlas: Atlas, center: Array, radius: float) -> None:
-        light = world.light
+    def __init__(self, scene: Scene, atlas: Atlas, center: Array, radius: float) -> None:
+        light = scene.light
         assert light is not None
-        self.map = DepthMap(world, atlas, center, radius, light.sun, 224)
+        self.map = ShadowMap(scene, atlas, center, radius, light.sun, 224)
         self.softness = light.softness
 
-    def lit(self, points: Tensor, normals: Tensor) -> Tensor:
-        """The lit fraction (N,) of points (3, N), from a few comparisons on a disc as wide as the penumbra."""
+    def visibility(self, points: Tensor, normals: Tensor) -> Tensor:
+        """Visible fraction (N,) of the sun from points (3, N), by comparisons on a disc as wide as the penumbra."""
         lifted = points + normals * (1.5 * self.map.texel * (1 + 0.5 * self.softness))
         column, row, z = self.map.project(lifted)
         flat, count = self.map.depth.flatten(), self.map.count
@@ -64,30 +64,30 @@ class SunShadow:
         return torch.where(inside, total / _TAPS, 1.0)
 
 
-class Contact:
-    """Darkening of the level y = 0, and of what stands on it, under and beside objects."""
+class ContactShadow:
+    """Ambient occlusion of the ground y = 0, and of what stands on it, under and beside objects."""
 
-    def __init__(self, world: World, atlas: Atlas, center: Array, radius: float) -> None:
+    def __init__(self, scene: Scene, atlas: Atlas, center: Array, radius: float) -> None:
         flat = center * [1, 0, 1]
-        self.map = DepthMap(world, atlas, flat, radius, np.array([0.0, -1.0, 0.0]), 128)
+        self.map = ShadowMap(scene, atlas, flat, radius, np.array([0.0, -1.0, 0.0]), 128)
         self.height = 0.04 * radius
         above = self.map.depth < radius * _DISTANCE - 0.01 * radius
         cover = above.float()[None, None]
         near = F.avg_pool2d(cover, 5, 1, 2)
         self.cover = 0.5 * near + 0.5 * F.avg_pool2d(F.avg_pool2d(near, 9, 1, 4), 9, 1, 4)
 
-    def open(self, points: Tensor) -> Tensor:
-        """The fraction (N,) of sky light that reaches points (3, N)."""
+    def sky_visibility(self, points: Tensor) -> Tensor:
+        """Fraction (N,) of ambient light that reaches points (3, N)."""
         column, row, _ = self.map.project(points * points.new_tensor([1.0, 0.0, 1.0])[:, None])
         grid = (torch.stack([column, row], -1) + 0.5) / self.map.count * 2 - 1
         cover = F.grid_sample(self.cover, grid[None, None], align_corners=False)[0, 0, 0]
         return 1 - 0.6 * cover * torch.exp(-points[1].abs() / self.height)
 
 
-def corners(world: World, points: Tensor) -> Tensor:
-    """The fraction (N,) of light left near the walls of the room, if there is one."""
+def corner_visibility(scene: Scene, points: Tensor) -> Tensor:
+    """Fraction (N,) of ambient light that reaches points (3, N) near the walls of a room; 1 without a room."""
     result = torch.ones_like(points[0])
-    for shape in world.shapes:
+    for shape in scene.shapes:
         if isinstance(shape, Convex) and shape.inside:
             normals = torch.from_numpy(shape.normals.astype(np.float32)).to(points)
             offsets = torch.from_numpy(shape.offsets.astype(np.float32)).to(points)

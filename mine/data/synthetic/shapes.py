@@ -1,8 +1,8 @@
-"""What worlds are built of, and where rays meet it. World axes are the camera's: x right, y DOWN, z forward.
+"""Shapes and their intersection with rays: convex polyhedra, quadrics, and billboards.
 
-Every ray is origin + t (x, y, 1) in camera coordinates, so t is the camera's depth z. Shapes see a camera as `Rays`:
-its origin and rotation in the world and the normalised coordinates of its pixels' columns and rows. The dot product of
-a fixed vector with all ray directions is then a sum of a row and a column, which is what makes this fast.
+Every ray is origin + t (x, y, 1) in camera coordinates, so t is the camera's depth z. `Rays` hold the normalised
+coordinates x of columns and y of rows apart: the dot product of a vector with all ray directions is then the sum of a
+row and a column, which makes intersections fast.
 """
 
 from dataclasses import dataclass
@@ -46,25 +46,25 @@ class Rays:
 
 
 class Shape(Protocol):
-    """Something rays can hit."""
+    """What rays can hit."""
 
     surface: int
-    """row of its first face in the world's surface table"""
+    """index of its first face in the scene's surfaces"""
     corners: Array | None
-    """(8, 3) corners of a box around it, None when unbounded"""
+    """(8, 3) corners of a bounding box, None if unbounded"""
 
-    def hit(self, rays: Rays) -> tuple[Tensor, Tensor | None]:
-        """Depth (h, w) of the first hit, inf for none, and which face (h, w) was hit; None when it has but one."""
+    def intersect(self, rays: Rays) -> tuple[Tensor, Tensor | None]:
+        """Depth (h, w) of the first hit, inf for none, and the face (h, w) that is hit; None if it has one face."""
         ...
 
-    def holds(self, point: Array, margin: float) -> bool:
-        """Whether a camera at the point would be inside, or within the margin of it."""
+    def contains(self, point: Array, margin: float) -> bool:
+        """Whether a point is inside the shape, or within a margin of it: no camera may be there."""
         ...
 
 
 @dataclass
 class Convex:
-    """The intersection of half-spaces normal · p <= offset: boxes, houses, the ground; `inside` out: rooms."""
+    """A convex polyhedron, the intersection of half-spaces normal · p <= offset; `inside`: a room seen from within."""
 
     surface: int
     normals: Array
@@ -74,7 +74,7 @@ class Convex:
     corners: Array | None = None
     inside: bool = False
 
-    def hit(self, rays: Rays) -> tuple[Tensor, Tensor | None]:
+    def intersect(self, rays: Rays) -> tuple[Tensor, Tensor | None]:
         room = self.offsets - self.normals @ rays.origin
         behind = np.flatnonzero(room >= 0)
         leave, leave_face = self._cross(rays, room, behind, leaving=True)
@@ -97,16 +97,17 @@ class Convex:
         t, index = t.min(0) if leaving else t.max(0)
         return t, torch.from_numpy(faces).to(index.device)[index]
 
-    def holds(self, point: Array, margin: float) -> bool:
+    def contains(self, point: Array, margin: float) -> bool:
         deepest = (self.normals @ point - self.offsets).max()
         return bool(deepest > -margin if self.inside else deepest < margin)
 
 
 @dataclass
-class Round:
-    """A quadric x² + z² + s y² = (1 + k y)², |y| <= 1 in local axes: ellipsoid (s 1, k 0), cylinder or cone (s 0).
+class Quadric:
+    """A quadric x² + z² + s y² = (1 + k y)², |y| <= 1 in local coordinates.
 
-    Cylinders and cones are closed by discs, faces 1 (y = -1, above) and 2 (y = 1); their side is face 0.
+    An ellipsoid has s = 1, k = 0. A cylinder or cone has s = 0 and taper k, and is closed by discs: face 0 is its side,
+    face 1 the disc at y = -1 (top), face 2 the one at y = 1.
     """
 
     surface: int
@@ -118,7 +119,7 @@ class Round:
     taper: float
     corners: Array | None
 
-    def hit(self, rays: Rays) -> tuple[Tensor, Tensor | None]:
+    def intersect(self, rays: Rays) -> tuple[Tensor, Tensor | None]:
         # Rays start at the depth of the center: differences of large numbers would eat the float32 digits otherwise.
         toward = self.center - rays.origin
         start = float(toward @ rays.rotation[:, 2])
@@ -150,15 +151,15 @@ class Round:
         a, b, c = torch.from_numpy(shifted.T.astype(np.float32)).to(rays.x.device).unbind(0)
         return (b[:, None] * rays.y + c[:, None])[:, :, None] + (a[:, None] * rays.x)[:, None]
 
-    def holds(self, point: Array, margin: float) -> bool:
+    def contains(self, point: Array, margin: float) -> bool:
         x, y, z = self.local @ (point - self.center)
         grow = 1 + margin * float(np.linalg.norm(self.local, axis=1).min())
         return bool(abs(y) < grow and x * x + z * z + self.sphere * y * y < (grow + abs(self.taper * y)) ** 2)
 
 
 @dataclass
-class Card:
-    """A flat rectangle, cut out by its texture's opacity: leaves, bushes, people, posters."""
+class Billboard:
+    """A billboard: a flat rectangle of which the parts with alpha > 0.5 exist, for leaves, bushes, people."""
 
     surface: int
     local: Array
@@ -167,7 +168,7 @@ class Card:
     texture: int
     corners: Array | None
 
-    def hit(self, rays: Rays) -> tuple[Tensor, Tensor | None]:
+    def intersect(self, rays: Rays) -> tuple[Tensor, Tensor | None]:
         dx, dy, dz = rays.dot(self.local).unbind(0)
         ox, oy, oz = self.local @ (rays.origin - self.center)
         t = -oz / dz
@@ -180,7 +181,7 @@ class Card:
         )[0, 0]
         return torch.where((t > NEAR) & (alpha > 0.5), t, _FAR), None
 
-    def holds(self, point: Array, margin: float) -> bool:
+    def contains(self, point: Array, margin: float) -> bool:
         gap = np.abs(self.local @ (point - self.center)) / np.linalg.norm(self.local, axis=1)
         reach = 1 / np.linalg.norm(self.local, axis=1)
         return bool(gap[2] < margin and gap[0] < reach[0] + margin and gap[1] < reach[1] + margin)

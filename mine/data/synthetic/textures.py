@@ -1,4 +1,4 @@
-"""Where a scene's textures come from: a folder of photographs, or noise when there is none."""
+"""Textures of a scene: random crops of the photos in a folder, or procedural ones without a folder."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -19,15 +19,15 @@ _CUTOUTS = ("plant", "figure", "thing")
 
 
 class Textures:
-    """Textures by role.
+    """Random textures by role.
 
-    Surfaces: wall, floor, ground, object (crates, doors: shown whole), photo (anything). Cut-outs, with an alpha
-    channel: plant, figure (people, animals), thing. A folder of photographs may sort them into subfolders of these
-    names; images anywhere else in it serve every surface role.
+    Roles of surfaces are wall, floor, ground, object (crates, doors: shown whole) and photo (anything); roles of
+    cut-outs, which have an alpha channel, are plant, figure (people, animals) and thing. Photos in subfolders of these
+    names are used for that role, all others for any surface.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Raises InputError when the folder holds no image."""
+        """Lists the photos in a folder, if any. Raises InputError if it has none."""
         self.files: dict[str, list[Path]] = {}
         if folder is None:
             return
@@ -40,7 +40,7 @@ class Textures:
         self.anything = [file for role, files in self.files.items() if role not in roles for file in files]
 
     def surface(self, rng: np.random.Generator, role: str) -> Tensor:
-        """An opaque texture (3, 256, 256) in [0, 1]; also of role window, always drawn."""
+        """A random opaque texture (3, 256, 256) in [0, 1]; those of role "window" are always procedural."""
         files = self._files(rng, role) if role != "window" else []
         if not files:
             return procedural(rng, "object" if role == "photo" else role)
@@ -48,7 +48,7 @@ class Textures:
         return _crop(rng, picture[:3], whole=role == "object")
 
     def bay(self, rng: np.random.Generator) -> Tensor:
-        """One window's worth of a house front (3, 256, 256): a window in a piece of wall."""
+        """A random bay of a facade (3, 256, 256): a window with its trim in a piece of wall."""
         wall = self.surface(rng, "wall").clone()
         window = self.surface(rng, "window")
         wide, high = (2 * int(TEXELS / 2 * share) for share in (rng.uniform(0.25, 0.5), rng.uniform(0.4, 0.62)))
@@ -60,14 +60,14 @@ class Textures:
         return wall
 
     def cutout(self, rng: np.random.Generator, role: str) -> Tensor:
-        """A cut-out (4, h, w) in [0, 1] whose last channel is opacity; sides are powers of two, at most 256."""
+        """A random cut-out (4, h, w) in [0, 1] whose last channel is alpha; sides are powers of two, at most 256."""
         files = self.files.get(role, [])
         if not files or rng.random() < 0.3:
-            return self._drawn(rng, role)
+            return self._procedural_cutout(rng, role)
         picture = _power_of_two(files[rng.integers(len(files))])
         return picture.flip(2) if rng.random() < 0.5 else picture
 
-    def _drawn(self, rng: np.random.Generator, role: str) -> Tensor:
+    def _procedural_cutout(self, rng: np.random.Generator, role: str) -> Tensor:
         shape = cutout(role, int(rng.integers(CUTOUTS)))
         if shape.shape[0] == 4:
             return shape
@@ -117,7 +117,7 @@ def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 @lru_cache(maxsize=256)
 def _power_of_two(file: Path) -> Tensor:
-    """A cut-out resized to powers of two (mip levels halve exactly), its colours spread beyond its outline."""
+    """A cut-out whose sides are powers of two, so that mip levels halve exactly; colours extend beyond its outline."""
     image = _photo(file).float() / 255
     if image.shape[0] == 3:
         raise InputError(f"{file} has no transparency: cut-outs need an alpha channel; put it in another folder")

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mine.data.base.sample import Sample
-from mine.data.synthetic import KINDS, SyntheticScenes, generate
+from mine.data.synthetic import SCENE_KINDS, SyntheticScenes, generate
 from mine.data.synthetic.atlas import Atlas
-from mine.data.synthetic.raycast import cast
+from mine.data.synthetic.raycast import cast_rays
+from mine.data.synthetic.scene import Scene, euler
 from mine.data.synthetic.shapes import Convex, Rays
-from mine.data.synthetic.world import World, turned
 from mine.errors import InputError
 
 SIZE = (48, 72)
@@ -25,7 +25,7 @@ SIZE = (48, 72)
 @pytest.fixture(scope="module")
 def samples() -> dict[str, list[Sample]]:
     """Three small scenes of each kind."""
-    return {kind: [generate(seed, SIZE, kind=kind) for seed in range(3)] for kind in KINDS}
+    return {kind: [generate(seed, SIZE, kind=kind) for seed in range(3)] for kind in SCENE_KINDS}
 
 
 def everything(samples: dict[str, list[Sample]]) -> list[Sample]:
@@ -151,24 +151,24 @@ def test_empty_texture_folder_is_told(tmp_path: Path) -> None:
         generate(0, (32, 32), textures=tmp_path)
 
 
-def rays(world: World, size: int = 33) -> Rays:
+def rays(scene: Scene, size: int = 33) -> Rays:
     ticks = torch.linspace(-0.5, 0.5, size)
-    return Rays(np.zeros(3), np.eye(3), ticks, ticks, Atlas(world.images))
+    return Rays(np.zeros(3), np.eye(3), ticks, ticks, Atlas(scene.images))
 
 
-def blank() -> World:
-    world = World.start(0, None)
-    world.sky(torch.ones(3, 4, 4))
-    world.add_image(torch.rand(3, 8, 8))
-    return world
+def blank() -> Scene:
+    scene = Scene.empty(0, None)
+    scene.set_sky(torch.ones(3, 4, 4))
+    scene.add_image(torch.rand(3, 8, 8))
+    return scene
 
 
 def test_a_turned_box_is_met_where_its_planes_are() -> None:
-    world = blank()
-    rotation = turned(0.4, 0.3, 0.2)
+    scene = blank()
+    rotation = euler(0.4, 0.3, 0.2)
     center, half = np.array([0.1, -0.1, 5.0]), np.array([0.8, 0.5, 1.0])
-    world.box(center, half, rotation, [1] * 6, None)
-    hits = cast(world.shapes, rays(world))
+    scene.add_box(center, half, rotation, [1] * 6, None)
+    hits = cast_rays(scene.shapes, rays(scene))
     found = torch.isfinite(hits.depth)
     x, y = hits.rays.x.expand(33, 33), hits.rays.y[:, None].expand(33, 33)
     points = torch.stack([x, y, torch.ones_like(x)])[:, found] * hits.depth[found]
@@ -180,10 +180,10 @@ def test_a_turned_box_is_met_where_its_planes_are() -> None:
 
 @pytest.mark.parametrize("distance", [2.0, 50.0])
 def test_a_sphere_is_met_at_the_closed_form(distance: float) -> None:
-    world = blank()
+    scene = blank()
     radius = 0.2 * distance
-    world.ellipsoid(np.array([0, 0, distance]), np.full(3, radius), turned(1.0, 0.5), 1)
-    hits = cast(world.shapes, rays(world))
+    scene.add_ellipsoid(np.array([0, 0, distance]), np.full(3, radius), euler(1.0, 0.5), 1)
+    hits = cast_rays(scene.shapes, rays(scene))
     square = hits.rays.x**2 + hits.rays.y[:, None] ** 2 + 1
     root = distance**2 - square * (distance**2 - radius**2)
     expected = torch.where(root > 0, (distance - root.clamp(min=0).sqrt()) / square, math.inf)
@@ -192,27 +192,27 @@ def test_a_sphere_is_met_at_the_closed_form(distance: float) -> None:
 
 
 def test_a_cylinder_seen_from_above_shows_its_cap() -> None:
-    world = blank()
-    upright_seen_from_its_end = turned(0, math.pi / 2)
-    world.cylinder(np.array([0, 0, 4.0]), np.array([0.5, 1.0, 0.5]), upright_seen_from_its_end, 1)
-    hits = cast(world.shapes, rays(world))
+    scene = blank()
+    upright_seen_from_its_end = euler(0, math.pi / 2)
+    scene.add_cylinder(np.array([0, 0, 4.0]), np.array([0.5, 1.0, 0.5]), upright_seen_from_its_end, 1)
+    hits = cast_rays(scene.shapes, rays(scene))
     assert hits.depth[16, 16] == pytest.approx(3.0, abs=1e-4)
     radius = torch.hypot(hits.rays.x[None], hits.rays.y[:, None]) * 3
     assert torch.isfinite(hits.depth[radius < 0.49]).all() and torch.isinf(hits.depth[radius > 0.51]).all()
 
 
 def test_a_card_is_cut_out_by_its_opacity() -> None:
-    world = blank()
+    scene = blank()
     picture = torch.ones(4, 16, 16)
     picture[3, :, 8:] = 0
-    world.card(np.array([0, 0, 2.0]), (0.5, 0.5), np.eye(3), world.add_image(picture))
-    hits = cast(world.shapes, rays(world))
+    scene.add_billboard(np.array([0, 0, 2.0]), (0.5, 0.5), np.eye(3), scene.add_image(picture))
+    hits = cast_rays(scene.shapes, rays(scene))
     assert hits.depth[16, 12] == pytest.approx(2.0) and torch.isinf(hits.depth[16, 20])
 
 
 def test_ground_is_met_at_height_over_slope() -> None:
     ground = Convex(1, np.array([[0, -1.0, 0]]), np.array([-1.5]))
-    depth, _ = ground.hit(rays(blank()))
+    depth, _ = ground.intersect(rays(blank()))
     below = torch.linspace(-0.5, 0.5, 33) > 0.01
     expected = (1.5 / torch.linspace(-0.5, 0.5, 33)[below])[:, None].expand(-1, 33)
     torch.testing.assert_close(depth[below], expected, rtol=1e-4, atol=0)

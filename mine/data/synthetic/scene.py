@@ -1,4 +1,7 @@
-"""A world under construction: shapes, the table of their surfaces, the textures, the light."""
+"""A scene that is ray-cast: shapes, the table of their surfaces, textures, and light.
+
+World coordinates are those of a camera at the origin: x right, y DOWN, z forward. Lengths are about metres.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mine.data.synthetic.shapes import Array, Card, Convex, Round, Shape
+from mine.data.synthetic.shapes import Array, Billboard, Convex, Quadric, Shape
 from mine.data.synthetic.textures import Textures
 
 UP = np.array([0.0, -1.0, 0.0])
@@ -17,58 +20,77 @@ UP = np.array([0.0, -1.0, 0.0])
 
 @dataclass
 class Surface:
-    """How one face is textured: texture coordinates are rows 0 and 1 of `mapping` on (p, 1), or polar around its y."""
+    """The texture mapping of one face.
+
+    The texture coordinates (u, v) of a world point p are rows 0 and 1 of `mapping` @ (p, 1) on a flat face. On a curved
+    face these three rows are local coordinates; u is then the angle about local y, and v is local y.
+    """
 
     texture: int
     mapping: Array
-    """(3, 4) from the world; (u, v, -) when flat, local coordinates when round"""
+    """(3, 4) affine map from world coordinates"""
     normal: Array
-    """(3,) of a flat face"""
+    """(3,) unit normal of a flat face"""
     tint: Array
-    """(3,) multiplies the texture"""
+    """(3,) colour by which the texture is multiplied"""
     density: float
-    """texture widths per world unit, for the mip level"""
-    round: bool = False
+    """texture widths per unit of world length, from which the mip level follows"""
+    curved: bool = False
     bend: tuple[float, float] = (0.0, 0.0)
-    """of a round face: local normal is (x, bend[0] + bend[1] y, z)"""
+    """of a curved face: its local normal at (x, y, z) is (x, bend[0] + bend[1] y, z)"""
     repeat: tuple[float, float] = (1.0, 1.0)
-    """of a round face: texture widths per turn and per local unit of y"""
+    """of a curved face: texture widths per turn, and per unit of local y"""
 
     def row(self) -> list[float]:
-        """As a row of the surface table; `COLUMNS` has the meaning."""
+        """The surface as a row of the surface table, whose columns are named below this class."""
         return [
             *self.mapping.ravel(),
             *self.normal,
             *self.tint,
             float(self.texture),
             self.density,
-            float(self.round),
+            float(self.curved),
             *self.bend,
             *self.repeat,
         ]
 
 
+# Columns of the surface table.
+MAPPING, NORMAL, TINT = slice(0, 12), slice(12, 15), slice(15, 18)
+TEXTURE, DENSITY, CURVED = 18, 19, 20
+BEND, BEND_SLOPE, REPEAT_AROUND, REPEAT_ALONG = 21, 22, 23, 24
+
+
 @dataclass
 class Light:
-    """Sun, sky light and air."""
+    """The light of a scene: sun, ambient light and fog."""
 
     sun: Array
-    """(3,) unit, toward the sun"""
+    """(3,) unit vector to the sun"""
     sun_colour: Array
     ambient: Array
-    """(3,) from above; what comes from below is a third"""
+    """(3,) colour of the light from above; the light from below is a third of it"""
     fog_colour: Array
     fog: float
-    """extinction per world unit"""
+    """extinction coefficient, per unit of world length"""
     sky: float
     """brightness of the sky's texture"""
     softness: float
-    """of sun shadows, in texels of the shadow map"""
+    """radius of the sun's penumbra, in texels of the shadow map"""
 
 
 @dataclass
-class World:
-    """Shapes with textured surfaces. Build it with the methods, `finish` it, then cast rays."""
+class Scene:
+    """Textured shapes and the light on them, filled by the `add_...` methods.
+
+    Attributes:
+        rng: Random generator of everything in the scene.
+        textures: Where textures come from.
+        shapes: What rays can hit.
+        surfaces: One for each face of the shapes; number 0 is the sky's.
+        images: The textures, number 0 the sky's.
+        light: None until it is set.
+    """
 
     rng: np.random.Generator
     textures: Textures
@@ -79,28 +101,28 @@ class World:
     _reuse: dict[str, list[int]] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, seed: int, folder: Path | None) -> "World":
-        """An empty world; surface 0 and texture 0 are the sky's, to be set by `sky`."""
+    def empty(cls, seed: int, folder: Path | None) -> "Scene":
+        """A scene without shapes, with the textures of a folder of photos, or procedural ones without a folder."""
         return cls(np.random.default_rng(seed), _textures(folder))
 
     # ---- textures
 
     def add_image(self, image: Tensor) -> int:
-        """The number of a new texture."""
+        """Adds a texture (3 or 4, h, w); returns its number."""
         self.images.append(image)
         return len(self.images) - 1
 
     def texture(self, role: str, limit: int = 4) -> int:
-        """The number of a surface texture of the role; at most `limit` of each are made, then they are used again."""
+        """Number of a random surface texture of a role; beyond `limit` different ones they are reused."""
         if role == "bay":
-            return self._number(role, limit, lambda: self.textures.bay(self.rng))
-        return self._number(role, limit, lambda: self.textures.surface(self.rng, role))
+            return self._reused(role, limit, lambda: self.textures.bay(self.rng))
+        return self._reused(role, limit, lambda: self.textures.surface(self.rng, role))
 
     def cutout(self, role: str, limit: int = 4) -> int:
-        """The number of a cut-out texture of the role."""
-        return self._number(role, limit, lambda: self.textures.cutout(self.rng, role))
+        """Number of a random cut-out texture of a role; beyond `limit` different ones they are reused."""
+        return self._reused(role, limit, lambda: self.textures.cutout(self.rng, role))
 
-    def _number(self, role: str, limit: int, make: Callable[[], Tensor]) -> int:
+    def _reused(self, role: str, limit: int, make: Callable[[], Tensor]) -> int:
         made = self._reuse.setdefault(role, [])
         if len(made) < limit and (not made or self.rng.random() < 0.7):
             made.append(self.add_image(make()))
@@ -108,21 +130,21 @@ class World:
         return made[self.rng.integers(len(made))]
 
     def tint(self, strength: float = 0.12) -> Array:
-        """A random colour factor (3,), mostly of brightness."""
+        """A random colour factor (3,), whose brightness varies more than its hue."""
         return np.exp(self.rng.normal(0, strength) + self.rng.normal(0, strength / 4, 3))
 
     # ---- shapes
 
-    def sky(self, image: Tensor) -> None:
-        """Sets the sky's texture: one turn around is two widths, 45 degrees up is half its height."""
+    def set_sky(self, image: Tensor) -> None:
+        """Sets the sky's texture, the first texture of all: two widths around, half its height at 45 degrees."""
         assert not self.images, "the sky comes first"
         self.add_image(image)
-        self.surfaces.append(Surface(0, np.eye(3, 4), UP, np.ones(3), 0.3, round=True, repeat=(2.0, 1.0)))
+        self.surfaces.append(Surface(0, np.eye(3, 4), UP, np.ones(3), 0.3, curved=True, repeat=(2.0, 1.0)))
 
-    def flat(
+    def add_surface(
         self, texture: int, normal: Array, origin: Array, tile: float | tuple[float, float], **options: Array
     ) -> None:
-        """Adds the surface of a flat face. `tile` is the size in the world of one texture (width, height)."""
+        """Adds the surface of a flat face, on which one texture is `tile` (width, height) large in world units."""
         across = options.get("across")
         if across is None:
             across = cross(UP, normal)
@@ -135,15 +157,15 @@ class World:
         tint = options.get("tint", np.ones(3))
         self.surfaces.append(Surface(texture, mapping, normal, tint, 1 / np.sqrt(wide * high)))
 
-    def ground(self, texture: int, tile: float, height: float = 0.0) -> None:
-        """An endless plane y = height, seen from above."""
+    def add_ground(self, texture: int, tile: float, height: float = 0.0) -> None:
+        """Adds the unbounded plane y = height, visible from above."""
         turn = self.rng.uniform(0, 2 * np.pi)
         across = np.array([np.cos(turn), 0, np.sin(turn)])
         surface = len(self.surfaces)
-        self.flat(texture, UP, np.array([0, height, 0]), tile, across=across, tint=self.tint())
+        self.add_surface(texture, UP, np.array([0, height, 0]), tile, across=across, tint=self.tint())
         self.shapes.append(Convex(surface, UP[None], np.array([-height])))
 
-    def box(
+    def add_box(
         self,
         center: Array,
         half: Array,
@@ -152,10 +174,16 @@ class World:
         tile: float | tuple[float, float] | None,
         inside: bool = False,
     ) -> None:
-        """A box with half sizes (3,) along the columns of `rotation`; textures (6) for the faces +x -x +y -y +z -z.
+        """Adds a box.
 
-        `tile` None shows the texture once on each face; a pair (width, height) is stretched to fit a whole number of
-        times, as windows do on a house.
+        Args:
+            center: (3,) position.
+            half: (3,) half sizes along the columns of `rotation`.
+            rotation: (3, 3) world-from-box.
+            textures: Numbers of the textures of the faces +x, -x, +y, -y, +z, -z.
+            tile: Size of one texture in world units; a pair (width, height) is stretched to fit each face a whole
+                number of times, as windows do on a house; None shows the texture once on each face.
+            inside: Whether the box is a room, visible from inside.
         """
         tint = self.tint()
         surface = len(self.surfaces)
@@ -172,43 +200,51 @@ class World:
             origin = origin - across * wide - down * high
             facing = -normal if inside else normal
             size = _fit(tile, 2 * wide, 2 * high)
-            self.flat(textures[index], normal, origin, size, across=across, tint=tint)
+            self.add_surface(textures[index], normal, origin, size, across=across, tint=tint)
             self.surfaces[-1].normal = facing
         self.shapes.append(
             Convex(surface, normals, offsets, None if inside else _corners(center, half, rotation), inside)
         )
 
-    def convex(self, normals: Array, offsets: Array, corners: Array, textures: list[int], tile: float) -> None:
-        """Any convex body, its textures tiled from the world's origin."""
+    def add_convex(self, normals: Array, offsets: Array, corners: Array, textures: list[int], tile: float) -> None:
+        """Adds a convex polyhedron, the intersection of half-spaces normal · p <= offset.
+
+        Args:
+            normals: (K, 3) unit outward normals.
+            offsets: (K,) offsets.
+            corners: (8, 3) corners of a bounding box.
+            textures: Numbers of the faces' textures, which are tiled from the world's origin.
+            tile: Size of one texture in world units.
+        """
         tint = self.tint()
         surface = len(self.surfaces)
         for normal, offset, texture in zip(normals, offsets, textures, strict=True):
-            self.flat(texture, normal, normal * offset, tile, tint=tint)
+            self.add_surface(texture, normal, normal * offset, tile, tint=tint)
         self.shapes.append(Convex(surface, normals, offsets, corners))
 
-    def ellipsoid(self, center: Array, half: Array, rotation: Array, texture: int, repeat: float = 1.0) -> None:
-        """An ellipsoid with half axes (3,) along the columns of `rotation`."""
+    def add_ellipsoid(self, center: Array, half: Array, rotation: Array, texture: int, repeat: float = 1.0) -> None:
+        """Adds an ellipsoid with half axes (3,) along the columns of `rotation`."""
         local = rotation.T / half[:, None]
-        self._round(center, local, texture, (0.0, 1.0), repeat, float(half.mean()))
-        self.shapes.append(Round(len(self.surfaces) - 1, local, center, True, 0.0, _corners(center, half, rotation)))
+        self._add_round_surface(center, local, texture, (0.0, 1.0), repeat, float(half.mean()))
+        self.shapes.append(Quadric(len(self.surfaces) - 1, local, center, True, 0.0, _corners(center, half, rotation)))
 
-    def cylinder(
+    def add_cylinder(
         self, center: Array, half: Array, rotation: Array, texture: int, taper: float = 0.0, repeat: float = 1.0
     ) -> None:
-        """A closed cylinder or cone along local y, of radius half[0] (1 + taper y) for y from -1 (above) to 1."""
+        """Adds a closed cylinder or cone along local y, of radius half[0] (1 + taper y) for y from -1 (top) to 1."""
         half = np.array([half[0], half[1], half[0]])
         local = rotation.T / half[:, None]
         surface = len(self.surfaces)
-        self._round(center, local, texture, (-taper, -(taper**2)), repeat, float(half[0]))
+        self._add_round_surface(center, local, texture, (-taper, -(taper**2)), repeat, float(half[0]))
         tint = self.surfaces[-1].tint
         for sign in (-1.0, 1.0):
             normal = rotation[:, 1] * sign
-            self.flat(texture, normal, center + normal * half[1], 2 * half[0], across=rotation[:, 0], tint=tint)
+            self.add_surface(texture, normal, center + normal * half[1], 2 * half[0], across=rotation[:, 0], tint=tint)
         reach = half * np.array([1 + abs(taper), 1, 1 + abs(taper)])
-        self.shapes.append(Round(surface, local, center, False, taper, _corners(center, reach, rotation)))
+        self.shapes.append(Quadric(surface, local, center, False, taper, _corners(center, reach, rotation)))
 
-    def card(self, center: Array, half: tuple[float, float], rotation: Array, texture: int) -> None:
-        """A cut-out rectangle with half sizes (x, y) in the plane of the first two columns of `rotation`."""
+    def add_billboard(self, center: Array, half: tuple[float, float], rotation: Array, texture: int) -> None:
+        """Adds a billboard with half sizes (x, y) along the first two columns of `rotation`."""
         size = np.array([half[0], half[1], 1.0])
         local = rotation.T / size[:, None]
         surface = len(self.surfaces)
@@ -219,9 +255,9 @@ class World:
         density = 1 / (2 * float(np.sqrt(half[0] * half[1])))
         self.surfaces.append(Surface(texture, mapping, rotation[:, 2], self.tint(), density))
         corners = _corners(center, np.array([half[0], half[1], 0.0]), rotation)
-        self.shapes.append(Card(surface, local, center, texture, corners))
+        self.shapes.append(Billboard(surface, local, center, texture, corners))
 
-    def _round(
+    def _add_round_surface(
         self, center: Array, local: Array, texture: int, bend: tuple[float, float], repeat: float, radius: float
     ) -> None:
         mapping = np.concatenate([local, -(local @ center)[:, None]], axis=1)
@@ -229,9 +265,9 @@ class World:
         down = float(1 / (wide * np.linalg.norm(local[1])))
         self.surfaces.append(Surface(texture, mapping, UP, self.tint(), 1 / wide, True, bend, (2 * repeat, down)))
 
-    # ---- when built
+    # ---- for shading
 
-    def table(self) -> Tensor:
+    def surface_table(self) -> Tensor:
         """The surface table (columns, surfaces)."""
         return torch.tensor([surface.row() for surface in self.surfaces], dtype=torch.float32).T.contiguous()
 
@@ -255,13 +291,13 @@ def _textures(folder: Path | None) -> Textures:
 
 
 def cross(a: Array, b: Array) -> Array:
-    """The cross product of two vectors (3,), without the library's overhead."""
+    """Cross product of two vectors (3,); several times faster than numpy's on single vectors."""
     (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
     return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
-def turned(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Array:
-    """A rotation (3, 3): roll about z, then pitch about x (positive: up), then yaw about y (positive: right)."""
+def euler(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Array:
+    """Rotation (3, 3) from Euler angles in radians: R = R_y(yaw) R_x(pitch) R_z(roll); up and right are positive."""
     cy, sy, cp, sp, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
