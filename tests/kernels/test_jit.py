@@ -1,4 +1,4 @@
-"""How kernels are compiled."""
+"""Compilation of kernels: what the user is told of it."""
 
 from collections.abc import Callable
 

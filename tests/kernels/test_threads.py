@@ -1,4 +1,4 @@
-"""Work on several threads: all of it is done once, and nothing is left changed."""
+"""Work on several threads: each item runs once, and torch's number of threads is as before."""
 
 import os
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from mine.kernels.threads import run_in_bands, run_on_threads
 
 @pytest.fixture(params=[1, 2, 3])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """That torch uses."""
+    """Torch's number of threads."""
     usual = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param
     torch.set_num_threads(usual)
 
 
-def test_every_part_is_done_once_and_threads_do_not_share_out_theirs(threads: int) -> None:
+def test_every_item_runs_once_and_torch_uses_one_thread_inside(threads: int) -> None:
     lock, done, inside = Lock(), [], {}
 
     def work(part: int) -> None:
@@ -35,13 +35,13 @@ def test_every_part_is_done_once_and_threads_do_not_share_out_theirs(threads: in
     assert torch.get_num_threads() == threads
 
 
-def test_errors_come_out_and_leave_the_number_of_threads(threads: int) -> None:
+def test_errors_are_raised_and_leave_the_number_of_threads(threads: int) -> None:
     with pytest.raises(ZeroDivisionError):
         run_on_threads(range(3), lambda part: 1 / (part - 1))
     assert torch.get_num_threads() == threads
 
 
-def test_no_parts_are_no_work(threads: int) -> None:
+def test_no_items_are_no_work(threads: int) -> None:
     run_on_threads([], lambda part: pytest.fail("there is none"))
 
 
@@ -61,7 +61,7 @@ def test_every_row_is_worked_on_once(threads: int, rows: int) -> None:
     assert rows_worked_on(rows, 3) == list(range(rows))
 
 
-def test_errors_come_out_of_bands(threads: int) -> None:
+def test_errors_are_raised_from_bands(threads: int) -> None:
     for bad in range(4):
         with pytest.raises(ZeroDivisionError):
             run_in_bands(4, lambda first, last, bad=bad: [1 / (row - bad) for row in range(first, last)], 1)

@@ -1,7 +1,8 @@
-"""The renderer for GPUs: `reference.render` and its gradients, one Triton kernel each (see `gpu_kernels`).
+"""The renderer for GPUs: `reference.render` and its gradients, one Triton kernel each (see `kernels`).
 
-Memory does not grow with the number of planes times pixels, in training neither: what the backward pass needs is
-computed again. Without a GPU the kernels run where TRITON_INTERPRET=1 asks for Triton's interpreter: slow, for tests.
+Memory does not grow with the number of planes times that of pixels, nor does it in training: what the backward pass
+needs is computed again. Without a GPU the kernels run in Triton's interpreter if TRITON_INTERPRET=1 is set: slow, for
+tests.
 """
 
 from types import ModuleType
@@ -18,16 +19,18 @@ from mine.render.reference import pixel_grid, transmittance
 from mine.render.view import View
 
 TILE = (4, 32)
-"""Rows and columns of target pixels in a program: a row is what a warp reads side by side. Powers of two."""
+"""Rows and columns of target pixels in a program, powers of two; a row is as wide as a warp, for coalesced reads."""
 
 WARPS = 2
-"""Warps in a program: with fewer, a thread's pixels need more registers than it has."""
+"""Warps in a program; with fewer, the pixels of a thread need more registers than it has."""
 
 TOLERANCE = 1e-4
-"""Error in colour, and in depth, that each kind of leaving out what adds little may cause; none with gradients."""
+"""Bound on the error in colour, and in depth, of early ray termination and of leaving out colours of small weight.
 
-SPENT = 1e-12
-"""Light below which a pixel's walk ends where gradients are asked for: they are then smaller than their rounding."""
+Neither is done where gradients are wanted, but for `MIN_TRANSMITTANCE_WITH_GRADIENTS`."""
+
+MIN_TRANSMITTANCE_WITH_GRADIENTS = 1e-12
+"""Transmittance at which rays are terminated where gradients are wanted: those behind are below rounding."""
 
 
 def render(
@@ -39,23 +42,29 @@ def render(
     size: tuple[int, int],
     detail: Tensor | None = None,
 ) -> View:
-    """See `mine.render.render`, whose signature this shares; batch sizes are equal, intrinsics upper triangular.
+    """See `mine.render.render`, whose arguments these are; batch sizes are equal, intrinsics upper triangular.
 
-    A scene that is broadcast over the batch (stride 0) is read in place, never copied. Planes and detail may be
-    float32, float16 or bfloat16, and have gradients; returns float32 on their device.
+    A scene that is expanded over the batch (stride 0) is read in place, never copied. Planes and detail may be float32,
+    float16 or bfloat16, and have gradients.
 
-    Raises InputError where Triton or a GPU is missing, or a gradient with respect to anything else is asked for.
+    Returns:
+        The views, float32 on the device of the planes.
+
+    Raises:
+        InputError: if Triton or a GPU is missing, or anything but planes and detail needs a gradient.
     """
     if torch.is_grad_enabled() and any(x.requires_grad for x in (disparity, K_src, K_tgt, T_tgt_src)):
         raise InputError('the "triton" backend has no gradients of cameras or disparities: use backend="reference"')
     kernels = _kernels(planes.device)
-    scene = _readable(planes)
-    added = None if detail is None else _readable(detail)
-    precise = torch.is_grad_enabled() and (scene.requires_grad or (added is not None and added.requires_grad))
-    seen = None if added is None else _source_transmittance(scene[:, :, 3], distinct(disparity), distinct(K_src))
-    cameras = _cameras(disparity, K_src, K_tgt, T_tgt_src, precise).to(planes.device)
+    scene = _dense(planes)
+    detail = None if detail is None else _dense(detail)
+    differentiable = torch.is_grad_enabled() and (scene.requires_grad or (detail is not None and detail.requires_grad))
+    source_transmittance = (
+        None if detail is None else _source_transmittance(scene[:, :, 3], distinct(disparity), distinct(K_src))
+    )
+    cameras = _cameras(disparity, K_src, K_tgt, T_tgt_src, differentiable).to(planes.device)
     disparity = disparity.to(planes.device, torch.float32).contiguous()
-    image, mask = _Render.apply(kernels, scene, seen, added, disparity, cameras, size, precise)
+    image, mask = _Render.apply(kernels, scene, source_transmittance, detail, disparity, cameras, size, differentiable)
     return View(image[:, :3], image[:, 3:], mask)
 
 
@@ -66,40 +75,40 @@ def _kernels(device: torch.device) -> ModuleType:
         raise InputError('the "triton" backend needs Triton, not installed here: use backend="reference"') from error
     if device.type != "cuda" and not triton.knobs.runtime.interpret:
         raise InputError(f'the "triton" backend needs planes on a GPU, found {device}: move them, or use "cpu"')
-    from mine.render.triton import kernels as gpu_kernels
+    from mine.render.triton import kernels
 
-    return gpu_kernels
+    return kernels
 
 
 class _Render(torch.autograd.Function):
-    """Image (B, 4, H', W'), colour and depth, and mask (B, 1, H', W') from what `gpu_kernels.forward` takes."""
+    """Image (B, 4, H', W'), colour and depth, and mask (B, 1, H', W') from what `kernels.forward` takes."""
 
     @staticmethod
     def forward(
         ctx: Any,
         kernels: ModuleType,
         planes: Tensor,
-        seen: Tensor | None,
+        source_transmittance: Tensor | None,
         detail: Tensor | None,
         disparity: Tensor,
         cameras: Tensor,
         size: tuple[int, int],
-        precise: bool,
+        differentiable: bool,
     ) -> tuple[Tensor, Tensor]:
         batch, count = disparity.shape
         image, mask = (torch.empty(batch, n, *size, device=planes.device) for n in (4, 1))
-        state = torch.empty(batch, 3, *size, device=planes.device) if precise else image
+        state = torch.empty(batch, 3, *size, device=planes.device) if differentiable else image
         with torch.cuda.device_of(planes):
             kernels.forward[_grid(batch, size)](
-                *_arguments(planes, seen, detail, disparity, cameras, size),
-                *(image, mask, state, 0.0 if precise else TOLERANCE / count),
+                *_scene_arguments(planes, source_transmittance, detail, disparity, cameras, size),
+                *(image, mask, state, 0.0 if differentiable else TOLERANCE / count),
                 DETAILED=detail is not None,
-                KEEP=precise,
+                KEEP_STATE=differentiable,
                 TILE_H=TILE[0],
                 TILE_W=TILE[1],
                 num_warps=WARPS,
             )
-        ctx.save_for_backward(planes, seen, detail, disparity, cameras, image, state)
+        ctx.save_for_backward(planes, source_transmittance, detail, disparity, cameras, image, state)
         ctx.kernels = kernels
         ctx.mark_non_differentiable(mask)
         return image, mask
@@ -107,13 +116,16 @@ class _Render(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, image_grad: Tensor, _: Tensor) -> tuple[Any, ...]:
-        planes, seen, detail, disparity, cameras, image, state = ctx.saved_tensors
+        planes, source_transmittance, detail, disparity, cameras, image, state = ctx.saved_tensors
         # Sums of many small numbers: float32 whatever the planes are.
-        grads = [None if x is None else torch.zeros_like(x, dtype=torch.float32) for x in (planes, seen, detail)]
+        grads = [
+            None if x is None else torch.zeros_like(x, dtype=torch.float32)
+            for x in (planes, source_transmittance, detail)
+        ]
         size = image.shape[-2], image.shape[-1]
         with torch.cuda.device_of(planes):
             ctx.kernels.backward[_grid(len(image), size)](
-                *_arguments(planes, seen, detail, disparity, cameras, size),
+                *_scene_arguments(planes, source_transmittance, detail, disparity, cameras, size),
                 *(image, state, image_grad.float().contiguous()),
                 *(grads[0] if grad is None else grad for grad in grads),
                 DETAILED=detail is not None,
@@ -122,8 +134,8 @@ class _Render(torch.autograd.Function):
                 TILE_W=TILE[1],
                 num_warps=WARPS,
             )
-        wanted = zip(grads, (planes, seen, detail), ctx.needs_input_grad[1:4], strict=True)
-        returned = [grad.to(x.dtype) if grad is not None and needed else None for grad, x, needed in wanted]
+        inputs = zip(grads, (planes, source_transmittance, detail), ctx.needs_input_grad[1:4], strict=True)
+        returned = [grad.to(x.dtype) if grad is not None and needed else None for grad, x, needed in inputs]
         return None, *returned, None, None, None, None
 
 
@@ -131,22 +143,22 @@ def _grid(batch: int, size: tuple[int, int]) -> tuple[int, int]:
     return -(-size[0] // TILE[0]) * -(-size[1] // TILE[1]), batch
 
 
-def _arguments(
+def _scene_arguments(
     planes: Tensor,
-    seen: Tensor | None,
+    source_transmittance: Tensor | None,
     detail: Tensor | None,
     disparity: Tensor,
     cameras: Tensor,
     size: tuple[int, int],
 ) -> list[Tensor | int]:
-    """What both kernels begin with; planes stand for what is absent, and is not read."""
-    scenes = [planes if x is None else x for x in (planes, seen, detail)]
+    """The first arguments of both kernels; planes stand in for what is absent, which is not read."""
+    scenes = [planes if x is None else x for x in (planes, source_transmittance, detail)]
     strides = [0 if len(x) == 1 else x.stride(0) for x in scenes]
     return [*scenes, disparity, cameras, *strides, disparity.shape[1], *planes.shape[-2:], *scenes[2].shape[-2:], *size]
 
 
-def _readable(batch: Tensor) -> Tensor:
-    """As the kernels read it: dense, without repetitions, in a type they know."""
+def _dense(batch: Tensor) -> Tensor:
+    """As the kernels read it: contiguous, without repetitions, in a type they know."""
     known = batch.dtype in (torch.float32, torch.float16, torch.bfloat16)
     return distinct(batch).to(batch.dtype if known else torch.float32).contiguous()
 
@@ -154,7 +166,7 @@ def _readable(batch: Tensor) -> Tensor:
 def _source_transmittance(sigma: Tensor, disparity: Tensor, K_src: Tensor) -> Tensor:
     """T_k^src (B or 1, S, H, W) as in `reference`, from sigma (B or 1, S, H, W), with its gradients.
 
-    The pixel p of one plane is (z_{k+1} - z_k) |K_s^-1 p| away from that of the next, so no points are needed.
+    The distance between two planes along the ray of source pixel p is (z_{k+1} - z_k) |K_s^-1 p|: no points are needed.
     """
     size = sigma.shape[-2], sigma.shape[-1]
     unproject = torch.linalg.inv_ex(K_src.to(sigma.device, torch.float64)).inverse.float()
@@ -163,10 +175,12 @@ def _source_transmittance(sigma: Tensor, disparity: Tensor, K_src: Tensor) -> Te
     return transmittance(sigma.float() * interval[:, :, None, None] * ray).contiguous()
 
 
-def _cameras(disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, precise: bool) -> Tensor:
-    """The (B, 26) that `gpu_kernels` explains."""
+def _cameras(disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, differentiable: bool) -> Tensor:
+    """(B, CAMERA_SIZE) as `kernels` describes them."""
     cameras = Cameras.compose(K_src, K_tgt, T_tgt_src)
-    # What light left over could add to depth.
+    # The farthest depth: what transmittance left over is multiplied by in the error of depth.
     scale = 1 + 1 / disparity[:, -1:].detach().to(cameras.row) + cameras.row[:, 3:].abs()
-    spent = torch.full_like(scale, SPENT) if precise else TOLERANCE / scale
-    return torch.cat([part.flatten(1) for part in (*cameras, spent)], dim=1).float()
+    min_transmittance = (
+        torch.full_like(scale, MIN_TRANSMITTANCE_WITH_GRADIENTS) if differentiable else TOLERANCE / scale
+    )
+    return torch.cat([part.flatten(1) for part in (*cameras, min_transmittance)], dim=1).float()

@@ -1,4 +1,4 @@
-"""The compiled renderer's gradients on processors against the readable one's, in double precision."""
+"""The CPU renderer's gradients against those of `reference` in double precision."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ def gradient(render: Any, planes: Tensor, *inputs: Any, weights: Tensor) -> tupl
     """Rendered colours and depths, with the gradient of a weighted sum of them."""
     planes = planes.clone().requires_grad_()
     view = render(planes, *inputs)
-    pictures = torch.cat([view.rgb, view.depth], dim=1) if isinstance(view, tuple) else view
-    return pictures, *torch.autograd.grad((pictures * weights).sum(), planes)
+    images = torch.cat([view.rgb, view.depth], dim=1) if isinstance(view, tuple) else view
+    return images, *torch.autograd.grad((images * weights).sum(), planes)
 
 
 def assert_same(render: str, planes: Tensor, *inputs: Any, weights: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The compiled renderer against the readable one in double precision, and against closed forms."""
+"""The CPU renderer against `reference` in double precision, and against closed forms."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ cameras = partial(random_cameras, sizes=(PLANE_SIZE, SIZE))
 
 
 def surface_planes(batch: int, planes: int) -> Tensor:
-    """What a network predicts: almost nothing in front of a surface, and an opaque surface a few planes thick."""
+    """What a network predicts: almost no density in front of a surface, which is opaque and a few planes thick."""
     values = random_planes(batch, planes, 1e-3)
     surface = torch.rand(batch, 1, 3, 5) * planes
     surface = torch.nn.functional.interpolate(surface, PLANE_SIZE, mode="bilinear")
@@ -74,7 +74,7 @@ def test_agrees_with_the_reference_on_surfaces(detailed: bool) -> None:
 @pytest.mark.parametrize("density", [0.0, 1e-6, 1e-4, 1e-2])
 @pytest.mark.parametrize("forward", [-0.3, 0.0, 3.0])
 def test_agrees_with_the_reference_in_thin_fog(density: float, forward: float) -> None:
-    """Nothing is empty and nothing opaque: planes a block could pass by are all there is to see."""
+    """Nothing is empty and nothing opaque: planes that a block could skip are all there is to see."""
     torch.manual_seed(0)
     scenes, disparity = random_planes(1, 24, 0.0), torch.linspace(1, 0.02, 24)[None]
     scenes[:, :, 3] = density
@@ -85,7 +85,7 @@ def test_agrees_with_the_reference_in_thin_fog(density: float, forward: float) -
 
 
 def test_agrees_with_the_reference_on_surfaces_in_fog() -> None:
-    """What published networks predict: σ = |x| + 1e-4 is never 0, but next to nothing in front of surfaces."""
+    """What published networks predict: σ = |x| + 1e-4 is never 0, but close to it in front of surfaces."""
     torch.manual_seed(0)
     scenes, disparity = surface_planes(2, 32), torch.linspace(1, 0.02, 32).expand(2, 32)
     scenes[:, :, 3] = scenes[:, :, 3].where(scenes[:, :, 3] > 1e-3, 0) + 1e-4
@@ -168,7 +168,7 @@ def test_source_colours_are_blended_in_place_where_planes_are_interleaved(side_b
 
 
 def test_channels_are_interleaved_from_parts() -> None:
-    """More pixels than are copied at a time; what no part has is 0."""
+    """More pixels than are copied at a time; channels that no part has are 0."""
     rgb, sigma = torch.rand(2, 3, 3, 71, 73), torch.rand(2, 3, 1, 71, 73)
     planes = cpu.interleave_channels(rgb, sigma)
     assert planes.movedim(2, -1).is_contiguous()
@@ -230,8 +230,8 @@ def test_the_second_start_compiles_nothing() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_empty_space_changes_nothing(seed: int) -> None:
-    """Islands of density in empty planes, from afar and from within: tiles are passed by, islands are not."""
+def test_skipping_empty_space_changes_nothing(seed: int) -> None:
+    """Islands of density in empty planes, from afar and from within: empty tiles are skipped, islands are not."""
     generator = torch.Generator().manual_seed(seed)
     planes = torch.rand(1, 6, 4, 70, 150, generator=generator)
     islands = torch.rand(1, 6, 70, 150, generator=generator) > 0.9995

@@ -1,6 +1,6 @@
-"""The renderer for GPUs and its gradients against the readable one in double precision.
+"""The Triton renderer and its gradients against `reference` in double precision.
 
-Without a GPU the kernels run in Triton's interpreter, on small pictures; that they compile is tested by itself.
+Without a GPU the kernels run in Triton's interpreter, on small images; that they compile is a test of its own.
 """
 
 import importlib.util
@@ -36,14 +36,14 @@ def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def hurried(interpreted: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the interpreter does not need to take its time for."""
+def fast_interpreter(interpreted: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shortcuts through the interpreter that change no result."""
     if DEVICE == "cpu":
         monkeypatch.setattr(gpu, "TILE", (4, 8))
-        # It knows this one; it would call any other for each pixel.
+        # The interpreter vectorises this function; it would call any other for each pixel.
         kernels = importlib.import_module("mine.render.triton.kernels")
-        monkeypatch.setattr(kernels, "_larger", triton.language.standard._elementwise_max)
-        # It would prepare itself anew, though it is prepared already, whenever one kernel calls another.
+        monkeypatch.setattr(kernels, "_maximum", triton.language.standard._elementwise_max)
+        # It would set itself up again whenever one kernel calls another.
         interpreter = importlib.import_module("triton.runtime.interpreter")
         monkeypatch.setattr(interpreter.InterpretedFunction, "__call__", lambda self, *a, **k: self.rewrite()(*a, **k))
 
@@ -110,7 +110,7 @@ def test_views_and_gradients_agree_with_the_reference(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_views_without_gradients_agree_with_the_reference(seed: int) -> None:
-    """From any camera, and with the walk cut short as soon as little light is left."""
+    """From any camera, with early ray termination."""
     torch.manual_seed(seed)
     scenes, detail = random_planes(2, 4, (0.0, 1.0, 10.0, 1000.0)[seed]), torch.rand(2, 3, 15, 9) - 0.5
     arguments = (scenes, disparities(2, 4), *cameras(2, 3.0, 0.5), SIZE, detail if seed % 2 else None)
@@ -130,7 +130,7 @@ def test_gradients_pass_planes_behind_the_camera() -> None:
 
 
 def test_gradients_survive_many_opaque_planes() -> None:
-    """The light behind eight of them is below the smallest float32."""
+    """The transmittance behind eight of them is below the smallest float32."""
     torch.manual_seed(0)
     planes = random_planes(1, 8, 1.0)
     planes[:, :, 3, :, 4:] = 1e3
@@ -147,7 +147,7 @@ def test_planes_one_pixel_wide(plane_size: tuple[int, int]) -> None:
 
 
 def test_tiles_of_the_size_used_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing hurried."""
+    """And without the shortcuts."""
     monkeypatch.undo()
     if DEVICE == "cpu":
         monkeypatch.setenv("TRITON_INTERPRET", "1")
@@ -195,7 +195,7 @@ def test_input_that_is_not_finite_reads_nothing_outside_the_planes(value: float)
     assert view.mask.shape == (1, 1, *SIZE)
 
 
-def test_the_public_function_renders_with_it() -> None:
+def test_the_public_function_renders_with_triton() -> None:
     torch.manual_seed(0)
     arguments = [x.to(DEVICE) for x in (random_planes(1, 2, 1.0), disparities(1, 2), *cameras(2, 0.1, 0.1))]
     view = render(*arguments, SIZE, backend="triton")
@@ -209,7 +209,7 @@ def test_gradients_of_cameras_are_refused() -> None:
         on_device(random_planes(1, 2, 1.0), disparities(1, 2), K_src, K_tgt, T.requires_grad_(), SIZE)
 
 
-def test_machines_without_gpu_or_triton_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_or_triton_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = (random_planes(1, 2, 1.0), disparities(1, 2), *cameras(1, 0.0, 0.0), SIZE)
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with pytest.raises(InputError, match="found cpu"):
@@ -234,8 +234,8 @@ def compilable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[obje
 @pytest.mark.parametrize(
     ("name", "planes", "constants"),
     [
-        ("forward", "*fp32", {"DETAILED": False, "KEEP": False}),
-        ("forward", "*fp16", {"DETAILED": True, "KEEP": True}),
+        ("forward", "*fp32", {"DETAILED": False, "KEEP_STATE": False}),
+        ("forward", "*fp16", {"DETAILED": True, "KEEP_STATE": True}),
         ("backward", "*bf16", {"DETAILED": True, "DETAIL_GRAD": True}),
     ],
 )
@@ -248,7 +248,7 @@ def test_kernels_compile_for_a_gpu(compilable: object, name: str, planes: str, c
     fixed = {**constants, "TILE_H": 4, "TILE_W": 32}
     types = dict.fromkeys(kernel.arg_names, "*fp32") | dict.fromkeys(compilable.SIZES, "i32") | {"planes": planes}
     types |= {name: "i32" for name in kernel.arg_names if name.endswith("stride")} | dict.fromkeys(fixed, "constexpr")
-    types |= {"negligible": "fp32"} if name == "forward" else {}
+    types |= {"min_weight": "fp32"} if name == "forward" else {}
     source = ASTSource(kernel, {argument: types[argument] for argument in kernel.arg_names}, fixed)
     compiled = triton.compile(source, target=GPUTarget("cuda", 80, 32), options={"num_warps": gpu.WARPS})
     assert len(compiled.asm["cubin"]) > 0

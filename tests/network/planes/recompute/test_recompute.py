@@ -1,4 +1,4 @@
-"""The compiled reference of the decoder against the readable ones, forward and backward."""
+"""The compiled recomputing operations against `recompute.reference`, forward and backward."""
 
 from types import ModuleType
 
@@ -15,7 +15,7 @@ both = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 
 
 def assert_near(actual: Tensor | None, expected: Tensor | None, dtype: torch.dtype) -> None:
-    """As near as the type that feature maps are stored in allows."""
+    """To the rounding of the type that feature maps are stored in."""
     assert actual is not None and expected is not None and actual.shape == expected.shape
     error = (actual.double() - expected.double()).abs().max()
     assert error <= PRECISION[dtype] * expected.double().abs().max()
@@ -36,7 +36,7 @@ def noise(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Ten
 def test_activations(
     module: ModuleType, dtype: torch.dtype, padding: Padding, normed: bool, size: tuple[int, int]
 ) -> None:
-    """Against the readable ones in double precision."""
+    """Against the reference in double precision."""
     z = 3 * noise(4, 6, *size, dtype=dtype) + 1
     affine = (noise(6), noise(6, seed=1)) if normed else (None, None)
     found = BatchMoments(noise(6, seed=2), 0.5 + noise(6, seed=3).abs(), z.numel() // 6) if normed else None
