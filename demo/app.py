@@ -1,4 +1,4 @@
-"""The web demo: what the page's events do, and its server."""
+"""The web demo's server: the page's events, and what each of them calls."""
 
 import atexit
 import html
@@ -13,29 +13,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# Gradio reads this when it is imported: nothing is reported to anyone.
+# Gradio reads this when it is imported: it then sends no usage statistics.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo.guard import NoFetching
-from demo.layout import STYLE, THEME, WELCOME, embedded, lay_out
-from demo.studio import Motion, Quality, Studio
-from mine.errors import InputError
-from mine.model import load
+from demo.access import RefuseFetching
+from demo.jobs import JobRunner, SceneSettings, VideoSettings
+from demo.layout import STYLE, THEME, WELCOME, embed_page, lay_out
+from mine import InputError, load
 from mine.output.stereo import Layout
 
 MAX_UPLOAD = 40 * gr.FileSize.MB
 
 MAX_WAITING = 64
-"""Jobs that may wait in the queue; who comes later is told to try again."""
+"""Jobs that may wait in the queue; Gradio refuses further ones."""
 
 PROGRESS = gr.Progress()
-"""The default by which gradio knows that a function reports progress; it passes the running job's own."""
+"""Default value by which Gradio recognises functions that report progress; it passes each call its own."""
 
 SESSION_STATES = 100
-"""Sessions whose widgets gradio remembers."""
+"""Sessions whose widgets Gradio keeps in memory."""
 
 
 def launch(
@@ -47,27 +46,46 @@ def launch(
 ) -> None:
     """Serves the demo until it is stopped.
 
-    host, port: where to listen. share: also at a public gradio.live address. auth: "name:password" that visitors must
-    give. checkpoint: a checkpoint of ours or a published one, by default the shipped one.
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+        share: Also serve at a public gradio.live address.
+        auth: "name:password" that visitors must give; by default none.
+        checkpoint: Network weights: ours or published MINE ones; by default the shipped ones.
 
-    Raises InputError for a checkpoint that cannot be read, an `auth` of another form, and a port that is taken.
+    Raises:
+        InputError: For a checkpoint that cannot be read, an `auth` of another form, or a port that is taken.
     """
-    # Ended by the system as well as from the keyboard, the temporary folder goes.
+    # SystemExit instead of sudden death: the temporary folder is then removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    studio = Studio(load(checkpoint), private_folder())
-    page = serve(studio, host, port, share, auth)
-    studio.warm_up()
+    jobs = JobRunner(load(checkpoint), private_folder())
+    page = serve(jobs, host, port, share, auth)
+    jobs.warm_up()
     page.block_thread()
 
 
 def serve(
-    studio: Studio, host: str = "127.0.0.1", port: int = 7860, share: bool = False, auth: str | None = None
+    jobs: JobRunner, host: str = "127.0.0.1", port: int = 7860, share: bool = False, auth: str | None = None
 ) -> gr.Blocks:
-    """Starts the demo in the background; `close()` of what it returns stops it. See `launch`."""
+    """Starts the demo in the background.
+
+    Args:
+        jobs: Runner of the visitors' jobs.
+        host: Address to listen on.
+        port: Port to listen on.
+        share: Also serve at a public gradio.live address.
+        auth: "name:password" that visitors must give; by default none.
+
+    Returns:
+        The running app; `close()` stops it.
+
+    Raises:
+        InputError: For an `auth` of another form, or a port that is taken.
+    """
     login = None if auth is None else tuple(auth.split(":", 1))
     if login is not None and len(login) != 2:
         raise InputError(f"auth {auth!r} has no colon: give name:password")
-    page = build(studio)
+    page = build(jobs)
     try:
         page.launch(
             server_name=host,
@@ -77,7 +95,7 @@ def serve(
             prevent_thread_lock=True,
             max_file_size=MAX_UPLOAD,
             state_session_capacity=SESSION_STATES,
-            app_kwargs={"middleware": [Middleware(NoFetching)]},
+            app_kwargs={"middleware": [Middleware(RefuseFetching)]},
             theme=THEME,
             css_paths=STYLE,
             footer_links=["api"],
@@ -91,7 +109,7 @@ def serve(
 
 
 def private_folder() -> Path:
-    """A new temporary folder for all files of the demo, gone when the program ends. Gradio serves nothing outside."""
+    """Makes the temporary folder for all files of the demo and makes Gradio use it; removed when the program ends."""
     folder = Path(tempfile.mkdtemp(prefix="mine-demo-")).resolve()
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     os.environ["GRADIO_EXAMPLES_CACHE"] = str(folder)
@@ -99,61 +117,61 @@ def private_folder() -> Path:
     return folder
 
 
-def build(studio: Studio) -> gr.Blocks:
-    """The page. All work shares one queue and is done one job at a time: the processor is the bottleneck."""
-    events = Events(studio)
+def build(jobs: JobRunner) -> gr.Blocks:
+    """Builds the page and connects its events. All jobs share one queue and run one at a time: each uses all cores."""
+    events = Events(jobs)
     with gr.Blocks(title="MINE", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
         w = lay_out()
-        quality = [w.photo, w.planes, w.detail]
-        motion = [w.path, w.amount, w.seconds, w.loop, w.longest, w.gif]
-        work: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 1}
-        shown = gr.on(
-            [w.photo.change, w.redo.click],
+        scene_settings = [w.photo, w.planes, w.detail]
+        video_settings = [w.path, w.amount, w.seconds, w.loop, w.longest, w.gif]
+        job: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 1}
+        predicted = gr.on(
+            [w.photo.change, w.predict_again.click],
             events.predict,
-            quality,
+            scene_settings,
             [w.viewer, w.depth, w.files],
             api_name="predict",
             show_progress_on=w.viewer,
             trigger_mode="always_last",
-            **work,
+            **job,
         )
-        filming: dict[str, Any] = {"outputs": [w.video, w.files], "show_progress_on": w.video, **work}
-        first = shown.success(
-            events.video, quality + motion, api_name="first_video", api_visibility="private", **filming
+        video_job: dict[str, Any] = {"outputs": [w.video, w.files], "show_progress_on": w.video, **job}
+        first_video = predicted.success(
+            events.video, scene_settings + video_settings, api_name="first_video", api_visibility="private", **video_job
         )
-        filmed = gr.on(
-            [w.film.click, w.path.input],
+        video = gr.on(
+            [w.make_video.click, w.path.input],
             events.video,
-            quality + motion,
+            scene_settings + video_settings,
             api_name="video",
             trigger_mode="always_last",
-            **filming,
+            **video_job,
         )
-        paired = w.pair.click(events.stereo, [*quality, w.layout], w.stereo, api_name="stereo", **work)
-        w.stop.click(events.stop, cancels=[shown, first, filmed, paired], queue=False, api_name="stop")
-        quick: dict[str, Any] = {"queue": False, "api_visibility": "private"}
-        w.photo.change(_enabled, w.photo, [w.film, w.redo, w.pair], **quick)
-        w.loop.change(lambda on: gr.Video(loop=on), w.loop, w.video, **quick)
+        stereo = w.make_stereo.click(events.stereo, [*scene_settings, w.layout], w.stereo, api_name="stereo", **job)
+        w.stop.click(events.stop, cancels=[predicted, first_video, video, stereo], queue=False, api_name="stop")
+        unqueued: dict[str, Any] = {"queue": False, "api_visibility": "private"}
+        w.photo.change(_buttons, w.photo, [w.make_video, w.predict_again, w.make_stereo], **unqueued)
+        w.loop.change(lambda on: gr.Video(loop=on), w.loop, w.video, **unqueued)
         page.unload(events.close)
-    studio.own |= set(studio.folder.iterdir())  # copies of the samples
+    jobs.own_folders |= set(jobs.folder.iterdir())  # Gradio's copies of the sample photos
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
 
 
 class Events:
-    """What happens at a click. Bad input becomes a message with its one line."""
+    """The event handlers of the page, which are also its HTTP API. An InputError is shown as a message on the page."""
 
-    def __init__(self, studio: Studio) -> None:
-        self.studio = studio
+    def __init__(self, jobs: JobRunner) -> None:
+        self.jobs = jobs
 
     def predict(
         self, photo: str | None, planes: float, detail: str, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[str, str | None, list[str]]:
-        """The scene in a photo: an HTML frame that shows it, its depth map, and its files."""
+        """Predicts the scene of a photo; returns an HTML frame that shows it, its depth map and its files."""
         if photo is None:
             return WELCOME, None, []
-        with _telling(photo):
-            files = self.studio.scene(_session(request), Path(photo), Quality(int(planes), detail), progress)
-            return embedded(files.html), str(files.depth), [str(file) for file in files.all()]
+        with _show_input_error(photo):
+            files = self.jobs.scene(_session(request), Path(photo), SceneSettings(int(planes), detail), progress)
+            return embed_page(files.html), str(files.depth), [str(file) for file in files.all()]
 
     def video(
         self,
@@ -169,13 +187,13 @@ class Events:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[str | None, list[str]]:
-        """A video along a camera path, and all files of the scene."""
+        """Renders a video along a camera path; returns it and all files to download."""
         if photo is None:
             return None, []
-        motion = Motion(path, amount, seconds, loop, int(longest), gif)
-        with _telling(photo):
-            files, videos = self.studio.video(
-                _session(request), Path(photo), Quality(int(planes), detail), motion, progress
+        settings = VideoSettings(path, amount, seconds, loop, int(longest), gif)
+        with _show_input_error(photo):
+            files, videos = self.jobs.video(
+                _session(request), Path(photo), SceneSettings(int(planes), detail), settings, progress
             )
             return str(videos[0]), [str(file) for file in [*videos, *files.all()]]
 
@@ -188,37 +206,38 @@ class Events:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> str | None:
-        """A stereo picture of the scene: what the two eyes see."""
+        """Renders a stereo image of the scene and returns it."""
         if photo is None:
             return None
-        with _telling(photo):
-            quality = Quality(int(planes), detail)
-            return str(self.studio.stereo(_session(request), Path(photo), quality, layout, progress))
+        with _show_input_error(photo):
+            settings = SceneSettings(int(planes), detail)
+            return str(self.jobs.stereo(_session(request), Path(photo), settings, layout, progress))
 
     def stop(self, request: gr.Request) -> None:
-        """Stops the job of this session that is running."""
-        self.studio.stop(_session(request))
+        """Stops this session's running job."""
+        self.jobs.stop(_session(request))
 
     def close(self, request: gr.Request) -> None:
-        """Ends the session."""
-        self.studio.close(_session(request))
+        """Ends the session and removes its files."""
+        self.jobs.close(_session(request))
 
 
 def _session(request: gr.Request) -> str:
-    # Plain HTTP calls may come without a session: each is its own.
+    """The id of the visitor's session. Plain HTTP calls may lack one: each is then a session of its own."""
     return request.session_hash or secrets.token_hex(16)
 
 
 @contextmanager
-def _telling(photo: str) -> Iterator[None]:
-    """Turns InputError into a message on the page, without the folder that the upload lies in."""
+def _show_input_error(photo: str) -> Iterator[None]:
+    """Turns an InputError into a message on the page, without the server's folder names."""
     try:
         yield
     except InputError as error:
         text = str(error).replace(f"{Path(photo).parent}{os.sep}", "")
-        # The page shows messages as HTML, and the name of the file is the visitor's.
+        # The page shows messages as HTML, and the file's name is the visitor's: escape it.
         raise gr.Error(html.escape(text, quote=False), print_exception=False) from error
 
 
-def _enabled(photo: str | None) -> list[gr.Button]:
+def _buttons(photo: str | None) -> list[gr.Button]:
+    """The buttons that need a photo, enabled when there is one."""
     return [gr.Button(interactive=photo is not None) for _ in range(3)]

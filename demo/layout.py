@@ -1,14 +1,14 @@
-"""What the page is made of: widgets, where they stand, and its colours."""
+"""The page's widgets, their arrangement and the colour theme; no events."""
 
 import html
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import gradio as gr
 
-from demo.guard import UploadedPhoto
-from demo.studio import DETAIL, FPS, Motion, Quality
+from demo.access import UploadedPhoto
+from demo.jobs import DETAIL, FPS, SceneSettings, VideoSettings
 from mine.output.camera_paths import PATHS
 from mine.output.stereo import Layout
 
@@ -22,7 +22,7 @@ THEME = gr.themes.Base(
     font=["system-ui", "sans-serif"],
     font_mono=["ui-monospace", "monospace"],
 ).set(
-    # The base theme's own choices are a shade too pale to read on white.
+    # The base theme's colours have too little contrast on white.
     body_text_color_subdued="*neutral_500",
     button_primary_background_fill="*primary_600",
     button_primary_background_fill_hover="*primary_700",
@@ -38,12 +38,12 @@ WELCOME = '<div class="welcome"><p>Your scene appears here.</p><p>Drag it to loo
 
 @dataclass(frozen=True)
 class Widgets:
-    """The parts of the page that events read or change."""
+    """The widgets that events read or change."""
 
     photo: gr.Image
     viewer: gr.HTML
     path: gr.Radio
-    film: gr.Button
+    make_video: gr.Button
     stop: gr.Button
     video: gr.Video
     depth: gr.Image
@@ -55,47 +55,58 @@ class Widgets:
     gif: gr.Checkbox
     planes: gr.Slider
     detail: gr.Radio
-    redo: gr.Button
+    predict_again: gr.Button
     layout: gr.Radio
-    pair: gr.Button
+    make_stereo: gr.Button
     stereo: gr.Image
 
 
 def lay_out() -> Widgets:
-    """Builds the page inside the current gr.Blocks."""
+    """Adds the page's widgets to the current gr.Blocks and returns them."""
+    defaults = VideoSettings()
     gr.HTML(TITLE, elem_id="title")
     photo, viewer = _top()
     with gr.Row(elem_classes="acting"):
-        path = gr.Radio(list(PATHS), value=Motion.path, label="Camera path", scale=4, min_width=300)
+        path = gr.Radio(list(PATHS), value=defaults.path, label="Camera path", scale=4, min_width=300)
         with gr.Column(scale=1, min_width=250), gr.Row():
-            film = gr.Button("Make video", variant="primary", interactive=False, scale=2, min_width=140)
+            make_video = gr.Button("Make video", variant="primary", interactive=False, scale=2, min_width=140)
             stop = gr.Button("Stop", min_width=80)
     with gr.Row(elem_id="results"):
-        video = gr.Video(label="Video", autoplay=True, loop=Motion.loop, interactive=False, buttons=[], elem_id="video")
+        video = gr.Video(
+            label="Video", autoplay=True, loop=defaults.loop, interactive=False, buttons=[], elem_id="video"
+        )
         depth = gr.Image(label="Depth", type="filepath", interactive=False, buttons=["fullscreen"], elem_id="depth")
     files = gr.File(label="Downloads", file_count="multiple", interactive=False, elem_id="files")
     with gr.Accordion("Video settings", open=False):
-        motion = _motion()
+        video_settings = _video_settings()
     with gr.Accordion("Scene settings", open=False), gr.Row(elem_classes="acting"):
         planes = gr.Slider(
-            4, 64, Quality.planes, step=1, precision=0, label="Planes", info="More: finer depth, slower", buttons=[]
+            4,
+            64,
+            SceneSettings.planes,
+            step=1,
+            precision=0,
+            label="Planes",
+            info="More planes: finer depth, slower",
+            buttons=[],
         )
-        detail = gr.Radio(list(DETAIL), value=Quality.detail, label="Detail", info="Resolution of the planes")
-        redo = gr.Button("Make scene anew", interactive=False, scale=0, min_width=200)
+        detail = gr.Radio(
+            list(DETAIL), value=SceneSettings.detail, label="Detail", info="Resolution of the planes: finer is slower"
+        )
+        predict_again = gr.Button("Make the scene again", interactive=False, scale=0, min_width=200)
     with gr.Accordion("Stereo pair", open=False):
         with gr.Row(elem_classes="acting"):
             layout = gr.Radio(list(get_args(Layout)), value="anaglyph", label="Layout", scale=4)
-            pair = gr.Button("Make stereo pair", interactive=False, scale=1, min_width=160)
+            make_stereo = gr.Button("Make stereo pair", interactive=False, scale=1, min_width=160)
         stereo = gr.Image(
             label="Stereo", type="filepath", interactive=False, buttons=["fullscreen", "download"], elem_id="stereo"
         )
-    return Widgets(
-        photo, viewer, path, film, stop, video, depth, files, *motion, planes, detail, redo, layout, pair, stereo
-    )
+    scene = photo, viewer, path, make_video, stop, video, depth, files
+    return Widgets(*scene, *video_settings, planes, detail, predict_again, layout, make_stereo, stereo)
 
 
-def embedded(page: Path) -> str:
-    """HTML that shows a page of `mine.output.web` in a frame, which keeps its script away from the page around it."""
+def embed_page(page: Path) -> str:
+    """HTML that shows a page of `mine.output.web` in a sandboxed frame, isolated from the page around it."""
     content = html.escape(page.read_text(encoding="utf-8"))
     return (
         '<iframe title="3D view" sandbox="allow-scripts allow-downloads" '
@@ -104,6 +115,7 @@ def embedded(page: Path) -> str:
 
 
 def _top() -> tuple[gr.Image, gr.HTML]:
+    """The upload with the sample photos, and the 3D view beside it."""
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             photo = UploadedPhoto(
@@ -117,16 +129,21 @@ def _top() -> tuple[gr.Image, gr.HTML]:
     return photo, viewer
 
 
-def _motion() -> tuple[gr.Slider, gr.Slider, gr.Slider, gr.Checkbox, gr.Checkbox]:
+def _video_settings() -> tuple[gr.Slider, gr.Slider, gr.Slider, gr.Checkbox, gr.Checkbox]:
+    """The widgets of `VideoSettings`: amount, seconds, longest side, loop, GIF."""
+    defaults = VideoSettings()
+    slider: dict[str, Any] = {"buttons": []}
     with gr.Row():
-        amount = gr.Slider(0.1, 3, Motion.amount, step=0.1, label="Amount", info="How far the camera moves", buttons=[])
+        amount = gr.Slider(
+            0.1, 3, defaults.amount, step=0.1, label="Amount", info="How far the camera moves; 1 is normal", **slider
+        )
         seconds = gr.Slider(
-            1, 10, Motion.seconds, step=0.5, label="Length", info=f"Seconds, {FPS} frames each", buttons=[]
+            1, 10, defaults.seconds, step=0.5, label="Length", info=f"Seconds, at {FPS} frames per second", **slider
         )
         longest = gr.Slider(
-            240, 1920, Motion.longest, step=80, precision=0, label="Size", info="Longest side, pixels", buttons=[]
+            240, 1920, defaults.longest, step=80, precision=0, label="Size", info="Longest side in pixels", **slider
         )
     with gr.Row():
-        loop = gr.Checkbox(Motion.loop, label="Loop", info="Repeat; a straight line goes there and back")
-        gif = gr.Checkbox(Motion.gif, label="GIF too", info="For chats and slides; takes a little longer")
+        loop = gr.Checkbox(defaults.loop, label="Loop", info="Play again and again; a line then goes there and back")
+        gif = gr.Checkbox(defaults.gif, label="Also as GIF", info="For chats and slides; takes a little longer")
     return amount, seconds, longest, loop, gif

@@ -1,4 +1,4 @@
-"""Pictures of the web demo, docs/demo-{light,dark,phone}.png, and how long a visitor waits for the 3D view.
+"""Screenshots of the web demo, docs/demo-{light,dark,phone}.png, and the seconds from upload to the 3D view.
 
 python scripts/screenshots.py data/samples/cat.jpg
 """
@@ -14,19 +14,19 @@ from playwright.sync_api import Page, sync_playwright
 
 import mine
 from demo.app import private_folder, serve
-from demo.studio import Studio
+from demo.jobs import JobRunner
 
 ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
 ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 DOCS = Path(__file__).parents[1] / "docs"
-PATIENCE = 180_000
-"""Milliseconds until a machine counts as too slow."""
+TIMEOUT = 180_000
+"""Milliseconds to wait for each step."""
 
 
 def visit(page: Page, photo: Path) -> float:
-    """Uploads a photo and waits until its video plays; returns the seconds from upload to 3D view."""
-    page.set_default_timeout(PATIENCE)
+    """Uploads a photo and waits for its 3D view and its video; returns the seconds from upload to 3D view."""
+    page.set_default_timeout(TIMEOUT)
     page.locator("#photo input[type=file]").wait_for(state="attached")
     start = time.monotonic()
     page.set_input_files("#photo input[type=file]", photo)
@@ -38,20 +38,20 @@ def visit(page: Page, photo: Path) -> float:
 
 
 def main() -> None:
-    """Writes the pictures, prints the times."""
+    """Writes the screenshots and prints the times."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photo", type=Path)
-    parser.add_argument("--folder", type=Path, default=DOCS)
+    parser.add_argument("photo", type=Path, help="photo to upload")
+    parser.add_argument("--folder", type=Path, default=DOCS, help="folder for the screenshots")
     arguments = parser.parse_args()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    studio = Studio(mine.load(), private_folder())
-    studio.warm_up()
-    app = serve(studio, port=port)
+    jobs = JobRunner(mine.load(), private_folder())
+    jobs.warm_up()
+    app = serve(jobs, port=port)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGS)
-        for name, size, theme in [("light", DESK, "light"), ("dark", DESK, "dark"), ("phone", PHONE, "light")]:
+        for name, size, theme in [("light", DESKTOP, "light"), ("dark", DESKTOP, "dark"), ("phone", PHONE, "light")]:
             page = browser.new_page(viewport=size, color_scheme=theme, reduced_motion="reduce")
             page.goto(app.local_url)
             print(f"{name}: {visit(page, arguments.photo):.1f} s from upload to 3D view", flush=True)

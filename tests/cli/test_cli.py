@@ -122,9 +122,9 @@ def test_render_follows_a_path_of_key_poses(run: Run, folder: Path, scene: Path)
     Path("path.json").write_text(json.dumps({"keys": [still, still]}))
     status, _, err = run("render", scene, "-o", "still/", "--path", "path.json", "--frames", 3, "--no-depth")
     assert (status, err) == (0, "")
-    pictures = [np.asarray(Image.open(path)) for path in sorted((folder / "still").iterdir())]
-    assert len(pictures) == 3
-    assert all(np.array_equal(picture, pictures[0]) for picture in pictures)
+    images = [np.asarray(Image.open(path)) for path in sorted((folder / "still").iterdir())]
+    assert len(images) == 3
+    assert all(np.array_equal(image, images[0]) for image in images)
 
 
 @pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
@@ -179,7 +179,7 @@ def check(run: Run, folder: Path, arguments: list[object], *expected: str) -> No
 
 @pytest.mark.parametrize("command", ["render", "predict", "export"])
 def test_photos_that_cannot_be_read(run: Run, folder: Path, photo: Path, command: str) -> None:
-    Path("text.jpg").write_text("no picture")
+    Path("text.jpg").write_text("no image")
     Path("cut.jpg").write_bytes(photo.read_bytes()[:1000])
     Path("empty.png").touch()
     Path("folder.jpg").mkdir()

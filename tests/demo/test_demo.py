@@ -18,8 +18,8 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from demo.app import private_folder, serve
-from demo.scenes import Scenes, emptied, remove_old
-from demo.studio import Motion, Quality, Studio
+from demo.jobs import JobRunner, SceneSettings, VideoSettings
+from demo.scene_store import SceneStore, remove_stale, replace_folder
 from mine.errors import InputError
 from mine.model import Model, load
 from mine.scene.mpi import MPI
@@ -44,17 +44,17 @@ def model(tiny_checkpoint) -> CountingModel:
 
 
 @pytest.fixture(scope="module")
-def app(model) -> Iterator[tuple[str, Studio]]:
-    """Address and studio of a running demo."""
+def app(model) -> Iterator[tuple[str, JobRunner]]:
+    """Address and job runner of a running demo."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", "")  # put back afterwards
         patch.setenv("GRADIO_EXAMPLES_CACHE", "")
-        studio = Studio(model, private_folder())
+        jobs = JobRunner(model, private_folder())
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        page = serve(studio, port=port)
-        yield page.local_url, studio
+        page = serve(jobs, port=port)
+        yield page.local_url, jobs
         page.close()
 
 
@@ -65,8 +65,8 @@ def client(app) -> Iterator[Client]:
     client.close()
 
 
-def picture(path: Path, colour=(200, 80, 40), size=(64, 48)) -> Path:
-    """A photo of one colour with a little texture."""
+def make_photo(path: Path, colour=(200, 80, 40), size=(64, 48)) -> Path:
+    """Writes a photo of one colour with a little texture."""
     noise = np.random.default_rng(0).integers(0, 30, (size[1], size[0], 3))
     Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8)).save(path)
     return path
@@ -80,7 +80,7 @@ def files_left(root: Path, pattern: str) -> list[Path] | None:
         return None
 
 
-def until(condition, seconds=20.0) -> bool:
+def wait_until(condition, seconds=20.0) -> bool:
     """Whether `condition` comes true in time."""
     end = time.monotonic() + seconds
     while not condition():
@@ -94,7 +94,7 @@ def until(condition, seconds=20.0) -> bool:
 
 
 def test_scenes_keep_few_per_session_and_few_overall(tmp_path):
-    scenes = Scenes(tmp_path, per_session=2, overall=3)
+    scenes = SceneStore(tmp_path, per_session=2, overall=3)
     made = []
     for session, name in [("a", "1"), ("a", "2"), ("a", "3"), ("b", "1"), ("c", "1")]:
         with scenes.new(session, Path(name), None) as folder:
@@ -107,7 +107,7 @@ def test_scenes_keep_few_per_session_and_few_overall(tmp_path):
 
 
 def test_a_scene_used_again_outlives_others(tmp_path):
-    scenes = Scenes(tmp_path, per_session=2)
+    scenes = SceneStore(tmp_path, per_session=2)
     for name in "12":
         with scenes.new("a", Path(name), None):
             pass
@@ -119,7 +119,7 @@ def test_a_scene_used_again_outlives_others(tmp_path):
 
 
 def test_a_scene_that_failed_leaves_nothing(tmp_path):
-    scenes = Scenes(tmp_path)
+    scenes = SceneStore(tmp_path)
     with pytest.raises(InputError), scenes.new("a", Path("1"), None) as folder:
         (folder / "half").touch()
         raise InputError("bad")
@@ -128,7 +128,7 @@ def test_a_scene_that_failed_leaves_nothing(tmp_path):
 
 
 def test_sessions_do_not_see_each_other_and_leave_nothing(tmp_path):
-    scenes = Scenes(tmp_path)
+    scenes = SceneStore(tmp_path)
     for session in "ab":
         with scenes.new(session, Path("photo"), None):
             pass
@@ -140,9 +140,9 @@ def test_sessions_do_not_see_each_other_and_leave_nothing(tmp_path):
 
 
 def test_a_new_video_replaces_the_old_one_under_another_name(tmp_path):
-    first = emptied(tmp_path, "video")
-    other = emptied(tmp_path, "stereo")
-    second = emptied(tmp_path, "video")
+    first = replace_folder(tmp_path, "video")
+    other = replace_folder(tmp_path, "stereo")
+    second = replace_folder(tmp_path, "video")
     assert first != second
     assert sorted(tmp_path.iterdir()) == sorted([other, second])
 
@@ -152,7 +152,7 @@ def test_old_uploads_go_unless_they_are_in_use(tmp_path):
         (tmp_path / name).mkdir()
     for name in ("old", "used"):
         os.utime(tmp_path / name, (0, 0))
-    remove_old(tmp_path, {tmp_path / "used"}, 60)
+    remove_stale(tmp_path, {tmp_path / "used"}, 60)
     assert {path.name for path in tmp_path.iterdir()} == {"used", "new"}
 
 
@@ -164,40 +164,42 @@ def flat_scene() -> MPI:
 
 
 def test_a_looping_line_goes_there_and_back():
-    motion = Motion("line", seconds=1)
-    poses = motion.poses(flat_scene(), 30).poses
+    video_settings = VideoSettings("line", seconds=1)
+    poses = video_settings.poses(flat_scene(), 30).poses
     torch.testing.assert_close(poses[1:], poses[1:].flip(0))
     assert not torch.allclose(poses[0], poses[15])
-    straight = replace(motion, loop=False).poses(flat_scene(), 30).poses
+    straight = replace(video_settings, loop=False).poses(flat_scene(), 30).poses
     assert len(poses) == len(straight) == 30
     assert not torch.allclose(straight[0], straight[-1])
 
 
 def test_a_job_stops_when_its_own_session_asks(model, tmp_path):
-    studio, steps = Studio(model, tmp_path), []
+    jobs, steps = JobRunner(model, tmp_path), []
 
-    def stop_at_once(share, text):
+    def stop_at_once(fraction, text):
         steps.append(text)
-        studio.stop("another")
-        studio.stop("mine")
+        jobs.stop("another")
+        jobs.stop("mine")
 
     with pytest.raises(InputError, match="stopped"):
-        studio.scene("mine", picture(tmp_path / "photo.png"), Quality(*DRAFT), stop_at_once)
+        jobs.scene("mine", make_photo(tmp_path / "photo.png"), SceneSettings(*DRAFT), stop_at_once)
     assert len(steps) == 1
-    assert list(studio.scenes.root.iterdir()) == []
+    assert list(jobs.scenes.root.iterdir()) == []
 
 
 def test_a_job_that_takes_too_long_is_stopped(model, tmp_path):
-    studio = Studio(model, tmp_path, job_seconds=0)
+    jobs = JobRunner(model, tmp_path, job_seconds=0)
     with pytest.raises(InputError, match="more than 0 seconds"):
-        studio.scene("a", picture(tmp_path / "photo.png"), Quality(*DRAFT), lambda share, text: time.sleep(0.01))
+        jobs.scene(
+            "a", make_photo(tmp_path / "photo.png"), SceneSettings(*DRAFT), lambda fraction, text: time.sleep(0.01)
+        )
 
 
 # --- through the API
 
 
 def test_one_photo_runs_the_network_once(app, client, model, tmp_path):
-    photo = handle_file(picture(tmp_path / "photo.png"))
+    photo = handle_file(make_photo(tmp_path / "photo.png"))
     before = model.runs
     frame, depth, files = client.predict(photo, *DRAFT, api_name="/predict")
     assert frame.startswith("<iframe") and "sandbox" in frame
@@ -216,12 +218,12 @@ def test_one_photo_runs_the_network_once(app, client, model, tmp_path):
 
 
 def test_many_clients_each_get_their_own(app, tmp_path):
-    """Twenty people at once, each with a photo of another colour, get a depth map and a scene of that colour."""
+    """Twenty visitors at once, each with a photo of another colour, get a depth map and a scene of that colour."""
     colours = [(20 + 10 * i, 220 - 10 * i, 40 + 60 * (i % 3)) for i in range(20)]
 
     def one(i: int) -> float:
         client = Client(app[0], verbose=False, analytics_enabled=False)
-        photo = handle_file(picture(tmp_path / f"guest-{i}.png", colours[i]))
+        photo = handle_file(make_photo(tmp_path / f"guest-{i}.png", colours[i]))
         _, _, files = client.predict(photo, *DRAFT, api_name="/predict")
         scene = MPI.open(next(file for file in files if file.endswith(".mpi")))
         assert all(Path(file).name.startswith((f"guest-{i}.", f"guest-{i}-")) for file in files)
@@ -230,28 +232,28 @@ def test_many_clients_each_get_their_own(app, tmp_path):
 
     with ThreadPoolExecutor(20) as pool:
         assert max(pool.map(one, range(20))) < 3
-    studio = app[1]
-    assert len(studio.scenes) <= 24
-    assert until(lambda: files_left(studio.scenes.root, "*/guest-*.mpi") == [])
+    jobs = app[1]
+    assert len(jobs.scenes) <= 24
+    assert wait_until(lambda: files_left(jobs.scenes.root, "*/guest-*.mpi") == [])
 
 
 def test_a_long_video_is_stopped_by_its_own_client(app, client, tmp_path):
-    photo = handle_file(picture(tmp_path / "long.png"))
+    photo = handle_file(make_photo(tmp_path / "long.png"))
     client.predict(photo, *DRAFT, api_name="/predict")
     job = client.submit(photo, *DRAFT, "swing", 1.0, 10.0, True, 1920, True, api_name="/video")
-    assert until(lambda: list(app[1].scenes.root.glob("*/video-*")))
+    assert wait_until(lambda: list(app[1].scenes.root.glob("*/video-*")))
     client.predict(api_name="/stop")
     with pytest.raises(Exception, match="stopped"):
         job.result(timeout=60)
 
 
-def test_bad_files_are_told_in_one_line_and_the_app_goes_on(client, tmp_path):
+def test_bad_files_are_reported_in_one_line_and_the_app_goes_on(client, tmp_path):
     text = tmp_path / "notes.jpg"
     text.write_text("no photo")
-    with pytest.raises(Exception, match=r"notes\.jpg is not an image") as told:
+    with pytest.raises(Exception, match=r"notes\.jpg is not an image") as error:
         client.predict(handle_file(text), *DRAFT, api_name="/predict")
-    assert "/" not in str(told.value)
-    good = handle_file(picture(tmp_path / "good.png"))
+    assert "/" not in str(error.value)
+    good = handle_file(make_photo(tmp_path / "good.png"))
     assert client.predict(good, *DRAFT, api_name="/predict")[1]
     for bad in [(1e6, "Draft"), (4, "Huge")]:
         with pytest.raises(Exception, match=r"greater than maximum|not in the list"):
@@ -266,30 +268,30 @@ def call(url: str, name: str, data: list) -> str:
 
 
 def test_only_uploads_are_read(app, client, tmp_path):
-    """Paths of the server, of what the app made, and addresses are refused wherever a file is taken."""
-    url, studio = app
-    secret = picture(tmp_path / "secret.png")
-    client.predict(handle_file(picture(tmp_path / "good.png")), *DRAFT, api_name="/predict")
-    made = next(studio.scenes.root.glob("*/*.png"))
-    upload = next(studio.folder.glob("*/good.png"))
-    escape = f"{upload.parent}/../../{os.path.relpath(secret, studio.folder.parent)}"
+    """Paths of the server or of files that the app made, and URLs, are refused wherever a file is expected."""
+    url, jobs = app
+    secret = make_photo(tmp_path / "secret.png")
+    client.predict(handle_file(make_photo(tmp_path / "good.png")), *DRAFT, api_name="/predict")
+    made = next(jobs.scenes.root.glob("*/*.png"))
+    upload = next(jobs.folder.glob("*/good.png"))
+    escape = f"{upload.parent}/../../{os.path.relpath(secret, jobs.folder.parent)}"
     assert Path(escape).is_file() and made.is_file()
     meta = {"meta": {"_type": "gradio.FileData"}}
     for name, extra in [("predict", ()), ("video", CLIP), ("stereo", ("anaglyph",))]:
         for path in [str(secret), escape, str(made), "http://localhost:1/a.png"]:
             assert call(url, name, [{"path": path, **meta}, *DRAFT, *extra]) == "error", (name, path)
-    # The upload itself is read, whatever address it claims to have.
+    # The upload itself is read, whatever URL it claims to have.
     claimed = {"path": str(upload), "url": f"data:image/png;base64,{'A' * 8}", **meta}
     assert call(url, "predict", [claimed, *DRAFT]) == "complete"
 
 
 def test_only_the_apps_files_are_served(app, tmp_path):
-    url, studio = app
-    secret = picture(tmp_path / "secret.png")
-    sample = next(studio.folder.glob("*/*.jpg"))
+    url, jobs = app
+    secret = make_photo(tmp_path / "secret.png")
+    sample = next(jobs.folder.glob("*/*.jpg"))
     assert httpx.get(f"{url}gradio_api/file={sample}").status_code == 200
-    escapes = [str(secret), "/etc/passwd", f"{studio.folder}/../../etc/passwd", f"{studio.folder}/%2e%2e/{secret}"]
-    escapes += ["http://localhost:1/", "https://example.com/a.png", "pyproject.toml", str(studio.folder)]
+    escapes = [str(secret), "/etc/passwd", f"{jobs.folder}/../../etc/passwd", f"{jobs.folder}/%2e%2e/{secret}"]
+    escapes += ["http://localhost:1/", "https://example.com/a.png", "pyproject.toml", str(jobs.folder)]
     for path in escapes:
         assert httpx.get(f"{url}gradio_api/file={path}").status_code in (403, 404), path
     for route in ("gradio_api/proxy=http://localhost:1/", "gradio_api/file/https://example.com/a.png"):
@@ -306,15 +308,15 @@ def test_large_uploads_are_refused(app):
 
 @pytest.fixture
 def tab(app):
-    """A tab with the demo in it, as narrow as a phone; `tab.foreign` are the addresses elsewhere that it asked for."""
+    """A tab with the demo in it, as narrow as a phone; `tab.requests` are the URLs that it requested."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
     if CHROMIUM is None:
         pytest.skip("needs Chromium: apt-get install chromium")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         tab = browser.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
-        tab.foreign = []
-        tab.on("request", lambda request: tab.foreign.append(request.url))
+        tab.requests = []
+        tab.on("request", lambda request: tab.requests.append(request.url))
         tab.goto(app[0])
         tab.get_by_text("Scene settings").click()
         tab.get_by_label("Draft").check()
@@ -328,8 +330,8 @@ def tab(app):
         browser.close()
 
 
-def test_a_visit(tab, app, tmp_path):
-    """Bad and large files are told; a photo becomes a view that can be dragged and a video that can be downloaded."""
+def test_a_visit_in_the_browser(tab, app, tmp_path):
+    """Bad and large files are reported; a photo becomes a view that can be dragged and a video to download."""
     text = tmp_path / "notes.jpg"
     text.write_text("no photo")
     tab.set_input_files("#photo input[type=file]", text)
@@ -341,7 +343,7 @@ def test_a_visit(tab, app, tmp_path):
     tab.set_input_files("#photo input[type=file]", large)
     tab.get_by_text("exceed the maximum allowed size").wait_for()
 
-    tab.set_input_files("#photo input[type=file]", picture(tmp_path / "photo.png"))
+    tab.set_input_files("#photo input[type=file]", make_photo(tmp_path / "photo.png"))
     view = tab.frame_locator("#viewer iframe")
     view.locator("body.ready").wait_for()
     canvas = view.locator("#view")
@@ -351,7 +353,7 @@ def test_a_visit(tab, app, tmp_path):
     tab.mouse.down()
     tab.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2)
     tab.mouse.up()
-    assert until(lambda: canvas.screenshot() != before)
+    assert wait_until(lambda: canvas.screenshot() != before)
 
     tab.locator("#video video").wait_for()
     with tab.expect_download() as download:
@@ -361,7 +363,7 @@ def test_a_visit(tab, app, tmp_path):
     width = tab.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
     own = (app[0], "data:", "blob:")
-    assert [url for url in tab.foreign if not url.startswith(own)] == []
+    assert [url for url in tab.requests if not url.startswith(own)] == []
     assert list(app[1].scenes.root.glob("*/photo.mpi"))
     tab.close()
-    assert until(lambda: files_left(app[1].scenes.root, "*/photo.mpi") == [])
+    assert wait_until(lambda: files_left(app[1].scenes.root, "*/photo.mpi") == [])

@@ -59,9 +59,9 @@ def test_borders_are_covered() -> None:
 
 def test_anaglyph_gives_each_eye_its_image() -> None:
     left, right = torch.rand(3, 8, 8), torch.rand(3, 8, 8)
-    picture = anaglyph(left, right)
-    torch.testing.assert_close(picture[1:], right[1:])
-    assert (anaglyph(left, 1 - right)[0] == picture[0]).all() and not (anaglyph(1 - left, right)[0] == picture[0]).any()
+    image = anaglyph(left, right)
+    torch.testing.assert_close(image[1:], right[1:])
+    assert (anaglyph(left, 1 - right)[0] == image[0]).all() and not (anaglyph(1 - left, right)[0] == image[0]).any()
     torch.testing.assert_close(anaglyph(*[torch.full((3, 8, 8), 0.5)] * 2), torch.full((3, 8, 8), 0.5))
 
 

@@ -78,8 +78,8 @@ def test_density_images_hold_the_codes() -> None:
     original = scene()
     codes = encode_density(original.sigma, original.disparity)
     for plane, code in zip(pack(original)["planes"], codes, strict=True):
-        picture = Image.open(io.BytesIO(base64.b64decode(plane["density"])))
-        assert np.array_equal(np.asarray(picture.convert("L")), code[0].numpy())
+        image = Image.open(io.BytesIO(base64.b64decode(plane["density"])))
+        assert np.array_equal(np.asarray(image.convert("L")), code[0].numpy())
 
 
 def test_colours_come_back_where_they_show() -> None:

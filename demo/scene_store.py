@@ -1,4 +1,4 @@
-"""The scenes that visitors have made: one folder of files a scene, owned by one session, and never too many."""
+"""The scenes that visitors have made, on disk: a folder per scene, owned by a session, with limits on their number."""
 
 import secrets
 import shutil
@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PER_SESSION = 4
-"""Scenes a session keeps: enough to go back to a photo or two. A scene takes some 20 MB of disk, no memory."""
+"""Scenes kept per session. A scene takes about 20 MB of disk and no memory."""
 
 OVERALL = 24
-"""Scenes of all sessions together."""
+"""Scenes kept over all sessions."""
 
 
 Key = tuple[str, Path, Hashable]
-"""Session, photo and the settings that the scene was made with."""
+"""Session, photo and settings of a scene."""
 
 
-class Scenes:
-    """Folders by session, photo and settings, least recently used first. Callers take turns: nothing here locks."""
+class SceneStore:
+    """Scene folders by session, photo and settings; the least recently used are removed first. Not thread-safe."""
 
     def __init__(self, root: Path, per_session: int = PER_SESSION, overall: int = OVERALL) -> None:
         self.root, self.per_session, self.overall = root, per_session, overall
@@ -30,21 +30,27 @@ class Scenes:
         return len(self._folders)
 
     def find(self, session: str, photo: Path, settings: Hashable) -> Path | None:
-        """The folder of a scene that this session made, or None."""
+        """The folder of a scene that this session made with these settings, or None. It then counts as just used."""
         folder = self._folders.get((session, photo, settings))
         if folder is not None:
             self._folders.move_to_end((session, photo, settings))
         return folder
 
     def photos(self) -> set[Path]:
-        """The folders of the photos that scenes were made of."""
+        """The folders of the photos of all scenes."""
         return {photo.parent for _, photo, _ in self._folders}
 
     @contextmanager
     def new(self, session: str, photo: Path, settings: Hashable) -> Iterator[Path]:
-        """Yields an empty folder, kept when the block ends well; old scenes make room for it.
+        """Makes the folder of a new scene; removed if the block raises, else kept, and the oldest beyond the limits go.
 
-        Its name cannot be guessed: whoever knows the name of a file can fetch it.
+        Args:
+            session: Owner of the scene.
+            photo: File of the photo.
+            settings: What else the scene depends on.
+
+        Yields:
+            An empty folder. Its name cannot be guessed, because whoever knows a file's name can fetch it.
         """
         folder = self.root / secrets.token_urlsafe(16)
         folder.mkdir(parents=True)
@@ -61,7 +67,7 @@ class Scenes:
             self._remove(next(iter(self._folders)))
 
     def close(self, session: str) -> None:
-        """Removes all that a session made."""
+        """Removes all scenes of a session."""
         for name in [name for name in self._folders if name[0] == session]:
             self._remove(name)
 
@@ -69,10 +75,10 @@ class Scenes:
         shutil.rmtree(self._folders.pop(name), ignore_errors=True)
 
 
-def emptied(folder: Path, kind: str) -> Path:
-    """A new folder `kind-*` inside `folder` in place of an earlier one.
+def replace_folder(folder: Path, kind: str) -> Path:
+    """Replaces the folder `kind-*` inside `folder` by an empty one under another name.
 
-    A new name each time: browsers would show what they fetched under the old one.
+    Under the same name, browsers would show the old files from their cache.
     """
     for old in folder.glob(f"{kind}-*"):
         shutil.rmtree(old)
@@ -81,7 +87,7 @@ def emptied(folder: Path, kind: str) -> Path:
     return new
 
 
-def remove_old(uploads: Path, keep: set[Path], seconds: float) -> None:
+def remove_stale(uploads: Path, keep: set[Path], seconds: float) -> None:
     """Removes the folders in `uploads` that are older than `seconds`, except those in `keep`."""
     for folder in set(uploads.iterdir()) - keep:
         if time.time() - folder.stat().st_mtime > seconds:

@@ -1,4 +1,4 @@
-"""What visitors may send: files they uploaded, nothing else. What they may fetch: files the app made for them."""
+"""Access control: visitors may send only files they uploaded, and fetch only files that the demo made for them."""
 
 from abc import ABCMeta
 from pathlib import Path
@@ -10,23 +10,33 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class _Quiet(type(gr.Image)):  # type: ignore[misc]
-    """Makes subclasses of gradio's components without what its own metaclass does: write a stub beside the source."""
+    """Metaclass for subclasses of Gradio's components; Gradio's own would write a stub file beside the source."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Any:
         return ABCMeta.__new__(cls, name, bases, attrs)
 
 
 class UploadedPhoto(gr.Image, metaclass=_Quiet):
-    """gr.Image that hands over the path of the upload as it is: reading it, and telling what is wrong, is ours.
+    """A gr.Image that passes on the path of the uploaded file, without decoding it.
 
-    gr.Image would decode it first, lose its EXIF and name the server's folders when it cannot.
-    Gradio lets only paths in its upload folder pass; here they must also be uploads, not files the app made.
+    gr.Image would decode the file, lose its EXIF data and name the server's folders in error messages. Gradio accepts
+    any path in its upload folder; this also requires that the file is an upload, not one that the demo made.
     """
 
-    is_template = True  # the browser is to see a gr.Image
+    is_template = True  # the browser shows a gr.Image
 
     def preprocess(self, payload: Any) -> str | None:
-        """The path of the upload, or None without one. Raises gr.Error for any other path and when it is gone."""
+        """Checks what the browser sent as the photo.
+
+        Args:
+            payload: Gradio's file data, or None without a photo.
+
+        Returns:
+            The path of the upload, or None.
+
+        Raises:
+            gr.Error: When the path is not that of an upload, or the file was removed.
+        """
         if payload is None:
             return None
         path = Path(payload.path or "").resolve()
@@ -37,14 +47,14 @@ class UploadedPhoto(gr.Image, metaclass=_Quiet):
         return str(path)
 
     async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-        """Paths pass, addresses do not: gradio would have the server fetch them."""
+        """Refuses URLs, which Gradio would make the server fetch; paths pass."""
         if str(url_or_file_path).lower().startswith(("http:", "https:")):
             raise gr.Error("Addresses are not fetched: upload the photo.", print_exception=False)
         return await super().async_move_resource_to_block_cache(url_or_file_path)
 
 
-class NoFetching:
-    """ASGI middleware that refuses gradio's routes that fetch other addresses for the visitor."""
+class RefuseFetching:
+    """ASGI middleware that refuses those of Gradio's routes that make the server fetch other URLs."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
