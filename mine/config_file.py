@@ -59,7 +59,9 @@ def explain(error: ValidationError, kind: type) -> str:
         error: What pydantic raised.
         kind: The configuration's class.
     """
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # A misspelled key is reported before the key that is missing because of it.
+    first = next((one for one in errors if one["type"] == "unexpected_keyword_argument"), errors[0])
     place, hint = _follow(kind, first["loc"])
     section, _, last = place.rpartition(".")
     value, what = first["input"], first["type"]
