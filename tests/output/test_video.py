@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
@@ -122,7 +123,7 @@ def test_folder_of_pngs(tmp_path: Path, name: str) -> None:
         render_video(scene, path, f"{tmp_path}/{name}", crop=False)
     assert sorted(os.listdir(tmp_path / name)) == ["000000.png", "000001.png", "000002.png"]
     expected = scene.render(path[1]).rgb[0]
-    seen = torch.from_numpy(np.array(Image.open(tmp_path / name / "000001.png"))).movedim(2, 0) / 255
+    seen = torch.from_numpy(iio.imread(tmp_path / name / "000001.png")).movedim(2, 0) / 255
     assert (seen - expected).abs().max() <= 0.5 / 255 + 1e-6
 
 

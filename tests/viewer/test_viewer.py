@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from browser import ARGUMENTS, CHROMIUM, needs_chromium
-from PIL import Image
 from torch import Tensor
 
 from mine.network.disparity.lift import lift_to_mpi
@@ -254,7 +254,7 @@ def test_an_image_can_be_saved(opened: Opened) -> None:
     with opened.page.expect_download() as download:
         opened.page.keyboard.press("p")
     assert download.value.suggested_filename == "scene.png"
-    saved = np.asarray(Image.open(download.value.path()).convert("RGB")).astype(float)
+    saved = iio.imread(download.value.path(), extension=".png", mode="RGB").astype(float)
     assert np.abs(saved - opened.pixels()).max() <= 1
 
 
