@@ -1,4 +1,4 @@
-"""The published MINE checkpoints (`checkpoint.pth` with `params.yaml` beside it): their layout in our names."""
+"""Conversion of the published MINE checkpoints (`checkpoint.pth`, with `params.yaml` beside it) to our keys."""
 
 import re
 from pathlib import Path
@@ -9,34 +9,53 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.network.architecture import Architecture
 
-DOWN = {"conv_down1": "down1", "conv_down2": "down2", "conv_up1": "up1", "conv_up2": "up2"}
+BOTTLENECK = {"conv_down1": "down1", "conv_down2": "down2", "conv_up1": "up1", "conv_up2": "up2"}
+"""Our names of the bottleneck's convolutions by the published ones."""
 
 
 def our_key(part: str, key: str) -> str | None:
-    """Our name of one entry of `part` ("backbone" or "decoder"); None for the unused classifier.
+    """Translates one key of a published checkpoint.
 
-    Raises InputError for a key that the published layout does not have.
+    Args:
+        part: "backbone" or "decoder".
+        key: Key within the part, with or without the prefix "module." of distributed training.
+
+    Returns:
+        Our key, or None for the backbone's classifier, which is not used.
+
+    Raises:
+        InputError: The published layout has no such key.
     """
-    plain = key.removeprefix("module.")
+    published = key.removeprefix("module.")
     if part == "backbone":
-        name = plain.removeprefix("encoder.")
+        name = published.removeprefix("encoder.")
         return None if name.startswith("fc.") else f"encoder.resnet.{name}"
-    if match := re.fullmatch(r"(conv_\w+)\.(\d\.\w+)", plain):
-        if match[1] in DOWN:
-            return f"decoder.bottleneck.{DOWN[match[1]]}.{match[2]}"
+    if match := re.fullmatch(r"(conv_\w+)\.(\d\.\w+)", published):
+        if match[1] in BOTTLENECK:
+            return f"decoder.bottleneck.{BOTTLENECK[match[1]]}.{match[2]}"
     # Levels are named by a tuple's text with a dash between all characters: "-".join(str(("upconv", 4, 0))).
-    elif match := re.fullmatch(r"convs\.([^.]+)\.(?:conv\.)?(\w+\.\w+)", plain):
+    elif match := re.fullmatch(r"convs\.([^.]+)\.(?:conv\.)?(\w+\.\w+)", published):
         name = match[1].replace("-", "")
         if level := re.fullmatch(r"\('upconv', (\d), ([01])\)", name):
-            place = "before" if level[2] == "0" else "after"
-            return f"decoder.{place}.{level[1]}.{match[2].replace('bn.', 'norm.')}"
+            order = "before" if level[2] == "0" else "after"
+            return f"decoder.{order}.{level[1]}.{match[2].replace('bn.', 'norm.')}"
         if level := re.fullmatch(r"\('dispconv', (\d)\)", name):
             return f"decoder.heads.{level[1]}.{match[2].removeprefix('conv.')}"
     raise InputError(f"unexpected key {key!r} in {part!r}: this is not a published MINE checkpoint")
 
 
 def convert(state: dict[str, Any]) -> tuple[Architecture, dict[str, Tensor]]:
-    """Architecture and weights in our names from a published {"backbone": ..., "decoder": ...}."""
+    """Converts the weights of a published checkpoint.
+
+    Args:
+        state: {"backbone": ..., "decoder": ...} by published keys.
+
+    Returns:
+        The architecture, and the weights by our keys.
+
+    Raises:
+        InputError: A key is unexpected.
+    """
     weights = {}
     for part in ("backbone", "decoder"):
         for key, value in state[part].items():
@@ -47,14 +66,24 @@ def convert(state: dict[str, Any]) -> tuple[Architecture, dict[str, Tensor]]:
 
 
 def _resnet(weights: dict[str, Tensor]) -> str:
-    """Which ResNet the backbone is, from its blocks: 50 has bottlenecks, 34 a third block in layer1, 18 neither."""
+    """Name of the ResNet with these weights: 50 has bottleneck blocks, 34 a third block in layer1, 18 neither."""
     if "encoder.resnet.layer1.0.conv3.weight" in weights:
         return "resnet50"
     return "resnet34" if "encoder.resnet.layer1.2.conv1.weight" in weights else "resnet18"
 
 
 def read_params(path: Path) -> dict[str, Any]:
-    """The published `params.yaml` beside a checkpoint: its nested or dotted keys, dotted; empty when there is none."""
+    """Reads the settings of a published checkpoint.
+
+    Args:
+        path: Of the `params.yaml` beside the checkpoint, with nested or dotted keys.
+
+    Returns:
+        Values by dotted key, such as "mpi.disparity_start"; empty when there is no file.
+
+    Raises:
+        InputError: The file is not YAML, or holds no mapping.
+    """
     if not path.is_file():
         return {}
     import yaml
@@ -69,6 +98,7 @@ def read_params(path: Path) -> dict[str, Any]:
 
 
 def _dotted(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Leaves of a tree of mappings, with dotted keys."""
     pairs: list[tuple[str, Any]] = []
     for key, value in tree.items():
         name = f"{prefix}{key}"

@@ -1,17 +1,19 @@
-"""The plane decoder: one RGB-and-density plane per disparity, from features computed once per image.
+"""The decoder of MINE (Li et al. 2021, section 3.1): a plane of RGB and density for each disparity.
 
-The published decoder repeats the image features for every plane, appends the embedded disparity to them and convolves
-everything anew. The same numbers come out of far less work, because
+The published decoder repeats the image's features for every plane, appends the embedded disparity and convolves all of
+it (`mine.network.planes.reference`). `PlaneDecoder` computes the same function with fewer operations:
 
-- a convolution of a concatenation is a sum of convolutions: the features' part is computed once per image;
-- the embedding is constant over a plane, and reflection padding keeps it so: its part is one bias per plane;
-- nearest x2 followed by a reflection-padded 3x3 is four 2x2 convolutions of the small image, padded by replication.
+- A convolution of a concatenation is a sum of convolutions: the features' term is computed once per image.
+- The embedding is constant over a plane, and so is its reflection padding: its term is one bias per plane.
+- Nearest x2 and a reflection-padded 3x3 convolution are four 2x2 convolutions of the small map, padded by replication
+  (`mine.network.planes.subpixel`).
 """
 
 from typing import cast
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mine.network.architecture import PLANE_WIDTHS
@@ -20,19 +22,24 @@ from mine.network.planes.recompute.autograd import Kernel, norm_elu_conv, norm_e
 from mine.network.planes.subpixel import phase_kernel
 
 SCALES = 4
-"""The decoder draws planes at the full resolution and at 1/2, 1/4 and 1/8 of it."""
+"""Scales s at which planes are decoded: at 1/2^s of the image's resolution, for s = 0 to SCALES - 1."""
 
 
 class Block(nn.Module):
-    """3x3 convolution with reflection padding, batch norm, ELU; applied in parts by `PlaneDecoder`."""
+    """3x3 convolution with reflection padding, batch norm and ELU; `PlaneDecoder` applies its operators separately.
+
+    Args:
+        inputs: Channels C of its input.
+        outputs: Channels C' of its output.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3)
         self.norm = nn.BatchNorm2d(outputs)
 
-    def kernel(self) -> tuple[Tensor, Tensor]:
-        """Weight (C', C, 3, 3) and bias (C',), with batch norm folded in while its statistics are frozen."""
+    def kernel(self) -> tuple[Float[Tensor, "C_out C 3 3"], Float[Tensor, " C_out"]]:
+        """Weight and bias of the convolution, with batch norm folded in while that is in evaluation mode."""
         weight, bias = self.conv.weight, self.conv.bias
         assert bias is not None
         if self.norm.training:
@@ -43,14 +50,19 @@ class Block(nn.Module):
 
 
 class Blocks(nn.ModuleDict):
-    """One block per level."""
+    """One block per level, by the number of the level; level 0 is the finest."""
 
     def __getitem__(self, level: int) -> Block:  # type: ignore[override]
         return cast(Block, super().__getitem__(str(level)))
 
 
 class Bottleneck(nn.Module):
-    """Widens the coarsest features' view: down to 1/128 of the image and back (five conv-norm-LeakyReLU steps)."""
+    """Enlarges the receptive field of the coarsest features: down to 1/128 of the image and back.
+
+    Args:
+        channels: Of its input and output.
+        middle: Channels at 1/64 and at 1/128 of the image.
+    """
 
     def __init__(self, channels: int, middle: tuple[int, int] = (512, 256)) -> None:
         super().__init__()
@@ -59,8 +71,16 @@ class Bottleneck(nn.Module):
         self.up1 = _conv_norm(middle[1], middle[1], 3)
         self.up2 = _conv_norm(middle[1], channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H/32, W/32) to the same shape; away from multiples of 128, "x2" means back to the size before."""
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """Maps features at 1/32 of the image to the same shape.
+
+        Args:
+            x: Features. Where a side is no multiple of 4, upsampling restores the size before pooling instead of
+                doubling the side.
+
+        Returns:
+            Features of the same shape.
+        """
         half = self.down1(F.max_pool2d(x, 3, 2, 1))
         quarter = self.down2(F.max_pool2d(half, 3, 2, 1))
         up = self.up1(F.interpolate(quarter, half.shape[-2:]))
@@ -68,9 +88,18 @@ class Bottleneck(nn.Module):
 
 
 class PlaneDecoder(nn.Module):
-    """Planes at any disparities from five feature maps (section 3.1).
+    """Planes at any disparities from five feature maps of an image.
 
-    features: channels of the encoder's maps, finest first. widths: channels of the levels, finest first.
+    From the bottleneck's output and the embedding, at 1/32 of the image, level l = 4, ..., 0 computes
+
+        x = after_l([nearest_x2(before_l(x)), features at 1/2^l, embedding]),
+
+    at level 0 without features and embedding, and the planes of scale l are head_l(x) for l < `SCALES`.
+
+    Args:
+        features: Channels of the encoder's maps, finest first.
+        widths: Channels of the levels, finest first.
+        bottleneck: Channels of the bottleneck at 1/64 and at 1/128 of the image.
     """
 
     def __init__(
@@ -93,15 +122,22 @@ class PlaneDecoder(nn.Module):
 
     def forward(
         self,
-        features: list[Tensor],
-        disparity: Tensor,
+        features: list[Float[Tensor, "B _ _ _"]],
+        disparity: Float[Tensor, "B S"],
         finest: int = 0,
         group: int | None = None,
-    ) -> list[Tensor]:
-        """Planes [(B, S, 4, H/2^s, W/2^s) for s in finest..3], RGB in [0, 1] and σ ≥ 0.
+    ) -> list[Float[Tensor, "B S 4 _ _"]]:
+        """Decodes planes at up to four scales.
 
-        features: the encoder's five maps; disparity (B, S). group: planes decoded at a time (all, by default); smaller
-        groups bound the memory, and change nothing else while batch norm is frozen.
+        Args:
+            features: The encoder's five maps, at 1/2 to 1/32 of the image.
+            disparity: Disparities of the planes, any values in any order.
+            finest: Finest scale that is decoded; 0 is the full resolution.
+            group: Planes decoded at a time, all by default. Smaller groups bound the memory, and change nothing else
+                while batch norm is frozen.
+
+        Returns:
+            Planes (B, S, 4, H/2^s, W/2^s) for s = finest, ..., 3; RGB in [0, 1], then density σ ≥ 0.
         """
         shared = self.shared(features)
         groups = disparity.split(group or disparity.shape[1], dim=1)
@@ -109,11 +145,18 @@ class PlaneDecoder(nn.Module):
         return [torch.cat(planes, dim=1) if len(planes) > 1 else planes[0] for planes in zip(*decoded, strict=True)]
 
     def head(self, level: int) -> nn.Conv2d:
-        """The convolution that draws the planes of a level."""
+        """The convolution from a level's features to the four channels of its planes."""
         return cast(nn.Conv2d, self.heads[str(level)])
 
-    def shared(self, features: list[Tensor]) -> list[Tensor]:
-        """What does not depend on the plane: the features' share of every convolution, coarsest first."""
+    def shared(self, features: list[Float[Tensor, "B _ _ _"]]) -> list[Float[Tensor, "B _ _ _"]]:
+        """Computes what all planes of an image have in common.
+
+        Args:
+            features: The encoder's five maps, finest first.
+
+        Returns:
+            The features' term of each convolution that has one, with its bias, coarsest first.
+        """
         shared = [reflected_conv(self.bottleneck(features[-1]), *feature_part(self.before[self.coarsest], 0))]
         for level in range(self.coarsest, 0, -1):
             block = self.after[level]
@@ -121,63 +164,79 @@ class PlaneDecoder(nn.Module):
         return shared
 
     def _decode(self, shared: list[Tensor], disparity: Tensor, finest: int) -> list[Tensor]:
+        """Planes at the scales from `finest` on, from the common terms and disparity (B, S)."""
         embedding = embed_disparity(disparity)
-        first = self.before[self.coarsest]
-        z = _spread(shared[0], embedding, first)
-        drawn: list[Tensor] = []
+        z = _add_embedding(shared[0], embedding, self.before[self.coarsest])
+        outputs: list[Tensor] = []
         for level in range(self.coarsest, finest - 1, -1):
             z = self._upsample(level, z, shared[self.coarsest + 1 - level] if level else None, embedding)
             kernels: list[Kernel] = [self.before[level - 1].kernel()] if level > finest else []
             if level < SCALES:
                 head = self.head(level)
                 kernels.append((head.weight, head.bias))
-            outs = norm_elu_conv(z, self.after[level].norm, _stored(kernels, z.dtype))
+            outs = norm_elu_conv(z, self.after[level].norm, _cast(kernels, z.dtype))
             z = outs[0]
             if level < SCALES:
-                drawn.append(outs[-1])
-        return [_field(out.float().unflatten(0, disparity.shape)) for out in reversed(drawn)]
+                outputs.append(outs[-1])
+        return [_field(out.float().unflatten(0, disparity.shape)) for out in reversed(outputs)]
 
     def _upsample(self, level: int, z: Tensor, shared: Tensor | None, embedding: Tensor) -> Tensor:
-        """Nearest x2, then the convolution of the level's second block on [z, skip features, embedding]."""
+        """Nearest x2 of z, then the convolution of the level's block `after` of [z, features, embedding]."""
         block, norm = self.after[level], self.before[level].norm
         weight, bias = block.kernel()
         phases = phase_kernel(weight[:, : block.conv.out_channels])
         if shared is None:
-            (kernel,) = _stored([(phases, bias.repeat(4))], z.dtype)
+            (kernel,) = _cast([(phases, bias.repeat(4))], z.dtype)
             return norm_elu_upsample_conv(z, norm, kernel)
-        own = torch.einsum("bse,ce->bsc", embedding, weight[:, -CHANNELS:].sum((2, 3)))
-        (kernel,) = _stored([(phases, None)], z.dtype)
+        own = _embedding_bias(embedding, weight)
+        (kernel,) = _cast([(phases, None)], z.dtype)
         return norm_elu_upsample_conv(z, norm, kernel, shared.to(z.dtype), own.flatten(0, 1).to(z.dtype))
 
 
 def _field(out: Tensor) -> Tensor:
-    """The heads' outputs (B, S, 4, H, W) as colours in [0, 1] and density σ = |x| + 1e-4."""
+    """From a head's output x (B, S, 4, H, W) to planes: RGB = sigmoid(x), density σ = |x| + 1e-4."""
     return torch.cat([torch.sigmoid(out[:, :, :3]), out[:, :, 3:].abs() + 1e-4], dim=2)
 
 
-def reflected_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """3x3 convolution with reflection padding: x (N, C, H, W) to (N, C', H, W)."""
+def reflected_conv(
+    x: Float[Tensor, "N C H W"], weight: Float[Tensor, "C_out C 3 3"], bias: Float[Tensor, " C_out"] | None
+) -> Float[Tensor, "N C_out H W"]:
+    """Applies a 3x3 convolution with reflection padding."""
     return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias)
 
 
-def feature_part(block: Block, start: int) -> tuple[Tensor, Tensor]:
-    """Kernel of the image features, between `start` leading channels and the trailing embedding; with the bias."""
+def feature_part(block: Block, start: int) -> tuple[Float[Tensor, "C_out C 3 3"], Float[Tensor, " C_out"]]:
+    """Selects the weights of the image's features from a block whose input is a concatenation.
+
+    Args:
+        block: A block of [other features, image's features, embedding].
+        start: Channels of the other features.
+
+    Returns:
+        The weight of the image's features, and the bias of the block.
+    """
     weight, bias = block.kernel()
     return weight[:, start:-CHANNELS], bias
 
 
-def _spread(shared: Tensor, embedding: Tensor, block: Block) -> Tensor:
-    """Shared part (B, C, H, W) plus each plane's own bias from its embedding (B, S, 21): (B*S, C, H, W)."""
-    weight, _ = block.kernel()
-    bias = torch.einsum("bse,ce->bsc", embedding, weight[:, -CHANNELS:].sum((2, 3)))
+def _add_embedding(shared: Tensor, embedding: Tensor, block: Block) -> Tensor:
+    """Common term (B, C, H, W) plus each plane's bias from its embedding (B, S, 21): (B S, C, H, W)."""
+    bias = _embedding_bias(embedding, block.kernel()[0])
     return (shared[:, None] + bias[..., None, None]).flatten(0, 1)
 
 
+def _embedding_bias(embedding: Tensor, weight: Tensor) -> Tensor:
+    """Convolution (B, S, C') of embeddings (B, S, 21), constant over a plane, with the last 21 inputs of a weight."""
+    return torch.einsum("bse,ce->bsc", embedding, weight[:, -CHANNELS:].sum((2, 3)))
+
+
 def _conv_norm(inputs: int, outputs: int, size: int) -> nn.Sequential:
+    """Convolution padded by zeros, batch norm, LeakyReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.1)
     )
 
 
-def _stored(kernels: list[Kernel], dtype: torch.dtype) -> list[Kernel]:
+def _cast(kernels: list[Kernel], dtype: torch.dtype) -> list[Kernel]:
+    """Kernels in the dtype of the features: `torch.autocast` does not reach into autograd functions."""
     return [(weight.to(dtype), None if bias is None else bias.to(dtype)) for weight, bias in kernels]
