@@ -1,7 +1,7 @@
-"""How cost grows with planes and pixels: `python benchmarks/costs.py benchmarks/costs.png` prints a table and draws it.
+"""How cost grows with planes and pixels: `python benchmarks/costs.py benchmarks/costs.png` prints a table and plots it.
 
 Prediction is that of the published architecture, with random weights; scenes are those of
-`mine.cli.bench.random_surface_planes`. Each figure is the median of its repetitions, after one that warms up.
+`mine.cli.bench.random_surface_planes`. Times are medians over repetitions, after one warm-up.
 """
 
 import argparse
@@ -27,7 +27,7 @@ INK, GRID, COLOURS = (40, 40, 40), (225, 225, 225), {"predict": (30, 90, 180), "
 
 
 def cases() -> list[Case]:
-    """Planes and sizes: one varies while the other is the usual one."""
+    """Planes and sizes: one varies while the other is that of `USUAL`."""
     return [(planes, USUAL[1]) for planes in PLANES] + [(USUAL[0], size) for size in SIZES if size != USUAL[1]]
 
 
@@ -35,7 +35,7 @@ def measure(model: Model, case: Case, repetitions: int) -> dict[str, float]:
     """Seconds to predict and to render a scene."""
     planes, size = case
     values, disparity = random_surface_planes(planes, size)
-    scene = join(values[:, :, :3], values[:, :, 3:])  # as networks draw it
+    scene = join(values[:, :, :3], values[:, :, 3:])  # the memory format of predictions
     K, T = intrinsics(size)[None], pose(translation=torch.tensor([0.05, 0.02, -0.05]))[None]
     photo = torch.rand(3, *size)
     forms: dict[str, Callable[[], object]] = {
@@ -45,41 +45,42 @@ def measure(model: Model, case: Case, repetitions: int) -> dict[str, float]:
     return medians(forms, repetitions)
 
 
-def draw(found: dict[Case, dict[str, float]]) -> Image.Image:
-    """Seconds against planes times megapixels, both in powers of ten; a dot for each case."""
-    picture = Image.new("RGB", CANVAS, "white")
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=14)
+def plot(found: dict[Case, dict[str, float]]) -> Image.Image:
+    """Seconds against planes times megapixels on logarithmic axes, one dot per case."""
+    image = Image.new("RGB", CANVAS, "white")
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(size=14)
 
-    def place(work: float, value: float) -> tuple[float, float]:
+    def position(work: float, value: float) -> tuple[float, float]:
         x = LEFT + (RIGHT - LEFT) * (math.log10(work) + 0.25) / 2.5
         return x, BOTTOM - (BOTTOM - TOP) * (math.log10(value) + 2.5) / 4.25
 
     for power in range(-2, 2):
-        pen.line([place(10**-0.25, 10**power), place(10**2.25, 10**power)], GRID)
-        pen.text((LEFT - 8, place(1, 10**power)[1]), f"{10.0**power:g} s", INK, font, anchor="rm")
+        pen.line([position(10**-0.25, 10**power), position(10**2.25, 10**power)], GRID)
+        pen.text((LEFT - 8, position(1, 10**power)[1]), f"{10.0**power:g} s", INK, font, anchor="rm")
     for power in range(3):
-        pen.line([place(10**power, 10**-2.5), place(10**power, 10**1.75)], GRID)
-        pen.text((place(10**power, 1)[0], BOTTOM + 12), f"{10**power}", INK, font, anchor="mm")
+        pen.line([position(10**power, 10**-2.5), position(10**power, 10**1.75)], GRID)
+        pen.text((position(10**power, 1)[0], BOTTOM + 12), f"{10**power}", INK, font, anchor="mm")
     pen.text(((LEFT + RIGHT) / 2, BOTTOM + 36), "planes x megapixels", INK, font, anchor="mm")
     for name, colour in COLOURS.items():
         usual = found[USUAL][name] / work_of(USUAL)
-        pen.line([place(10**-0.25, usual * 10**-0.25), place(10**2.25, usual * 10**2.25)], colour)
+        pen.line([position(10**-0.25, usual * 10**-0.25), position(10**2.25, usual * 10**2.25)], colour)
         for case, times in found.items():
-            x, y = place(work_of(case), times[name])
+            x, y = position(work_of(case), times[name])
             pen.ellipse([x - 4, y - 4, x + 4, y + 4], colour)
-        pen.text(place(10**1.2, usual * 10**0.75), f"{name}; line: in proportion", colour, font, anchor="ls")
-    return picture
+        pen.text(position(10**1.2, usual * 10**0.75), f"{name}; line: proportional", colour, font, anchor="ls")
+    return image
 
 
 def work_of(case: Case) -> float:
-    """Planes times megapixels."""
+    """Planes times megapixels of a case."""
     planes, (height, width) = case
     return planes * height * width / 1e6
 
 
 def main() -> None:
+    """Prints the table and saves the plot."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("picture")
+    parser.add_argument("output", help="the plot")
     parser.add_argument("--repetitions", type=int, default=2)
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -94,7 +95,7 @@ def main() -> None:
             print(
                 f"| {planes} | {width}x{height} | {times['predict']:.2f} | {1000 * times['render']:.1f} |", flush=True
             )
-    draw(found).save(options.picture)
+    plot(found).save(options.output)
 
 
 if __name__ == "__main__":

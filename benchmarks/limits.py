@@ -1,8 +1,8 @@
-"""What keeps a surface network's figures down: `python benchmarks/limits.py configs/eval-captures.yaml [key=value]`.
+"""Error analysis of a disparity network: `python benchmarks/limits.py configs/eval-captures.yaml [key=value]`.
 
-Its depth is put right step by step with what structure from motion knows of each source, and judged anew each time by
-the protocol of `mine eval`: where the figures jump is what the network gets wrong. A second table says how many pairs
-of points come out in the right order, by how far apart in depth they are.
+The predicted disparity of each source is corrected step by step with what structure from motion (SfM) knows of it, and
+evaluated by the protocol of `mine eval`: the step at which the metrics jump is what the network gets wrong. A second
+table breaks ordinal accuracy down by the ratio of depths.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mine.config import EvalConfig, load_config
 from mine.data.base.sample import Sample
+from mine.errors import InputError, exit_on_input_error
 from mine.evaluation.baselines import interpolated_disparity
 from mine.evaluation.evaluate import Method, evaluate
 from mine.evaluation.protocol import held_out_pairs
@@ -24,20 +25,22 @@ from mine.scene.mpi import MPI
 from mine.scene.points import disparity_at
 
 RATIOS = (1.1, 1.25, 1.5, 2.0, math.inf)
+"""Bounds of the ratios of depths in the second table."""
+
 RADII = (32, 8)
-"""What is larger than so many pixels counts as a large shape."""
+"""Radii of the low-pass filter in pixels: larger shapes are taken from SfM, details from the prediction."""
 
 
-class Limits:
-    """A surface network's scenes, as it predicts them and with more and more of the truth."""
+class Corrections:
+    """Scenes of a disparity network, as predicted and with more and more of the SfM depth."""
 
     def __init__(self, network: DisparityNetwork, planes: int) -> None:
         self.network, self.planes = network, planes
 
     def methods(self) -> dict[str, Method]:
-        """How to make a scene of a sample, by name."""
-        truths = {
-            f"the true shapes above {radius} pixels, details predicted": lambda sample, radius=radius: self._large(
+        """From a sample to a scene, by the name of the correction."""
+        true_shapes = {
+            f"true shapes above {radius} pixels, details predicted": lambda sample, radius=radius: self._large_shapes(
                 sample, radius
             )
             for radius in RADII
@@ -46,80 +49,84 @@ class Limits:
             "as predicted": lambda sample: self.scene(sample, self.predicted(sample)),
             "contrast fitted to the points": lambda sample: self._fitted(sample, tilt=False),
             "contrast and tilt fitted to the points": lambda sample: self._fitted(sample, tilt=True),
-            **truths,
-            "all true": lambda sample: self.scene(sample, true(sample)),
+            **true_shapes,
+            "all true": lambda sample: self.scene(sample, true_log_disparity(sample)),
         }
 
     @torch.no_grad()
     def predicted(self, sample: Sample) -> Tensor:
-        """Log-disparity (1, 1, H, W) of the sample's source."""
+        """Predicted log-disparity (1, 1, H, W) of the sample's source."""
         return self.network(sample.source[None]).log()
 
-    def scene(self, sample: Sample, drawn: Tensor) -> MPI:
-        """The scene that log-disparities (1, 1, H, W) of its source make."""
-        surface = relative_disparity(drawn)
-        disparity = plane_disparities(surface, self.planes)
-        planes = lift_to_mpi(sample.source[None], surface, disparity[None])[0]
+    def scene(self, sample: Sample, log_disparity: Tensor) -> MPI:
+        """The scene lifted from log-disparity (1, 1, H, W) of the source."""
+        disparity_map = relative_disparity(log_disparity)
+        disparity = plane_disparities(disparity_map, self.planes)
+        planes = lift_to_mpi(sample.source[None], disparity_map, disparity[None])[0]
         return MPI.from_planes(planes, disparity, sample.K_src, sample.source)
 
     def _fitted(self, sample: Sample, tilt: bool) -> MPI:
-        """Least squares of a factor and an offset of log-disparity, and of a plane over the picture."""
-        drawn = self.predicted(sample)
+        """Least squares for contrast and offset of log-disparity, and for tilt: a plane over the image."""
+        predicted = self.predicted(sample)
         projected = sample.K_src @ sample.points_src
-        places = (projected[:2] / projected[2:]) if tilt else projected[:0]
-        known = torch.cat([at_points(sample, drawn)[None], torch.ones_like(projected[:1]), places])
-        found = torch.linalg.lstsq(known.T, -sample.points_src[2].log()[:, None]).solution[:, 0]
-        height, width = drawn.shape[-2:]
-        fitted = found[0] * drawn + found[1]
+        pixels = (projected[:2] / projected[2:]) if tilt else projected[:0]
+        known = torch.cat([at_points(sample, predicted)[None], torch.ones_like(projected[:1]), pixels])
+        solution = torch.linalg.lstsq(known.T, -sample.points_src[2].log()[:, None]).solution[:, 0]
+        height, width = predicted.shape[-2:]
+        fitted = solution[0] * predicted + solution[1]
         if tilt:
-            fitted = fitted + found[2] * torch.arange(width) + found[3] * torch.arange(height)[:, None]
+            fitted = fitted + solution[2] * torch.arange(width) + solution[3] * torch.arange(height)[:, None]
         return self.scene(sample, fitted)
 
-    def _large(self, sample: Sample, radius: int) -> MPI:
-        drawn = self.predicted(sample)
-        return self.scene(sample, drawn + smooth(true(sample) - drawn, radius))
+    def _large_shapes(self, sample: Sample, radius: int) -> MPI:
+        """The prediction with its low frequencies replaced by those of the SfM depth."""
+        predicted = self.predicted(sample)
+        return self.scene(sample, predicted + smooth(true_log_disparity(sample) - predicted, radius))
 
 
-def true(sample: Sample) -> Tensor:
-    """Log-disparity (1, 1, H, W) between the known points of a source."""
+def true_log_disparity(sample: Sample) -> Tensor:
+    """Log-disparity (1, 1, H, W) interpolated between the SfM points of a source."""
     return interpolated_disparity(sample.depth_src).log()[None, None]
 
 
-def at_points(sample: Sample, drawn: Tensor) -> Tensor:
-    """Log-disparities (N,) of a map (1, 1, H, W) at the points of its source."""
-    return disparity_at(sample.points_src[None], (-drawn).exp(), sample.K_src[None])[0].log()
+def at_points(sample: Sample, log_disparity: Tensor) -> Tensor:
+    """Log-disparities (N,) of a map (1, 1, H, W) at the SfM points of its source."""
+    return disparity_at(sample.points_src[None], (-log_disparity).exp(), sample.K_src[None])[0].log()
 
 
-def ordered_by_ratio(limits: Limits, samples: list[Sample]) -> str:
-    """A table: by how far apart two points are in depth, their share of all pairs and of those in the right order."""
+def ordinal_accuracy_by_ratio(corrections: Corrections, samples: list[Sample]) -> str:
+    """A table: by the ratio of two points' depths, their fraction of all pairs and their ordinal accuracy."""
     ratios, orders = [], []
     for sample in samples:
         first, second = torch.triu_indices(sample.points_src.shape[1], sample.points_src.shape[1], offset=1)
-        drawn, depth = at_points(sample, limits.predicted(sample)), -sample.points_src[2].log()
-        ratios.append((depth[first] - depth[second]).abs().exp())
-        orders.append((depth[first] > depth[second]) == (drawn[first] > drawn[second]))
-    apart, right = torch.cat(ratios), torch.cat(orders)
-    lines = ["| depths apart by a factor of | share of pairs | in order |", "|---|--:|--:|"]
+        predicted, true = at_points(sample, corrections.predicted(sample)), -sample.points_src[2].log()
+        ratios.append((true[first] - true[second]).abs().exp())
+        orders.append((true[first] > true[second]) == (predicted[first] > predicted[second]))
+    ratio, right = torch.cat(ratios), torch.cat(orders)
+    lines = ["| ratio of depths | fraction of pairs | ordered |", "|---|--:|--:|"]
     for low, high in pairwise(RATIOS):
-        chosen = (apart >= low) & (apart < high)
-        share = chosen.sum() / (apart >= RATIOS[0]).sum()
-        lines.append(f"| {low:g} to {high:g} | {share:.0%} | {right[chosen].double().mean():.3f} |")
+        chosen = (ratio >= low) & (ratio < high)
+        fraction = chosen.sum() / (ratio >= RATIOS[0]).sum()
+        lines.append(f"| {low:g} to {high:g} | {fraction:.0%} | {right[chosen].double().mean():.3f} |")
     return "\n".join(lines)
 
 
 def main() -> None:
+    """Prints both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config")
+    parser.add_argument("config", help="an evaluation of image pairs")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    parser.add_argument("--checkpoint", help="the shipped one by default")
+    parser.add_argument("--checkpoint", help="a disparity network; the shipped one by default")
     options = parser.parse_args()
-    config = load_config(options.config, options.overrides, EvalConfig)
-    network = load(options.checkpoint, device="cpu").network
-    assert isinstance(network, DisparityNetwork), "a surface network is looked into here"
-    limits = Limits(network, config.planes)
-    pairs = held_out_pairs(config)
-    print(evaluate(None, pairs, limits.methods()).markdown())
-    print(ordered_by_ratio(limits, [pairs[indices[0]] for indices in pairs.by_source()]))
+    with exit_on_input_error(parser.prog):
+        config = load_config(options.config, options.overrides, EvalConfig)
+        network = load(options.checkpoint, device="cpu").network
+        if not isinstance(network, DisparityNetwork):
+            raise InputError(f"{options.checkpoint} is a plane network: give a disparity network")
+        corrections = Corrections(network, config.planes)
+        pairs = held_out_pairs(config)
+        print(evaluate(None, pairs, corrections.methods()).markdown())
+        print(ordinal_accuracy_by_ratio(corrections, [pairs[indices[0]] for indices in pairs.by_source()]))
 
 
 if __name__ == "__main__":

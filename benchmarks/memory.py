@@ -1,6 +1,6 @@
-"""Memory that a large prediction takes: `python benchmarks/memory.py` (128 planes at 1024x640, published architecture).
+"""Peak memory of a large prediction: `python benchmarks/memory.py` (128 planes at 1024x640, published architecture).
 
-Weights are random. The peak is of this process alone, so that each line counts what the lines before it hold.
+Weights are random. Peaks are those of the whole process, so each line includes the ones before it.
 """
 
 import argparse
@@ -8,11 +8,13 @@ import argparse
 import torch
 
 from mine.cli.bench import peak_memory
+from mine.errors import exit_on_input_error
 from mine.model import Model
 from mine.network.planes.network import PlaneNetwork
 
 
 def main() -> None:
+    """Prints the peaks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--planes", type=int, default=128)
     parser.add_argument("--size", type=int, nargs=2, default=(640, 1024), metavar=("HEIGHT", "WIDTH"))
@@ -27,4 +29,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with exit_on_input_error("memory.py"):
+        main()

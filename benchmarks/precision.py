@@ -1,9 +1,7 @@
-"""How far the fast forms of the published network are from its plain form: `python benchmarks/precision.py`.
+"""Rounding errors of the fused CPU decoder against the reference decoder in float32: `python benchmarks/precision.py`.
 
-The weights are those of `tests/parity`, which depend on their keys alone; they make deep features and steep densities,
-as trained ones do, and saturate two in five colours. Colours are in [0, 1].
-
-In bfloat16, processors with tiles (Intel AMX) round less than others do, which store sums in it too.
+The network is that of `tests/parity`, with weights that depend on their keys alone. They give deep features and large
+densities, as trained weights do, and saturate two in five colours.
 """
 
 import sys
@@ -19,11 +17,11 @@ from mine.network.planes.predictor import GROUP
 from mine.network.planes.reference import reference_decoder
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
-from parity.published import figures, published_state
+from published_figures import figures, published_state
 
 
 def published_network() -> PlaneNetwork:
-    """The network of the parity figures, frozen."""
+    """The network of the parity test, in evaluation mode."""
     architecture, weights = convert(published_state())
     network = PlaneNetwork(architecture)
     network.load_state_dict(weights)
@@ -31,21 +29,22 @@ def published_network() -> PlaneNetwork:
 
 
 def row(name: str, actual: Tensor, expected: Tensor) -> str:
-    """The norm of the differences as a share of the plain form's, and their mean and largest, of colours, of densities.
+    """A row of the table: of colours, then of densities, the relative norm of the error, its mean and its maximum.
 
-    Densities' are shares of the largest density.
+    Mean and maximum are relative to the largest expected value: 1 for colours.
     """
     cells = []
-    for found, plain in zip(actual.split([3, 1], dim=2), expected.split([3, 1], dim=2), strict=True):
-        difference, unit = (found - plain).abs(), plain.max()
-        cells += [difference.norm() / plain.norm(), difference.mean() / unit, difference.max() / unit]
+    for found, reference in zip(actual.split([3, 1], dim=2), expected.split([3, 1], dim=2), strict=True):
+        error, unit = (found - reference).abs(), reference.max()
+        cells += [error.norm() / reference.norm(), error.mean() / unit, error.max() / unit]
     return f"| {name} | " + " | ".join(f"{value:.1e}" for value in cells) + " |"
 
 
 def main() -> None:
+    """Prints the table."""
     network = published_network()
     image, disparity = (figures()[name] for name in ("image", "disparity"))
-    print("| finest convolutions in | colours: norm | mean | most | densities: norm | mean | most |")
+    print("| finest convolutions in | colours: norm | mean | maximum | densities: norm | mean | maximum |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     with torch.no_grad():
         expected = reference_decoder(network.decoder, network.encoder(image), disparity)[0]

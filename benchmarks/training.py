@@ -1,10 +1,9 @@
 """A training step beside the same step with the published decoder's structure: `python benchmarks/training.py`.
 
-The published structure (`mine/network/planes/reference.py`) repeats skip features for every plane, with its
-embedding as constant channels; all else is the same: encoder, rendering, losses, backward pass, update. Each row runs
-in a process of its own whose memory is limited: running out of it is a result too. On a CPU, seconds are those that one
-thread computed,
-so that other programs on the machine do not count.
+The published structure (`mine/network/planes/reference.py`) repeats skip features for every plane, with the embedding
+as constant channels. All else is the same: encoder, rendering, losses, backward pass and update. Each row runs in a
+process of its own whose memory is limited: running out of memory is a result too. On a CPU, time is CPU time of one
+thread, so that other programs do not count.
 """
 
 import argparse
@@ -29,14 +28,14 @@ from mine.training.log import peak_memory
 from mine.training.plane_losses import plane_losses
 
 FORMS = {
-    "published structure": "plain",
+    "published structure": "reference",
     "ours": "ours",
 }
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is timed: samples of `size` (H, W) with so many planes."""
+    """A training step to time: images of `size` (H, W), in one of `FORMS`."""
 
     form: str
     device: str
@@ -49,14 +48,14 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Of one case; nothing when memory ran out."""
+class Cost:
+    """The cost of one case; None when memory ran out."""
 
     samples_per_second: float | None
     peak_memory_gb: float | None
 
 
-class PlainDecoder(nn.Module):
+class ReferenceDecoder(nn.Module):
     """A decoder's weights in the published structure."""
 
     def __init__(self, decoder: PlaneDecoder) -> None:
@@ -68,7 +67,7 @@ class PlainDecoder(nn.Module):
 
 
 def scene(batch: int, size: tuple[int, int]) -> Sample:
-    """Random pictures with cameras and points: what they show does not matter to the time."""
+    """Random images with cameras and points: time does not depend on what they show."""
     image, depth = torch.rand(2, batch, 3, *size), 1 + torch.rand(2, batch, 1, *size)
     K = intrinsics(size).expand(batch, 3, 3)
     T = pose(translation=torch.tensor([0.05, 0.0, 0.02])).expand(batch, 4, 4)
@@ -77,14 +76,14 @@ def scene(batch: int, size: tuple[int, int]) -> Sample:
     return Sample(*image, K, K, T, points, points, *depth, torch.zeros(batch))
 
 
-def measure(case: Case) -> Figures:
+def measure(case: Case) -> Cost:
     """Samples per second and peak memory of the case, in this process."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     config = replace(TrainConfig("unused"), precision=case.precision)
     network = PlaneNetwork().train().to(case.device)
-    if case.form == "plain":
-        network.decoder = PlainDecoder(network.decoder)  # sooner in torch's own memory format than in channels_last
+    if case.form == "reference":
+        network.decoder = ReferenceDecoder(network.decoder)  # faster in torch's own memory format than in channels_last
     else:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters())
@@ -97,10 +96,11 @@ def measure(case: Case) -> Figures:
         plane_losses(network, batch, disparity, config)["total"].backward()
         optimizer.step()
         seconds.append(clock(case.device) - start)
-    return Figures(case.batch / statistics.median(seconds[1:]), peak_memory(torch.device(case.device)))
+    return Cost(case.batch / statistics.median(seconds[1:]), peak_memory(torch.device(case.device)))
 
 
 def clock(device: str) -> float:
+    """Seconds: wall time on a GPU, CPU time of this process on a CPU."""
     if device == "cuda":
         torch.cuda.synchronize()
         return time.perf_counter()
@@ -108,7 +108,7 @@ def clock(device: str) -> float:
 
 
 def child(case: Case) -> None:
-    """Measures one case and prints its figures."""
+    """Measures one case in this process, with limited memory, and prints its cost as JSON."""
     if case.device == "cpu":
         limit = int(case.memory * 1e9)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -117,25 +117,25 @@ def child(case: Case) -> None:
             min(1.0, case.memory * 1e9 / torch.cuda.get_device_properties(0).total_memory)
         )
     try:
-        figures = measure(case)
+        cost = measure(case)
     except (RuntimeError, MemoryError) as error:
         if "memory" not in str(error):
             raise
-        figures = Figures(None, None)
-    print(json.dumps(asdict(figures)))
+        cost = Cost(None, None)
+    print(json.dumps(asdict(cost)))
 
 
-def run(case: Case) -> Figures:
+def run(case: Case) -> Cost:
     """Measures one case in a process of its own."""
     ended = subprocess.run(
         [sys.executable, __file__, "--case", json.dumps(asdict(case))], stdout=subprocess.PIPE, text=True, check=True
     )
-    return Figures(**json.loads(ended.stdout))
+    return Cost(**json.loads(ended.stdout))
 
 
-def table(case: Case, found: dict[str, Figures]) -> str:
-    """Figures by the names of their forms, the published structure first."""
-    plain = next(iter(found.values()))
+def table(case: Case, found: dict[str, Cost]) -> str:
+    """A Markdown table of costs by the names of the forms, the published structure first."""
+    reference = next(iter(found.values()))
     height, width = case.size
     lines = [
         f"{case.device}, {width}x{height}, {case.planes} planes, batch {case.batch}, {case.precision}",
@@ -143,23 +143,24 @@ def table(case: Case, found: dict[str, Figures]) -> str:
         "| | samples/s | | peak memory, GB | |",
         "|---|--:|--:|--:|--:|",
     ]
-    for name, figures in found.items():
-        if figures.samples_per_second is None or figures.peak_memory_gb is None:
+    for name, cost in found.items():
+        if cost.samples_per_second is None or cost.peak_memory_gb is None:
             lines.append(f"| {name} | – | | more than {case.memory:g} | |")
             continue
         ratios = ["", ""]
-        if plain.samples_per_second and plain.peak_memory_gb:
+        if reference.samples_per_second and reference.peak_memory_gb:
             ratios = [
-                f"{figures.samples_per_second / plain.samples_per_second:.1f}x",
-                f"{figures.peak_memory_gb / plain.peak_memory_gb:.2f}x",
+                f"{cost.samples_per_second / reference.samples_per_second:.1f}x",
+                f"{cost.peak_memory_gb / reference.peak_memory_gb:.2f}x",
             ]
         lines.append(
-            f"| {name} | {figures.samples_per_second:.3g} | {ratios[0]} | {figures.peak_memory_gb:.1f} | {ratios[1]} |"
+            f"| {name} | {cost.samples_per_second:.3g} | {ratios[0]} | {cost.peak_memory_gb:.1f} | {ratios[1]} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
+    """Measures both forms and prints them as a table or as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
     parser.add_argument("--size", type=int, nargs=2, default=(256, 384), metavar=("H", "W"))
@@ -175,7 +176,7 @@ def main() -> None:
         child(Case(**json.loads(options.case)))
         return
     names = ("device", "planes", "batch", "precision", "steps", "memory")
-    case = Case("plain", size=tuple(options.size), **{name: getattr(options, name) for name in names})
+    case = Case("reference", size=tuple(options.size), **{name: getattr(options, name) for name in names})
     found = {name: run(replace(case, form=form)) for name, form in FORMS.items()}
     if options.json:
         print(json.dumps({"case": asdict(case), "forms": {k: asdict(v) for k, v in found.items()}}, indent=2))

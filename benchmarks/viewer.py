@@ -1,4 +1,4 @@
-"""What the web viewer costs: texture reads per pixel, and frames per second in headless Chromium's software rendering.
+"""Cost of the web viewer: texture reads per pixel, and frames per second in headless Chromium's software rendering.
 
 python benchmarks/viewer.py photo.jpg --size 512 768
 """
@@ -12,6 +12,7 @@ import torch
 from playwright.sync_api import sync_playwright
 
 import mine
+from mine.errors import exit_on_input_error
 from mine.output.web import export
 from mine.output.web.pack import decode_density, encode_density, source_transmittance
 from mine.scene.mpi import MPI
@@ -21,7 +22,7 @@ MIN_TRANSMITTANCE, MIN_WEIGHT = 2e-3, 2e-4
 
 ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
 ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-WAY = """async (seconds) => {
+FLY = """async (seconds) => {
   const canvas = document.getElementById("view"), start = performance.now();
   let frames = 0, pixels = 0;
   dispatchEvent(new KeyboardEvent("keydown", { code: "KeyD" }));
@@ -37,14 +38,14 @@ WAY = """async (seconds) => {
 def reads(scene: MPI) -> tuple[float, float]:
     """Mean texture reads per pixel at the source camera: of density, and of colour and detail."""
     q = decode_density(encode_density(scene.sigma, scene.disparity))
-    seen = source_transmittance(q, scene.K)
-    walked = seen >= MIN_TRANSMITTANCE
-    shows = walked & (seen * (1 - torch.exp(-q)) > MIN_WEIGHT)
-    return float(walked.float().sum(0).mean()), 2 * float(shows.float().sum(0).mean())
+    transmittance = source_transmittance(q, scene.K)
+    traversed = transmittance >= MIN_TRANSMITTANCE
+    visible = traversed & (transmittance * (1 - torch.exp(-q)) > MIN_WEIGHT)
+    return float(traversed.float().sum(0).mean()), 2 * float(visible.float().sum(0).mean())
 
 
 def main() -> None:
-    """Prints the figures."""
+    """Prints reads per pixel, frames per second and the size of the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photo", type=Path)
     parser.add_argument("--size", type=int, nargs=2, default=(512, 768), help="H W of the planes, and of the window")
@@ -63,11 +64,12 @@ def main() -> None:
         page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
         page.goto(page_file.as_uri())
         page.evaluate("mineViewer.ready")
-        rate, pixels = page.evaluate(WAY, arguments.seconds)
+        rate, pixels = page.evaluate(FLY, arguments.seconds)
         print(f"{rate:.0f} frames/s of {pixels:.0f} pixels in motion, in a window of {width}x{height}")
         print(f"{page_file.stat().st_size / 1e6:.1f} MB")
         browser.close()
 
 
 if __name__ == "__main__":
-    main()
+    with exit_on_input_error("viewer.py"):
+        main()

@@ -1,8 +1,9 @@
-"""Makes the shipped checkpoint, from nothing: `python scripts/train_shipped.py [--minutes M] [key=value ...]`.
+"""Trains the shipped checkpoint from nothing: `python scripts/train_shipped.py [--minutes M] [key=value ...]`.
 
-Needs the captures and textures that `configs/shipped-*.yaml` name (or what `data.1.root=` and `data.0.textures=` do);
-generated scenes are drawn and kept as they are first needed. With --minutes it stops in time, and the same command goes
-on from there, on whatever machine has `runs/`. In the end it evaluates what it made on the held-out captures.
+Runs the stages `configs/shipped-1.yaml` to `configs/shipped-5.yaml`, each from the checkpoint of the one before, adapts
+batch norm to photos, writes the checkpoint and evaluates it on the held-out captures. Needs the captures and textures
+that the configurations name (or `data.1.root=` and `data.0.textures=`); synthetic scenes are rendered and cached when
+they are first needed. With --minutes it stops in time; the same command resumes, on any machine that has `runs/`.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import torch
 from mine.config import EvalConfig, TrainConfig, load_config
 from mine.data.base.image_pairs import ImagePairs
 from mine.data.registry import evaluation_set
+from mine.errors import exit_on_input_error
 from mine.evaluation.protocol import evaluate_config
 from mine.model import Model, shipped_checkpoint
 from mine.network.checkpoint import load_network, save_network
@@ -25,40 +27,46 @@ from mine.training.adaptive_batch_norm import adapt_batch_norm
 from mine.training.train import train
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-LEGS = 5
+STAGES = 5
 TIME_IS_UP = "time is up: the same command goes on from here"
-PHOTOGRAPHS = 8
-"""Of each training capture, on which statistics are measured."""
+PHOTOS = 8
+"""Photos of each training capture on which batch norm's statistics are measured."""
 
 
 def main() -> None:
+    """Trains, finishes and evaluates, as far as the time allows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("overrides", nargs="*", metavar="key=value")
-    parser.add_argument("--minutes", type=float, help="stop after so long; the same command goes on")
-    parser.add_argument("--output", type=Path, default=shipped_checkpoint())
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings of all stages")
+    parser.add_argument("--minutes", type=float, help="stop after this time; the same command resumes")
+    parser.add_argument("--output", type=Path, default=shipped_checkpoint(), help="the checkpoint to write")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TIME_IS_UP))  # while no run is there to notice
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TIME_IS_UP))  # runs have their own handler
     end = None if options.minutes is None else monotonic() + 60 * options.minutes
-    for leg in range(1, LEGS + 1):
-        config = load_config(CONFIGS / f"shipped-{leg}.yaml", options.overrides, TrainConfig)
+    with exit_on_input_error(parser.prog):
+        config = train_stages(options.overrides, end)
+        finish(config, options.output)
+        print(held_out_table(options.overrides, options.output))
+
+
+def train_stages(overrides: list[str], end: float | None) -> TrainConfig:
+    """Trains all stages that are not done, and exits when time is up; returns the last stage's configuration."""
+    for stage in range(1, STAGES + 1):
+        config = load_config(CONFIGS / f"shipped-{stage}.yaml", overrides, TrainConfig)
         if steps_done(config) < config.last:
             train_until(config, end)
             if steps_done(config) < config.last:
                 sys.exit(TIME_IS_UP)
-    finish(config, options.output)
-    root = [f"data.{text.removeprefix('data.1.')}" for text in options.overrides if text.startswith("data.1.root=")]
-    held_out = load_config(CONFIGS / "eval-captures.yaml", root, EvalConfig)
-    print(evaluate_config(Model(load_network(options.output)), held_out).markdown())
+    return config
 
 
 def steps_done(config: TrainConfig) -> int:
-    """How far the run of a configuration has come."""
+    """The step of the state that a run has saved; 0 without one."""
     state = Path(config.output) / "state.pt"
     return int(torch.load(state, weights_only=True, map_location="cpu")["counts"]["step"]) if state.is_file() else 0
 
 
 def train_until(config: TrainConfig, end: float | None) -> None:
-    """Trains to the last step, or until time is up: SIGTERM lets a run finish and save the step at hand."""
+    """Trains to the last step, or until time is up: SIGTERM makes a run finish its step and save it."""
     if end is None:
         train(config)
         return
@@ -71,23 +79,30 @@ def train_until(config: TrainConfig, end: float | None) -> None:
 
 
 def finish(config: TrainConfig, output: Path) -> None:
-    """Writes the last leg's network, with the statistics of photographs, in half precision."""
+    """Adapts the last stage's batch norm to photos of the training captures, and writes the network in float16."""
     network = load_network(Path(config.output) / "mine.safetensors")
     captures = evaluation_set(config.data[1], config.size)
     assert isinstance(captures, ImagePairs)
-    adapt_batch_norm(network, photographs(captures))
+    adapt_batch_norm(network, photos(captures))
     save_network(network, output, half=True)
     print(f"wrote {output}")
 
 
-def photographs(captures: ImagePairs) -> torch.Tensor:
-    """Pictures (N, 3, H, W), evenly chosen from each capture, in random order."""
-    of: dict[str, list[int]] = {}
+def photos(captures: ImagePairs) -> torch.Tensor:
+    """Photos (N, 3, H, W), evenly spaced in each capture, in random order."""
+    sources: dict[str, list[int]] = {}
     for indices in captures.by_source():
-        of.setdefault(captures.row(indices[0]), []).append(indices[0])
-    chosen = [index for found in of.values() for index in found[:: max(1, len(found) // PHOTOGRAPHS)][:PHOTOGRAPHS]]
-    pictures = torch.stack([captures[index].source for index in chosen])
-    return pictures[torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))]
+        sources.setdefault(captures.row(indices[0]), []).append(indices[0])
+    chosen = [index for own in sources.values() for index in own[:: max(1, len(own) // PHOTOS)][:PHOTOS]]
+    images = torch.stack([captures[index].source for index in chosen])
+    return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))]
+
+
+def held_out_table(overrides: list[str], checkpoint: Path) -> str:
+    """Metrics of a checkpoint on the held-out captures, as a table."""
+    root = [f"data.{text.removeprefix('data.1.')}" for text in overrides if text.startswith("data.1.root=")]
+    config = load_config(CONFIGS / "eval-captures.yaml", root, EvalConfig)
+    return evaluate_config(Model(load_network(checkpoint)), config).markdown()
 
 
 if __name__ == "__main__":
