@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from mine.errors import EXTRAS, InputError, extras_required
+from mine.errors import EXTRAS, InputError, exit_on_input_error, extras_required
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -80,3 +80,10 @@ def test_pinned_versions_lie_within_the_ranges() -> None:
         assert {range.name.lower().replace("_", "-") for range in ranges} == set(pins)
         for range in ranges:
             assert range.specifier.contains(pins[range.name.lower().replace("_", "-")]), range
+
+
+def test_a_script_ends_on_bad_input_with_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, exit_on_input_error("train.py"):
+        raise InputError("size is 3: give 4")
+    assert end.value.code == 2
+    assert capsys.readouterr() == ("", "train.py: size is 3: give 4\n")

@@ -45,7 +45,7 @@ def painted(tmp_path: Path) -> Colmap:
 
 
 def plane_at(depth: float, image: torch.Tensor, K: torch.Tensor) -> MPI:
-    """The picture on one solid plane, a second one just behind it."""
+    """The image on one opaque plane, a second one just behind it."""
     sigma = torch.full((2, 1, *image.shape[-2:]), 1e6)
     return MPI(image.expand(2, *image.shape), sigma, torch.tensor([1 / depth, 0.999 / depth]), K)
 

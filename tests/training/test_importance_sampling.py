@@ -53,7 +53,7 @@ def test_samples_are_descending_and_within_range(weight: list[float], seed: int,
 
 
 def test_fine_planes_gather_at_the_surfaces_of_a_scene() -> None:
-    """A card at disparity 0.8 before a wall at 0.3 takes up the fraction of the picture that it covers."""
+    """A card at disparity 0.8 before a wall at 0.3 gets the fraction of planes that it covers of the image."""
     K = make_sample().K_src[None]
     planes = scene_planes((64, 96), torch.Generator().manual_seed(0))
     coarse = torch.tensor([[1.0, 0.8, 0.6, 0.4, 0.3, 0.2]])

@@ -31,14 +31,14 @@ def test_samples_count_the_same_however_little_is_known_of_them() -> None:
     assert float(known_mean(values, torch.zeros_like(known))) == 0
 
 
-def test_points_at_a_multiple_of_the_drawn_depth_have_a_scale_and_no_loss_with_it() -> None:
+def test_points_at_a_multiple_of_the_rendered_depth_have_a_scale_and_no_loss_with_it() -> None:
     K = torch.tensor([[[8.0, 0, 3.5], [0, 8, 3.5], [0, 0, 1]]])
     depth = 1 + torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     y, x = torch.tensor([1, 3, 6]), torch.tensor([2, 7, 0])
     points = (torch.linalg.inv(K[0]) @ torch.stack([x, y, torch.ones(3)]) * depth[0, 0, y, x] * 2.5)[None]
     scale = scale_factor(points, depth, K)
     assert float(scale) == pytest.approx(2.5, rel=1e-5)
-    drawn = disparity_at(points, depth, K)
-    assert float(sparse_disparity(drawn, points, scale)) == pytest.approx(0, abs=1e-5)
-    assert float(sparse_disparity(drawn, points, 3 * scale)) == pytest.approx(math.log(3), rel=1e-5)
-    assert float(sparse_disparity(drawn[:, :0], points[:, :, :0], scale)) == 0
+    rendered = disparity_at(points, depth, K)
+    assert float(sparse_disparity(rendered, points, scale)) == pytest.approx(0, abs=1e-5)
+    assert float(sparse_disparity(rendered, points, 3 * scale)) == pytest.approx(math.log(3), rel=1e-5)
+    assert float(sparse_disparity(rendered[:, :0], points[:, :, :0], scale)) == 0

@@ -72,7 +72,7 @@ def test_samples_without_points_have_losses_when_none_needs_points(network: Plan
     sample = make_sample(SIZE)._replace(points_src=none, points_tgt=none)
     found = losses_of(network, sample, PlaneLossWeights(sparse=0))
     assert all(torch.isfinite(value) for value in found.values())
-    assert all(torch.isfinite(picture).all() for picture in preview_images(network, stack(sample)).values())
+    assert all(torch.isfinite(image).all() for image in preview_images(network, stack(sample)).values())
 
 
 def rescaled(sample: Sample, factor: float) -> Sample:

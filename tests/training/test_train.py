@@ -64,18 +64,18 @@ def test_curves_images_and_a_summary_are_logged(tmp_path: Path, feed: Callable[.
     feed()
     training.train(config_for(tmp_path, steps=2))
     (line,) = (tmp_path / "log.jsonl").read_text().splitlines()
-    figures = json.loads(line)
-    assert figures["step"] == 2
-    assert figures["samples_per_second"] > 0
-    parts = [figures[name] for name in figures if name not in NO_LOSS]
-    assert figures["total"] == pytest.approx(sum(parts), rel=1e-5)
+    metrics = json.loads(line)
+    assert metrics["step"] == 2
+    assert metrics["samples_per_second"] > 0
+    parts = [metrics[name] for name in metrics if name not in NO_LOSS]
+    assert metrics["total"] == pytest.approx(sum(parts), rel=1e-5)
     board = EventAccumulator(str(tmp_path)).Reload()
-    assert [event.value for event in board.Scalars("total")] == pytest.approx([figures["total"]])
+    assert [event.value for event in board.Scalars("total")] == pytest.approx([metrics["total"]])
     assert set(board.Tags()["images"]) == {"source", "view", "target", "disparity", "error"}
     assert all((event.width, event.height) == SIZE[::-1] for event in board.Images("view"))
     summary = json.loads((tmp_path / "figures.json").read_text())
     assert (summary["steps"], summary["samples"], summary["skipped_steps"]) == (2, 2 * BATCH, 0)
-    assert summary["last"]["total"] == figures["total"]
+    assert summary["last"]["total"] == metrics["total"]
     assert summary["seconds"] > 0 and summary["peak_memory_gb"] > 0
 
 
@@ -104,12 +104,12 @@ def test_unreadable_samples_are_counted_and_do_not_end_a_run(
 ) -> None:
     """By worker processes too."""
     scene = write_scene(tmp_path / "scene", np.array([[0.0, 0, 0], [0.4, 0, 0], [0.8, 0, 0]]))
-    (scene / "images" / "02.png").write_bytes(b"no picture")
+    (scene / "images" / "02.png").write_bytes(b"no image")
     data = (ColmapSource(kind="colmap", root=str(tmp_path), scenes=(scene.name,)),)
     training.train(config_for(tmp_path / "run", steps=4, data=data, workers=1))
-    figures = json.loads((tmp_path / "run" / "figures.json").read_text())
-    assert figures["steps"] == 4 and figures["skipped_steps"] == 0
-    assert figures["unreadable_samples"] > 0
+    metrics = json.loads((tmp_path / "run" / "figures.json").read_text())
+    assert metrics["steps"] == 4 and metrics["skipped_steps"] == 0
+    assert metrics["unreadable_samples"] > 0
 
 
 def test_means_do_not_count_skipped_steps(tmp_path: Path, feed: Callable[..., Feed]) -> None:
@@ -118,9 +118,9 @@ def test_means_do_not_count_skipped_steps(tmp_path: Path, feed: Callable[..., Fe
         feed(change)
         still = {"learning_rate": 0.0, "encoder_learning_rate": 0.0, "ema": 0.0}
         training.train(config_for(tmp_path / name, steps=2, **still))
-        figures = json.loads((tmp_path / name / "log.jsonl").read_text())
-        totals.append(figures["total"])
-    assert figures["skipped"] == 1
+        metrics = json.loads((tmp_path / name / "log.jsonl").read_text())
+        totals.append(metrics["total"])
+    assert metrics["skipped"] == 1
     assert totals[1] > 0.9 * totals[0]
 
 
@@ -130,9 +130,9 @@ def test_half_precision_learns_alike(precision: str, tmp_path: Path, feed: Calla
     totals = []
     for name in ("fp32", precision):
         training.train(config_for(tmp_path / name, steps=2, precision=name))
-        figures = json.loads((tmp_path / name / "figures.json").read_text())
-        assert figures["skipped_steps"] == 0 and figures["precision"] == name
-        totals.append(figures["last"]["total"])
+        metrics = json.loads((tmp_path / name / "figures.json").read_text())
+        assert metrics["skipped_steps"] == 0 and metrics["precision"] == name
+        totals.append(metrics["last"]["total"])
     assert totals[1] == pytest.approx(totals[0], rel=0.05) and totals[1] != totals[0]
 
 
@@ -181,8 +181,8 @@ def test_several_targets_and_fine_planes_train(tmp_path: Path, no_download: None
     data = (ColmapSource(kind="colmap", root=str(tmp_path), scenes=("scene",)),)
     config = config_for(tmp_path / "run", steps=2, data=data, targets=2, fine_planes=2, accumulate=2, batch=4)
     training.train(config)
-    figures = json.loads((tmp_path / "run" / "figures.json").read_text())
-    assert figures["samples"] == 8 and math.isfinite(figures["last"]["total"]) and figures["skipped_steps"] == 0
+    metrics = json.loads((tmp_path / "run" / "figures.json").read_text())
+    assert metrics["samples"] == 8 and math.isfinite(metrics["last"]["total"]) and metrics["skipped_steps"] == 0
 
 
 # Losses that are not finite
