@@ -4,7 +4,7 @@ import io
 import struct
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class Photo(NamedTuple):
     """Horizontal field of view in degrees, None when the photo does not say"""
 
 
-Source = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor | Photo
+Source = str | Path | Image.Image | np.ndarray | Tensor | Photo
 """What `read_photo` takes."""
 
 

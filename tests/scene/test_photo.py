@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from inspect import unwrap
 from pathlib import Path
 
 import numpy as np
@@ -295,7 +296,7 @@ def test_resampling_overshoot_is_clamped() -> None:
 )
 def test_what_is_no_photo_is_refused(source: object, told: str) -> None:
     with pytest.raises(InputError, match=told) as caught:
-        read_photo(source)  # type: ignore[arg-type]
+        unwrap(read_photo)(source)  # without the check of its annotations
     assert "\n" not in str(caught.value)
 
 
