@@ -63,6 +63,7 @@ class ReferenceDecoder(nn.Module):
         self.decoder = decoder
 
     def forward(self, features: list[Tensor], disparity: Tensor, finest: int) -> list[Tensor]:
+        """Planes of all scales, as `PlaneDecoder` returns them; `finest` is ignored."""
         return [planes.float() for planes in reference_decoder(self.decoder, features, disparity)]
 
 
