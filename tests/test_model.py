@@ -1,4 +1,4 @@
-"""From photos to scenes, with a small untrained network or one whose planes are known."""
+"""`mine.load` and `Model.predict`, with a small untrained network or one whose planes are known."""
 
 import math
 import subprocess
@@ -32,7 +32,7 @@ def reference_renderer() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def model(tiny_checkpoint: Path) -> mine.Model:
-    return mine.load(tiny_checkpoint, device="cpu", dtype="float32")  # the same on every processor
+    return mine.load(tiny_checkpoint, device="cpu", dtype="float32")  # the same on every CPU
 
 
 def pixels(height: int = 64, width: int = 96) -> np.ndarray:
@@ -52,7 +52,7 @@ def run_python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_importing_the_package_and_the_command_line_does_not_wait_for_torch() -> None:
+def test_importing_the_package_and_the_command_line_does_not_import_torch() -> None:
     code = "import sys, mine, mine.cli.main; print('torch' in sys.modules, 'mine.model' in sys.modules)"
     assert run_python(code) == "False False"
 
@@ -143,7 +143,7 @@ def test_disparities_that_make_no_sense(model: mine.Model, disparity: object) ->
 
 
 @pytest.mark.parametrize("size", [(100, 128), (128, 200), (0, 128), (-128, 128), (64, 64), (128,), (128, 128, 128)])
-def test_sizes_the_network_cannot_see(model: mine.Model, size: tuple[int, ...]) -> None:
+def test_sizes_that_are_not_possible(model: mine.Model, size: tuple[int, ...]) -> None:
     with pytest.raises(mine.InputError, match="multiples of 128"):
         model.predict(pixels(), size=size)  # type: ignore[arg-type]
 
@@ -167,7 +167,7 @@ def focal(scene: mine.MPI) -> float:
     return scene.K[0, 0].item() / scene.plane_size[1]
 
 
-def test_the_camera_given_comes_before_the_photos_and_that_before_90_degrees(model: mine.Model) -> None:
+def test_a_given_camera_overrides_the_exif_and_that_overrides_90_degrees(model: mine.Model) -> None:
     silent, telling = pixels(), with_exif(pixels(), 36)  # 3:2 like 36 x 24 mm: its focal length is its width
     K = intrinsics((64, 96), 40)
     options = {"planes": 2, "size": SIZE}
@@ -180,13 +180,13 @@ def test_the_camera_given_comes_before_the_photos_and_that_before_90_degrees(mod
     assert focal(model.predict(telling, fov=60, K=K, **options)) == pytest.approx(by_matrix)
 
 
-def test_pixels_stay_square_whatever_the_planes_shape(model: mine.Model) -> None:
+def test_pixels_of_the_photo_are_square_whatever_the_planes_aspect(model: mine.Model) -> None:
     scene = model.predict(pixels(64, 96), planes=2, size=SIZE)
     K = resize_intrinsics(scene.K, scene.plane_size, (64, 96))
     assert K[0, 0].item() == pytest.approx(K[1, 1].item(), rel=1e-5)
 
 
-def test_intrinsics_given_are_in_pixels_of_the_photo(model: mine.Model) -> None:
+def test_given_intrinsics_are_in_pixels_of_the_photo(model: mine.Model) -> None:
     K = torch.tensor([[80.0, 0, 40], [0, 85, 30], [0, 0, 1]])
     scene = model.predict(pixels(64, 96), planes=2, size=SIZE, K=K)
     torch.testing.assert_close(resize_intrinsics(scene.K, SIZE, (64, 96)), K)
@@ -230,7 +230,7 @@ class TwoSurfaces(Network):
 
 
 @pytest.mark.parametrize("shape", [(128, 128), (64, 96), (200, 160)])
-def test_the_camera_that_took_the_photo_sees_the_photo(shape: tuple[int, int]) -> None:
+def test_the_source_camera_sees_the_photo(shape: tuple[int, int]) -> None:
     model = mine.Model(TwoSurfaces())
     photo = as_tensor(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))
     scene = model.predict(photo, planes=3, size=SIZE)
@@ -245,7 +245,7 @@ def test_the_camera_that_took_the_photo_sees_the_photo(shape: tuple[int, int]) -
     assert (unblended.rgb[0] - photo).abs().mean() > 0.1
 
 
-def test_hidden_colours_are_the_networks() -> None:
+def test_occluded_colours_are_the_networks() -> None:
     model = mine.Model(TwoSurfaces())
     photo = as_tensor(pixels(*SIZE))
     blended, own = (model.predict(photo, planes=3, size=SIZE, blend=blend) for blend in (True, False))

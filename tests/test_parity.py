@@ -46,7 +46,7 @@ def target(expected: dict[str, Tensor], backend: Backend) -> View:
 
 
 def relative_error(actual: Tensor, expected: Tensor) -> float:
-    """Largest difference as a share of the largest value."""
+    """Largest difference, relative to the largest value."""
     assert actual.shape == expected.shape
     return float((actual - expected).abs().max() / expected.abs().max())
 

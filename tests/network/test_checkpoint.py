@@ -197,10 +197,10 @@ def test_truncated_published_file(tmp_path: Path, size: int) -> None:
 
 
 def test_tensors_of_another_format(tmp_path: Path) -> None:
-    scene, plain = tmp_path / "scene.safetensors", tmp_path / "plain.safetensors"
+    scene, bare = tmp_path / "scene.safetensors", tmp_path / "bare.safetensors"
     MPI(torch.rand(2, 3, 4, 4), torch.rand(2, 1, 4, 4), torch.tensor([1.0, 0.5]), intrinsics((4, 4))).save(scene)
-    save_file({"weight": torch.zeros(1)}, plain)
-    for path in (scene, plain):
+    save_file({"weight": torch.zeros(1)}, bare)
+    for path in (scene, bare):
         with pytest.raises(InputError, match=f"{path.name} is not a checkpoint of format"):
             load_network(path)
 

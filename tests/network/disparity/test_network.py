@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import mine
-from mine.errors import InputError
 from mine.network.architecture import Architecture
-from mine.network.checkpoint import load_network, make_network, save_network
+from mine.network.checkpoint import load_network, save_network
 from mine.network.disparity.lift import DISCONTINUITY, INPAINT_REACH, inpaint_background, lift_to_mpi, plane_disparities
 from mine.network.disparity.network import FARTHEST, DisparityNetwork
 from mine.render.reference import render_source
@@ -51,11 +50,6 @@ def test_a_checkpoint_is_read_back(network: DisparityNetwork, tmp_path) -> None:
     image = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(loaded(image), network(image))
-
-
-def test_an_unknown_decoder_is_named() -> None:
-    with pytest.raises(InputError, match=r"'volume'.*planes or disparity"):
-        make_network(Architecture(decoder="volume"))
 
 
 @pytest.mark.parametrize("blend", [True, False])

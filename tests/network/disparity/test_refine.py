@@ -40,7 +40,7 @@ def test_a_ramp_over_an_edge_of_colour_becomes_a_step_there(step: float, start: 
 def test_every_image_of_a_batch_is_filtered_by_itself() -> None:
     image = torch.cat([two_sides(torch.zeros(3), torch.ones(3)), torch.rand(1, 3, *SIZE)])
     log_disparity = torch.cat([ramp(1.0, EDGE - 2, EDGE + 2), ramp(-0.5, 10, 13)])
-    alone = torch.cat([snap_edges(one[None], picture[None]) for one, picture in zip(log_disparity, image, strict=True)])
+    alone = torch.cat([snap_edges(one[None], photo[None]) for one, photo in zip(log_disparity, image, strict=True)])
     assert torch.equal(snap_edges(log_disparity, image), alone)
 
 

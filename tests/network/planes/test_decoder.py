@@ -1,4 +1,4 @@
-"""The plane decoder against the published one written out plainly, and its parts against closed forms."""
+"""The plane decoder against the reference decoder, and its parts against closed forms."""
 
 import copy
 import math
@@ -64,8 +64,8 @@ def assert_near(actual: Tensor, expected: Tensor) -> None:
 
 
 def assert_same(actual: Result, expected: Result) -> None:
-    for plane, plain in zip(actual[0], expected[0], strict=True):
-        assert_near(plane, plain)
+    for plane, published in zip(actual[0], expected[0], strict=True):
+        assert_near(plane, published)
     assert actual[1].keys() == expected[1].keys()
     for name, gradient in expected[1].items():
         assert_near(actual[1][name], gradient)
@@ -76,25 +76,25 @@ def assert_same(actual: Result, expected: Result) -> None:
 @pytest.mark.parametrize("finest", [0, 2])
 def test_planes_and_gradients_are_the_published_ones(training: bool, widths: tuple[int, ...], finest: int) -> None:
     decoder = make_decoder(widths).train(training)
-    plain = copy.deepcopy(decoder)
+    twin = copy.deepcopy(decoder)
     features, disparity = make_inputs()
     actual = gradients(decoder(features, disparity, finest=finest), decoder, features, disparity)
-    expected = gradients(reference_decoder(plain, features, disparity)[finest:], plain, features, disparity)
+    expected = gradients(reference_decoder(twin, features, disparity)[finest:], twin, features, disparity)
     assert_same(actual, expected)
 
 
 def test_batch_norm_gathers_the_published_statistics() -> None:
     decoder = make_decoder().train()
-    plain = copy.deepcopy(decoder)
+    twin = copy.deepcopy(decoder)
     before = copy.deepcopy(decoder.state_dict())
     features, disparity = make_inputs()
     decoder(features, disparity)
-    reference_decoder(plain, features, disparity)
+    reference_decoder(twin, features, disparity)
     statistics = [key for key in before if "running" in key]
     assert len(statistics) == 2 * (4 + 5 + 5)
     for key in statistics:
         assert not torch.equal(decoder.state_dict()[key], before[key])
-        assert_near(decoder.state_dict()[key], plain.state_dict()[key])
+        assert_near(decoder.state_dict()[key], twin.state_dict()[key])
 
 
 @pytest.mark.parametrize("group", [1, 2, 3, 8])
@@ -110,8 +110,10 @@ def test_single_precision() -> None:
     decoder = make_decoder().eval().float()
     features, disparity = make_inputs()
     features, disparity = [x.detach().float() for x in features], disparity.detach().float()
-    for plane, plain in zip(decoder(features, disparity), reference_decoder(decoder, features, disparity), strict=True):
-        assert_near(plane, plain)
+    for plane, expected in zip(
+        decoder(features, disparity), reference_decoder(decoder, features, disparity), strict=True
+    ):
+        assert_near(plane, expected)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 160), (224, 64)])
@@ -120,12 +122,12 @@ def test_image_sides_need_only_be_multiples_of_32(size: tuple[int, int]) -> None
     features, disparity = make_inputs(size)
     planes = decoder(features, disparity)
     assert [tuple(p.shape) for p in planes] == [(2, 3, 4, size[0] >> s, size[1] >> s) for s in range(4)]
-    for plane, plain in zip(planes, reference_decoder(decoder, features, disparity), strict=True):
-        assert_near(plane, plain)
+    for plane, expected in zip(planes, reference_decoder(decoder, features, disparity), strict=True):
+        assert_near(plane, expected)
 
 
 def test_bottleneck_doubles_sizes_at_multiples_of_128() -> None:
-    """There the plain "nearest x2" of the published bottleneck and "back to the size before" are the same."""
+    """There nearest x2, which is published, and upsampling to the size before pooling are the same."""
     bottleneck = make_decoder().bottleneck.eval()
     x = torch.randn(2, FEATURES[-1], 4, 8, dtype=torch.double)
     down = bottleneck.down2(F.max_pool2d(bottleneck.down1(F.max_pool2d(x, 3, 2, 1)), 3, 2, 1))
@@ -169,7 +171,7 @@ def test_embedding_is_the_disparity_then_sines_and_cosines_of_doubling_frequency
 @pytest.mark.parametrize("widths", [(2, 3, 4, 5, 6), (16, 32, 8, 8, 8)])
 @pytest.mark.parametrize("size", [(64, 64), (64, 160)])
 @pytest.mark.parametrize("group", [1, 2, 5])
-def test_fused_planes_are_the_plain_ones(widths: tuple[int, ...], size: tuple[int, int], group: int) -> None:
+def test_fused_planes_equal_the_reference(widths: tuple[int, ...], size: tuple[int, int], group: int) -> None:
     decoder = make_decoder(widths).float().eval().requires_grad_(False)
     features, disparity = make_inputs(size, batch=1, planes=5)
     features, disparity = [x.detach().float() for x in features], disparity.detach().float()
@@ -188,13 +190,13 @@ def test_fused_planes_do_not_depend_on_the_number_of_threads() -> None:
     features, disparity = [x.detach().float() for x in features], disparity.detach().float()
     threads = torch.get_num_threads()
     try:
-        drawn = []
+        planes = []
         for count in (1, 3):
             torch.set_num_threads(count)
-            drawn.append(FusedDecoder(decoder, torch.float32).decode(features, disparity[0], 2))
+            planes.append(FusedDecoder(decoder, torch.float32).decode(features, disparity[0], 2))
     finally:
         torch.set_num_threads(threads)
-    assert_near(drawn[1], drawn[0])
+    assert_near(planes[1], planes[0])
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
@@ -205,18 +207,18 @@ def test_head_over_blocks_of_pixels(size: tuple[int, int], channels: int, seed: 
     padded = torch.randn(2, channels, 2 * height + 2, 2 * width + 2, generator=generator, dtype=torch.double)
     weight = torch.randn(4, channels, 3, 3, generator=generator, dtype=torch.double)
     blocks = padded.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
-    drawn = F.conv2d(blocks, head_kernel(weight)).unflatten(1, (2, 2, 4))  # (N, row, column, output, H, W)
-    drawn = drawn.permute(0, 3, 4, 1, 5, 2).reshape(2, 4, 2 * height, 2 * width)
-    torch.testing.assert_close(drawn, F.conv2d(padded, weight))
+    actual = F.conv2d(blocks, head_kernel(weight)).unflatten(1, (2, 2, 4))  # (N, row, column, output, H, W)
+    actual = actual.permute(0, 3, 4, 1, 5, 2).reshape(2, 4, 2 * height, 2 * width)
+    torch.testing.assert_close(actual, F.conv2d(padded, weight))
 
 
 @pytest.mark.parametrize("value", [-30.0, -3.0, -1e-3, 0.0, 1e-3, 3.0, 30.0])
 def test_exponentials_of_the_compiled_kernels(value: float) -> None:
     """ELU, sigmoid and |x| where they saturate and where they bend."""
-    drawn = np.full((1, 2, 2, 16), value, np.float32)
+    values = np.full((1, 2, 2, 16), value, np.float32)
     activated, field = np.empty((1, 4, 4, 16), np.float32), np.empty((1, 4, 4, 4), np.float32)
-    elu_pad(drawn, activated)
-    activate_head(drawn, field)
+    elu_pad(values, activated)
+    activate_head(values, field)
     assert activated == pytest.approx(F.elu(torch.tensor(value)).item(), rel=1e-6, abs=3e-7)
     assert field[..., :3] == pytest.approx(1 / (1 + math.exp(-value)), rel=1e-6, abs=3e-7)
     assert field[..., 3] == pytest.approx(abs(value) + 1e-4)
