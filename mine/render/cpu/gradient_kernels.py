@@ -204,18 +204,19 @@ def render_backward_images(planes, depths, cameras, plane_size, grad_view, grad_
     Args:
         planes: (B, S, 4, H W).
         depths: (B, S).
-        cameras: B of them, see `layout.CameraArrays`.
+        cameras: the fields of `layout.CameraArrays`.
         plane_size: (H, W).
         grad_view: (B, 4, H', W'), of the loss with respect to colour and depth.
         grad_planes: (B, S, 4, H W), which the gradient is added to.
     """
     count, height, width = planes.shape[1], grad_view.shape[2], grad_view.shape[3]
+    homographies, epipoles, unprojects, depth_rows = cameras
     at_infinity = np.empty((2, width), np.float32)
     points, factors = np.empty((5, count, width), np.float32), np.empty((4, count, width), np.float32)
     samples = np.empty((count, 4, width), np.float32)
     for b in range(first, last):
-        h, z = cameras.homography[b], depths[b]
-        camera = cameras.epipole[b], cameras.unproject[b], cameras.depth_row[b]
+        h, z = homographies[b], depths[b]
+        camera = epipoles[b], unprojects[b], depth_rows[b]
         for y in range(height):
             for x in range(width):
                 scale = 1 / (h[2, 0] * x + h[2, 1] * y + h[2, 2])

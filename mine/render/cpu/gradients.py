@@ -56,7 +56,7 @@ class _Render(torch.autograd.Function):
         grad_planes = torch.zeros(planes.shape)
         scenes, grad_scenes = (x.contiguous().flatten(-2).numpy() for x in (planes, grad_planes))
         plane_size = planes.shape[-2], planes.shape[-1]
-        inputs = scenes, _depths(disparity), cpu.camera_arrays(*cameras), plane_size, grad_view, grad_scenes
+        inputs = scenes, _depths(disparity), tuple(cpu.camera_arrays(*cameras)), plane_size, grad_view, grad_scenes
         # One thread for each view: rows of one view add to the same pixels of its planes.
         run_in_bands(len(planes), lambda *views: render_backward_images(*inputs, *views), band=1)
         return grad_planes, None, None, None, None, None

@@ -53,7 +53,7 @@ from mine.render.cpu.layout import (
     MAX_RAY_LENGTH,
     MAX_TRANSMITTANCE,
     OPTICAL_DEPTH,
-    PREPARED_TYPE,
+    SCENES_TYPE,
     SCRATCH_TYPE,
     SKIP_LIMIT,
     SKIPPED,
@@ -67,6 +67,8 @@ from mine.render.cpu.layout import (
     WEIGHT_SUM,
     WEIGHT_U,
     WEIGHT_V,
+    CameraArrays,
+    SceneArrays,
     Scratch,
 )
 from mine.render.cpu.sampling import LANES, add_weighted_texels, any_positive, sample_scalars, sample_texels
@@ -325,12 +327,12 @@ def _write(states, b, out, view, y0, x0):
 
 
 @inlined
-def _view_inputs(prepared, disparities, cameras, view):
+def _view_inputs(scenes, disparities, cameras, view):
     """The inputs of one view: arrays of one scene are those of all views."""
-    planes, transmittance, detail = prepared.planes, prepared.source_transmittance, prepared.detail
+    planes, transmittance, detail = scenes.planes, scenes.source_transmittance, scenes.detail
     return Inputs(
         uint64(planes[min(view, len(planes) - 1)].ctypes.data),
-        borrowed(prepared.max_density)[min(view, len(prepared.max_density) - 1)],
+        borrowed(scenes.max_density)[min(view, len(scenes.max_density) - 1)],
         uint64(transmittance[min(view, len(transmittance) - 1)].ctypes.data),
         uint64(detail[min(view, len(detail) - 1)].ctypes.data) if detail.size else uint64(0),
         borrowed(disparities)[view],
@@ -340,34 +342,30 @@ def _view_inputs(prepared, disparities, cameras, view):
             borrowed(cameras.unproject)[view],
             borrowed(cameras.depth_row)[view],
         ),
-        prepared.size,
-        prepared.detail_size,
+        scenes.size,
+        scenes.detail_size,
     )
 
 
-@compiled(types.void(PREPARED_TYPE, float32[:, ::1], CAMERAS_TYPE, float32[:, :, :, ::1], SCRATCH_TYPE, int64, int64))
-def render_rows(prepared, disparities, cameras, out, scratch, first, last):
+@compiled(types.void(SCENES_TYPE, float32[:, ::1], CAMERAS_TYPE, float32[:, :, :, ::1], SCRATCH_TYPE, int64, int64))
+def render_rows(scenes, disparities, cameras, out, scratch, first, last):
     """Renders rows of blocks `first` to `last` - 1, counted through the views: row 0 in all views, then row 1, ...
 
     Args:
-        prepared: the scenes, see `layout.Prepared`.
+        scenes: the fields of `layout.SceneArrays`.
         disparities: (B, S).
-        cameras: B of them, see `layout.CameraArrays`.
+        cameras: the fields of `layout.CameraArrays`.
         out: (B, 5, H', W'), filled with colour, depth and coverage.
-        scratch: this thread's own, see `layout.Scratch`.
+        scratch: the fields of `layout.Scratch`, this thread's own.
     """
-    scratch = Scratch(
-        borrowed(scratch.states),
-        borrowed(scratch.bounding_boxes),
-        borrowed(scratch.progress),
-        borrowed(scratch.samples),
-        borrowed(scratch.offsets),
-    )
+    scenes, cameras = SceneArrays(*scenes), CameraArrays(*cameras)
+    states, boxes, progress, samples, offsets = scratch
+    scratch = Scratch(borrowed(states), borrowed(boxes), borrowed(progress), borrowed(samples), borrowed(offsets))
     out = borrowed(out)
     views, width, row_blocks = out.shape[0], out.shape[3], len(scratch.states)
     for block_row in range(first, last):
         view, y = block_row % views, block_row // views * BLOCK_HEIGHT
-        inputs = _view_inputs(prepared, disparities, cameras, view)
+        inputs = _view_inputs(scenes, disparities, cameras, view)
         for x0 in range(0, width, row_blocks * BLOCK_WIDTH):
             count = min(row_blocks, -(-(width - x0) // BLOCK_WIDTH))
             for b in range(count):

@@ -47,7 +47,7 @@ SKIPPED, SKIP_LIMIT, MAX_TRANSMITTANCE, MAX_RAY_LENGTH = range(4)
 PROGRESS_COLUMNS = 4
 
 
-class Prepared(NamedTuple):
+class SceneArrays(NamedTuple):
     """Scenes as the kernels read them, with what does not depend on the view. b is B, or 1 for one scene in all views.
 
     A pixel beyond the last of planes, source_transmittance and detail is readable where their images have one column,
@@ -108,17 +108,14 @@ class Scratch(NamedTuple):
         )
 
 
+# Kernels take plain tuples, and name the fields themselves: numba's cache would refer to the classes of named tuples by
+# name, and an older cache than the last renaming would raise an error instead of being compiled again.
 SIZE_TYPE = types.UniTuple(int64, 2)
 
-PREPARED_TYPE = types.NamedTuple(
-    (float32[:, :, :, ::1], float32[:, :, :, ::1], float32[:, :, ::1], float32[:, :, ::1], SIZE_TYPE, SIZE_TYPE),
-    Prepared,
+SCENES_TYPE = types.Tuple(
+    (float32[:, :, :, ::1], float32[:, :, :, ::1], float32[:, :, ::1], float32[:, :, ::1], SIZE_TYPE, SIZE_TYPE)
 )
 
-CAMERAS_TYPE = types.NamedTuple(
-    (float64[:, :, ::1], float64[:, ::1], float64[:, :, ::1], float64[:, ::1]), CameraArrays
-)
+CAMERAS_TYPE = types.Tuple((float64[:, :, ::1], float64[:, ::1], float64[:, :, ::1], float64[:, ::1]))
 
-SCRATCH_TYPE = types.NamedTuple(
-    (float32[:, :, ::1], float32[:, :, ::1], float32[:, ::1], float32[:, ::1], int32[::1]), Scratch
-)
+SCRATCH_TYPE = types.Tuple((float32[:, :, ::1], float32[:, :, ::1], float32[:, ::1], float32[:, ::1], int32[::1]))

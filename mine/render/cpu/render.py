@@ -15,7 +15,7 @@ from mine.kernels.arrays import Array
 from mine.kernels.threads import run_in_bands
 from mine.render.cameras import Cameras, distinct
 from mine.render.cpu.kernels import render_rows
-from mine.render.cpu.layout import BLOCK_HEIGHT, TILE, CameraArrays, Prepared, Scratch
+from mine.render.cpu.layout import BLOCK_HEIGHT, TILE, CameraArrays, SceneArrays, Scratch
 from mine.render.cpu.prepare_kernels import (
     INTERLEAVE_BAND,
     blend_source_rows,
@@ -25,10 +25,18 @@ from mine.render.cpu.prepare_kernels import (
 )
 from mine.render.view import View
 
-__all__ = ["Prepared", "blend_source_", "camera_arrays", "interleave_channels", "prepare", "render", "render_prepared"]
+__all__ = [
+    "SceneArrays",
+    "blend_source_",
+    "camera_arrays",
+    "interleave_channels",
+    "prepare",
+    "render",
+    "render_prepared",
+]
 
 
-def prepare(planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | None = None) -> Prepared:
+def prepare(planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | None = None) -> SceneArrays:
     """What the kernels need of scenes whatever the view: their texels, T^src, and the largest densities of tiles.
 
     Args:
@@ -47,18 +55,18 @@ def prepare(planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | N
         detail_texels = _texels(distinct(detail))
     max_densities = _max_densities(texels, size)
     images = _with_room(texels, size), max_densities, _with_room(transmittance, size)
-    return Prepared(*images, _with_room(detail_texels, detail_size), size, detail_size)
+    return SceneArrays(*images, _with_room(detail_texels, detail_size), size, detail_size)
 
 
 def render_prepared(
-    prepared: Prepared, disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
+    prepared: SceneArrays, disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
 ) -> View:
     """Views of prepared scenes; the other arguments are those of `render`."""
-    inputs = prepared, _float32(disparity), camera_arrays(K_src, K_tgt, T_tgt_src)
+    inputs = tuple(prepared), _float32(disparity), tuple(camera_arrays(K_src, K_tgt, T_tgt_src))
     out = np.empty((len(T_tgt_src), 5, *size), np.float32)
 
     def work(first: int, last: int) -> None:
-        render_rows(*inputs, out, Scratch.allocate(size[1], prepared.planes.shape[1]), first, last)
+        render_rows(*inputs, out, tuple(Scratch.allocate(size[1], prepared.planes.shape[1])), first, last)
 
     run_in_bands(len(out) * -(-size[0] // BLOCK_HEIGHT), work, band=2)
     views = torch.from_numpy(out)
@@ -150,7 +158,7 @@ def _unproject(K: Tensor) -> Array:
 
 
 def _with_room(images: Array, size: tuple[int, int]) -> Array:
-    """The same images; those of one column are copied so that a pixel behind the last is readable, see `Prepared`."""
+    """The same images; those of one column are copied, so that a pixel behind the last is readable."""
     if size[1] != 1:
         return images
     room = np.zeros(images.size + 4, images.dtype)

@@ -20,7 +20,7 @@ gradients), gradients to 1e-4 of the largest.
 
 Cameras are (B, CAMERA_SIZE) arrays; the constants below say where their parts begin. Only functions of Triton's core
 are used: those of its standard library are Triton code themselves, and could not be interpreted where something else
-imported Triton before. Triton's kernels take tensors and numbers, not tuples of them: hence their many arguments.
+imported Triton before. A kernel takes tensors and scalars one by one, not in tuples: hence the many arguments.
 """
 
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False

@@ -117,7 +117,7 @@ class _Render(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, image_grad: Tensor, _: Tensor) -> tuple[Any, ...]:
         planes, source_transmittance, detail, disparity, cameras, image, state = ctx.saved_tensors
-        # Sums of many small numbers: float32 whatever the planes are.
+        # Sums of many small terms: float32 whatever the type of the planes.
         grads = [
             None if x is None else torch.zeros_like(x, dtype=torch.float32)
             for x in (planes, source_transmittance, detail)
