@@ -60,6 +60,7 @@ class RefuseFetching:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 403 to a request for such a route, passes others on."""
         path = scope.get("path", "").lower()
         if "/proxy=" in path or "/file=http:" in path or "/file=https:" in path or "/file/http" in path:
             await PlainTextResponse("Not allowed", status_code=403)(scope, receive, send)

@@ -171,12 +171,7 @@ def check(config: TrainConfig) -> None:
     Raises:
         InputError: If a value is out of range, or values do not go together.
     """
-    kind = network_kind(config.architecture.decoder)
-    multiple = kind.side_multiple
-    if any(side < multiple or side % multiple for side in config.size):
-        raise InputError(f"size is {list(config.size)}: give height and width in multiples of {multiple}")
-    if kind.supervision == "depth" and (config.targets > 1 or config.fine_planes):
-        raise InputError("targets and fine_planes are for plane networks: leave them out")
+    _check_against_network(config)
     least = {"planes": 2, "fine_planes": 0, "batch": 1, "targets": 1, "accumulate": 1}
     least |= {"steps": 1, "workers": 0, "save_every": 1, "evaluate_every": 1}
     for key, value in least.items():
@@ -193,3 +188,13 @@ def check(config: TrainConfig) -> None:
     for key, allowed in choices.items():
         if getattr(config, key) not in allowed:
             raise InputError(f"{key} is {getattr(config, key)!r}: choose {', '.join(allowed)}")
+
+
+def _check_against_network(config: TrainConfig) -> None:
+    """Raises InputError for a size or for options that the kind of network does not take."""
+    kind = network_kind(config.architecture.decoder)
+    multiple = kind.side_multiple
+    if any(side < multiple or side % multiple for side in config.size):
+        raise InputError(f"size is {list(config.size)}: give height and width in multiples of {multiple}")
+    if kind.supervision == "depth" and (config.targets > 1 or config.fine_planes):
+        raise InputError("targets and fine_planes are for plane networks: leave them out")

@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXTRAS = {
-    "train": ("pydantic", "lightning_fabric", "tensorboard", "torchmetrics", "lpips", "kornia", "timm", "h5py"),
+    "train": (
+        "pydantic",
+        "lightning_fabric",
+        "tensorboard",
+        "torchmetrics",
+        "lpips",
+        "kornia",
+        "timm",
+        "h5py",
+        "pydantic",
+    ),
     "sfm": ("pycolmap",),
     "demo": ("gradio",),
 }

@@ -1,0 +1,1 @@
+"""The command line `mine`: the table of commands, and the functions that run them."""

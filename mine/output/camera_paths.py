@@ -188,7 +188,7 @@ PATHS: dict[str, Callable[..., Tensor | CameraPath]] = {
 
 
 def load(path: str | Path, frames: int | None = None) -> CameraPath:
-    """Reads key poses from a JSON file and interpolates a smooth path through them:
+    """Reads key poses from a JSON file and interpolates a smooth path through them.
 
         {"frames": 90, "keys": [{"position": [0, 0, 0], "rotation": [0, 0, 0], "focal": 1.0}, ...]}
 

@@ -1,0 +1,1 @@
+"""A scene and its camera: photos, pinhole cameras, the multiplane image and its depth."""

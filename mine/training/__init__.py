@@ -1,0 +1,1 @@
+"""Training: batches, losses, the optimizer, distributed runs, and the state that a run resumes from."""

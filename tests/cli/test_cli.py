@@ -73,7 +73,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def frames(path: Path) -> np.ndarray:
-    """(N, H, W, 3)"""
+    """The frames (N, H, W, 3) of a video."""
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 

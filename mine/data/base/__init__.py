@@ -1,0 +1,1 @@
+"""What all data sets share: the training sample, image pairs, cropping, augmentation and caching."""

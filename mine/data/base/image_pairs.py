@@ -84,6 +84,7 @@ class ImagePairs(ResilientDataset):
         return [list(indices) for _, indices in groupby(range(len(self)), key=self.source_of)]
 
     def make(self, index: int) -> Sample:
+        """The sample of pair `index`; with several targets, its fields have a leading dimension of targets."""
         pair = self.pair(index)
         rows = self._make(pair.source, (pair.target, *pair.others), pair.rng)
         return rows[0] if len(rows) == 1 else Sample(*map(torch.stack, zip(*rows, strict=True)))

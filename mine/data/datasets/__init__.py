@@ -1,0 +1,1 @@
+"""One module for each data set. `docs/datasets` says how to obtain them."""

@@ -1,0 +1,1 @@
+"""The shipped network: monocular disparity, lifted to a multiplane image with an inpainted background."""

@@ -246,7 +246,9 @@ def backward(
     image, state, image_grad, planes_grad, source_transmittance_grad, detail_grad,
     DETAILED: tl.constexpr, DETAIL_GRAD: tl.constexpr, TILE_H: tl.constexpr, TILE_W: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of one tile of one view, program (tile, view); arguments are those of `forward`, and
+    """Gradients of one tile of one view, program (tile, view).
+
+    Further arguments are those of `forward`.
 
     Args:
         image, state: what `forward` filled.
