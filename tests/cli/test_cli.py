@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from mine.cli.main import main
 from mine.cli.table import COMMANDS
-from mine.data.sfm.reconstruct import Account
+from mine.data.sfm.reconstruct import Report
 from mine.errors import InputError
 from mine.files import check_writable
 from mine.network.architecture import Architecture
@@ -300,7 +300,7 @@ def test_captures_that_cannot_be_made(run: Run, folder: Path) -> None:
 
 
 def test_account_of_a_capture(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    account = Account(("a", "b", "c"), ("d",), 90, 0.5)
+    account = Report(("a", "b", "c"), ("d",), 90, 0.5)
     monkeypatch.setattr("mine.data.sfm.reconstruct.reconstruct", lambda *arguments: account)
     assert run("colmap", "photos", "-o", "scene") == (0, f"scene: {account}\n", "")
 

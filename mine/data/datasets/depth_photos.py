@@ -1,9 +1,8 @@
-"""Photos with depth maps as training pairs: each photo is the target of a picture made from it.
+"""Photos with depth maps as training pairs, by warp-back.
 
-After the warp-back idea of Han et al., "Single-View View Synthesis in the Wild with Learned Adaptive Multiplane
-Images", 2022, section 3.4: a photo is warped to another place by its depth and the holes are filled; then the warped
-picture is taken for the source and the real photo for the target. What the network learns to draw is thus always real;
-only what it looks at is made up in parts.
+Han et al., "Single-View View Synthesis in the Wild with Learned Adaptive Multiplane Images", 2022, section 3.4: a photo
+is warped to another viewpoint by its depth, and disoccluded pixels are filled. The warped image is the source and the
+photo is the target, so that the network is supervised by real images only.
 """
 
 from pathlib import Path
@@ -12,10 +11,11 @@ import numpy as np
 import torch
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from mine.data.base.crop_window import Size, Window, fit_window
-from mine.data.base.image_pairs import MIN_ZOOM, NEAREST, NEAREST_QUANTILE
+from mine.data.base.image_pairs import MIN_ZOOM, NEAR_DEPTH, NEAR_QUANTILE
 from mine.data.base.resilient import ResilientDataset
 from mine.data.base.sample import Sample
 from mine.data.datasets.forward_warp import Floats, fill_holes, forward_warp
@@ -24,40 +24,44 @@ from mine.errors import InputError
 from mine.scene.photo import read_photo
 
 FOV = 60.0
-"""Horizontal field of view in degrees of photos that do not say: that of a telephone's main camera, or near it."""
+"""Horizontal field of view in degrees of photos without EXIF data: about that of a phone's main camera."""
 
-REACH = (0.16, 0.08, 0.1)
-"""How far the source is at most from the photo's camera: sideways, up or down, ahead; in units of the near depth."""
+MAX_BASELINE = (0.16, 0.08, 0.1)
+"""Largest translation of the source from the photo's camera along x, y, z, in units of the near depth."""
 
-TURN = (1.5, 1.5, 0.5)
-"""Standard deviations in degrees of its turn about the axes x, y, z."""
+ROTATION = (1.5, 1.5, 0.5)
+"""Standard deviations in degrees of its rotation about the axes x, y, z."""
 
 MARGIN = 0.12
-"""Share of the sample's size that is warped beyond each of its borders."""
+"""Margin that is warped beyond each border of a sample, as a fraction of its size."""
 
-FARTHEST = 50.0
-"""Disparity maps put nothing farther than this many times the nearest depth: their zero is arbitrary."""
+MAX_DEPTH_RATIO = 50.0
+"""Largest depth read from a disparity map, in units of the nearest depth: zero disparity is arbitrary."""
 
 MIN_KNOWN = 0.3
-"""Share of a crop whose depth must be known."""
+"""Fraction of a crop whose depth must be known."""
 
 
 @register("depth-photos", evaluation=False)
 class DepthPhotos(ResilientDataset):
-    """Training pairs of `size` (H, W) from a folder of photos with depth maps.
+    """Training pairs from a folder of photos with depth maps; `metric` is 0.
 
-    root: folder with `photos/NAME.jpg` (anything `read_photo` reads), and for each `depths/NAME.png` or `.npy`, depth z
-    in any unit, 0 or not finite where unknown; or `disparities/NAME.png` or `.npy`, as networks predict them, 0 far
-    away. PNGs are of 8 or 16 bits. Maps may be smaller than the photos, but of their shape.
+    The target is a random crop of a photo, 0.7 to 1 times the largest of the size's aspect ratio; the source is the
+    view of a camera nearby. Samples are scaled so that the nearest surface of the target lies at 1 to 1.25. Depth maps
+    are 0 where unknown or filled in; sparse points are sampled from them. A photo or map that cannot be read is
+    skipped, see `ResilientDataset`.
 
-    The target is a random crop, 0.7 to 1 times the largest of the size's aspect; the source is what a camera nearby
-    sees of it. Samples are scaled so that the nearest surface (2% quantile of the target's depths) lies at 1 to 1.25.
-    Depth maps are 0 where unknown or filled in; points (3, `points`) are drawn from them. `metric` is 0.
+    Args:
+        root: Folder with `photos/NAME.jpg` (anything `read_photo` reads) and, for each photo, `depths/NAME.png` or
+            `.npy` (depth z in any unit, 0 or not finite where unknown), or `disparities/NAME.png` or `.npy` (0 at
+            infinity). PNGs have 8 or 16 bits. Maps may be smaller than their photos, but of the same aspect ratio.
+        size: (H, W) of the samples, in pixels.
+        points: Number of sparse points in a sample.
+        seed: Seed of the samples; a sample depends on (seed, index) alone.
+        epochs: Different samples of each photo.
 
-    Index i and i + n (n photos) are the same photo drawn anew, `epochs` times over, and a sample depends on (seed,
-    index) alone. A photo or a map that cannot be read is skipped, see `ResilientDataset`.
-
-    Raises InputError when no photo has a map.
+    Raises:
+        InputError: No photo has a map.
     """
 
     def __init__(
@@ -86,20 +90,20 @@ class DepthPhotos(ResilientDataset):
         rng = np.random.default_rng([self.seed, index])
         photo, depth, K = self._crop(*self.files[index % len(self.files)], rng)
         known = depth > 0
-        depth = depth * np.float32(rng.uniform(*NEAREST) / np.quantile(depth[known], NEAREST_QUANTILE))
-        T_src_tgt = _move(rng)
-        warped, warped_depth = forward_warp(photo, _everywhere(depth), K, T_src_tgt)
+        depth = depth * np.float32(rng.uniform(*NEAR_DEPTH) / np.quantile(depth[known], NEAR_QUANTILE))
+        T_src_tgt = _random_pose(rng)
+        warped, warped_depth = forward_warp(photo, _fill_unknown(depth), K, T_src_tgt)
         source = fill_holes(warped, warped_depth)
         K_inner = K - np.array([[0, 0, self._margin[1]], [0, 0, self._margin[0]], [0, 0, 0]], np.float32)
-        depth_src, depth_tgt = self._inner(warped_depth), self._inner(depth)
+        depth_src, depth_tgt = self._without_margin(warped_depth), self._without_margin(depth)
         return Sample(
-            source=self._inner(source).clamp(0, 1),
-            target=self._inner(photo).clamp(0, 1),
+            source=self._without_margin(source).clamp(0, 1),
+            target=self._without_margin(photo).clamp(0, 1),
             K_src=torch.from_numpy(K_inner),
             K_tgt=torch.from_numpy(K_inner),
             T_tgt_src=torch.from_numpy(np.linalg.inv(T_src_tgt)).float(),
-            points_src=_points(depth_src, K_inner, self.points, rng),
-            points_tgt=_points(depth_tgt, K_inner, self.points, rng),
+            points_src=_sample_points(depth_src, K_inner, self.points, rng),
+            points_tgt=_sample_points(depth_tgt, K_inner, self.points, rng),
             depth_src=depth_src,
             depth_tgt=depth_tgt,
             metric=torch.tensor(0.0),
@@ -109,16 +113,16 @@ class DepthPhotos(ResilientDataset):
     def _margin(self) -> Size:
         return round(MARGIN * self.size[0]), round(MARGIN * self.size[1])
 
-    def _inner(self, values: Floats) -> Tensor:
-        """(C, H, W) of an array (H, W, C) or (H, W), its margin cut off."""
+    def _without_margin(self, values: Floats) -> Tensor:
+        """An array (H, W, C) or (H, W) without its margin, as a tensor (C, H, W)."""
         top, left = self._margin
         inner = values[top : top + self.size[0], left : left + self.size[1]]
         return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(inner).transpose(2, 0, 1)))
 
     def _crop(self, path: Path, map_path: Path, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-        """A random crop with its margin: colours (H', W', 3), depth (H', W') with 0 where unknown, intrinsics (3, 3).
+        """A random crop with its margin: colours (H', W', 3), depth (H', W'), 0 where unknown, and intrinsics (3, 3).
 
-        Raises OSError when the photo or its map cannot be read, or too little of the depth is known.
+        Raises OSError if the photo or its map cannot be read, or too little of the depth is known.
         """
         try:
             rgb, fov = read_photo(path)
@@ -141,9 +145,13 @@ class DepthPhotos(ResilientDataset):
 
 
 def read_depth(path: Path) -> Floats:
-    """Depth (H, W) in any unit, 0 where unknown, from a .npy or .png file; of disparities when its folder is named so.
+    """Reads a depth map from a .npy or .png file, or from a disparity map in a folder named `disparities`.
 
-    Raises OSError when the file cannot be read or does not hold one value a pixel.
+    Returns:
+        Depth (H, W) in any unit, 0 where unknown.
+
+    Raises:
+        OSError: The file cannot be read or does not hold one value a pixel.
     """
     try:
         values = np.load(path) if path.suffix.lower() == ".npy" else np.asarray(Image.open(path))
@@ -155,37 +163,33 @@ def read_depth(path: Path) -> Floats:
     known = np.isfinite(values)
     values = np.where(known, values, 0)
     if path.parent.name == "disparities":
-        values = np.where(known, 1 / np.maximum(values / values.max(), 1 / FARTHEST), 0)
+        values = np.where(known, 1 / np.maximum(values / values.max(), 1 / MAX_DEPTH_RATIO), 0)
     return np.maximum(values, 0).astype(np.float32)
 
 
 def _nearest_pixels(depth: Floats, window: Window, photo: Size, size: Size) -> Floats:
-    """The window of a photo (H, W) at `size` from a depth map of another resolution: picked, not mixed."""
+    """Crops and resizes a depth map to `size` (H, W) by nearest neighbour; `window` is in pixels of `photo` (H, W)."""
     rows = (window.top + (np.arange(size[0]) + 0.5) * window.height / size[0]) * depth.shape[0] / photo[0]
     columns = (window.left + (np.arange(size[1]) + 0.5) * window.width / size[1]) * depth.shape[1] / photo[1]
     return depth[np.ix_(rows.astype(int), columns.astype(int))]
 
 
-def _everywhere(depth: Floats) -> Floats:
-    """Depth (H, W) with the nearest known one where it is 0."""
+def _fill_unknown(depth: Floats) -> Floats:
+    """Fills unknown depth (H, W) with that of the nearest pixel of known depth."""
     rows, columns = distance_transform_edt(depth == 0, return_distances=False, return_indices=True)
     return depth[rows, columns]
 
 
-def _move(rng: np.random.Generator) -> Floats:
-    """Pose (4, 4) of the source from the target: a small random step and turn."""
-    x, y, z = np.radians(rng.normal(0, TURN))
-    about_x = np.array([[1, 0, 0], [0, np.cos(x), -np.sin(x)], [0, np.sin(x), np.cos(x)]])
-    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
-    about_z = np.array([[np.cos(z), -np.sin(z), 0], [np.sin(z), np.cos(z), 0], [0, 0, 1]])
+def _random_pose(rng: np.random.Generator) -> Floats:
+    """Random pose (4, 4), source-from-target: a small translation and rotation R = R_z R_y R_x."""
     pose = np.eye(4, dtype=np.float32)
-    pose[:3, :3] = about_z @ about_y @ about_x
-    pose[:3, 3] = rng.uniform(-1, 1, 3) * REACH
+    pose[:3, :3] = Rotation.from_euler("xyz", rng.normal(0, ROTATION), degrees=True).as_matrix()
+    pose[:3, 3] = rng.uniform(-1, 1, 3) * MAX_BASELINE
     return pose
 
 
-def _points(depth: Tensor, K: Floats, count: int, rng: np.random.Generator) -> Tensor:
-    """Points (3, count) at random pixels of a depth map (1, H, W) where it is known, in camera coordinates."""
+def _sample_points(depth: Tensor, K: Floats, count: int, rng: np.random.Generator) -> Tensor:
+    """Points (3, count), camera coordinates, at random pixels of known depth of a depth map (1, H, W)."""
     y, x = torch.nonzero(depth[0], as_tuple=True)
     chosen = torch.from_numpy(rng.integers(len(y), size=count))
     y, x = y[chosen], x[chosen]

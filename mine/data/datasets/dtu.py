@@ -4,41 +4,50 @@ from pathlib import Path
 
 import numpy as np
 
-from mine.data.base.image_pairs import ImagePairs, Pair, further
+from mine.data.base.image_pairs import ImagePairs, Pair, other_targets
 from mine.data.base.split import split_names
 from mine.data.registry import register
-from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, Picture, Size
+from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, PosedImage, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
 
-NEAREST = 425.0
-"""Millimetres: the depth at which the scans begin becomes the unit of length."""
+UNIT = 425.0
+"""Millimetres that make the unit of length: the depth at which the scans begin."""
 
-SIZE = (512, 640)
-"""(H, W) of the pictures; the cameras in Cameras/train are those of pictures a quarter as wide and high."""
+IMAGE_SIZE = (512, 640)
+"""(H, W) of the images."""
 
-SHRUNK = 4
+DOWNSCALE = 4
+"""The cameras in Cameras/train are those of images downscaled by this factor."""
 
 NEIGHBOURS = 4
-"""Of the ten views that pair.txt lists for each, by score, so many can be targets."""
+"""Target views of each view: the best of the ten that pair.txt lists by score."""
 
 LIGHTS = 7
-EVALUATED_LIGHT = 3
+"""Lighting conditions of each scan."""
+
+TEST_LIGHT = 3
 
 
 @register("dtu")
 class Dtu(ImagePairs):
-    """Neighbouring views of a scan in the same light. There are no points; `metric` is 1, the unit NEAREST.
+    """Pairs of neighbouring views of a scan under the same light. There are no points; `metric` is 1, in `UNIT`.
 
-    root: folder with `Cameras/pair.txt`, `Cameras/train/00000000_cam.txt`, ... and `Rectified/SCAN_train/` with
-    `rect_001_0_r5000.png`, ..., view 0 in light 0. `train.txt` and `test.txt` in it name scans (scan1), one a line;
-    without `train.txt` training takes all that are not in `test.txt`.
+    Training takes a random target (or `targets` of them) and a random light; evaluation takes every view with its best
+    neighbour in light 3, and a report's rows are scans.
 
-    Training draws target (or `targets` of them) and light; index i and i + n (n views of all scans) are the same view
-    drawn anew, `epochs` times over, and a sample depends on (seed, index) alone. Evaluation takes every view with the
-    one that matches it best, in light 3; a report's rows are scans.
+    Args:
+        root: Folder with `Cameras/pair.txt`, `Cameras/train/00000000_cam.txt`, ... and `Rectified/SCAN_train/` with
+            `rect_001_0_r5000.png`, ... (view 0 in light 0). `train.txt` and `test.txt` in it list scans, see
+            `split_names`.
+        size: (H, W) of the samples, in pixels.
+        training: Whether this is the training split.
+        seed: Seed of training samples; a sample depends on (seed, index) alone.
+        epochs: Different samples of each source view.
+        targets: Target views of each source view.
 
-    Raises InputError when scans or cameras are missing or cannot be read.
+    Raises:
+        InputError: Scans or cameras are missing or cannot be read.
     """
 
     def __init__(
@@ -65,20 +74,20 @@ class Dtu(ImagePairs):
         rng = np.random.default_rng([self.seed, index])
         scan, number = self.sources[index % len(self.sources)]
         near = self.neighbours[number]
-        chosen, light = [near[0]], EVALUATED_LIGHT
+        chosen, light = [near[0]], TEST_LIGHT
         if self.training:
             first, light = int(rng.choice(near)), int(rng.integers(LIGHTS))
-            chosen = [first, *further(first, near, self.targets - 1, rng)]
-        source, target, *others = (self._picture(scan, view, light) for view in (number, *chosen))
+            chosen = [first, *other_targets(first, near, self.targets - 1, rng)]
+        source, target, *others = (self._view(scan, camera, light) for camera in (number, *chosen))
         return Pair(source, target, rng, tuple(others))
 
     def row(self, index: int) -> str:
         return self.sources[index][0]
 
-    def _picture(self, scan: str, number: int, light: int) -> Picture:
+    def _view(self, scan: str, number: int, light: int) -> PosedImage:
         lens, pose = self.cameras[number]
         path = self.root / "Rectified" / f"{scan}_train" / f"rect_{number + 1:03d}_{light}_r5000.png"
-        return Picture(scan, path, lens, pose, NO_POINTS, NO_IDS)
+        return PosedImage(scan, path, lens, pose, NO_POINTS, NO_IDS)
 
     def _scans(self) -> list[str]:
         folders = self.root / "Rectified"
@@ -90,9 +99,12 @@ class Dtu(ImagePairs):
 
 
 def read_pairs(path: Path) -> dict[int, list[int]]:
-    """For each view its best neighbours, best first: a count, then a view's number and "10 view score view score ...".
+    """Reads the best neighbours of each view, best first.
 
-    Raises InputError when the file cannot be read or names no neighbours.
+    The file has a count, then for each view a line with its number and one with "10 view score view score ...".
+
+    Raises:
+        InputError: The file cannot be read or lists no neighbours.
     """
     try:
         _, *lines = path.read_text().strip().splitlines()
@@ -109,9 +121,13 @@ def read_pairs(path: Path) -> dict[int, list[int]]:
 
 
 def read_camera(path: Path) -> tuple[pycolmap.Camera, Floats]:
-    """Lens and pose (4, 4), camera-from-world in units of NEAREST, of a file with "extrinsic", "intrinsic", depths.
+    """Reads a camera from a file with "extrinsic" (4x4), "intrinsic" (3x3) and depths; pixel centres are whole numbers.
 
-    Pixel centres are whole numbers. Raises InputError when it cannot be read or holds no camera.
+    Returns:
+        COLMAP's camera, and its pose (4, 4), camera-from-world, in `UNIT`.
+
+    Raises:
+        InputError: The file cannot be read or has no camera.
     """
     try:
         words = path.read_text().split()
@@ -123,6 +139,9 @@ def read_camera(path: Path) -> tuple[pycolmap.Camera, Floats]:
             raise ValueError("values are not finite")
     except (OSError, UnicodeDecodeError, ValueError, IndexError) as error:
         raise InputError(f"{path} is no readable camera ({error}): unpack DTU's Cameras there") from error
-    pose[:3, 3] /= NEAREST
-    params = [*(SHRUNK * np.diag(K)[:2]), *(SHRUNK * K[:2, 2] + 0.5)]  # COLMAP counts from the first pixel's corner
-    return pycolmap.Camera(model="PINHOLE", width=SIZE[1], height=SIZE[0], params=params), pose
+    pose[:3, 3] /= UNIT
+    params = [
+        *(DOWNSCALE * np.diag(K)[:2]),
+        *(DOWNSCALE * K[:2, 2] + 0.5),
+    ]
+    return pycolmap.Camera(model="PINHOLE", width=IMAGE_SIZE[1], height=IMAGE_SIZE[0], params=params), pose

@@ -1,7 +1,7 @@
-"""Flowers light fields (Srinivasan et al., "Learning to Synthesize a 4D RGBD Light Field", 2017): lenslet pictures.
+"""Flowers light fields (Srinivasan et al., "Learning to Synthesize a 4D RGBD Light Field", 2017).
 
-Under each lens of the camera are 14x14 pixels, one for each direction; the pixel at the same place under every lens,
-taken together, is a small picture through one part of the aperture. The central 8x8 of these are free of vignetting.
+A lenslet image has 14x14 pixels under each microlens. The pixels at one position under all lenses are a sub-aperture
+image: the view from one point of the aperture. The central 8x8 of these are free of vignetting.
 """
 
 from dataclasses import dataclass
@@ -14,51 +14,59 @@ from PIL import Image
 
 from mine.data.base.image_pairs import ImagePairs, Pair
 from mine.data.registry import register
-from mine.data.sfm.capture import NO_IDS, NO_POINTS, Picture, Size
+from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
 
 ANGLES = 14
-"""Pixels under each lens, in each direction."""
+"""Pixels under each microlens, in each direction."""
 
 VIEWS = 8
-"""Views used in each direction, the central ones."""
+"""Central views in each direction, which are used."""
 
 GAMMA = 0.4
-"""Pictures are stored dark: this power of their values is shown."""
+"""Exponent that brightens the files, which are stored dark."""
 
-SHIFT = 1.5
-"""Pixels by which the nearest thing moves from one view to the next, in units of depth at 1; infinity moves as far the
-other way, and what is in focus, at 2, stays. The data set says nothing of its cameras: this is assumed."""
+MAX_DISPARITY = 1.5
+"""Disparity in pixels between neighbouring views at depth 1. It is 0 at depth 2, which is in focus, and the negative of
+this at infinity. The data set does not give its cameras: this is an assumption, which fixes the unit of length."""
 
 CENTRE = (4, 4)
 CORNERS = ((0, 0), (0, VIEWS - 1), (VIEWS - 1, 0), (VIEWS - 1, VIEWS - 1))
 
-EVALUATED = 33
-"""Every 33rd light field is kept for evaluation: about a hundred of 3343."""
+TEST_EVERY = 33
+"""Every 33rd light field is in the test split: about a hundred of 3343."""
 
 
 @dataclass(frozen=True, eq=False)
-class View(Picture):
-    """One view of a light field; `path` is the lenslet picture's, with row and column behind it."""
+class SubAperture(PosedImage):
+    """A sub-aperture image; its `path` is that of the lenslet image, followed by row and column."""
 
     row: int
     column: int
 
     def load(self) -> Image.Image:
-        return Image.fromarray(sub_apertures(self.path.parent)[self.row, self.column])
+        return Image.fromarray(decode_light_field(self.path.parent)[self.row, self.column])
 
 
 @register("flowers")
 class Flowers(ImagePairs):
-    """Pairs of views of one light field. There are no points and `metric` is 1, in the unit that SHIFT fixes.
+    """Pairs of views of one light field. There are no points; `metric` is 1, in the unit that `MAX_DISPARITY` fixes.
 
-    root: folder of lenslet pictures NAME_eslf.png, of width and height that are multiples of 14. By name, every 33rd is
-    kept for evaluation. Training draws source and target (or `targets` of them) from the central 8x8 views; index i and
-    i + n (n light fields) are the same one drawn anew, `epochs` times over, and a sample depends on (seed, index)
-    alone. Evaluation takes a central view as the source and the four corners as targets.
+    Training takes random source and target views (`targets` of them) of the central 8x8; evaluation takes a central
+    view as the source and the four corner views as targets.
 
-    Raises InputError when there are no lenslet pictures.
+    Args:
+        root: Folder of lenslet images NAME_eslf.png, whose sides are multiples of 14. By name, every 33rd is in the
+            test split.
+        size: (H, W) of the samples, in pixels.
+        training: Whether this is the training split.
+        seed: Seed of training samples; a sample depends on (seed, index) alone.
+        epochs: Different samples of each light field.
+        targets: Target views of each source view.
+
+    Raises:
+        InputError: There are no lenslet images.
     """
 
     def __init__(
@@ -73,7 +81,7 @@ class Flowers(ImagePairs):
         super().__init__(size, training, points=0, metric=True, targets=targets)
         self.seed = seed
         files = sorted(Path(root).glob("*.png"))
-        self.files = [file for i, file in enumerate(files) if (i % EVALUATED == 0) != training]
+        self.files = [file for i, file in enumerate(files) if (i % TEST_EVERY == 0) != training]
         if not self.files:
             raise InputError(f"{len(files)} lenslet pictures *.png in {root}: unpack the light fields there")
         self.stride = 1 if training else len(CORNERS)
@@ -86,10 +94,14 @@ class Flowers(ImagePairs):
         rng = np.random.default_rng([self.seed, index])
         if not self.training:
             number, corner = divmod(index, len(CORNERS))
-            return Pair(view(self.files[number], *CENTRE), view(self.files[number], *CORNERS[corner]), rng)
+            return Pair(
+                sub_aperture(self.files[number], *CENTRE),
+                sub_aperture(self.files[number], *CORNERS[corner]),
+                rng,
+            )
         chosen = rng.choice(VIEWS * VIEWS, 1 + self.targets, replace=False)
         file = self.files[index % len(self.files)]
-        source, target, *others = (view(file, *divmod(int(number), VIEWS)) for number in chosen)
+        source, target, *others = (sub_aperture(file, *divmod(int(number), VIEWS)) for number in chosen)
         return Pair(source, target, rng, tuple(others))
 
     def row(self, index: int) -> str:
@@ -99,25 +111,32 @@ class Flowers(ImagePairs):
         return index // len(CORNERS)
 
 
-def view(file: Path, row: int, column: int) -> View:
-    """A view of the light field, 0 to 7 from the top and from the left. Raises OSError when the file is no picture.
+def sub_aperture(file: Path, row: int, column: int) -> SubAperture:
+    """A sub-aperture image of a light field, row and column 0 to 7 from the top left.
 
-    Views lie in one plane and look the same way. They are refocused, which moves their principal points: so that what
-    is in focus is at the same place in all of them, while infinity is not.
+    The cameras lie in one plane and look the same way. Refocusing shifts their principal points, so that what is in
+    focus has no disparity, while infinity has.
+
+    Raises:
+        OSError: The file is no image.
     """
     width, height = _size(file)
     right, down = column - (VIEWS - 1) / 2, row - (VIEWS - 1) / 2
-    step = 2 * SHIFT / width  # times the focal length, which is taken to be the width: the shift of depth 1
-    params = [width, width, width / 2 + SHIFT * right, height / 2 + SHIFT * down]
+    step = 2 * MAX_DISPARITY / width  # times the focal length, which is taken to be the width: the shift of depth 1
+    params = [width, width, width / 2 + MAX_DISPARITY * right, height / 2 + MAX_DISPARITY * down]
     pose = np.eye(4)
     pose[:2, 3] = -step * right, -step * down
     lens = pycolmap.Camera(model="PINHOLE", width=width, height=height, params=params)
-    return View(file.stem, file / f"{row}-{column}", lens, pose, NO_POINTS, NO_IDS, row, column)
+    return SubAperture(file.stem, file / f"{row}-{column}", lens, pose, NO_POINTS, NO_IDS, row, column)
 
 
 @lru_cache(maxsize=1)
-def sub_apertures(file: Path) -> NDArray[np.uint8]:
-    """The central views (8, 8, H, W, 3) of a lenslet picture, brightened. Raises OSError when it cannot be decoded."""
+def decode_light_field(file: Path) -> NDArray[np.uint8]:
+    """The central sub-aperture images (8, 8, H, W, 3) of a lenslet image, brightened.
+
+    Raises:
+        OSError: The file cannot be decoded.
+    """
     width, height = _size(file)
     try:
         with Image.open(file) as picture:
@@ -131,7 +150,7 @@ def sub_apertures(file: Path) -> NDArray[np.uint8]:
 
 
 def _size(file: Path) -> tuple[int, int]:
-    """Width and height of the views in a lenslet picture."""
+    """Width and height of the sub-aperture images in a lenslet image."""
     with Image.open(file) as picture:
         width, height = picture.size
     if width % ANGLES or height % ANGLES:

@@ -20,11 +20,15 @@ PARTS = ("rgb", "depth", "edges", "calib", "mask_invalid", "mask_transp", "mask_
 
 @register("ibims", training=False)
 class Ibims(DepthMaps):
-    """Photos with depth, depth edges, and the regions that are walls, tables and floors.
+    """Photos with depth, depth discontinuities, and planar regions: walls, tables and floors.
 
-    root: folder of the data set's files NAME.mat (`ibims1_core_mat`). Depth that is invalid or behind glass is unknown.
+    Depth that is invalid or behind glass is unknown.
 
-    Raises InputError when there are no such files, and for one that cannot be read.
+    Args:
+        root: Folder of the data set's files NAME.mat (`ibims1_core_mat`).
+
+    Raises:
+        InputError: There are no such files, or one cannot be read.
     """
 
     name = "ibims"
@@ -39,20 +43,20 @@ class Ibims(DepthMaps):
 
     def __getitem__(self, index: int) -> DepthMap:
         parts = _read(self.files[index])
-        judged = (parts["mask_invalid"] > 0) & (parts["mask_transp"] > 0) & np.isfinite(parts["depth"])
+        valid = (parts["mask_invalid"] > 0) & (parts["mask_transp"] > 0) & np.isfinite(parts["depth"])
         calib = parts["calib"].astype(np.float32)
         K = calib if calib[2, 0] == 0 else calib.T  # as MATLAB has it: points are rows there
         return DepthMap(
             image=torch.from_numpy(parts["rgb"].astype(np.float32) / 255).permute(2, 0, 1),
             K=torch.from_numpy(np.ascontiguousarray(K)),
-            depth=torch.from_numpy(np.where(judged, parts["depth"], 0).astype(np.float32)),
+            depth=torch.from_numpy(np.where(valid, parts["depth"], 0).astype(np.float32)),
             regions=torch.from_numpy(_numbered([parts[name] for name in PARTS[-3:]])),
             edges=torch.from_numpy(parts["edges"] > 0),
         )
 
 
 def _numbered(masks: list[Array]) -> NDArray[np.int64]:
-    """One map of the regions in several masks, each of which numbers its own from 1."""
+    """One map of the regions of several masks, each of which numbers its regions from 1."""
     regions = np.zeros(masks[0].shape, np.int64)
     for mask in masks:
         regions = np.where(mask > 0, mask.astype(np.int64) + regions.max(), regions)
@@ -60,6 +64,7 @@ def _numbered(masks: list[Array]) -> NDArray[np.int64]:
 
 
 def _read(path: Path) -> dict[str, Array]:
+    """The arrays `PARTS` of a file."""
     try:
         data = loadmat(path)["data"][0, 0]
         parts = {name: data[name] for name in PARTS}

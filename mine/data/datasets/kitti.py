@@ -9,38 +9,44 @@ from mine.data.base.image_pairs import ImagePairs, Pair
 from mine.data.base.split import split_names
 from mine.data.datasets.kitti_poses import drive_poses
 from mine.data.registry import register
-from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, Picture, Size
+from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, PosedImage, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
 
 SIDES = ("02", "03")
 """The left and the right colour camera."""
 
-APART = 5
-"""Most moments, tenths of a second, between two pictures that `KittiDrives` pairs."""
+MAX_GAP = 5
+"""Largest distance of two frames, a tenth of a second each, that `KittiDrives` pairs."""
 
 
-class Eye(NamedTuple):
-    """One of a rig's rectified cameras: its lens, and its pose (4, 4) from the rectified reference camera, metres."""
+class RigCamera(NamedTuple):
+    """A rectified camera of the stereo rig."""
 
     lens: pycolmap.Camera
+    """intrinsics"""
     pose: Floats
+    """(4, 4) pose, camera-from-reference-camera, in metres"""
 
 
 @register("kitti")
 class Kitti(ImagePairs):
-    """Left and right pictures of the same moment; lengths are in metres and `metric` is 1. There are no points.
+    """Stereo pairs. There are no points; `metric` is 1, in metres.
 
-    root: folder with KITTI's own layout, `DATE/calib_cam_to_cam.txt` and `DATE/DRIVE/image_02/data/NUMBER.png` (left)
-    and `image_03` (right), from the archives "synced+rectified data" and "calibration". `train.txt` and `test.txt` in
-    it name drives, one a line (2011_09_26_drive_0001_sync). Without `train.txt` training takes all drives that are not
-    in `test.txt`.
+    Training takes either image as the source. Evaluation takes the left one, leaves out the outer 5% of each side of
+    the target (Tulsiani et al. 2018), and a report's rows are drives.
 
-    Training draws which of the two is the source; index i and i + n (n moments) are the same moment drawn anew,
-    `epochs` times over, and a sample depends on (seed, index) alone. Evaluation takes the left as the source, in order;
-    the outer 5% of each side of the target do not count (Tulsiani et al. 2018), and a report's rows are drives.
+    Args:
+        root: Folder in KITTI's own layout: `DATE/calib_cam_to_cam.txt`, `DATE/DRIVE/image_02/data/NUMBER.png` (left)
+            and `image_03` (right), from the archives "synced+rectified data" and "calibration". `train.txt` and
+            `test.txt` in it list drives, see `split_names`.
+        size: (H, W) of the samples, in pixels.
+        training: Whether this is the training split.
+        seed: Seed of training samples; a sample depends on (seed, index) alone.
+        epochs: Different samples of each stereo pair.
 
-    Raises InputError when no drive has pairs, a drive that is named is missing, or a calibration cannot be read.
+    Raises:
+        InputError: No drive has pairs, a listed drive is missing, or a calibration cannot be read.
     """
 
     border = 0.05
@@ -68,8 +74,8 @@ class Kitti(ImagePairs):
         rng = np.random.default_rng([self.seed, index])
         drive, name = self.moments[index % len(self.moments)]
         left, right = (
-            _picture(drive, drive / f"image_{side}" / "data" / name, eye)
-            for side, eye in zip(SIDES, self.rigs[drive.parent], strict=True)
+            _view(drive, drive / f"image_{side}" / "data" / name, camera)
+            for side, camera in zip(SIDES, self.rigs[drive.parent], strict=True)
         )
         return Pair(right, left, rng) if self.training and rng.random() < 0.5 else Pair(left, right, rng)
 
@@ -83,11 +89,12 @@ class Kitti(ImagePairs):
 
 @register("kitti-drives")
 class KittiDrives(Kitti):
-    """As `Kitti`, but training pairs any two pictures of a drive up to `APART` moments apart, of either side.
+    """As `Kitti`, but training pairs any two images of a drive, of either camera, up to `MAX_GAP` frames apart.
 
-    The car's poses come from the drive's `poses.txt` or its `oxts` (see `kitti_poses`). Evaluation is that of `Kitti`.
+    The car's poses come from the drive's `poses.txt` or `oxts`, see `kitti_poses`. Evaluation is that of `Kitti`.
 
-    Raises InputError also when these are missing or not finite.
+    Raises:
+        InputError: As `Kitti`, or poses are missing or not finite.
     """
 
     def __init__(
@@ -97,7 +104,7 @@ class KittiDrives(Kitti):
         self.poses: dict[Path, dict[str, Floats]] = {}
         for drive in {drive for drive, _ in self.moments} if training else ():
             names = [name for own, name in self.moments if own == drive]
-            poses = drive_poses(drive, [_number(drive, name) for name in names])
+            poses = drive_poses(drive, [_frame_number(drive, name) for name in names])
             self.poses[drive] = dict(zip(names, poses, strict=True))
 
     def pair(self, index: int) -> Pair:
@@ -106,41 +113,48 @@ class KittiDrives(Kitti):
         rng = np.random.default_rng([self.seed, index])
         drive, name = self.moments[index % len(self.moments)]
         names = list(self.poses[drive])
-        place, side = names.index(name), int(rng.integers(2))
-        near = [(other, eye) for other in names[max(0, place - APART) : place + APART + 1] for eye in (0, 1)]
+        position, side = names.index(name), int(rng.integers(2))
+        near = [
+            (other, camera) for other in names[max(0, position - MAX_GAP) : position + MAX_GAP + 1] for camera in (0, 1)
+        ]
         near.remove((name, side))
         other = near[rng.integers(len(near))]
-        source, target = (self._seen(drive, name, eye) for name, eye in ((name, side), other))
+        source, target = (self._view_at(drive, name, camera) for name, camera in ((name, side), other))
         return Pair(source, target, rng)
 
-    def _seen(self, drive: Path, name: str, side: int) -> Picture:
-        eye = self.rigs[drive.parent][side]
-        placed = eye._replace(pose=eye.pose @ self.poses[drive][name])
-        return _picture(drive, drive / f"image_{SIDES[side]}" / "data" / name, placed)
+    def _view_at(self, drive: Path, name: str, side: int) -> PosedImage:
+        camera = self.rigs[drive.parent][side]
+        placed = camera._replace(pose=camera.pose @ self.poses[drive][name])
+        return _view(drive, drive / f"image_{SIDES[side]}" / "data" / name, placed)
 
 
-def read_rig(path: Path) -> tuple[Eye, Eye]:
-    """The rectified left and right colour cameras from KITTI's `calib_cam_to_cam.txt`.
+def read_rig(path: Path) -> tuple[RigCamera, RigCamera]:
+    """Reads the rectified left and right colour cameras from KITTI's `calib_cam_to_cam.txt`.
 
-    P_rect_0i = K [I | t] takes rectified reference coordinates to pixels, whose centres are whole numbers; S_rect_0i is
-    width and height. Raises InputError when these are missing or are no cameras.
+    P_rect_0i = K [I | t] projects rectified reference coordinates to pixels, whose centres are whole numbers; S_rect_0i
+    is width and height.
+
+    Raises:
+        InputError: These are missing or are no cameras.
     """
     try:
         rows = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
-        left, right = (_eye(rows[f"P_rect_{side}"], rows[f"S_rect_{side}"]) for side in SIDES)
+        left, right = (_rig_camera(rows[f"P_rect_{side}"], rows[f"S_rect_{side}"]) for side in SIDES)
     except (OSError, UnicodeDecodeError, KeyError, ValueError, np.linalg.LinAlgError) as error:
         raise InputError(f"{path} is no readable calibration ({error}): unpack KITTI's calibration there") from error
     return left, right
 
 
-def _number(drive: Path, name: str) -> int:
+def _frame_number(drive: Path, name: str) -> int:
+    """The number of a frame, from its file's name."""
     stem = Path(name).stem
     if not stem.isdecimal():
         raise InputError(f"{drive}: picture {name} has no number for a name: keep KITTI's own names")
     return int(stem)
 
 
-def _eye(projection: str, size: str) -> Eye:
+def _rig_camera(projection: str, size: str) -> RigCamera:
+    """The camera of a projection matrix P_rect and a size S_rect, as the calibration has them."""
     P = np.array(projection.split(), np.float64).reshape(3, 4)
     width, height = (round(float(side)) for side in size.split())
     if not np.isfinite(P).all() or min(P[0, 0], P[1, 1], width, height) <= 0:
@@ -148,8 +162,8 @@ def _eye(projection: str, size: str) -> Eye:
     pose: Floats = np.eye(4)
     pose[:3, 3] = np.linalg.inv(P[:, :3]) @ P[:, 3]
     params = [P[0, 0], P[1, 1], P[0, 2] + 0.5, P[1, 2] + 0.5]  # COLMAP counts from the first pixel's corner
-    return Eye(pycolmap.Camera(model="PINHOLE", width=width, height=height, params=params), pose)
+    return RigCamera(pycolmap.Camera(model="PINHOLE", width=width, height=height, params=params), pose)
 
 
-def _picture(drive: Path, path: Path, eye: Eye) -> Picture:
-    return Picture(drive.name, path, eye.lens, eye.pose, NO_POINTS, NO_IDS)
+def _view(drive: Path, path: Path, camera: RigCamera) -> PosedImage:
+    return PosedImage(drive.name, path, camera.lens, camera.pose, NO_POINTS, NO_IDS)

@@ -1,9 +1,10 @@
-"""Where KITTI's car was at each picture: from `poses.txt` if there is one, else from its GPS and inertial unit."""
+"""Poses of KITTI's car, from `poses.txt` or from its GPS and inertial measurement unit (IMU)."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from mine.data.sfm.capture import Floats
 from mine.errors import InputError
@@ -13,11 +14,20 @@ EARTH_RADIUS = 6378137.0
 
 
 def drive_poses(drive: Path, numbers: Sequence[int]) -> list[Floats]:
-    """Poses (4, 4), reference-camera-from-world, metres, of the pictures with these numbers of a drive.
+    """Poses of some frames of a drive.
 
-    The reference is the rectified camera 00. `poses.txt` in the drive has a line for each picture, the first 12 numbers
-    of world-from-reference, row by row, as in KITTI's odometry benchmark. Without it `oxts/data/NUMBER.txt` are read.
-    Raises InputError for what is missing or not finite.
+    `poses.txt` in the drive has a line for each frame: the first 12 numbers of world-from-reference, row by row, as in
+    KITTI's odometry benchmark. Without it, `oxts/data/NUMBER.txt` are read.
+
+    Args:
+        drive: Folder of the drive.
+        numbers: Numbers of the frames.
+
+    Returns:
+        Poses (4, 4), reference-from-world, in metres; the reference is the rectified camera 00.
+
+    Raises:
+        InputError: A file is missing, or has values that are not finite.
     """
     if (drive / "poses.txt").is_file():
         rows = _numbers(drive / "poses.txt", 12)
@@ -30,11 +40,16 @@ def drive_poses(drive: Path, numbers: Sequence[int]) -> list[Floats]:
 
 
 def unit_poses(readings: Floats) -> Floats:
-    """World-from-unit (N, 4, 4) from latitude, longitude (degrees), altitude (m), roll, pitch and yaw (rad) (N, 6).
+    """Poses of the IMU from its readings (Geiger et al. 2013, and their development kit).
 
-    Mercator's projection, scaled to be true at the first latitude: x = r cos φ₀ λ east, y = r cos φ₀ ln tan(π/4 + φ/2)
-    north, z up, counted from the first reading; R = R_z(yaw) R_y(pitch) R_x(roll) (Geiger et al. 2013 and their
-    development kit's documentation).
+    Mercator projection, true to scale at the first latitude φ₀: x = r cos φ₀ λ east, y = r cos φ₀ ln tan(π/4 + φ/2)
+    north, z up, from the first reading; R = R_z(yaw) R_y(pitch) R_x(roll).
+
+    Args:
+        readings: (N, 6) latitude, longitude (degrees), altitude (metres), roll, pitch, yaw (radians).
+
+    Returns:
+        Poses (N, 4, 4), world-from-IMU, in metres.
     """
     latitude, longitude = np.radians(readings[:, :2]).T
     scale = EARTH_RADIUS * np.cos(latitude[0])
@@ -42,25 +57,26 @@ def unit_poses(readings: Floats) -> Floats:
     poses = np.tile(np.eye(4), (len(readings), 1, 1))
     poses[:, :3, 3] = np.stack([scale * longitude, north, readings[:, 2]], axis=1)
     poses[:, :3, 3] -= poses[0, :3, 3].copy()
-    for pose, (roll, pitch, yaw) in zip(poses, readings[:, 3:], strict=True):
-        pose[:3, :3] = _turn(2, yaw) @ _turn(1, pitch) @ _turn(0, roll)
+    poses[:, :3, :3] = Rotation.from_euler("xyz", readings[:, 3:]).as_matrix()
     return poses
 
 
 def reference_from_unit(date: Path) -> Floats:
-    """(4, 4) from the inertial unit through the laser scanner to the rectified camera 00, by a date's calibration."""
+    """Pose (4, 4), reference-from-IMU, by the calibration of a date: through the laser scanner to camera 00."""
     rectify: Floats = np.eye(4)
     rectify[:3, :3] = _calibration(date / "calib_cam_to_cam.txt", "R_rect_00", 9).reshape(3, 3)
     return rectify @ _rigid(date / "calib_velo_to_cam.txt") @ _rigid(date / "calib_imu_to_velo.txt")
 
 
 def _rigid(path: Path) -> Floats:
+    """The rigid transform (4, 4) in a calibration file with R and T."""
     pose: Floats = np.eye(4)
     pose[:3, :3], pose[:3, 3] = _calibration(path, "R", 9).reshape(3, 3), _calibration(path, "T", 3)
     return pose
 
 
 def _calibration(path: Path, key: str, count: int) -> Floats:
+    """The numbers (count,) of one key of a calibration file."""
     try:
         rows = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
         values = np.array(rows[key].split(), np.float64)
@@ -72,7 +88,7 @@ def _calibration(path: Path, key: str, count: int) -> Floats:
 
 
 def _numbers(path: Path, count: int) -> Floats:
-    """The first so many numbers of each line."""
+    """The first `count` numbers of each line, (lines, count)."""
     try:
         rows = np.array([line.split()[:count] for line in path.read_text().splitlines() if line.strip()], np.float64)
     except (OSError, UnicodeDecodeError, ValueError) as error:
@@ -80,12 +96,3 @@ def _numbers(path: Path, count: int) -> Floats:
     if rows.ndim != 2 or rows.shape[1] != count or not np.isfinite(rows).all():
         raise InputError(f"{path} has no {count} finite numbers in each line: unpack the drive's oxts anew")
     return rows
-
-
-def _turn(axis: int, angle: float) -> Floats:
-    """Rotation (3, 3) about an axis."""
-    first, second = (axis + 1) % 3, (axis + 2) % 3
-    turned: Floats = np.eye(3)
-    turned[first, first] = turned[second, second] = np.cos(angle)
-    turned[second, first], turned[first, second] = np.sin(angle), -np.sin(angle)
-    return turned

@@ -12,17 +12,21 @@ from mine.data.registry import register
 from mine.errors import InputError
 
 K = ((518.8579, 0.0, 325.5824), (0.0, 519.4696, 253.7362), (0.0, 0.0, 1.0))
-"""Of the colour camera, as the data set's toolbox gives it."""
+"""Intrinsics of the colour camera, from the data set's toolbox."""
 
 CROP = (slice(45, 471), slice(41, 601))
-"""Rows and columns that are judged (Eigen et al. 2014): at the borders depth is extrapolated."""
+"""Rows and columns that are evaluated (Eigen et al. 2014): at the borders depth is extrapolated."""
 
 
 @register("nyu", training=False)
 class Nyu(DepthMaps):
     """The 654 test photos with their filled-in depth.
 
-    root: folder with `nyu_depth_v2_labeled.mat` and `splits.mat`. Raises InputError when these cannot be read.
+    Args:
+        root: Folder with `nyu_depth_v2_labeled.mat` and `splits.mat`.
+
+    Raises:
+        InputError: The files cannot be read.
     """
 
     name = "nyu"
@@ -47,6 +51,6 @@ class Nyu(DepthMaps):
     def __getitem__(self, index: int) -> DepthMap:
         number = int(self.numbers[index])
         image, depth = np.asarray(self.images[number]), np.asarray(self.depths[number])  # (3, W, H), (W, H)
-        judged = np.zeros(depth.T.shape, np.float32)
-        judged[CROP] = depth.T[CROP]
-        return DepthMap(torch.from_numpy(image).mT.float() / 255, torch.tensor(K), torch.from_numpy(judged))
+        valid = np.zeros(depth.T.shape, np.float32)
+        valid[CROP] = depth.T[CROP]
+        return DepthMap(torch.from_numpy(image).mT.float() / 255, torch.tensor(K), torch.from_numpy(valid))

@@ -1,4 +1,4 @@
-"""RealEstate10K (Zhou et al., "Stereo Magnification", 2018): camera paths through videos of houses."""
+"""RealEstate10K (Zhou et al., "Stereo Magnification", 2018): camera trajectories of videos of houses."""
 
 import logging
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mine.data.base.image_pairs import MIN_POINTS, MIN_ZOOM, ImagePairs, Pair, further, shared_points
+from mine.data.base.image_pairs import MIN_POINTS, MIN_ZOOM, ImagePairs, Pair, other_targets, shared_points
 from mine.data.registry import register
-from mine.data.sfm.capture import NO_IDS, NO_POINTS, Picture, Size, model_folder, read_capture
-from mine.data.sfm.trajectory import Shot, read_trajectory
+from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage, Size, model_folder, read_capture
+from mine.data.sfm.trajectory import Frame, read_trajectory
 from mine.errors import InputError
 
-REACH = 30
-"""Frames between a source and its target, at most."""
+MAX_GAP = 30
+"""Largest distance of source and target, in frames."""
 
 PROTOCOL = ("t=5", "t=10", "random")
 """Targets of each evaluated source: 5 and 10 frames later, and any of the 30 before and after."""
 
-DRAWS = 50
-"""Pairs tried in a sequence before it counts as unusable."""
+TRIES = 50
+"""Random pairs tried in a sequence before it counts as unusable."""
 
 CACHED = 4
 """Sequences whose cameras each process keeps in memory."""
@@ -31,19 +31,25 @@ log = logging.getLogger(__name__)
 
 @register("realestate10k")
 class RealEstate10K(ImagePairs):
-    """Pairs of frames of one sequence, at most 30 frames apart.
+    """Pairs of frames of one sequence, at most `MAX_GAP` frames apart.
 
-    root: folder with the published camera files `train/SEQ.txt` and `test/SEQ.txt`, frames `frames/SEQ/TIMESTAMP.jpg`
-    (or .png) for as many of them as there are, and captures `captures/SEQ/` made of both by `mine colmap --poses`.
+    If the split has captures, their sequences are used, with their points, and `metric` is 0. If it has none, `metric`
+    is 1, in the published unit, in which near surfaces are at about 1.25. Training takes a random source and target
+    (or `targets` of them) of a sequence; evaluation takes one random source of each sequence, with the three targets
+    of `PROTOCOL`, which are the rows of a report.
 
-    When the split has captures, their sequences are used, with their points, and `metric` is 0. When it has none,
-    `metric` is 1: the published unit, in which near surfaces are about 1.25 away, is the network's own.
+    Args:
+        root: Folder with the published camera files `train/SEQ.txt` and `test/SEQ.txt`, frames
+            `frames/SEQ/TIMESTAMP.jpg` (or .png), and captures `captures/SEQ/`, made of both by `mine colmap --poses`.
+        size: (H, W) of the samples, in pixels.
+        training: Whether this is the training split.
+        points: Number of sparse points in a sample.
+        seed: Seed of the samples; a sample depends on (seed, index) alone.
+        epochs: Different samples of each sequence.
+        targets: Target views of each source view.
 
-    Training draws source and target (or `targets` of them); index i and i + n (n sequences) are the same sequence
-    drawn anew, `epochs` times over, and a sample depends on (seed, index) alone. Evaluation takes one random source of
-    each sequence, with three targets (`PROTOCOL`, which are the rows of the report).
-
-    Raises InputError when no sequence can be used.
+    Raises:
+        InputError: No sequence can be used.
     """
 
     def __init__(
@@ -68,7 +74,7 @@ class RealEstate10K(ImagePairs):
                 f"no frames of {len(names)} sequences in {self.root / 'frames'}: put them in folders there"
             )
         log.info("%d of %d sequences have %s", len(self.names), len(names), "points" if posed else "frames")
-        self._read: dict[str, dict[int, Picture]] = {}
+        self._read: dict[str, dict[int, PosedImage]] = {}
         if not training:
             # Another pair of the same row stands in for one that cannot be decoded.
             self.stride = len(PROTOCOL)
@@ -103,33 +109,33 @@ class RealEstate10K(ImagePairs):
     def source_of(self, index: int) -> object:
         return index // self.stride
 
-    def _pairs(self, name: str, rng: np.random.Generator) -> Iterator[tuple[Picture, Picture]]:
-        """Random usable pairs of the sequence."""
+    def _pairs(self, name: str, rng: np.random.Generator) -> Iterator[tuple[PosedImage, PosedImage]]:
+        """Random usable pairs of a sequence."""
         frames = self._frames(name)
         numbers = np.array(sorted(frames))
-        for _ in range(DRAWS if len(numbers) > 1 else 0):
+        for _ in range(TRIES if len(numbers) > 1 else 0):
             number = rng.choice(numbers)
-            near = numbers[(np.abs(numbers - number) <= REACH) & (numbers != number)]
-            if len(near) and self._go_together(source := frames[number], target := frames[rng.choice(near)]):
+            near = numbers[(np.abs(numbers - number) <= MAX_GAP) & (numbers != number)]
+            if len(near) and self._compatible(source := frames[number], target := frames[rng.choice(near)]):
                 yield source, target
 
-    def _others(self, name: str, source: Picture, target: Picture, rng: np.random.Generator) -> list[Picture]:
-        """As many further targets of the source as samples shall have."""
+    def _others(self, name: str, source: PosedImage, target: PosedImage, rng: np.random.Generator) -> list[PosedImage]:
+        """The further targets of a source, if several are requested."""
         if self.targets == 1:
             return []
         frames = self._frames(name)
-        place = next(number for number, frame in frames.items() if frame is source)
-        near = [frame for number, frame in sorted(frames.items()) if 0 < abs(number - place) <= REACH]
-        return further(target, [f for f in near if self._go_together(source, f)], self.targets - 1, rng)
+        position = next(number for number, frame in frames.items() if frame is source)
+        near = [frame for number, frame in sorted(frames.items()) if 0 < abs(number - position) <= MAX_GAP]
+        return other_targets(target, [f for f in near if self._compatible(source, f)], self.targets - 1, rng)
 
-    def _tuple(self, name: str) -> tuple[Picture, Picture, Picture, Picture] | None:
-        """A source and its three targets, the same at every call; None when the sequence has none."""
+    def _tuple(self, name: str) -> tuple[PosedImage, PosedImage, PosedImage, PosedImage] | None:
+        """The evaluated source of a sequence and its three targets, the same at every call; None if it has none."""
         frames = self._frames(name)
         rng = np.random.default_rng([self.seed, len(frames)])
         numbers = {frame: number for number, frame in frames.items()}
         for source, any_target in self._pairs(name, rng):
             later = [frames.get(numbers[source] + step) for step in (5, 10)]
-            if later[0] and later[1] and all(self._go_together(source, frame) for frame in later if frame):
+            if later[0] and later[1] and all(self._compatible(source, frame) for frame in later if frame):
                 return source, later[0], later[1], any_target
         return None
 
@@ -140,22 +146,22 @@ class RealEstate10K(ImagePairs):
             log.warning("left out: %s", error)
             return False
 
-    def _go_together(self, source: Picture, target: Picture) -> bool:
+    def _compatible(self, source: PosedImage, target: PosedImage) -> bool:
         if self.metric:
             return True
-        enough = self.points_in(source, self.widest(source)) >= MIN_POINTS
+        enough = self.count_points(source, self.largest_window(source)) >= MIN_POINTS
         return enough and shared_points(source, target).shape[1] >= MIN_POINTS
 
-    def _frames(self, name: str) -> dict[int, Picture]:
-        """Pictures of a sequence by their line in the camera file. Raises OSError when it cannot be read."""
+    def _frames(self, name: str) -> dict[int, PosedImage]:
+        """The images of a sequence by their line in the camera file. Raises OSError if it cannot be read."""
         frames = self._read.pop(name, None)
         if frames is None:
             try:
-                shots = read_trajectory(self.root / self.split / f"{name}.txt")
-                pictures = self._unposed(name, shots) if self.metric else self._posed(name)
+                listed = read_trajectory(self.root / self.split / f"{name}.txt")
+                views = self._unposed(name, listed) if self.metric else self._posed(name)
             except InputError as error:
                 raise OSError(str(error)) from error
-            frames = {i: pictures[shot.name] for i, shot in enumerate(shots) if shot.name in pictures}
+            frames = {i: views[frame.name] for i, frame in enumerate(listed) if frame.name in views}
         self._read[name] = frames  # dicts keep their order: the first is the one unused for longest
         if len(self._read) > CACHED:
             del self._read[next(iter(self._read))]
@@ -166,25 +172,26 @@ class RealEstate10K(ImagePairs):
         zoom = MIN_ZOOM if self.training else 1.0
         return round(self.size[0] / zoom), round(self.size[1] / zoom)
 
-    def _posed(self, name: str) -> dict[str, Picture]:
-        pictures = read_capture(self.root / "captures" / name, self._cover)
-        return {picture.path.stem: picture for picture in pictures}
+    def _posed(self, name: str) -> dict[str, PosedImage]:
+        views = read_capture(self.root / "captures" / name, self._cover)
+        return {view.path.stem: view for view in views}
 
-    def _unposed(self, name: str, shots: list[Shot]) -> dict[str, Picture]:
-        """Pictures without points. All of a sequence have the same size."""
+    def _unposed(self, name: str, listed: list[Frame]) -> dict[str, PosedImage]:
+        """The images of a sequence without points, by name. All of a sequence have the same size."""
         files = {path.stem: path for path in sorted((self.root / "frames" / name).iterdir())}
-        known = [shot for shot in shots if shot.name in files]
-        width, height = _size_of([files[shot.name] for shot in known])
+        known = [frame for frame in listed if frame.name in files]
+        width, height = _size_of([files[frame.name] for frame in known])
         shrink = min(1.0, max(self._cover[0] / height, self._cover[1] / width))
-        lens = {shot.name: shot.camera(round(width * shrink), round(height * shrink)) for shot in known}
+        lens = {frame.name: frame.camera(round(width * shrink), round(height * shrink)) for frame in known}
         return {
-            shot.name: Picture(name, files[shot.name], lens[shot.name], shot.pose, NO_POINTS, NO_IDS) for shot in known
+            frame.name: PosedImage(name, files[frame.name], lens[frame.name], frame.pose, NO_POINTS, NO_IDS)
+            for frame in known
         }
 
 
 def _size_of(paths: list[Path]) -> tuple[int, int]:
-    """Width and height of the first readable picture. Raises OSError when there is none."""
+    """Width and height of the first readable image. Raises OSError if there is none."""
     for path in paths:
-        with suppress(OSError), Image.open(path) as picture:
-            return picture.size
+        with suppress(OSError), Image.open(path) as image:
+            return image.size
     raise OSError(f"none of {len(paths)} frames can be decoded" + (f", first {paths[0]}" if paths else ""))

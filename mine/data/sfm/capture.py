@@ -1,7 +1,7 @@
-"""One capture in COLMAP's layout: registered pictures, their pinhole cameras, and the points each of them sees.
+"""A capture in COLMAP's layout: posed images, their pinhole cameras, and the sparse points that each of them sees.
 
-COLMAP puts (0.5, 0.5) at the centre of the top-left pixel and we put (0, 0) there, so principal points lose half a
-pixel on the way in. Poses are OpenCV's, as ours. Lengths stay in COLMAP's arbitrary unit.
+The centre of the top-left pixel is (0.5, 0.5) in COLMAP and (0, 0) here, so principal points lose half a pixel when
+they are read. Poses are OpenCV's in both. Lengths stay in COLMAP's arbitrary unit.
 """
 
 from copy import copy
@@ -22,22 +22,26 @@ Size = tuple[int, int]
 
 NO_POINTS: Floats = np.zeros((3, 0))
 NO_IDS: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-"""What a picture sees of whose scene no points are known."""
+"""Points, and their numbers, of images of a scene without points."""
 
 MAX_ERROR = 2.0
-"""Reprojection error in pixels of COLMAP's pictures above which a point is dropped."""
+"""Largest reprojection error of a point that is used, in pixels of COLMAP's images."""
 
 MIN_TRACK = 3
-"""Pictures that must see a point: two rays always meet somewhere, the third one checks."""
+"""Fewest images that see a point that is used: a point that two rays define, a third one verifies."""
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """A registered picture, as its undistorted pinhole camera sees it.
+class PosedImage:
+    """An image with its camera and the sparse points that it sees.
 
-    scene: the capture's name. path: the file. lens: COLMAP's camera at the resolution the picture is worked with.
-    pose: (4, 4) camera-from-world. points: (3, N) world coordinates of the reliable points it sees. ids: (N,) their
-    numbers, ascending.
+    Attributes:
+        scene: Name of the capture.
+        path: The image file.
+        lens: COLMAP's camera, possibly with lens distortion, at the resolution at which the image is used.
+        pose: (4, 4) pose, camera-from-world.
+        points: (3, N) reliable points that it sees, world coordinates.
+        ids: (N,) numbers of these points, ascending.
     """
 
     scene: str
@@ -49,38 +53,42 @@ class Picture:
 
     @cached_property
     def pinhole(self) -> pycolmap.Camera:
-        """The camera after undistortion, cropped so that no pixel is blank."""
+        """The camera after undistortion, cropped so that every pixel is known."""
         if self.lens.is_undistorted():
             return self.lens
         return pycolmap.undistort_camera(pycolmap.UndistortCameraOptions(), self.lens)
 
     @property
     def size(self) -> Size:
-        """(H, W) of the undistorted picture."""
+        """(H, W) of the undistorted image."""
         return self.pinhole.height, self.pinhole.width
 
     @cached_property
     def K(self) -> Floats:  # noqa: N802
-        """(3, 3) intrinsics in pixels of the undistorted picture, in our convention."""
+        """(3, 3) intrinsics of the undistorted image, in pixels whose centres are whole numbers."""
         half_pixel: Floats = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
         return self.pinhole.calibration_matrix() - half_pixel
 
     @cached_property
     def centre(self) -> Floats:
-        """(3,) the camera's place in the world."""
+        """(3,) position of the camera, world coordinates."""
         return -self.pose[:3, :3].T @ self.pose[:3, 3]
 
     def in_camera(self, points: Floats) -> Floats:
-        """World points (3, N) in this camera's coordinates (3, N)."""
+        """Transforms points (3, N) from world to camera coordinates."""
         return self.pose[:3, :3] @ points + self.pose[:3, 3:]
 
     def project(self, points: Floats) -> Floats:
-        """Pixels (2, N) of points (3, N) in camera coordinates."""
+        """Projects points (3, N), camera coordinates, to pixels (2, N)."""
         pixel = self.K @ points
         return pixel[:2] / pixel[2:]
 
     def load(self) -> Image.Image:
-        """The undistorted picture, RGB, `size` large. Raises OSError when the file is not a readable picture of it."""
+        """Decodes the undistorted RGB image, `size` large.
+
+        Raises:
+            OSError: The file cannot be decoded, or has not the camera's aspect ratio.
+        """
         size = self.lens.width, self.lens.height
         try:
             with Image.open(self.path) as file:
@@ -93,6 +101,7 @@ class Picture:
         return image if self.lens.is_undistorted() else Image.fromarray(self._undistort(np.asarray(image)))
 
     def _undistort(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The image (H, W, 3) as the pinhole camera sees it."""
         height, width = self.size
         x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
         rays = self.pinhole.cam_from_img(np.stack([x.ravel(), y.ravel()], axis=1))
@@ -102,11 +111,19 @@ class Picture:
         return np.asarray(remapped, dtype=np.uint8)
 
 
-def read_capture(folder: Path, cover: Size) -> list[Picture]:
-    """Pictures of the capture in `folder`, ordered by file name, about as large as is useful to crop `cover` (H, W).
+def read_capture(folder: Path, cover: Size) -> list[PosedImage]:
+    """Reads a capture.
 
-    Raises InputError when there is no reconstruction, it cannot be read, it has no pictures, a pose is not finite, or
-    pictures are missing on disk.
+    Args:
+        folder: The capture, with `images/` and `sparse/0/`.
+        cover: (H, W) of the largest crop that is needed, to whose resolution images are reduced.
+
+    Returns:
+        The posed images, ordered by file name.
+
+    Raises:
+        InputError: There is no reconstruction, it cannot be read, it has no images, a pose is not finite, or image
+            files are missing.
     """
     model = _read_model(folder)
     images = sorted(model.images.values(), key=lambda image: image.name)
@@ -119,14 +136,15 @@ def read_capture(folder: Path, cover: Size) -> list[Picture]:
         if point.error <= MAX_ERROR and point.track.length() >= MIN_TRACK and np.isfinite(point.xyz).all()
     }
     shrink = min(1.0, max(max(cover[0] / image.camera.height, cover[1] / image.camera.width) for image in images))
-    paths = _find_pictures(folder, [image.name for image in images], shrink)
-    return [_picture(folder.name, image, path, shrink, reliable) for image, path in zip(images, paths, strict=True)]
+    paths = _find_images(folder, [image.name for image in images], shrink)
+    return [_image(folder.name, image, path, shrink, reliable) for image, path in zip(images, paths, strict=True)]
 
 
 def captures_in(root: str | Path) -> list[Path]:
-    """Folders of captures directly in `root`, or `root` alone when it is one itself; sorted by name.
+    """Folders of the captures in `root`, sorted by name, or `root` alone if it is a capture itself.
 
-    Raises InputError when there is none.
+    Raises:
+        InputError: There is none.
     """
     root = Path(root)
     if model_folder(root):
@@ -138,7 +156,7 @@ def captures_in(root: str | Path) -> list[Path]:
 
 
 def model_folder(folder: Path) -> Path | None:
-    """Where the capture in `folder` keeps its reconstruction, or None when it has none."""
+    """Folder of the reconstruction of the capture in `folder`, None if it has none."""
     for name in ("sparse/0", "sparse"):
         if any((folder / name / f"images.{suffix}").is_file() for suffix in ("bin", "txt")):
             return folder / name
@@ -146,6 +164,7 @@ def model_folder(folder: Path) -> Path | None:
 
 
 def _read_model(folder: Path) -> pycolmap.Reconstruction:
+    """The reconstruction of the capture in `folder`."""
     path = model_folder(folder)
     if path is None:
         raise InputError(f"{folder} has no sparse/0 with a COLMAP reconstruction: make one with `mine colmap`")
@@ -156,8 +175,8 @@ def _read_model(folder: Path) -> pycolmap.Reconstruction:
         raise InputError(f"{path} is not a readable COLMAP reconstruction ({reason}): make it anew") from error
 
 
-def _find_pictures(folder: Path, names: list[str], shrink: float) -> list[Path]:
-    """Files of the named pictures in the smallest of images/, images_2/, ... that still has `shrink` of the pixels."""
+def _find_images(folder: Path, names: list[str], shrink: float) -> list[Path]:
+    """Files of the named images in the smallest of images/, images_2/, ... whose scale is at least `shrink`."""
     divisors = [int(path.name[7:]) for path in folder.glob("images_*") if path.name[7:].isdigit() and path.is_dir()]
     for divisor in sorted(divisors, reverse=True):
         paths = [folder / f"images_{divisor}" / name for name in names]
@@ -172,7 +191,8 @@ def _find_pictures(folder: Path, names: list[str], shrink: float) -> list[Path]:
     return paths
 
 
-def _picture(scene: str, image: pycolmap.Image, path: Path, shrink: float, reliable: dict[int, Floats]) -> Picture:
+def _image(scene: str, image: pycolmap.Image, path: Path, shrink: float, reliable: dict[int, Floats]) -> PosedImage:
+    """The posed image of one of COLMAP's images, at a scale of `shrink`, with the reliable points that it sees."""
     pose: Floats = np.eye(4)
     pose[:3] = image.cam_from_world().matrix()
     if not np.isfinite(pose).all():
@@ -185,4 +205,4 @@ def _picture(scene: str, image: pycolmap.Image, path: Path, shrink: float, relia
     ids = np.array(sorted(seen & reliable.keys()), dtype=np.int64)
     points: Floats = np.array([reliable[number] for number in ids], dtype=np.float64).reshape(-1, 3).T
     in_front = pose[2, :3] @ points + pose[2, 3] > 0
-    return Picture(scene, path, lens, pose, points[:, in_front], ids[in_front])
+    return PosedImage(scene, path, lens, pose, points[:, in_front], ids[in_front])

@@ -1,4 +1,4 @@
-"""pycolmap, without the handler it puts on SIGTERM: that prints a stack trace for every process ended from outside."""
+"""pycolmap without its handler of SIGTERM, which prints a stack trace for every process that is terminated."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""Still pictures from a video file."""
+"""Frames of a video file, by ffmpeg."""
 
 import subprocess
 from pathlib import Path
@@ -9,10 +9,18 @@ from mine.errors import InputError
 
 
 def extract_frames(video: Path, folder: Path, rate: float) -> list[str]:
-    """Writes `rate` frames per second of `video` to `folder` (made here) as JPEGs; returns their names in order.
+    """Writes frames of a video as JPEG files, rotated upright by its metadata.
 
-    Turned upright as the video's metadata says. Raises InputError for a rate that is not above 0, at most 60, and for
-    a file that is no readable video.
+    Args:
+        video: The file.
+        folder: Where frames are written; it is created.
+        rate: Frames per second.
+
+    Returns:
+        Names of the frames' files, in order.
+
+    Raises:
+        InputError: The rate is not above 0 and at most 60, or the file is no readable video.
     """
     if not 0 < rate <= 60:
         raise InputError(f"{rate} frames per second is out of range: give a number above 0, at most 60")

@@ -1,4 +1,4 @@
-"""From a folder of pictures or a video to a capture that training reads: structure from motion by COLMAP."""
+"""Structure from motion by COLMAP: from a folder of images or a video to a capture."""
 
 import shutil
 import tempfile
@@ -18,25 +18,26 @@ from mine.files import replacing
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 
 MAX_SIDE = 1600
-"""Longest side in pixels at which features are found: more costs time and gains few registered pictures."""
+"""Longest side in pixels at which features are extracted: more takes longer and registers few more images."""
 
 RATE = 3.0
-"""Frames per second taken of a video: a hand-held camera has moved by then, and the views still overlap."""
+"""Default frames per second of a video: a hand-held camera has moved, and the views still overlap."""
 
-MIN_PICTURES = 3
-"""A point must be seen by three pictures to be trusted."""
+MIN_IMAGES = 3
+"""Fewest images of a capture: a reliable point is seen by three."""
 
 
 @dataclass(frozen=True)
-class Account:
-    """What became of the pictures."""
+class Report:
+    """Result of a reconstruction."""
 
     registered: tuple[str, ...]
+    """names of the images whose poses were found"""
     left_out: tuple[str, ...]
-    """no pose was found: too little overlap, blur, or nothing to hold on to"""
+    """names of the others, with too little overlap, blur, or too few features"""
     points: int
     error: float
-    """mean reprojection error in pixels"""
+    """mean reprojection error, in pixels"""
 
     def __str__(self) -> str:
         total = len(self.registered) + len(self.left_out)
@@ -46,22 +47,27 @@ class Account:
         return text + (f" and {len(self.left_out) - 10} more" if len(self.left_out) > 10 else "")
 
 
-def reconstruct(images: str | Path, output: str | Path, progress: bool = True, rate: float = RATE) -> Account:
-    """Finds the cameras of the pictures in the folder `images` and writes a capture to the folder `output`.
+def reconstruct(images: str | Path, output: str | Path, progress: bool = True, rate: float = RATE) -> Report:
+    """Estimates the cameras of images and writes a capture, without lens distortion.
 
-    `images` may also be a video file, of which `rate` frames per second are taken; these are matched with the next ones
-    only, and share one camera. The capture has COLMAP's layout, lens distortion removed: `output/images/` and
-    `output/sparse/0/*.bin`. It appears whole or not at all. Of several models that do not connect, the largest is kept.
+    The capture has COLMAP's layout, `output/images/` and `output/sparse/0/*.bin`, and appears whole or not at all. Of
+    several models that do not connect, the largest is kept.
 
-    Raises InputError for fewer than 3 pictures, for a file that is no video, for an `output` that exists, and when no
-    model can be built.
+    Args:
+        images: Folder of images, or a video file. Frames of a video share one camera and are matched sequentially.
+        output: Folder of the capture, which must not exist.
+        progress: Show progress on a terminal.
+        rate: Frames per second of a video.
+
+    Raises:
+        InputError: There are fewer than 3 images, the file is no video, `output` exists, or no model can be built.
     """
     images, output = Path(images), Path(output)
     video = images.is_file()
-    names = [] if video else picture_names(images)
+    names = [] if video else image_names(images)
     if output.exists():
         raise InputError(f"{output} exists: choose another output folder")
-    with replacing(output) as folder, tempfile.TemporaryDirectory() as work, quiet(), phases(progress) as phase:
+    with replacing(output) as folder, tempfile.TemporaryDirectory() as work, quiet(), show_progress(progress) as phase:
         pictures = images
         if video:
             phase(f"taking {rate:g} frames per second")
@@ -71,16 +77,16 @@ def reconstruct(images: str | Path, output: str | Path, progress: bool = True, r
         database = Path(work) / "database.db"
         find_features(database, pictures, names, pycolmap.CameraMode.SINGLE if video else pycolmap.CameraMode.AUTO)
         match(database, len(names), video, phase)
-        model = _place(database, pictures, len(names), Path(work), phase, images)
+        model = _map_cameras(database, pictures, len(names), Path(work), phase, images)
         phase("undistorting")
         model.write(work)
         pycolmap.undistort_images(folder, work, pictures)
-        _arrange(folder)
-    return account(model, names)
+        _tidy(folder)
+    return report(model, names)
 
 
-def picture_names(folder: Path) -> list[str]:
-    """Names of the pictures directly in `folder`, in order. Raises InputError for fewer than 3."""
+def image_names(folder: Path) -> list[str]:
+    """Names of the images in a folder, in order. Raises InputError if there are fewer than 3."""
     if not folder.is_dir():
         raise InputError(f"no folder {folder}: give a folder of pictures of one scene, or a video file")
     return _enough(sorted(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES), str(folder))
@@ -89,7 +95,15 @@ def picture_names(folder: Path) -> list[str]:
 def find_features(
     database: Path, images: Path, names: list[str], mode: pycolmap.CameraMode, model: str = "SIMPLE_RADIAL"
 ) -> None:
-    """Finds features of the named pictures and stores them; cameras are of COLMAP's `model`, shared as `mode` says."""
+    """Extracts features of images into a database.
+
+    Args:
+        database: COLMAP's database file.
+        images: Folder of the images.
+        names: Names of the images in it.
+        mode: Which images share a camera.
+        model: COLMAP's camera model.
+    """
     extraction = pycolmap.FeatureExtractionOptions()
     extraction.max_image_size = MAX_SIDE
     reader = pycolmap.ImageReaderOptions()
@@ -98,7 +112,7 @@ def find_features(
 
 
 def match(database: Path, count: int, in_order: bool, phase: Callable[[str], None]) -> None:
-    """Matches the features of all pairs of `count` pictures, or of each picture and the next ones where `in_order`."""
+    """Matches features of all pairs of `count` images or, if `in_order`, of successive ones; reports to `phase`."""
     if in_order:
         phase(f"matching {count} pictures in their order")
         pycolmap.match_sequential(database)
@@ -107,16 +121,17 @@ def match(database: Path, count: int, in_order: bool, phase: Callable[[str], Non
         pycolmap.match_exhaustive(database)
 
 
-def account(model: pycolmap.Reconstruction, names: list[str]) -> Account:
-    """What became of the pictures `names` in `model`."""
+def report(model: pycolmap.Reconstruction, names: list[str]) -> Report:
+    """The report on a model of the images `names`."""
     registered = sorted(image.name for image in model.images.values() if image.has_pose)
     left_out = sorted(set(names) - set(registered))
-    return Account(tuple(registered), tuple(left_out), len(model.points3D), model.compute_mean_reprojection_error())
+    return Report(tuple(registered), tuple(left_out), len(model.points3D), model.compute_mean_reprojection_error())
 
 
-def _place(
+def _map_cameras(
     database: Path, pictures: Path, count: int, work: Path, phase: Callable[[str], None], given: Path
 ) -> pycolmap.Reconstruction:
+    """Estimates poses and points (incremental mapping), and returns the largest model."""
     posed = 2
 
     def count_one() -> None:
@@ -134,8 +149,8 @@ def _place(
     return max(models.values(), key=lambda model: model.num_reg_images())
 
 
-def _arrange(folder: Path) -> None:
-    """COLMAP's undistorter leaves a model in sparse/ and scripts beside it; a capture has sparse/0 and nothing else."""
+def _tidy(folder: Path) -> None:
+    """Moves the model that COLMAP's undistorter leaves in sparse/ to sparse/0, and deletes its scripts."""
     model = folder / "sparse"
     found = list(model.iterdir())
     (model / "0").mkdir()
@@ -147,14 +162,15 @@ def _arrange(folder: Path) -> None:
 
 
 def _enough(names: list[str], place: str) -> list[str]:
-    if len(names) < MIN_PICTURES:
-        raise InputError(f"{place} holds {len(names)} pictures: give at least {MIN_PICTURES} of one scene")
+    """The names, if they are at least `MIN_IMAGES`. Raises InputError otherwise."""
+    if len(names) < MIN_IMAGES:
+        raise InputError(f"{place} holds {len(names)} pictures: give at least {MIN_IMAGES} of one scene")
     return names
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps COLMAP's running commentary off the screen: errors are left."""
+    """Context in which COLMAP logs errors alone."""
     level = pycolmap.logging.minloglevel
     pycolmap.logging.minloglevel = pycolmap.logging.ERROR.value
     try:
@@ -164,8 +180,8 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def phases(shown: bool) -> Iterator[Callable[[str], None]]:
-    """A line on standard error, when that is a terminal, that says what is going on and for how long."""
+def show_progress(shown: bool) -> Iterator[Callable[[str], None]]:
+    """Context with a function that shows the current phase and its duration, if standard error is a terminal."""
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:

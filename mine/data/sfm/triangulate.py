@@ -1,4 +1,4 @@
-"""Sparse points of pictures whose cameras are known: a capture in the unit of the given poses."""
+"""Triangulation of sparse points from images with known cameras, to a capture in the unit of these poses."""
 
 import os
 import shutil
@@ -7,26 +7,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mine.data.sfm.colmap_library import pycolmap
-from mine.data.sfm.reconstruct import Account, account, find_features, phases, picture_names, quiet
-from mine.data.sfm.trajectory import Shot, read_trajectory
+from mine.data.sfm.reconstruct import Report, find_features, image_names, quiet, report, show_progress
+from mine.data.sfm.trajectory import Frame, read_trajectory
 from mine.errors import InputError
 from mine.files import replacing
 
 NEIGHBOURS = 10
-"""Each picture is matched with as many that follow it, and with the 16th, 32nd, ... after it."""
+"""Each image is matched with as many that follow it, and with the 16th, 32nd, ... after it."""
 
 
-def triangulate(images: str | Path, poses: str | Path, output: str | Path, progress: bool = True) -> Account:
-    """Writes a capture of the pictures in the folder `images` with the cameras in the file `poses`, unchanged.
+def triangulate(images: str | Path, poses: str | Path, output: str | Path, progress: bool = True) -> Report:
+    """Writes a capture of images with known cameras, which stay unchanged.
 
-    poses: RealEstate10K's format (`read_trajectory`); pictures are named by their timestamps, and those without a line
-    are left out. The capture has COLMAP's layout and appears whole or not at all; pictures that are on the same disk
-    are linked, not copied.
+    The capture has COLMAP's layout and appears whole or not at all. Images on the same disk are linked, not copied.
 
-    Raises InputError for fewer than 3 pictures with a camera, an `output` that exists, and when no point is found.
+    Args:
+        images: Folder of images, named by their timestamps. Those without a camera are left out.
+        poses: File of cameras in RealEstate10K's format, see `read_trajectory`.
+        output: Folder of the capture, which must not exist.
+        progress: Show progress on a terminal.
+
+    Raises:
+        InputError: Fewer than 3 images have a camera, `output` exists, or no point is found.
     """
     images, output = Path(images), Path(output)
-    names = picture_names(images)
+    names = image_names(images)
     shots = read_trajectory(Path(poses))
     files = {Path(name).stem: name for name in names}
     known = {files[shot.name]: shot for shot in shots if shot.name in files}
@@ -36,8 +41,8 @@ def triangulate(images: str | Path, poses: str | Path, output: str | Path, progr
         )
     if output.exists():
         raise InputError(f"{output} exists: choose another output folder")
-    with replacing(output) as folder, tempfile.TemporaryDirectory() as work, quiet(), phases(progress) as phase:
-        model = _solve(images, known, Path(work), phase)
+    with replacing(output) as folder, tempfile.TemporaryDirectory() as work, quiet(), show_progress(progress) as phase:
+        model = _triangulate(images, known, Path(work), phase)
         if not model.points3D:
             raise InputError(f"no point could be found in {images}: check that {poses} belongs to these pictures")
         (folder / "sparse" / "0").mkdir(parents=True)
@@ -45,25 +50,28 @@ def triangulate(images: str | Path, poses: str | Path, output: str | Path, progr
         (folder / "images").mkdir()
         for image in model.images.values():
             _link(images / image.name, folder / "images" / image.name)
-    return account(model, names)
+    return report(model, names)
 
 
-def _solve(images: Path, known: dict[str, Shot], work: Path, phase: Callable[[str], None]) -> pycolmap.Reconstruction:
+def _triangulate(
+    images: Path, known: dict[str, Frame], work: Path, phase: Callable[[str], None]
+) -> pycolmap.Reconstruction:
+    """Extracts and matches features, and triangulates their points."""
     phase(f"finding features in {len(known)} pictures")
     database = work / "database.db"
     find_features(database, images, list(known), pycolmap.CameraMode.PER_IMAGE, "PINHOLE")
-    model = _posed(database, known)
+    model = _known_cameras(database, known)
     phase(f"matching {len(known)} pictures in their order")
     pairing = pycolmap.ImportedPairingOptions()
     pairing.match_list_path = work / "pairs.txt"
-    pairing.match_list_path.write_text("".join(f"{a} {b}\n" for a, b in _neighbours(list(known))))
+    pairing.match_list_path.write_text("".join(f"{a} {b}\n" for a, b in _pairs_to_match(list(known))))
     pycolmap.match_image_pairs(database, pairing_options=pairing)
     phase("triangulating")
     return pycolmap.triangulate_points(model, database, images, work)
 
 
-def _posed(database: Path, known: dict[str, Shot]) -> pycolmap.Reconstruction:
-    """The given cameras as a reconstruction without points; the database learns their intrinsics."""
+def _known_cameras(database: Path, known: dict[str, Frame]) -> pycolmap.Reconstruction:
+    """The known cameras as a reconstruction without points; their intrinsics are written to the database."""
     model = pycolmap.Reconstruction()
     with pycolmap.Database.open(database) as stored:
         for image in stored.read_all_images():
@@ -79,13 +87,15 @@ def _posed(database: Path, known: dict[str, Shot]) -> pycolmap.Reconstruction:
     return model
 
 
-def _neighbours(names: list[str]) -> list[tuple[str, str]]:
+def _pairs_to_match(names: list[str]) -> list[tuple[str, str]]:
+    """Names of the pairs of images that are matched."""
     steps = [*range(1, NEIGHBOURS + 1), *(2**power for power in range(4, 10))]
     return [(a, names[i + step]) for i, a in enumerate(names) for step in steps if i + step < len(names)]
 
 
-def _link(source: Path, place: Path) -> None:
+def _link(source: Path, target: Path) -> None:
+    """Links a file, or copies it to another disk."""
     try:
-        os.link(source.resolve(), place)
+        os.link(source.resolve(), target)
     except OSError:  # another disk, or one without links
-        shutil.copyfile(source, place)
+        shutil.copyfile(source, target)

@@ -14,7 +14,7 @@ from colmap_scene import FOCAL, WIDTH, colmap_pixels, grid_points, render_dots, 
 from PIL import Image
 
 from mine.data.base.crop_window import fit_window
-from mine.data.base.image_pairs import further, splat
+from mine.data.base.image_pairs import other_targets, splat
 from mine.data.base.sample import Sample
 from mine.data.datasets.colmap import Colmap, ColmapSource
 from mine.data.registry import training_set
@@ -141,9 +141,9 @@ def test_several_targets_share_their_source_and_fit_to_it(scene: Path) -> None:
 
 def test_further_targets_are_different_as_far_as_there_are_enough() -> None:
     rng = np.random.default_rng(0)
-    assert sorted(further("a", ["a", "b", "c"], 2, rng)) == ["b", "c"]
-    assert sorted(further("a", ["a", "b", "c"], 4, rng)) == ["b", "b", "c", "c"]
-    assert further("a", ["a"], 2, rng) == ["a", "a"] and further("a", ["a", "b"], 0, rng) == []
+    assert sorted(other_targets("a", ["a", "b", "c"], 2, rng)) == ["b", "c"]
+    assert sorted(other_targets("a", ["a", "b", "c"], 4, rng)) == ["b", "b", "c", "c"]
+    assert other_targets("a", ["a"], 2, rng) == ["a", "a"] and other_targets("a", ["a", "b"], 0, rng) == []
 
 
 def test_evaluation_takes_the_centre_and_the_two_nearest(scene: Path) -> None:

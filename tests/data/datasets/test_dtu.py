@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mine.data.datasets.dtu import NEAREST, Dtu, read_camera
+from mine.data.datasets.dtu import UNIT, Dtu, read_camera
 from mine.errors import InputError
 
 SIZE = (128, 192)
@@ -58,11 +58,11 @@ def test_evaluation_shows_best_neighbours_in_one_light(root: Path) -> None:
     assert dataset.sources == [("scan2", 0), ("scan2", 1), ("scan2", 2)] and dataset.row(2) == "scan2"
     assert [dataset.pair(i).target.path.name for i in range(3)] == [f"rect_00{n}_3_r5000.png" for n in (2, 3, 2)]
     sample = dataset[0]
-    points = torch.from_numpy(POINTS.T / NEAREST).float()
+    points = torch.from_numpy(POINTS.T / UNIT).float()
     assert brightness_at(sample.source, sample.K_src, points).min() > 0.6
     moved = sample.T_tgt_src[:3, :3] @ points + sample.T_tgt_src[:3, 3:]
     assert brightness_at(sample.target, sample.K_tgt, moved).min() > 0.6
-    assert sample.T_tgt_src[0, 3] == pytest.approx(-60 / NEAREST) and sample.metric == 1
+    assert sample.T_tgt_src[0, 3] == pytest.approx(-60 / UNIT) and sample.metric == 1
 
 
 def test_training_draws_neighbours_and_lights_alike_for_both(root: Path) -> None:

@@ -9,7 +9,15 @@ import torch
 from colmap_scene import render_dots
 from PIL import Image
 
-from mine.data.datasets.flowers import EVALUATED, GAMMA, SHIFT, Flowers, View, sub_apertures, view
+from mine.data.datasets.flowers import (
+    GAMMA,
+    MAX_DISPARITY,
+    TEST_EVERY,
+    Flowers,
+    SubAperture,
+    decode_light_field,
+    sub_aperture,
+)
 from mine.errors import InputError
 from mine.evaluation.evaluate import evaluate
 
@@ -29,7 +37,8 @@ def write_lenslets(path: Path, depth: float) -> None:
     for row in range(14):
         for column in range(14):
             right, down = column - 6.5, row - 6.5
-            move = SHIFT * (1 - 2 / depth)  # 1.5 pixels towards the left at depth 1, none at 2, to the right behind
+            # 1.5 pixels towards the left at depth 1, none at 2, to the right behind.
+            move = MAX_DISPARITY * (1 - 2 / depth)
             pixels = dots(depth)[:, :2] / depth * WIDTH + [WIDTH / 2 + move * right, HEIGHT / 2 + move * down]
             lenslets[:, row, :, column] = np.asarray(render_dots(pixels, (HEIGHT, WIDTH))) / 255
     flat = (255 * lenslets ** (1 / GAMMA)).round().astype(np.uint8).reshape(HEIGHT * 14, WIDTH * 14, 3)
@@ -65,16 +74,16 @@ def test_cameras_put_points_where_the_views_show_them(root: Path, training: bool
 
 def test_views_are_the_central_ones_brightened(root: Path) -> None:
     file = root / "a_eslf.png"
-    views = sub_apertures(file)
+    views = decode_light_field(file)
     assert views.shape == (8, 8, HEIGHT, WIDTH, 3)
     stored = np.asarray(Image.open(file))
     np.testing.assert_allclose(views[0, 7] / 255, (stored[3::14, 10::14] / 255) ** GAMMA, atol=1 / 255)
-    np.testing.assert_array_equal(np.asarray(view(file, 0, 7).load()), views[0, 7])
+    np.testing.assert_array_equal(np.asarray(sub_aperture(file, 0, 7).load()), views[0, 7])
 
 
 def test_evaluation_takes_the_corners_from_the_centre(root: Path) -> None:
     dataset = Flowers(root, SIZE, training=False)
-    assert len(dataset) == 4 and dataset.by_source() == [[0, 1, 2, 3]] and EVALUATED > 3
+    assert len(dataset) == 4 and dataset.by_source() == [[0, 1, 2, 3]] and TEST_EVERY > 3
     pairs = [dataset.pair(index) for index in range(4)]
     assert {pair.source.path.name for pair in pairs} == {"4-4"}
     assert [pair.target.path.name for pair in pairs] == ["0-0", "0-7", "7-0", "7-7"]
@@ -91,10 +100,12 @@ def test_training_leaves_out_what_is_evaluated_and_never_pairs_a_view_with_itsel
 def test_several_targets_are_different_views(root: Path) -> None:
     dataset = Flowers(root, SIZE, targets=3)
     pair, sample = dataset.pair(0), dataset[0]
-    assert isinstance(pair.source, View)
-    views = [(view.row, view.column) for view in (pair.source, pair.target, *pair.others) if isinstance(view, View)]
+    assert isinstance(pair.source, SubAperture)
+    views = [
+        (view.row, view.column) for view in (pair.source, pair.target, *pair.others) if isinstance(view, SubAperture)
+    ]
     assert len(set(views)) == 4 and sample.target.shape == (3, 3, *SIZE)
-    steps = sample.T_tgt_src[:, :2, 3] / (2 * SHIFT / WIDTH)
+    steps = sample.T_tgt_src[:, :2, 3] / (2 * MAX_DISPARITY / WIDTH)
     expected = [[views[0][1] - column, views[0][0] - row] for row, column in views[1:]]
     torch.testing.assert_close(steps, torch.tensor(expected).float(), rtol=1e-4, atol=1e-4)
 

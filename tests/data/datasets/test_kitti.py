@@ -8,7 +8,7 @@ import torch
 from kitti_folder import DRIVES, HEIGHT, POINTS, SHIFT, WIDTH, write_drive
 
 from mine.data.base.image_pairs import ImagePairs
-from mine.data.datasets.kitti import APART, Kitti, KittiDrives, read_rig
+from mine.data.datasets.kitti import MAX_GAP, Kitti, KittiDrives, read_rig
 from mine.data.datasets.kitti_poses import EARTH_RADIUS, drive_poses, unit_poses
 from mine.errors import InputError
 from mine.evaluation.evaluate import evaluate
@@ -174,7 +174,7 @@ def test_a_second_of_arc_is_31_metres_north_and_less_east() -> None:
 
 @pytest.mark.parametrize("given", [False, True], ids=["oxts", "poses.txt"])
 def test_training_pairs_moments_of_a_drive(tmp_path: Path, given: bool) -> None:
-    frames = APART + 4
+    frames = MAX_GAP + 4
     write_drive(tmp_path, DRIVES[0], frames)
     write_motion(tmp_path, DRIVES[0], frames)
     if given:
@@ -200,7 +200,7 @@ def test_training_pairs_moments_of_a_drive(tmp_path: Path, given: bool) -> None:
         np.testing.assert_allclose(T, known[other, one, two], atol=1e-4)
         assert (other, two) != (moment, one)
         apart.add(abs(other - moment))
-    assert apart == set(range(APART + 1))
+    assert apart == set(range(MAX_GAP + 1))
 
 
 def _eye_pose(side: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mine.data.sfm.capture import read_capture
 from mine.data.sfm.frames import extract_frames
-from mine.data.sfm.reconstruct import Account, reconstruct
+from mine.data.sfm.reconstruct import Report, reconstruct
 from mine.data.sfm.trajectory import read_trajectory
 from mine.data.sfm.triangulate import triangulate
 from mine.errors import InputError
@@ -58,8 +58,8 @@ def test_cameras_are_found_and_the_capture_can_be_read(tmp_path: Path) -> None:
 
 
 def test_account_names_what_was_left_out() -> None:
-    assert str(Account(("a", "b"), (), 100, 0.5)) == "2 of 2 pictures registered, 100 points, 0.50 px error"
-    text = str(Account(("a",), tuple(f"p{i}" for i in range(12)), 9, 0.5))
+    assert str(Report(("a", "b"), (), 100, 0.5)) == "2 of 2 pictures registered, 100 points, 0.50 px error"
+    text = str(Report(("a",), tuple(f"p{i}" for i in range(12)), 9, 0.5))
     assert text.startswith("1 of 13") and "p9" in text and "p10" not in text and text.endswith("and 2 more")
 
 
