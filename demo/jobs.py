@@ -169,7 +169,7 @@ class JobRunner:
         self.stop(session)
         with self._lock:
             self.scenes.close(session)
-            remove_stale(self.folder, self.own_folders | self.scenes.photos(), UPLOAD_SECONDS)
+            remove_stale(self.folder, self.own_folders | self.scenes.photo_folders(), UPLOAD_SECONDS)
 
     @contextmanager
     def _job(self, session: str, report: Report) -> Iterator[Report]:

@@ -20,13 +20,20 @@ Key = tuple[str, Path, Hashable]
 
 
 class SceneStore:
-    """Scene folders by session, photo and settings; the least recently used are removed first. Not thread-safe."""
+    """Scene folders by session, photo and settings; the least recently used are removed first. Not thread-safe.
+
+    Args:
+        root: Folder of the scene folders.
+        per_session: Most scenes kept per session.
+        overall: Most scenes kept over all sessions.
+    """
 
     def __init__(self, root: Path, per_session: int = PER_SESSION, overall: int = OVERALL) -> None:
         self.root, self.per_session, self.overall = root, per_session, overall
         self._folders: OrderedDict[Key, Path] = OrderedDict()
 
     def __len__(self) -> int:
+        """Number of scenes."""
         return len(self._folders)
 
     def find(self, session: str, photo: Path, settings: Hashable) -> Path | None:
@@ -36,13 +43,13 @@ class SceneStore:
             self._folders.move_to_end((session, photo, settings))
         return folder
 
-    def photos(self) -> set[Path]:
+    def photo_folders(self) -> set[Path]:
         """The folders of the photos of all scenes."""
         return {photo.parent for _, photo, _ in self._folders}
 
     @contextmanager
     def new(self, session: str, photo: Path, settings: Hashable) -> Iterator[Path]:
-        """Makes the folder of a new scene; removed if the block raises, else kept, and the oldest beyond the limits go.
+        """Makes the folder of a new scene. It is removed if the block raises; else old scenes beyond the limits are.
 
         Args:
             session: Owner of the scene.
@@ -60,19 +67,19 @@ class SceneStore:
             shutil.rmtree(folder)
             raise
         self._folders[session, photo, settings] = folder
-        own = [name for name in self._folders if name[0] == session]
-        for name in own[: -self.per_session]:
-            self._remove(name)
+        own = [key for key in self._folders if key[0] == session]
+        for key in own[: -self.per_session]:
+            self._remove(key)
         while len(self._folders) > self.overall:
             self._remove(next(iter(self._folders)))
 
     def close(self, session: str) -> None:
         """Removes all scenes of a session."""
-        for name in [name for name in self._folders if name[0] == session]:
-            self._remove(name)
+        for key in [key for key in self._folders if key[0] == session]:
+            self._remove(key)
 
-    def _remove(self, name: Key) -> None:
-        shutil.rmtree(self._folders.pop(name), ignore_errors=True)
+    def _remove(self, key: Key) -> None:
+        shutil.rmtree(self._folders.pop(key), ignore_errors=True)
 
 
 def replace_folder(folder: Path, kind: str) -> Path:

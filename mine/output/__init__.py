@@ -1,1 +1,1 @@
-"""What is made of a scene: camera paths, videos, stereo pairs and the page of the web viewer."""
+"""What scenes become: camera paths, videos, stereo images, depth images and web pages."""
