@@ -4,6 +4,7 @@
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from mine.render.backends import BACKENDS, Backend, Call, find_blend_source, use_backend
@@ -14,13 +15,13 @@ __all__ = ["BACKENDS", "Backend", "Prepared", "View", "blend_source", "join", "p
 
 
 def render(
-    planes: Tensor,
-    disparity: Tensor,
-    K_src: Tensor,
-    K_tgt: Tensor,
-    T_tgt_src: Tensor,
+    planes: Float[Tensor, "#B S 4 H W"],
+    disparity: Float[Tensor, "#B S"],
+    K_src: Float[Tensor, "#B 3 3"],
+    K_tgt: Float[Tensor, "#B 3 3"],
+    T_tgt_src: Float[Tensor, "#B 4 4"],
     size: tuple[int, int],
-    detail: Tensor | None = None,
+    detail: Float[Tensor, "#B 3 Hp Wp"] | None = None,
     backend: Backend = "auto",
 ) -> View:
     """Renders planes from other cameras (Li et al. 2021, section 3.2 and 3.3).
@@ -28,14 +29,14 @@ def render(
     Leading dimensions are B or 1: one scene broadcasts over many poses, and many scenes over one pose.
 
     Args:
-        planes: (B, S, 4, H, W) RGB in [0, 1] and density σ ≥ 0 per scene unit, near to far; "cpu" reads planes in
+        planes: RGB in [0, 1] and density σ ≥ 0 per scene unit, near to far; "cpu" reads planes in
             place if `join` laid them out, and copies others.
-        disparity: (B, S) 1 / depth of the planes in the source camera, strictly descending.
-        K_src: (B, 3, 3) source intrinsics in pixels of the planes.
-        K_tgt: (B, 3, 3) target intrinsics in pixels of the target.
-        T_tgt_src: (B, 4, 4) target-from-source poses in OpenCV's axes, translation in scene units.
+        disparity: 1 / depth of the planes in the source camera, strictly descending.
+        K_src: Source intrinsics in pixels of the planes.
+        K_tgt: Target intrinsics in pixels of the target.
+        T_tgt_src: Target-from-source poses in OpenCV's axes, translation in scene units.
         size: (H', W') of the target.
-        detail: (B, 3, Hp, Wp) photo minus its upsampled low-resolution form; added to each plane in proportion to the
+        detail: Photo minus its upsampled low-resolution form; added to each plane in proportion to the
             source transmittance, so that a view is as sharp as the photo.
         backend: "reference" (torch: any device, gradients of all inputs), "cpu" (compiled: gradients of planes rendered
             without detail), "triton" (GPU: gradients of planes and detail), or "auto", the first in `BACKENDS` that
@@ -51,23 +52,28 @@ def render(
     return prepare(planes, disparity, K_src, detail).render(K_tgt, T_tgt_src, size, backend)
 
 
-def prepare(planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | None = None) -> Prepared:
+def prepare(
+    planes: Float[Tensor, "#B S 4 H W"],
+    disparity: Float[Tensor, "#B S"],
+    K_src: Float[Tensor, "#B 3 3"],
+    detail: Float[Tensor, "#B 3 Hp Wp"] | None = None,
+) -> Prepared:
     """A scene to render many times: `prepare(...).render(K_tgt, T_tgt_src, size)`; arguments as those of `render`."""
     return Prepared(planes, disparity, K_src, detail)
 
 
-def join(rgb: Tensor, sigma: Tensor) -> Tensor:
+def join(rgb: Float[Tensor, "*batch 3 H W"], sigma: Float[Tensor, "*batch 1 H W"]) -> Float[Tensor, "*batch 4 H W"]:
     """Joins colours and densities in planes, laid out as the renderer of their device reads them.
 
     On CPUs the four channels of a pixel lie side by side in memory, in float32; tensors that require gradients, and
     those on other devices, are concatenated.
 
     Args:
-        rgb: (..., 3, H, W) colours.
-        sigma: (..., 1, H, W) densities.
+        rgb: Colours in [0, 1].
+        sigma: Densities per scene unit.
 
     Returns:
-        (..., 4, H, W) planes, a new tensor.
+        Planes, a new tensor.
     """
     if rgb.device.type != "cpu" or rgb.requires_grad or sigma.requires_grad:
         return torch.cat([rgb, sigma], dim=-3)
@@ -76,20 +82,25 @@ def join(rgb: Tensor, sigma: Tensor) -> Tensor:
     return interleave_channels(rgb, sigma)
 
 
-def blend_source(planes: Tensor, disparity: Tensor, K_src: Tensor, image: Tensor) -> Tensor:
+def blend_source(
+    planes: Float[Tensor, "B S 4 H W"],
+    disparity: Float[Tensor, "B S"],
+    K_src: Float[Tensor, "B 3 3"],
+    image: Float[Tensor, "B 3 H W"],
+) -> Float[Tensor, "B S 4 H W"]:
     """Takes the planes' colours from the source image where the source camera sees them (section 3.3).
 
     c_k ← T_k^src · I_src + (1 - T_k^src) · c_k with the source transmittance T_k^src. Where no gradient is recorded,
     planes may be overwritten: use what is returned.
 
     Args:
-        planes: (B, S, 4, H, W) RGB and density.
-        disparity: (B, S) 1 / depth of the planes.
-        K_src: (B, 3, 3) intrinsics in pixels of the planes.
-        image: (B, 3, H, W) source image at the planes' size.
+        planes: RGB and density.
+        disparity: 1 / depth of the planes.
+        K_src: Source intrinsics in pixels of the planes.
+        image: Source image at the planes' size.
 
     Returns:
-        (B, S, 4, H, W) blended planes.
+        Blended planes.
     """
     implementation = find_blend_source(Call.describe(planes, image, disparity, K_src, detail=False))
     assert implementation.blend_source is not None

@@ -123,7 +123,8 @@ def use_backend(backend: Backend) -> Iterator[None]:
             view = scene.render(T)
     """
     global _default
-    before, _default = _default, _checked(backend)
+    _check(backend)
+    before, _default = _default, backend
     try:
         yield
     finally:
@@ -138,7 +139,8 @@ def find_implementation(call: Call, backend: Backend = "auto") -> Implementation
     Raises:
         InputError: No backend has this name, or the one that has does not compute the gradients.
     """
-    name = _default if _checked(backend) == "auto" else backend
+    _check(backend)
+    name = _default if backend == "auto" else backend
     if name == "auto":
         return next(row for row in BACKENDS if row.supports(call))
     for row in BACKENDS:
@@ -156,7 +158,7 @@ def find_blend_source(call: Call) -> Implementation:
     return rows[0]
 
 
-def _checked(backend: Backend) -> Backend:
+def _check(backend: str) -> None:
+    """Raises InputError for a name that no backend has."""
     if backend not in get_args(Backend):
         raise InputError(f"unknown backend {backend!r}: choose one of {', '.join(get_args(Backend))}")
-    return backend

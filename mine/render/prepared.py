@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from jaxtyping import Float
 from torch import Tensor
 
 from mine.render.backends import Backend, Call, Implementation, find_implementation
@@ -11,14 +12,26 @@ from mine.render.view import View
 class Prepared:
     """Planes and source camera of `mine.render.render`, with the state that a backend computes once for all views."""
 
-    def __init__(self, planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        planes: Float[Tensor, "#B S 4 H W"],
+        disparity: Float[Tensor, "#B S"],
+        K_src: Float[Tensor, "#B 3 3"],
+        detail: Float[Tensor, "#B 3 Hp Wp"] | None = None,
+    ) -> None:
         scene = (planes, disparity, K_src) if detail is None else (planes, disparity, K_src, detail)
         batch = max(len(part) for part in scene)
         self._planes, self._disparity, self._K_src, *details = (_expand(part, batch) for part in scene)
         self._detail = details[0] if details else None
         self._states: dict[Implementation, Any] = {}
 
-    def render(self, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int], backend: Backend = "auto") -> View:
+    def render(
+        self,
+        K_tgt: Float[Tensor, "#B 3 3"],
+        T_tgt_src: Float[Tensor, "#B 4 4"],
+        size: tuple[int, int],
+        backend: Backend = "auto",
+    ) -> View:
         """Views from target cameras; arguments as those of `mine.render.render`."""
         cameras = self._disparity, self._K_src, K_tgt, T_tgt_src
         call = Call.describe(self._planes, self._detail, *cameras, detail=self._detail is not None)
@@ -40,4 +53,5 @@ class Prepared:
 
 
 def _expand(tensor: Tensor, batch: int) -> Tensor:
+    """The tensor with its leading dimension repeated, without a copy."""
     return tensor.expand(batch, *tensor.shape[1:])

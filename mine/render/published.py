@@ -1,10 +1,11 @@
-"""The published renderer as it is written down: what the others must equal, and what they are measured against.
+"""The published renderer, operation by operation: what the others must equal, and what they are measured against.
 
-Colour, density and position of every plane's pixels, seven channels, are warped into the target, plane by plane.
+The published code warps colour, density and position of every plane, seven channels, into the target camera.
 """
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from mine.render.reference import composite, pixel_grid, sample, source_points
@@ -12,9 +13,14 @@ from mine.render.view import View
 
 
 def published_render(
-    planes: Tensor, disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
+    planes: Float[Tensor, "B S 4 H W"],
+    disparity: Float[Tensor, "B S"],
+    K_src: Float[Tensor, "B 3 3"],
+    K_tgt: Float[Tensor, "B 3 3"],
+    T_tgt_src: Float[Tensor, "B 4 4"],
+    size: tuple[int, int],
 ) -> View:
-    """`mine.render.render` without a photo's detail; batch sizes are equal."""
+    """See `mine.render.render`, without a photo's detail; batch sizes are equal."""
     plane_size = planes.shape[-2], planes.shape[-1]
     R, t = T_tgt_src[:, None, :3, :3], T_tgt_src[:, None, :3, 3:]
     points = source_points(disparity, K_src, plane_size)
@@ -31,8 +37,8 @@ def published_render(
 
 def _homography_pixels(
     disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor, size: tuple[int, int]
-) -> Tensor:
-    """Source pixel (B, S, H, W, 2) of each target pixel: the inverse of K_t (R + t nᵀ / z) K_s^-1, n = (0, 0, 1)."""
+) -> Float[Tensor, "B S H W 2"]:
+    """Source pixel of each target pixel: the inverse of K_t (R + t nᵀ / z) K_s^-1, n = (0, 0, 1)."""
     normal = F.one_hot(torch.tensor(2, device=K_src.device), 3).to(K_src)[None]
     R, t = T_tgt_src[:, None, :3, :3], T_tgt_src[:, None, :3, 3:]
     homography = K_tgt[:, None] @ (R + t @ normal * disparity[:, :, None, None]) @ torch.linalg.inv(K_src)[:, None]

@@ -2,15 +2,16 @@
 
 from typing import NamedTuple
 
+from jaxtyping import Float
 from torch import Tensor
 
 
 class View(NamedTuple):
-    """Rendered views: colour in [0, 1], depth in scene units, and how many planes cover each pixel."""
+    """Rendered views."""
 
-    rgb: Tensor
-    """(N, 3, H, W)"""
-    depth: Tensor
-    """(N, 1, H, W)"""
-    mask: Tensor
-    """(N, 1, H, W), between 0 and S"""
+    rgb: Float[Tensor, "N 3 H W"]
+    """Colour in [0, 1]"""
+    depth: Float[Tensor, "N 1 H W"]
+    """Expected depth along the optical axis, in scene units"""
+    mask: Float[Tensor, "N 1 H W"]
+    """Number of planes, 0 to S, that have a sample inside their frame"""

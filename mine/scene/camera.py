@@ -9,21 +9,29 @@ import math
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from mine.errors import InputError
 
 DEFAULT_FOV = 90.0
-"""Horizontal field of view in degrees assumed when a photo says nothing of its camera, as the published code does."""
+"""Horizontal field of view in degrees of a photo without EXIF focal length, as in the published code."""
 
 
-def intrinsics(size: tuple[int, int], fov: float = DEFAULT_FOV, aspect: float | None = None) -> Tensor:
-    """Pinhole intrinsics (3, 3) of an image of `size` (H, W) with a horizontal field of view of `fov` degrees.
+def intrinsics(size: tuple[int, int], fov: float = DEFAULT_FOV, aspect: float | None = None) -> Float[Tensor, "3 3"]:
+    """Pinhole intrinsics with the principal point at (W/2, H/2).
 
-    `aspect` is width / height of the scene area the image shows, when its pixels are not square (a photo resized to
-    the network's size); by default W / H. The principal point is (W/2, H/2).
+    Args:
+        size: (H, W) of the image in pixels.
+        fov: Horizontal field of view in degrees.
+        aspect: Width / height of the image plane where pixels are not square (a photo resized to the network's size);
+            by default W / H.
 
-    Raises InputError unless 0 < fov < 180.
+    Returns:
+        [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels.
+
+    Raises:
+        InputError: fov is not between 0 and 180.
     """
     if not 0 < fov < 180:
         raise InputError(
@@ -36,10 +44,20 @@ def intrinsics(size: tuple[int, int], fov: float = DEFAULT_FOV, aspect: float | 
     return torch.tensor([[focal_x, 0, width / 2], [0, focal_y, height / 2], [0, 0, 1]])
 
 
-def resize_intrinsics(K: Tensor, old: Sequence[int], new: Sequence[int]) -> Tensor:
-    """Intrinsics (..., 3, 3) of the same camera after its image is resized from `old` (H, W) to `new` (H, W).
+def resize_intrinsics(
+    K: Float[Tensor, "*batch 3 3"], old: Sequence[int], new: Sequence[int]
+) -> Float[Tensor, "*batch 3 3"]:
+    """Intrinsics of the same camera after its image is resized.
 
     Resizing keeps the outer edges of the image in place, so pixel centres move as u' = (u + 1/2) s - 1/2.
+
+    Args:
+        K: Intrinsics in pixels of the image before.
+        old: (H, W) before.
+        new: (H, W) after.
+
+    Returns:
+        Intrinsics in pixels of the image after.
     """
     scale_y, scale_x = new[0] / old[0], new[1] / old[1]
     resize = torch.tensor(
@@ -48,8 +66,10 @@ def resize_intrinsics(K: Tensor, old: Sequence[int], new: Sequence[int]) -> Tens
     return resize @ K
 
 
-def pose(rotation: Tensor | None = None, translation: Tensor | None = None) -> Tensor:
-    """Poses (..., 4, 4) from rotations (..., 3, 3) and translations (..., 3); what is left out is identity / zero."""
+def pose(
+    rotation: Float[Tensor, "*batch 3 3"] | None = None, translation: Float[Tensor, "*batch 3"] | None = None
+) -> Float[Tensor, "*batch 4 4"]:
+    """Poses from rotations and translations; the identity and zero by default."""
     if rotation is None:
         rotation = torch.eye(3) if translation is None else torch.eye(3).expand(*translation.shape[:-1], 3, 3)
     if translation is None:
@@ -60,7 +80,11 @@ def pose(rotation: Tensor | None = None, translation: Tensor | None = None) -> T
 
 
 def check_intrinsics(K: Tensor) -> None:
-    """Raises InputError unless every K (..., 3, 3) is finite and invertible."""
+    """Checks intrinsics (..., 3, 3).
+
+    Raises:
+        InputError: The shape is another, or a K is singular or not finite.
+    """
     if K.shape[-2:] != (3, 3):
         raise InputError(f"K has shape {tuple(K.shape)}: give 3x3 intrinsics in pixels")
     if not torch.isfinite(K).all() or (torch.linalg.det(K.double()).abs() < 1e-9).any():
@@ -68,7 +92,11 @@ def check_intrinsics(K: Tensor) -> None:
 
 
 def check_poses(T: Tensor) -> None:
-    """Raises InputError unless every pose (..., 4, 4) is finite."""
+    """Checks poses (4, 4) or (N, 4, 4).
+
+    Raises:
+        InputError: The shape is another, or a pose is not finite.
+    """
     if T.ndim not in (2, 3) or T.shape[-2:] != (4, 4):
         raise InputError(f"pose has shape {tuple(T.shape)}: give (4, 4) or (N, 4, 4), target-from-source")
     if not torch.isfinite(T).all():

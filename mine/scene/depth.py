@@ -1,47 +1,51 @@
-"""What depth tells: how near the scene is, its range, and pictures of it."""
+"""Statistics of a scene's depth, and depth maps as images."""
 
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8, UInt16
 from torch import Tensor
 
 from mine.scene.mpi import MPI
 
 NEAR_QUANTILE = 0.1
-"""Share of the picture that is nearer than `near_depth`."""
+"""Fraction of the source view's pixels that are nearer than `near_depth`."""
 
 RANGE_QUANTILES = (0.02, 0.98)
-"""Disparities that become the darkest and the brightest colour: a few stray pixels do not set the scale."""
-
-Frames = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-Frames16 = np.ndarray[tuple[int, ...], np.dtype[np.uint16]]
+"""Quantiles of disparity that become the darkest and the brightest colour: outliers do not set the scale."""
 
 
 def near_depth(scene: MPI) -> float:
-    """Depth of the nearest things in the scene, in scene units: the 10% quantile of what the source camera sees."""
+    """Depth of the nearest objects in scene units: the 10% quantile over the source view."""
     return float(scene.source_depth.flatten().quantile(NEAR_QUANTILE))
 
 
 def depth_range(scene: MPI) -> tuple[float, float]:
-    """Near and far depth in scene units between which nearly all of the source view lies; near < far."""
+    """Near and far depth in scene units that bound 96% of the source view; near < far."""
     disparity = 1 / scene.source_depth.flatten()
     far, near = disparity.quantile(disparity.new_tensor(RANGE_QUANTILES)).tolist()
     return 1 / near, max(1 / far, 1.01 / near)
 
 
-def colour_depth(depth: Tensor, near: float, far: float) -> Frames:
-    """Pictures (N, H, W, 3) uint8 RGB of depth (N, 1, H, W): near is bright and warm, far is dark.
+def colour_depth(depth: Float[Tensor, "N 1 H W"], near: float, far: float) -> UInt8[np.ndarray, "N H W 3"]:
+    """Depth maps as RGB images in the perceptually uniform colour map "inferno": near is bright, far is dark.
 
-    Colours (the inferno map, perceptually uniform) are linear in disparity from 1/far to 1/near and end there.
+    Args:
+        depth: Depth in scene units.
+        near: Depth of the brightest colour.
+        far: Depth of the darkest colour; in between, colours are linear in disparity.
+
+    Returns:
+        RGB images.
     """
     level = (1 / depth[:, 0].clamp(min=1e-6) - 1 / far) / (1 / near - 1 / far)
     grey = (level.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    coloured: Frames = _INFERNO[grey]
+    coloured: UInt8[np.ndarray, "N H W 3"] = _INFERNO[grey]
     return coloured
 
 
-def disparity_16bit(depth: Tensor, largest: float) -> Frames16:
-    """Disparity (N, H, W) uint16 of depth (N, 1, H, W): 1/depth = value / 65535 · largest, clipped at `largest`."""
+def disparity_16bit(depth: Float[Tensor, "N 1 H W"], largest: float) -> UInt16[np.ndarray, "N H W"]:
+    """Disparity in 16 bits, 1/depth = value / 65535 · largest, clipped at `largest`."""
     level = (1 / depth[:, 0].clamp(min=1e-6) / largest).clamp(0, 1)
     return (level.double() * 65535).round().cpu().numpy().astype(np.uint16)
 

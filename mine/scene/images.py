@@ -1,23 +1,32 @@
-"""Sizes of images: resizing, and the size at which a network sees a photo."""
+"""Image sizes: resizing, and the size at which a network takes a photo."""
 
 import numpy as np
 import torch.nn.functional as F
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 MULTIPLE = 128
 """Both sides of the network's input are multiples of this: it halves them seven times."""
 
 
-def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Image (C, H, W) resized to `size` (H, W), antialiased when shrinking, edge to edge."""
+def resize(image: Shaped[Tensor, "C H W"], size: tuple[int, int]) -> Float[Tensor, "C h w"]:
+    """Image resized to `size` (h, w), bilinear, antialiased when shrinking; outer edges stay in place."""
     return F.interpolate(image.float()[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
 
 
 def network_size(height: int, width: int, area: int = 384 * 256) -> tuple[int, int]:
-    """(H, W) at which the network sees a photo of height x width: multiples of 128, about `area` ≥ 128² pixels.
+    """Size to which a photo is resized for the network.
 
-    Photos are resized to it whatever their shape. Of all sizes of at most 4 area, it is the one with the least
-    2 |log(aspect / photo's aspect)| + |log(pixels / area)|: distortion counts double. Of two equals the larger wins.
+    Of all sizes of at most 4 `area` pixels, it has the least 2 |log(aspect / photo's aspect)| + |log(pixels / area)|:
+    distortion counts double. Of two equals the larger wins.
+
+    Args:
+        height: Photo's height in pixels.
+        width: Photo's width in pixels.
+        area: Pixels to aim at, at least 128².
+
+    Returns:
+        (H, W), multiples of 128.
     """
     sides = range(MULTIPLE, 4 * area // MULTIPLE + 1, MULTIPLE)
     sizes = np.array([(h, w) for h in sides for w in sides if h * w <= 4 * area])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -28,17 +29,17 @@ class MPI:
     """A multiplane image: a planar radiance field in the frustum of its source camera.
 
     Attributes:
-        planes: (S, 4, H, W) float32; RGB in [0, 1], then density σ ≥ 0 per scene unit; nearest plane first.
-        disparity: (S,) 1 / depth of the planes in the source camera, strictly descending.
-        K: (3, 3) source intrinsics in pixels of the planes.
-        photo: (3, Hp, Wp) the source image in [0, 1] at any resolution, or None. With a photo, views are as sharp as
-            the photo wherever the source camera sees the scene.
+        planes: Float32; RGB in [0, 1], then density σ ≥ 0 per scene unit; nearest plane first.
+        disparity: 1 / depth of the planes in the source camera, strictly descending.
+        K: Source intrinsics in pixels of the planes.
+        photo: Source image in [0, 1] at any resolution, or None. With a photo, views are as sharp as the photo wherever
+            the source camera sees the scene.
     """
 
-    planes: Tensor
-    disparity: Tensor
-    K: Tensor
-    photo: Tensor | None
+    planes: Float[Tensor, "S 4 H W"]
+    disparity: Float[Tensor, " S"]
+    K: Float[Tensor, "3 3"]
+    photo: Float[Tensor, "3 Hp Wp"] | None
 
     def __init__(self, rgb: Tensor, sigma: Tensor, disparity: Tensor, K: Tensor, photo: Tensor | None = None) -> None:
         """Joins colours and densities in one tensor, laid out as the renderer of their device reads it.
@@ -63,7 +64,17 @@ class MPI:
 
     @classmethod
     def from_planes(cls, planes: Tensor, disparity: Tensor, K: Tensor, photo: Tensor | None = None) -> "MPI":
-        """The multiplane image of planes (S, 4, H, W), RGB then σ, without a copy; otherwise as the constructor."""
+        """Makes a multiplane image of planes without a copy.
+
+        Args:
+            planes: (S, 4, H, W) RGB in [0, 1], then σ ≥ 0; fastest on CPUs if `mine.render.join` laid them out.
+            disparity: See the constructor.
+            K: See the constructor.
+            photo: See the constructor.
+
+        Raises:
+            InputError: Shapes, order or values are not these.
+        """
         if planes.ndim != 4 or planes.shape[1] != 4:
             raise InputError(f"planes have shape {tuple(planes.shape)}: give (S, 4, H, W)")
         scene = cls.__new__(cls)
@@ -82,13 +93,13 @@ class MPI:
             object.__setattr__(self, name, value)
 
     @property
-    def rgb(self) -> Tensor:
-        """(S, 3, H, W) colours in [0, 1], a view of `planes`."""
+    def rgb(self) -> Float[Tensor, "S 3 H W"]:
+        """Colours in [0, 1], a view of `planes`."""
         return self.planes[:, :3]
 
     @property
-    def sigma(self) -> Tensor:
-        """(S, 1, H, W) densities per scene unit, a view of `planes`."""
+    def sigma(self) -> Float[Tensor, "S 1 H W"]:
+        """Densities per scene unit, a view of `planes`."""
         return self.planes[:, 3:]
 
     @property
@@ -102,22 +113,22 @@ class MPI:
         shape = self.planes.shape if self.photo is None else self.photo.shape
         return shape[-2], shape[-1]
 
-    def intrinsics(self, size: tuple[int, int]) -> Tensor:
-        """Intrinsics (3, 3) of the source camera in pixels of a view of `size` (H, W)."""
+    def intrinsics(self, size: tuple[int, int]) -> Float[Tensor, "3 3"]:
+        """Intrinsics of the source camera in pixels of a view of `size` (H, W)."""
         return resize_intrinsics(self.K, self.plane_size, size)
 
     @cached_property
-    def detail(self) -> Tensor | None:
-        """(3, Hp, Wp) the photo minus its upsampled form at the planes' size, or None without a photo."""
+    def detail(self) -> Float[Tensor, "3 Hp Wp"] | None:
+        """The photo minus its upsampled low-resolution form at the planes' size; None without a photo."""
         if self.photo is None:
             return None
-        # What the planes show at the photo's size: views are sampled without antialiasing.
+        # What the planes render at the photo's size: views are sampled without antialiasing.
         blurred = F.interpolate(resize(self.photo, self.plane_size)[None], self.size, mode="bilinear")[0]
         return self.photo - blurred
 
     @cached_property
-    def source_depth(self) -> Tensor:
-        """Depth (H, W) in scene units rendered in the source camera, at most `SOURCE_DEPTH_SIDE` pixels a side."""
+    def source_depth(self) -> Float[Tensor, "h w"]:
+        """Depth in scene units rendered in the source camera, at most `SOURCE_DEPTH_SIDE` pixels a side."""
         shrink = min(1.0, SOURCE_DEPTH_SIDE / max(self.size))
         size = (max(1, round(self.size[0] * shrink)), max(1, round(self.size[1] * shrink)))
         with torch.no_grad():
@@ -200,14 +211,22 @@ class MPI:
 
 
 def check_density(sigma: Tensor) -> None:
-    """Raises InputError for densities that are negative or not finite."""
+    """Checks densities of any shape.
+
+    Raises:
+        InputError: One is negative or not finite.
+    """
     least, most = sigma.aminmax()
     if not (least >= 0 and most < torch.inf):
         raise InputError(f"sigma reaches from {float(least):g} to {float(most):g}: give finite densities, 0 or more")
 
 
 def check_disparity(disparity: Tensor, planes: int) -> None:
-    """Raises InputError unless disparity (S,) holds `planes` ≥ 2 positive values, strictly descending."""
+    """Checks the disparities (S,) of `planes` planes.
+
+    Raises:
+        InputError: There are fewer than 2 or not one a plane, or they are not positive, finite and strictly descending.
+    """
     if disparity.shape != (planes,) or planes < 2:
         raise InputError(
             f"{planes} planes with disparities of shape {tuple(disparity.shape)}: give at least 2, one each"

@@ -1,4 +1,4 @@
-"""Photos in: any file, picture or array becomes RGB in [0, 1], upright and in sRGB, with its field of view if known."""
+"""Reading photos: any image file or array becomes upright sRGB in [0, 1], with its field of view if EXIF has it."""
 
 import io
 import struct
@@ -8,6 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float32, Shaped
 from PIL import Image, ImageCms
 from torch import Tensor
 
@@ -16,16 +17,16 @@ from mine.scene.exif import horizontal_fov, read_exif, upright
 from mine.scene.images import resize
 
 MIN_SIDE = 16
-"""Smallest width and height in pixels: less holds no scene."""
+"""Smallest width and height in pixels: a smaller photo holds no scene."""
 
 MAX_SIDE = 2048
-"""Larger photos are shrunk to this longest side: more than a video shows, and scenes stay small in memory."""
+"""Longest side in pixels to which larger photos are shrunk: videos show no more, and scenes stay small in memory."""
 
 MAX_PIXELS = 178_000_000
-"""Files that unfold to more are refused before they are decoded. (Pillow itself stops just above this.)"""
+"""Larger files are refused before they are decoded. (Pillow's own limit lies just above.)"""
 
 ROUNDING = 1e-3
-"""How far floats may leave [0, 1]: resampling overshoots a little, another scale or NaN does not pass."""
+"""Tolerance of floats outside [0, 1]: resampling overshoots a little; other scales and NaN are refused."""
 
 
 # What Pillow's decoders raise on damaged files.
@@ -33,26 +34,33 @@ _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error
 
 
 class Photo(NamedTuple):
-    """A photo ready for use."""
+    """A decoded photo."""
 
-    rgb: Tensor
-    """(3, H, W) float32 sRGB in [0, 1]"""
+    rgb: Float32[Tensor, "3 H W"]
+    """sRGB in [0, 1]"""
     fov: float | None
-    """Horizontal field of view in degrees, None when the photo does not say"""
+    """Horizontal field of view in degrees, None where EXIF has none"""
 
 
 Source = str | Path | Image.Image | np.ndarray | Tensor | Photo
-"""What `read_photo` takes."""
+"""Argument of `read_photo`."""
 
 
 def read_photo(source: Source) -> Photo:
-    """Reads a photo from a file, a PIL image, an array (H, W, 3) or a tensor (3, H, W).
+    """Reads a photo.
 
-    Files may be anything Pillow reads, and HEIC. The EXIF orientation is applied, colours are converted to sRGB by the
-    embedded profile, transparency lies on white, 16 bits become 8, animations give their first frame. Arrays and
-    tensors are sRGB, uint8 or floats in [0, 1]. What is larger than MAX_SIDE is shrunk.
+    The EXIF orientation is applied, colours are converted to sRGB by the embedded profile, transparency is composited
+    over white, 16 bits become 8, animations give their first frame. Photos larger than MAX_SIDE are shrunk.
 
-    Raises InputError for what cannot be read, is too small or too large, or holds values that are no colours.
+    Args:
+        source: Path of a file in any format of Pillow's or HEIC, PIL image, array (H, W, 3) or tensor (3, H, W).
+            Arrays and tensors are sRGB, uint8 or floats in [0, 1].
+
+    Returns:
+        The photo's pixels and field of view.
+
+    Raises:
+        InputError: The photo cannot be read, is too small or too large, or has values out of range.
     """
     if isinstance(source, (str, Path)):
         return _read_file(Path(source))
@@ -63,17 +71,18 @@ def read_photo(source: Source) -> Photo:
     if isinstance(source, np.ndarray):
         if source.ndim != 3 or source.shape[2] != 3:
             raise InputError(f"photo array has shape {source.shape}: give (H, W, 3)")
-        return Photo(_colours(torch.from_numpy(source.copy()).movedim(2, 0)), None)
+        return Photo(_to_rgb(torch.from_numpy(source.copy()).movedim(2, 0)), None)
     if isinstance(source, Tensor):
         if source.ndim != 3 or source.shape[0] != 3:
             raise InputError(f"photo tensor has shape {tuple(source.shape)}: give (3, H, W)")
-        return Photo(_colours(source.detach().cpu()), None)
+        return Photo(_to_rgb(source.detach().cpu()), None)
     raise InputError(
         f"cannot read a photo from {type(source).__name__}: give a path, a PIL image, an array or a tensor"
     )
 
 
 def _read_file(path: Path) -> Photo:
+    """Reads the photo in a file."""
     if path.is_dir():
         raise InputError(f"{path} is a folder: give the file of one photo")
     try:
@@ -86,16 +95,16 @@ def _read_file(path: Path) -> Photo:
 
 
 def _open(file: BinaryIO, path: Path) -> Image.Image:
-    """The image with its header read, nothing decoded."""
+    """Opens an image and reads its header, without decoding."""
     if file.read(12)[4:8] == b"ftyp":
-        # HEIC. Imported on use: few files need it. (AVIF shares the container; Pillow reads it by itself.)
+        # HEIC. Imported on use: few files need it. (AVIF shares the container; Pillow reads it without.)
         from pillow_heif import register_heif_opener
 
         register_heif_opener()
     file.seek(0)
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large photos; what is too large for us is told after the header is read.
+            # Pillow warns of large photos; MAX_PIXELS is checked once the header is read.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(file)
     except Image.DecompressionBombError as error:
@@ -107,10 +116,7 @@ def _open(file: BinaryIO, path: Path) -> Image.Image:
 
 
 def _read_image(image: Image.Image, name: str, draft: bool = False) -> Photo:
-    """Reads an opened image; nothing is decoded before its size is known to be fit.
-
-    draft: whether the image may be changed to decode at a fraction of its size, as JPEGs can.
-    """
+    """Reads an opened image once its size is checked; `draft` lets JPEGs decode at a fraction of their size."""
     _check_size(image.height, image.width, name)
     exif, size = read_exif(image), image.size
     try:
@@ -122,11 +128,11 @@ def _read_image(image: Image.Image, name: str, draft: bool = False) -> Photo:
         raise InputError(f"{name} is damaged or cut short ({_one_line(error)}): copy it again") from error
     pixels.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     _check_size(pixels.height, pixels.width, f"{name} shrunk to {MAX_SIDE} pixels")
-    return Photo(_colours(torch.from_numpy(np.array(upright(pixels, exif))).movedim(2, 0)), horizontal_fov(exif, size))
+    return Photo(_to_rgb(torch.from_numpy(np.array(upright(pixels, exif))).movedim(2, 0)), horizontal_fov(exif, size))
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """RGB of an image in any mode: transparency over white, colours from the embedded profile."""
+    """Converts an image of any mode to RGB: transparency over white, colours by the embedded profile."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_8bit(image)
@@ -136,30 +142,31 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         image = Image.alpha_composite(white, image).convert("RGB")
     elif image.mode not in ("RGB", "L", "CMYK"):
         image = image.convert("RGB")
-    return _through_profile(image, profile) if profile else image.convert("RGB")
+    return _apply_profile(image, profile) if profile else image.convert("RGB")
 
 
-def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    """Converts colours of an embedded ICC profile to sRGB."""
     try:
         converted = ImageCms.profileToProfile(
             image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
         )
     except (ImageCms.PyCMSError, OSError):
-        # A profile that is broken or of another kind of colour: viewers ignore it as well.
+        # The profile is broken or of another colour space: image viewers ignore it as well.
         return image.convert("RGB")
     assert converted is not None  # only None when working in place
     return converted
 
 
 def _to_8bit(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits, or of floats in [0, 1], as 8 bits: Pillow's own conversion would clip, not scale."""
+    """Scales grey levels of 16 bits, or floats in [0, 1], to 8 bits: Pillow's own conversion would clip them."""
     values = np.asarray(image).astype(np.float64)
     levels = values * 255 if image.mode == "F" else values / 257
     return Image.fromarray(np.nan_to_num(levels).clip(0, 255).round().astype(np.uint8))
 
 
-def _colours(values: Tensor) -> Tensor:
-    """Checked colours (3, H, W) float32 in [0, 1], at most MAX_SIDE a side, from uint8 or floats."""
+def _to_rgb(values: Shaped[Tensor, "3 H W"]) -> Float32[Tensor, "3 h w"]:
+    """Colours in [0, 1], at most MAX_SIDE a side, from checked uint8 or float values."""
     _check_size(values.shape[1], values.shape[2], "photo")
     if values.dtype == torch.uint8:
         rgb = values.float() / 255
@@ -178,6 +185,7 @@ def _colours(values: Tensor) -> Tensor:
 
 
 def _check_size(height: int, width: int, name: str) -> None:
+    """Raises InputError for a photo that is too small or too large."""
     if min(height, width) < MIN_SIDE:
         raise InputError(f"{name} has {width}x{height} pixels: at least {MIN_SIDE} a side are needed")
     if height * width > MAX_PIXELS:
@@ -187,4 +195,5 @@ def _check_size(height: int, width: int, name: str) -> None:
 
 
 def _one_line(error: Exception) -> str:
+    """The error's message on one line, or its type where it has none."""
     return " ".join(str(error).split()) or type(error).__name__

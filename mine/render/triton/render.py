@@ -179,7 +179,7 @@ def _cameras(disparity: Tensor, K_src: Tensor, K_tgt: Tensor, T_tgt_src: Tensor,
     """(B, CAMERA_SIZE) as `kernels` describes them."""
     cameras = Cameras.compose(K_src, K_tgt, T_tgt_src)
     # The farthest depth: what transmittance left over is multiplied by in the error of depth.
-    scale = 1 + 1 / disparity[:, -1:].detach().to(cameras.row) + cameras.row[:, 3:].abs()
+    scale = 1 + 1 / disparity[:, -1:].detach().to(cameras.depth_row) + cameras.depth_row[:, 3:].abs()
     min_transmittance = (
         torch.full_like(scale, MIN_TRANSMITTANCE_WITH_GRADIENTS) if differentiable else TOLERANCE / scale
     )
