@@ -12,8 +12,7 @@ from torch import Tensor
 
 from mine.network.planes.convert import convert
 from mine.network.planes.cpu.fused import FusedNetwork
-from mine.network.planes.network import PlaneNetwork
-from mine.network.planes.predictor import GROUP
+from mine.network.planes.network import GROUP, PlaneNetwork
 from mine.network.planes.reference import reference_decoder
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
@@ -49,7 +48,7 @@ def main() -> None:
     with torch.no_grad():
         expected = reference_decoder(network.decoder, network.encoder(image), disparity)[0]
         for dtype in (torch.float32, torch.bfloat16):
-            actual = FusedNetwork(network, dtype).predict_planes(image, disparity, GROUP)
+            actual = FusedNetwork(network.encoder, network.decoder, dtype).predict_planes(image, disparity, GROUP)
             print(row(str(dtype).removeprefix("torch."), actual, expected))
 
 

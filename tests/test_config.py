@@ -6,8 +6,8 @@ import pytest
 
 from mine.config import EvalConfig, PlaneLossWeights, TrainConfig, load_config
 from mine.data.datasets.colmap import ColmapSource
+from mine.data.datasets.synthetic import SyntheticSource
 from mine.data.registry import FolderSource
-from mine.data.synthetic.dataset import SyntheticSource
 from mine.errors import InputError
 
 EXAMPLE = """

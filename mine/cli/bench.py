@@ -17,8 +17,7 @@ from torch import Tensor
 
 from mine.model import Model, load
 from mine.network.planes.cpu.fused import FusedNetwork
-from mine.network.planes.network import PlaneNetwork
-from mine.network.planes.predictor import GROUP
+from mine.network.planes.network import GROUP, PlaneNetwork
 from mine.network.planes.reference import reference_decoder
 from mine.output.camera_paths import PATHS, near_depth
 from mine.output.video import render_video
@@ -88,7 +87,7 @@ def _prediction() -> list[Row]:
     network = PlaneNetwork().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     image = torch.rand(1, 3, *SIZE).contiguous(memory_format=torch.channels_last)
     disparity = torch.linspace(1, 0.001, PLANES)[None]
-    exact, half = (FusedNetwork(network, dtype) for dtype in (torch.float32, torch.bfloat16))
+    exact, half = (FusedNetwork(network.encoder, network.decoder, dtype) for dtype in (torch.float32, torch.bfloat16))
     return _compare(
         {
             "predict, published architecture, reference": lambda: reference_decoder(

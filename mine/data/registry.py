@@ -134,7 +134,6 @@ def _open(entry: Entry, source: Source, **run: Any) -> Any:
 
 @cache
 def _import_data_sets() -> None:
-    import_module("mine.data.synthetic.dataset")
     package = import_module("mine.data.datasets")
     for module in pkgutil.iter_modules(package.__path__):
         import_module(f"{package.__name__}.{module.name}")

@@ -12,8 +12,8 @@ from tiny_sample import stack
 from mine.config import EvalConfig, TrainConfig, load_config
 from mine.data.datasets.depth_photos import DepthPhotos
 from mine.data.datasets.kitti import Kitti
+from mine.data.datasets.synthetic import SyntheticSource
 from mine.data.registry import FolderSource, Source, register, registry, training_set
-from mine.data.synthetic.dataset import SyntheticSource
 from mine.errors import InputError
 from mine.evaluation.protocol import evaluate_config, held_out_pairs
 from mine.model import Model

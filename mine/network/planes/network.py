@@ -1,5 +1,8 @@
 """The network of MINE (Li et al. 2021): an image and plane disparities in, planes of colour and density out."""
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -7,8 +10,13 @@ from torch import Tensor
 from mine.network.architecture import Architecture
 from mine.network.encoders.encoder import make_encoder
 from mine.network.planes.decoder import PlaneDecoder
-from mine.network.planes.predictor import GROUP, PlanePredictor
 from mine.network.protocol import Network
+
+if TYPE_CHECKING:
+    from mine.network.planes.cpu.fused import FusedNetwork
+
+GROUP = 4
+"""Planes decoded at a time: their feature maps stay in a CPU's cache, and the peak of memory stays bounded."""
 
 
 class PlaneNetwork(Network):
@@ -54,7 +62,7 @@ class PlaneNetwork(Network):
         disparity = self.plane_disparities(disparity, image.device)
         return self(image, disparity[None], group=GROUP)[0], disparity
 
-    def predictor(self, dtype: torch.dtype) -> PlanePredictor:
+    def predictor(self, dtype: torch.dtype) -> "PlanePredictor":
         """See `Network.predictor`; on CPUs the weights are prepacked once, and the decoder is fused."""
         return PlanePredictor(self, dtype)
 
@@ -63,6 +71,36 @@ class PlaneNetwork(Network):
         if isinstance(disparity, int):
             return torch.linspace(self.near, self.far, disparity, device=device)
         return disparity
+
+
+class PlanePredictor:
+    """A frozen `PlaneNetwork` prepared for inference; it implements `mine.network.protocol.PredictPlanes`.
+
+    Args:
+        network: In evaluation mode; on CPUs, later changes of its weights have no effect.
+        dtype: On CPUs float32, or bfloat16 of the finest level's convolutions; on GPUs the dtype of `torch.autocast`.
+            float16 runs under `torch.autocast` on every device.
+    """
+
+    def __init__(self, network: PlaneNetwork, dtype: torch.dtype) -> None:
+        self.network, self.dtype = network, dtype
+
+    @cached_property
+    def _fused(self) -> "FusedNetwork":
+        # Imported on use: numba takes a second, which GPUs need not wait for.
+        from mine.network.planes.cpu.fused import FusedNetwork
+
+        return FusedNetwork(self.network.encoder, self.network.decoder, self.dtype)
+
+    def __call__(
+        self, image: Float[Tensor, "1 3 H W"], disparity: Float[Tensor, " S"] | int
+    ) -> tuple[Float[Tensor, "1 S 4 H W"], Float[Tensor, " S"]]:
+        """See `mine.network.protocol.Network.predict_planes`."""
+        disparity = self.network.plane_disparities(disparity, image.device)
+        if image.device.type == "cpu" and self.dtype != torch.float16:
+            return self._fused.predict_planes(image, disparity[None], GROUP), disparity
+        with torch.autocast(image.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return self.network(image, disparity[None], group=GROUP)[0], disparity
 
 
 def stratified_disparity(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from mine.kernels.arrays import Array, channels_last, empty_map
 from mine.kernels.threads import run_on_threads
@@ -24,7 +24,6 @@ from mine.network.planes.cpu.kernels import activate_head, elu_pad, elu_pad_bloc
 from mine.network.planes.cpu.prepacked import PrepackedConv, prepack
 from mine.network.planes.decoder import PlaneDecoder, feature_part
 from mine.network.planes.embedding import CHANNELS, embed_disparity
-from mine.network.planes.network import PlaneNetwork
 from mine.network.planes.subpixel import phase_kernel
 
 Kernel = tuple[Tensor, Tensor | None]
@@ -38,13 +37,14 @@ class FusedNetwork:
     much error as the finest has (`benchmarks/precision.py`), and the encoder more.
 
     Args:
-        network: frozen, on the CPU.
+        encoder: frozen encoder of a `PlaneNetwork`, on the CPU.
+        decoder: its frozen decoder.
         dtype: type of the decoder's finest level, float32 or bfloat16; all before it is float32.
     """
 
-    def __init__(self, network: PlaneNetwork, dtype: torch.dtype) -> None:
-        self.encoder = prepack(fold_batch_norm(network.encoder))
-        self.decoder = FusedDecoder(network.decoder, dtype)
+    def __init__(self, encoder: nn.Module, decoder: PlaneDecoder, dtype: torch.dtype) -> None:
+        self.encoder = prepack(fold_batch_norm(encoder))
+        self.decoder = FusedDecoder(decoder, dtype)
 
     def predict_planes(self, image: Tensor, disparity: Tensor, group: int) -> Tensor:
         """The planes of one image.
