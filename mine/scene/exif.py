@@ -60,7 +60,7 @@ def horizontal_fov(exif: Image.Exif, size: tuple[int, int]) -> float | None:
         return None
     rotated = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     width = size[1] if rotated else size[0]
-    fov = math.degrees(2 * math.atan(width / 2 / focal))
+    fov = math.degrees(2 * math.atan2(width / 2, focal))  # no division: nonsense may underflow to a focal of 0
     return fov if 1 < fov < 170 else None
 
 
@@ -85,6 +85,6 @@ def _positive(value: Any) -> float | None:
     """A positive value, or None: EXIF values may be missing, rationals with denominator 0, or 0 for "unknown"."""
     try:
         converted = float(value)
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
     return converted if math.isfinite(converted) and converted > 0 else None

@@ -1,18 +1,18 @@
 """Reading photos: any image file or array becomes upright sRGB in [0, 1], with its field of view if EXIF has it."""
 
 import io
-import struct
-import warnings
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Shaped
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
 from mine.errors import InputError
+from mine.inputs.files import parsing, reason
+from mine.inputs.images import MAX_PIXELS, open_image
 from mine.scene.exif import horizontal_fov, read_exif, upright
 from mine.scene.images import resize
 
@@ -22,15 +22,8 @@ MIN_SIDE = 16
 MAX_SIDE = 2048
 """Longest side in pixels to which larger photos are shrunk: videos show no more, and scenes stay small in memory."""
 
-MAX_PIXELS = 178_000_000
-"""Larger files are refused before they are decoded. (Pillow's own limit lies just above.)"""
-
 ROUNDING = 1e-3
 """Tolerance of floats outside [0, 1]: resampling overshoots a little; other scales and NaN are refused."""
-
-
-# What Pillow's decoders raise on damaged files.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
 
 
 class Photo(NamedTuple):
@@ -53,8 +46,8 @@ def read_photo(source: Source) -> Photo:
     over white, 16 bits become 8, animations give their first frame. Photos larger than MAX_SIDE are shrunk.
 
     Args:
-        source: Path of a file in any format of Pillow's or HEIC, PIL image, array (H, W, 3) or tensor (3, H, W).
-            Arrays and tensors are sRGB, uint8 or floats in [0, 1].
+        source: Path of a file in one of `mine.inputs.images.FORMATS` or HEIC, PIL image, array (H, W, 3) or tensor
+            (3, H, W). Arrays and tensors are sRGB, uint8 or floats in [0, 1].
 
     Returns:
         The photo's pixels and field of view.
@@ -71,7 +64,7 @@ def read_photo(source: Source) -> Photo:
     if isinstance(source, np.ndarray):
         if source.ndim != 3 or source.shape[2] != 3:
             raise InputError(f"photo array has shape {source.shape}: give (H, W, 3)")
-        return Photo(_to_rgb(torch.from_numpy(source.copy()).movedim(2, 0)), None)
+        return Photo(_to_rgb(_as_tensor(source)), None)
     if isinstance(source, Tensor):
         if source.ndim != 3 or source.shape[0] != 3:
             raise InputError(f"photo tensor has shape {tuple(source.shape)}: give (3, H, W)")
@@ -82,51 +75,29 @@ def read_photo(source: Source) -> Photo:
 
 
 def _read_file(path: Path) -> Photo:
-    """Reads the photo in a file."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: give the file of one photo")
     try:
-        with path.open("rb") as file, _open(file, path) as image:
+        with open_image(path) as image:
             return _read_image(image, str(path), draft=True)
     except FileNotFoundError as error:
         raise InputError(f"no photo at {path}: check the name") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder: give the file of one photo") from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path} is not an image: give a JPEG, PNG, HEIC, AVIF, WebP, TIFF or GIF photo") from error
     except OSError as error:
-        raise InputError(f"cannot read photo {path} ({error.strerror or error})") from error
-
-
-def _open(file: BinaryIO, path: Path) -> Image.Image:
-    """Opens an image and reads its header, without decoding."""
-    if file.read(12)[4:8] == b"ftyp":
-        # HEIC. Imported on use: few files need it. (AVIF shares the container; Pillow reads it without.)
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
-    file.seek(0)
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of large photos; MAX_PIXELS is checked once the header is read.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(file)
-    except Image.DecompressionBombError as error:
-        raise InputError(
-            f"{path} unfolds to more than {MAX_PIXELS // 10**6} million pixels: shrink it first"
-        ) from error
-    except _DAMAGED as error:
-        raise InputError(f"{path} is not an image: give a JPEG, PNG, HEIC, WebP or TIFF photo") from error
+        raise InputError(f"cannot read photo {path} ({reason(error)})") from error
 
 
 def _read_image(image: Image.Image, name: str, draft: bool = False) -> Photo:
     """Reads an opened image once its size is checked; `draft` lets JPEGs decode at a fraction of their size."""
     _check_size(image.height, image.width, name)
     exif, size = read_exif(image), image.size
-    try:
+    with parsing(f"{name} is damaged or cut short", "copy it again"):
         if draft:
             image.draft(None, (MAX_SIDE, MAX_SIDE))
         image.load()
         pixels = _to_srgb(image)
-    except _DAMAGED as error:
-        raise InputError(f"{name} is damaged or cut short ({_one_line(error)}): copy it again") from error
-    pixels.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+        pixels.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     _check_size(pixels.height, pixels.width, f"{name} shrunk to {MAX_SIDE} pixels")
     return Photo(_to_rgb(torch.from_numpy(np.array(upright(pixels, exif))).movedim(2, 0)), horizontal_fov(exif, size))
 
@@ -160,9 +131,22 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _to_8bit(image: Image.Image) -> Image.Image:
     """Scales grey levels of 16 bits, or floats in [0, 1], to 8 bits: Pillow's own conversion would clip them."""
-    values = np.asarray(image).astype(np.float64)
-    levels = values * 255 if image.mode == "F" else values / 257
-    return Image.fromarray(np.nan_to_num(levels).clip(0, 255).round().astype(np.uint8))
+    values = np.asarray(image)
+    grey = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), 256):  # a band at a time: of a large photo, floats would fill the memory
+        band = values[start : start + 256].astype(np.float64)
+        levels = band * 255 if image.mode == "F" else band / 257
+        grey[start : start + 256] = np.nan_to_num(levels).clip(0, 255).round()
+    return Image.fromarray(grey)
+
+
+def _as_tensor(array: np.ndarray) -> Tensor:
+    """An array (H, W, 3) as a tensor (3, H, W)."""
+    if array.dtype.kind not in "uif":
+        raise InputError(f"photo has values of type {array.dtype}: give uint8, or floats in [0, 1]")
+    # torch has no bytes in another order than the machine's, and no floats of more than 64 bits.
+    native = array.astype(np.float32) if array.dtype.kind == "f" else array.astype(array.dtype.newbyteorder("="))
+    return torch.from_numpy(native).movedim(2, 0)
 
 
 def _to_rgb(values: Shaped[Tensor, "3 H W"]) -> Float32[Tensor, "3 h w"]:
@@ -192,8 +176,3 @@ def _check_size(height: int, width: int, name: str) -> None:
         raise InputError(
             f"{name} has {width}x{height} pixels, more than {MAX_PIXELS // 10**6} million: shrink it first"
         )
-
-
-def _one_line(error: Exception) -> str:
-    """The error's message on one line, or its type where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,7 +1,9 @@
 """Photos of every kind a person may have, made here, and what comes out of them."""
 
 import io
+import os
 import struct
+import subprocess
 import zlib
 from inspect import unwrap
 from pathlib import Path
@@ -11,14 +13,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 from torch import Tensor
 
 from mine.errors import InputError
+from mine.inputs.images import open_image
 from mine.scene import photo
 from mine.scene.images import network_size
 from mine.scene.photo import read_photo
 
+ROOT = Path(__file__).parents[2]
 HEIGHT, WIDTH = 40, 60
 
 
@@ -231,6 +235,8 @@ def test_field_of_view_from_the_sensor(tmp_path: Path, unit: int, per_mm: float)
         {"FocalLength": 3.0, "FocalPlaneXResolution": 10.0, "FocalPlaneResolutionUnit": 9},
         {"FocalLengthIn35mmFilm": 1},
         {"FocalLengthIn35mmFilm": 60000},
+        {"FocalLength": 1e-30, "FocalPlaneXResolution": 1e-30, "ExifImageWidth": 4e9},
+        {"FocalLength": b"\xff", "FocalPlaneXResolution": "text"},
     ],
 )
 def test_nonsense_says_nothing_of_the_field_of_view(tmp_path: Path, tags: dict[str, object]) -> None:
@@ -255,6 +261,12 @@ def test_arrays_and_tensors_keep_their_values() -> None:
     torch.testing.assert_close(read_photo(exact).rgb, exact, atol=0, rtol=0)
     torch.testing.assert_close(read_photo(exact.movedim(0, 2).double().numpy()).rgb, exact, atol=1e-7, rtol=0)
     torch.testing.assert_close(read_photo(exact.bfloat16().requires_grad_()).rgb, exact.bfloat16().float())
+
+
+def test_arrays_of_any_byte_order_and_width_are_read() -> None:
+    colours = picture() / 255
+    for kind in (">f4", "<f4", ">f8", "f2", "longdouble"):
+        np.testing.assert_allclose(read_photo(colours.astype(kind)).rgb.movedim(0, 2), colours, atol=1e-3)
 
 
 def test_the_callers_data_stay_as_they_are() -> None:
@@ -287,6 +299,9 @@ def test_resampling_overshoot_is_clamped() -> None:
         (np.full((32, 32, 3), 255.0), "255"),
         (torch.full((3, 32, 32), -0.5), "-0.5"),
         (np.zeros((32, 32, 3), np.int64), "int64"),
+        (np.zeros((32, 32, 3), np.complex64), "complex64"),
+        (np.zeros((32, 32, 3), object), "object"),
+        (np.full((32, 32, 3), "a"), "<U1"),
         (torch.zeros(3, 15, 32), "32x15"),
         (np.zeros((0, 32, 3)), "32x0"),
         (Image.new("RGB", (1, 1)), "1x1"),
@@ -331,6 +346,74 @@ def test_files_that_are_no_photos_are_told_in_one_line(tmp_path: Path, content: 
     with pytest.raises(InputError, match=told) as caught:
         read_photo(file)
     assert "photo.bin" in str(caught.value) and "\n" not in str(caught.value)
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        POSTSCRIPT + b"{} loop\n",
+        b"\xc5\xd0\xd3\xc6" + struct.pack("<IIIIIIH", 32, len(POSTSCRIPT), 0, 0, 0, 0, 0xFFFF) + bytes(2) + POSTSCRIPT,
+        b"%PDF-1.4\n",
+        b"\xd7\xcd\xc6\x9a" + bytes(60),
+        b"DDS \x7c" + bytes(200),
+        b"BLP2" + bytes(200),
+        b"<svg xmlns='http://www.w3.org/2000/svg' width='99' height='99'/>",
+    ],
+)
+def test_only_formats_of_photos_are_tried_and_no_program_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    def start(*arguments: object, **options: object) -> None:
+        raise AssertionError("a program was started")
+
+    for module, name in ((subprocess, "Popen"), (os, "system"), (os, "popen"), (os, "posix_spawn"), (os, "execv")):
+        monkeypatch.setattr(module, name, start)
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"photo\.jpg is not an image") as caught:
+        read_photo(file)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(OSError), open_image(file):
+        pass
+
+
+def test_no_reader_opens_images_of_any_format() -> None:
+    """`open_image` is the one place that opens files as images; what we wrote ourselves names its format."""
+    calls = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("mine", "demo")
+        for path in (ROOT / folder).rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "Image.open(" in line or "imread(" in line
+    ]
+    assert calls and not [call for call in calls if "formats=" not in call]
+
+
+@pytest.mark.parametrize("raised", [NotImplementedError(), RuntimeError("x"), KeyError("tile"), ZeroDivisionError()])
+@pytest.mark.parametrize("method", ["load", "convert", "draft", "thumbnail"])
+def test_whatever_a_decoder_raises_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, raised: Exception
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise raised
+
+    Image.new("CMYK", (40, 40)).save(tmp_path / "a.jpg")
+    monkeypatch.setattr(Image.Image, method, fail)
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, method, fail)
+    with pytest.raises(InputError, match=r"a\.jpg is damaged or cut short"):
+        read_photo(tmp_path / "a.jpg")
+    with pytest.raises(OSError), open_image(tmp_path / "a.jpg") as image:
+        getattr(image, method)()
+
+
+def test_pipes_and_devices_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
+        with pytest.raises(InputError, match="is a pipe or a device"):
+            read_photo(path)
 
 
 def test_missing_files_and_folders_are_told(tmp_path: Path) -> None:

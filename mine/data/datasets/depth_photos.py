@@ -21,6 +21,8 @@ from mine.data.base.sample import Sample
 from mine.data.datasets.forward_warp import Floats, fill_holes, forward_warp
 from mine.data.registry import register
 from mine.errors import InputError
+from mine.inputs.files import open_regular
+from mine.inputs.images import open_image
 from mine.scene.photo import read_photo
 
 FOV = 60.0
@@ -154,9 +156,14 @@ def read_depth(path: Path) -> Floats:
         OSError: The file cannot be read or does not hold one value a pixel.
     """
     try:
-        values = np.load(path) if path.suffix.lower() == ".npy" else np.asarray(Image.open(path))
+        if path.suffix.lower() == ".npy":
+            with open_regular(path):  # refuses pipes and devices
+                values = np.load(path, mmap_mode="r")  # mapped, as the header may promise more than there is
+        else:
+            with open_image(path) as image:
+                values = np.asarray(image)
         values = np.squeeze(values).astype(np.float32)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, EOFError) as error:
         raise OSError(f"{path} cannot be read ({error})") from error
     if values.ndim != 2 or not np.isfinite(values).any() or np.nanmax(np.where(np.isfinite(values), values, 0)) <= 0:
         raise OSError(f"{path} holds no depth: give one number a pixel, above 0 where it is known")

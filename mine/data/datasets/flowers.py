@@ -17,6 +17,7 @@ from mine.data.registry import register
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
+from mine.inputs.images import open_image
 
 ANGLES = 14
 """Pixels under each microlens, in each direction."""
@@ -139,9 +140,9 @@ def decode_light_field(file: Path) -> NDArray[np.uint8]:
     """
     width, height = _size(file)
     try:
-        with Image.open(file) as picture:
+        with open_image(file) as picture:
             lenslets = np.asarray(picture.convert("RGB"))
-    except (OSError, SyntaxError) as error:
+    except OSError as error:
         raise OSError(f"{file} cannot be decoded ({error})") from error
     first = (ANGLES - VIEWS) // 2
     grid = lenslets.reshape(height, ANGLES, width, ANGLES, 3)[:, first : first + VIEWS, :, first : first + VIEWS]
@@ -151,7 +152,7 @@ def decode_light_field(file: Path) -> NDArray[np.uint8]:
 
 def _size(file: Path) -> tuple[int, int]:
     """Width and height of the sub-aperture images in a lenslet image."""
-    with Image.open(file) as picture:
+    with open_image(file) as picture:
         width, height = picture.size
     if width % ANGLES or height % ANGLES:
         raise OSError(f"{file} is {width}x{height}: not a grid of lenslets of {ANGLES}x{ANGLES} pixels")

@@ -6,13 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mine.data.base.image_pairs import MIN_POINTS, MIN_ZOOM, ImagePairs, Pair, other_targets, shared_points
 from mine.data.registry import register
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage, Size, model_folder, read_capture
 from mine.data.sfm.trajectory import Frame, read_trajectory
 from mine.errors import InputError
+from mine.inputs.images import open_image
 
 MAX_GAP = 30
 """Largest distance of source and target, in frames."""
@@ -192,6 +192,6 @@ class RealEstate10K(ImagePairs):
 def _size_of(paths: list[Path]) -> tuple[int, int]:
     """Width and height of the first readable image. Raises OSError if there is none."""
     for path in paths:
-        with suppress(OSError), Image.open(path) as image:
+        with suppress(OSError), open_image(path) as image:
             return image.size
     raise OSError(f"none of {len(paths)} frames can be decoded" + (f", first {paths[0]}" if paths else ""))

@@ -16,6 +16,7 @@ from PIL import Image
 
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
+from mine.inputs.images import open_image
 
 Floats = NDArray[np.float64]
 Size = tuple[int, int]
@@ -91,12 +92,12 @@ class PosedImage:
         """
         size = self.lens.width, self.lens.height
         try:
-            with Image.open(self.path) as file:
+            with open_image(self.path) as file:
                 if abs(file.width / file.height * size[1] / size[0] - 1) > 0.02:
                     raise OSError(f"it is {file.width}x{file.height}, not of the shape its camera has")
                 file.draft("RGB", size)  # lets JPEG shrink while it decodes
                 image = file.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-        except (OSError, SyntaxError) as error:  # Pillow's PNG reader raises SyntaxError for broken chunks
+        except OSError as error:
             raise OSError(f"{self.path} cannot be decoded ({error})") from error
         return image if self.lens.is_undistorted() else Image.fromarray(self._undistort(np.asarray(image)))
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ImageOps
 from torch import Tensor
 
 from mine.data.synthetic.cutouts import CUTOUTS, cutout
 from mine.data.synthetic.procedural import TEXELS, procedural
 from mine.errors import InputError
+from mine.inputs.images import open_image
 
 _LARGEST = 1024
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
@@ -84,7 +85,7 @@ class Textures:
 def _photo(file: Path) -> Tensor:
     """An image of the folder as uint8 (3 or 4, h, w), at most 1024 texels long."""
     try:
-        with Image.open(file) as opened:
+        with open_image(file) as opened:
             opened.draft("RGB", (_LARGEST, _LARGEST))
             image = ImageOps.exif_transpose(opened)
             image.thumbnail((_LARGEST, _LARGEST))

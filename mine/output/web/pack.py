@@ -185,7 +185,7 @@ def decode_webp(text: str) -> Tensor:
     Returns:
         RGB (3, H, W) in [0, 1].
     """
-    image = Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")
+    image = Image.open(io.BytesIO(base64.b64decode(text)), formats=("WEBP",)).convert("RGB")
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
 
 
