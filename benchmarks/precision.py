@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mine.network.planes.convert import convert
 from mine.network.planes.cpu.fused import FusedNetwork
 from mine.network.planes.network import GROUP, PlaneNetwork
+from mine.network.planes.published_checkpoint import convert
 from mine.network.planes.reference import reference_decoder
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))

@@ -11,12 +11,12 @@ import torch
 
 from demo.scene_store import SceneStore, remove_stale, replace_folder
 from mine import MPI, InputError, Model
+from mine.network.input_size import network_size
 from mine.output.camera_paths import PATHS, CameraPath, near_depth
 from mine.output.depth_image import write_depth_image
 from mine.output.stereo import Layout, render_stereo
 from mine.output.video import default_size, render_video
 from mine.output.web import export_html
-from mine.scene.images import network_size
 from mine.scene.photo import read_photo
 
 DETAIL = {"Draft": 256 * 128, "Standard": 384 * 256, "Fine": 768 * 512}

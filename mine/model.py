@@ -9,12 +9,13 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.network.checkpoint import load_network
+from mine.network.input_size import MULTIPLE, network_size
 from mine.network.protocol import Network
 from mine.render import blend_source
 from mine.scene.camera import DEFAULT_FOV, check_intrinsics, intrinsics, resize_intrinsics
-from mine.scene.images import MULTIPLE, network_size, resize
 from mine.scene.mpi import MPI, check_disparity
 from mine.scene.photo import Photo, Source, read_photo
+from mine.scene.resize import resize
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -110,7 +111,7 @@ class Model:
                 networks), or the range of disparities in training (plane networks).
             disparity: (S,) disparities of the planes instead, 1 / depth, strictly descending.
             size: (H, W) of the planes in pixels, multiples of 128. By default about 384x256 in the photo's aspect
-                (`mine.scene.images.network_size`).
+                (`mine.network.input_size.network_size`).
             fov: Horizontal field of view of the photo in degrees. By default from the photo's EXIF, else 90.
             K: (3, 3) intrinsics in pixels of the photo instead of a field of view.
             blend: Take colours from the photo wherever the source camera sees the scene (Li et al. 2021, section 3.3),

@@ -18,7 +18,7 @@ from mine.network.architecture import Architecture
 from mine.network.protocol import Network
 from mine.render import use_backend
 from mine.scene.camera import intrinsics, resize_intrinsics
-from mine.scene.images import resize
+from mine.scene.resize import resize
 
 SIZE = (128, 128)
 

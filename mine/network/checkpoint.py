@@ -6,7 +6,7 @@ Ours is a safetensors file: a network's `state_dict`, in float32 or float16, and
 - "architecture": JSON of an `Architecture`, with the keys "encoder", "widths", "bottleneck" and "decoder". The decoder
   is the kind of network, "planes" or "disparity"; older files say "surface" where "disparity" is meant.
 
-A published checkpoint is a pickle of torch, read as plain weights; see `mine.network.planes.convert`.
+A published checkpoint is a pickle of torch, read as plain weights; see `mine.network.planes.published_checkpoint`.
 """
 
 import json
@@ -24,7 +24,7 @@ from mine.errors import InputError
 from mine.files import replacing
 from mine.network import network_kind
 from mine.network.architecture import Architecture
-from mine.network.planes.convert import convert, read_params
+from mine.network.planes.published_checkpoint import convert, read_params
 from mine.network.protocol import Network
 
 FORMAT = "mine.network/1"

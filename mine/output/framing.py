@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mine.scene.images import resize
 from mine.scene.mpi import MPI
+from mine.scene.resize import resize
 
 MAX_ZOOM = 1.2
 """Largest zoom: a larger one would cut off more of the photo than its borders are worth."""

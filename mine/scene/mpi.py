@@ -16,7 +16,7 @@ from mine.errors import InputError
 from mine.files import replacing
 from mine.render import Backend, Prepared, View, join, prepare
 from mine.scene.camera import check_intrinsics, check_poses, resize_intrinsics
-from mine.scene.images import resize
+from mine.scene.resize import resize
 
 FORMAT = "mine.mpi/1"
 

@@ -14,7 +14,7 @@ from mine.errors import InputError
 from mine.inputs.files import parsing, reason
 from mine.inputs.images import MAX_PIXELS, open_image
 from mine.scene.exif import horizontal_fov, read_exif, upright
-from mine.scene.images import resize
+from mine.scene.resize import resize
 
 MIN_SIDE = 16
 """Smallest width and height in pixels: a smaller photo holds no scene."""

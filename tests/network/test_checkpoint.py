@@ -14,8 +14,8 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import load_network, save_network
-from mine.network.planes.convert import read_params
 from mine.network.planes.network import PlaneNetwork
+from mine.network.planes.published_checkpoint import read_params
 from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
 

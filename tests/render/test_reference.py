@@ -12,8 +12,8 @@ from torch import Tensor
 from mine.render import View, reference, render
 from mine.render.published import published_render
 from mine.scene.camera import intrinsics, pose
-from mine.scene.images import resize
 from mine.scene.mpi import MPI
+from mine.scene.resize import resize
 
 SIZE = (12, 16)
 OPAQUE = 1e4

@@ -16,8 +16,8 @@ from mine.render import use_backend
 from mine.render.cpu import render as cpu
 from mine.scene.camera import intrinsics, pose
 from mine.scene.depth import depth_range, near_depth
-from mine.scene.images import resize
 from mine.scene.mpi import FORMAT, MPI
+from mine.scene.resize import resize
 
 PLANES, HEIGHT, WIDTH = 3, 16, 24
 

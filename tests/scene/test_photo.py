@@ -18,8 +18,8 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.inputs.images import open_image
+from mine.network.input_size import network_size
 from mine.scene import photo
-from mine.scene.images import network_size
 from mine.scene.photo import read_photo
 
 ROOT = Path(__file__).parents[2]

@@ -18,8 +18,8 @@ from mine.output.web import export
 from mine.output.web.html import SCENE_SLOT
 from mine.render.reference import blend_source
 from mine.scene.camera import intrinsics, pose
-from mine.scene.images import resize
 from mine.scene.mpi import MPI
+from mine.scene.resize import resize
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
 pytestmark = needs_chromium

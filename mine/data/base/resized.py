@@ -6,7 +6,7 @@ from torch.utils.data import Dataset
 
 from mine.data.base.sample import Sample
 from mine.scene.camera import resize_intrinsics
-from mine.scene.images import resize
+from mine.scene.resize import resize
 
 
 class Resized(Dataset[Sample]):

@@ -12,10 +12,9 @@ discontinuities a background layer, which is inpainted from the farther side. Bo
   α_i = 1 - exp(-σ_i Δz_i) of volume rendering (Li et al. 2021, section 3.2).
 
 Shih et al. (2020, "3D Photography using Context-aware Layered Depth Inpainting") inpaint such a background layer with
-a network; here it is propagated from the edge of the discontinuity (`inpaint_background`).
+a network; here it is propagated from the edge of the discontinuity (`inpaint.py`).
 """
 
-from collections.abc import Iterable, Iterator
 from itertools import product
 
 import torch
@@ -23,20 +22,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from mine.network.disparity.inpaint import DISCONTINUITY, inpaint_background, neighbours_at
 from mine.render import join
-
-DISCONTINUITY = 1.1
-"""Least ratio of the disparities of neighbouring pixels that belong to two surfaces, one occluding the other."""
 
 SHELL_RADIUS = 2
 """Radius, in pixels of the planes, of the window whose farthest disparity is the back of a surface."""
-
-INPAINT_REACH = 16
-"""Width of the inpainted background behind a discontinuity, in pixels of half the planes' resolution."""
-
-INPAINT_PATIENCE = 4
-"""Iterations, of one such pixel each, for which a farther surface may still replace what was inpainted: behind a thin
-foreground lies the farther of its two sides, behind each edge of a wide one that edge's own side."""
 
 OPAQUE = 12.0
 """Optical depth σ Δz of an opaque plane: its transmittance is exp(-12), below the resolution of 16 bits."""
@@ -90,54 +80,13 @@ def lift_to_mpi(
     return join(rgb, _density(opacity, disparity)[:, :, None])
 
 
-def inpaint_background(
-    disparity_map: Float[Tensor, "B 1 H W"], image: Float[Tensor, "B 3 H W"]
-) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B 3 H W"]]:
-    """Inpaints what lies behind the visible surface, within `INPAINT_REACH` pixels of a depth discontinuity.
-
-    In each of `INPAINT_REACH` iterations, a pixel takes over the background of those of its four neighbours that are
-    farther than the surface in front of it by `DISCONTINUITY`: the mean of the farthest one and of those within the
-    ratio `DISCONTINUITY` of it. A background that is farther still may replace one that was found at most
-    `INPAINT_PATIENCE` iterations before.
-
-    Args:
-        disparity_map: Disparity of the visible surface.
-        image: RGB in [0, 1].
-
-    Returns:
-        Disparity and colour of the background. Where nothing is inpainted they are those of the visible surface.
-    """
-    # In front of a pixel is the nearest surface in its 3x3 window: at an edge, a photo's pixels mix both sides.
-    foreground = F.max_pool2d(disparity_map, 3, 1, 1)
-    unmixed = foreground <= DISCONTINUITY * disparity_map
-    layer = torch.cat([disparity_map, image, unmixed.to(disparity_map)], dim=1)  # disparity, RGB, whether it is usable
-    found = torch.full_like(disparity_map, INPAINT_REACH)  # iteration in which a pixel was first inpainted
-    for iteration in range(INPAINT_REACH):
-        neighbours = torch.stack([*_neighbours(layer, ((-1, 0), (1, 0), (0, -1), (0, 1)))])
-        occluded = (neighbours[:, :, :1] < foreground / DISCONTINUITY) & (neighbours[:, :, 4:] > 0)
-        limit = DISCONTINUITY * torch.where(occluded, neighbours[:, :, :1], torch.inf).amin(0)
-        chosen = (occluded & (neighbours[:, :, :1] <= limit)).to(layer)
-        farther = (limit < layer[:, :1]) | (layer[:, 4:] == 0)
-        replaced = (chosen.sum(0) > 0) & farther & (iteration <= found + INPAINT_PATIENCE)
-        found = torch.where(replaced, found.clamp(max=iteration), found)
-        layer = torch.where(replaced, (chosen * neighbours).sum(0) / chosen.sum(0).clamp(min=1), layer)
-    return layer[:, :1], layer[:, 1:4]
-
-
 def _shell_back(disparity_map: Tensor) -> Tensor:
     """Disparity (B, 1, H, W) of the back of each surface: its farthest point within `SHELL_RADIUS` pixels."""
     back, steps = disparity_map, range(-SHELL_RADIUS, SHELL_RADIUS + 1)
-    for neighbour in _neighbours(disparity_map, product(steps, steps)):
+    for neighbour in neighbours_at(disparity_map, product(steps, steps)):
         same_surface = neighbour > disparity_map / DISCONTINUITY
         back = torch.where(same_surface, torch.minimum(back, neighbour), back)
     return back
-
-
-def _neighbours(x: Tensor, offsets: Iterable[tuple[int, int]]) -> Iterator[Tensor]:
-    """x (B, C, H, W) shifted by each of `offsets` (rows, columns), of at most `SHELL_RADIUS`, padded by replication."""
-    padded = F.pad(x, [SHELL_RADIUS] * 4, mode="replicate")
-    for dy, dx in offsets:
-        yield padded[..., SHELL_RADIUS + dy :, SHELL_RADIUS + dx :][..., : x.shape[-2], : x.shape[-1]]
 
 
 def _opacity(layer: Tensor, disparity: Tensor) -> Tensor:

@@ -38,8 +38,8 @@ from torch import Tensor
 
 from mine.render.reference import LAST_INTERVAL, pixel_grid, transmittance
 from mine.scene.depth import depth_range
-from mine.scene.images import resize
 from mine.scene.mpi import MPI
+from mine.scene.resize import resize
 
 LONGEST_PHOTO = 1600
 """Longest side of the stored photo in pixels: sharper than most screens show it, and half a megabyte."""

@@ -29,8 +29,8 @@ from mine.output.web.pack import (
 )
 from mine.render.reference import blend_source, source_points, source_transmittance, weights
 from mine.scene.camera import intrinsics
-from mine.scene.images import resize
 from mine.scene.mpi import MPI
+from mine.scene.resize import resize
 
 SIZE = (24, 36)
 VIEWER = Path(__file__).parents[3] / "viewer"

@@ -9,7 +9,8 @@ import torch
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-from mine.config_file import explain, read_tree
+from mine.config.loss_weights import DisparityLossWeights, PlaneLossWeights
+from mine.config.yaml_file import explain, read_tree
 from mine.data.registry import Source, registry
 from mine.errors import InputError
 from mine.network import network_kind
@@ -32,36 +33,6 @@ class _ByKind:
 
 
 AnySource = Annotated[Source, _ByKind()]
-
-
-@dataclass(frozen=True)
-class PlaneLossWeights:
-    """Weights of a plane network's losses; a loss of weight 0 is not computed."""
-
-    photometric: float = 2.0
-    """mean absolute error of the target view, at each scale"""
-    ssim: float = 1.0
-    """1 - SSIM of the target view, at each scale"""
-    smoothness_where_flat: float = 0.5
-    """edge-aware smoothness of the target view's disparity, first form"""
-    smoothness: float = 0.01
-    """edge-aware smoothness of the target view's disparity, second form"""
-    sparse: float = 1.0
-    """error of log-disparity at sparse points, in source and target view"""
-    occupancy: float = 1.0
-    """cross-entropy of whether each plane lies in front of the true surface, where the source's depth is known"""
-
-
-@dataclass(frozen=True)
-class DisparityLossWeights:
-    """Weights of a disparity network's losses."""
-
-    likeness: float = 1.0
-    """scale-invariant error of log-disparity at every pixel of known depth"""
-    gradient: float = 0.5
-    """error of log-disparity's gradient at four scales, where all depths are known"""
-    order: float = 0.3
-    """ordinal error: which of two points is nearer"""
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,9 @@
-"""Image sizes: resizing, and the size at which a network takes a photo."""
+"""The size at which a network takes a photo: about 384x256 pixels, in the photo's aspect."""
 
 import numpy as np
-import torch.nn.functional as F
-from jaxtyping import Float, Shaped
-from torch import Tensor
 
 MULTIPLE = 128
 """Both sides of the network's input are multiples of this: it halves them seven times."""
-
-
-def resize(image: Shaped[Tensor, "C H W"], size: tuple[int, int]) -> Float[Tensor, "C h w"]:
-    """Image resized to `size` (h, w), bilinear, antialiased when shrinking; outer edges stay in place."""
-    return F.interpolate(image.float()[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
 
 
 def network_size(height: int, width: int, area: int = 384 * 256) -> tuple[int, int]:

@@ -1,0 +1,14 @@
+"""Configurations of training and evaluation: typed settings, read from YAML files with overrides."""
+
+from mine.config.loss_weights import DisparityLossWeights, PlaneLossWeights
+from mine.config.settings import DEVICES, PRECISIONS, EvalConfig, TrainConfig, load_config
+
+__all__ = [
+    "DEVICES",
+    "PRECISIONS",
+    "DisparityLossWeights",
+    "EvalConfig",
+    "PlaneLossWeights",
+    "TrainConfig",
+    "load_config",
+]
