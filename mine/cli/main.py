@@ -1,13 +1,23 @@
 """The entry of the command line: finds the command in the table, then imports and runs its function."""
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from textwrap import fill
 
-from mine.cli.table import COMMANDS
+from mine import __version__
+from mine.cli.table import COMMANDS, Command
 from mine.errors import InputError, extras_required
 
 USAGE = "usage: mine COMMAND ...      mine COMMAND --help lists a command's options"
+
+GENERAL = {
+    "--version": "Print the version. (-V)",
+    "--debug": "Show where in the program a command failed, for bug reports.",
+}
+"""Options of `mine` itself, each with its line of help."""
+
+HELP, VERSION = ("-h", "--help", "help"), ("-V", "--version", "version")
 
 
 def main() -> None:
@@ -17,8 +27,13 @@ def main() -> None:
     """
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    if arguments in ([], ["-h"], ["--help"]):
+    if len(arguments) > 1 and arguments[0] == "help":  # `mine help render`
+        arguments = [arguments[1], "--help"]
+    if arguments == [] or (len(arguments) == 1 and arguments[0] in HELP):
         print(overview())
+        return
+    if len(arguments) == 1 and arguments[0] in VERSION:
+        print(f"mine {__version__}")
         return
     try:
         with extras_required():
@@ -34,7 +49,9 @@ def main() -> None:
 
 def overview() -> str:
     """The text of `mine --help`: all commands, each with its line of help."""
-    lines = [fill(f"  {name:10}{command.help}", 80, subsequent_indent=12 * " ") for name, command in COMMANDS.items()]
+    commands = {name: command.help for name, command in COMMANDS.items()}
+    texts = [*commands.items(), ("", ""), *GENERAL.items()]
+    lines = [fill(f"  {name:11}{text}", 80, subsequent_indent=13 * " ") for name, text in texts]
     return "\n".join([USAGE, "", *lines])
 
 
@@ -49,9 +66,24 @@ def run(name: str, *arguments: str) -> None:
         InputError: For an unknown command, and whatever the command finds wrong with its input.
     """
     if name not in COMMANDS:
-        raise InputError(f"unknown command {name!r}: choose one of {', '.join(COMMANDS)}")
+        close = get_close_matches(name, COMMANDS, 1)
+        hint = f"did you mean {close[0]}? Commands are" if close else "choose one of"
+        raise InputError(f"unknown command {name!r}: {hint} {', '.join(COMMANDS)}")
     import tyro
+
+    from mine.cli.options import RefusedError
 
     command = COMMANDS[name]
     module, function = command.function.split(":")
-    tyro.cli(getattr(import_module(module), function), prog=f"mine {name}", description=command.help, args=arguments)
+    try:
+        tyro.cli(
+            getattr(import_module(module), function), prog=f"mine {name}", description=_about(command), args=arguments
+        )
+    except RefusedError as refused:
+        raise refused.error from None
+
+
+def _about(command: Command) -> str:
+    """What `mine COMMAND --help` says above the options."""
+    debug = f"--debug {GENERAL['--debug']}"
+    return "\n".join([command.help, "", "Examples:", *(f"  {line}" for line in command.examples), "", debug])

@@ -1,14 +1,17 @@
 """The commands on one scene: render, predict, export and view.
 
-Docstrings are the options' help. Everything heavy is imported inside the functions, so that help and mistakes in
-arguments are reported at once.
+Docstrings are the options' help. Everything heavy is imported inside the functions, after the checks, so that help and
+mistakes are reported at once.
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from mine.cli import options
+from mine.cli.checks import EXPORTED, check_checkpoint, check_ending, check_path, check_scene, check_source, is_scene
 from mine.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,52 +20,66 @@ if TYPE_CHECKING:
     from mine.output.camera_paths import CameraPath
     from mine.scene.mpi import MPI
 
-Output = Annotated[Path, arg(aliases=["-o"])]
+Photo = Annotated[Path, arg(metavar="PHOTO")]
+Output = Annotated[Path, arg(aliases=["-o"], metavar="FILE")]
+Planes = Annotated[int | None, options.PLANES, arg(help_behavior_hint="(default: 32)")]
+Fov = Annotated[float | None, options.FOV, arg(help_behavior_hint="(default: from the photo's EXIF data, else 90)")]
+Checkpoint = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: the one that comes with MINE)")]
 
 
 def render(
-    photo: Positional[Path],
+    photo: Positional[Photo],
     output: Output = Path("out.mp4"),
-    path: str = "swing",
-    frames: int | None = None,
-    fps: float = 30,
-    amount: float = 1.0,
+    path: Annotated[str, arg(metavar="NAME|FILE.json")] = "swing",
+    frames: Annotated[
+        int | None, options.FRAMES, arg(help_behavior_hint="(default: 90; wiggle 30; FILE.json what the file says)")
+    ] = None,
+    fps: Annotated[float | None, options.FPS, arg(help_behavior_hint="(default: 30)")] = None,
+    amount: Annotated[float | None, options.AMOUNT, arg(help_behavior_hint="(default: 1)")] = None,
     depth: bool = True,
-    size: int | None = None,
-    planes: int = 32,
-    fov: float | None = None,
-    checkpoint: Path | None = None,
+    size: Annotated[
+        int | None, options.SIZE, arg(help_behavior_hint="(default: the photo's, at most 1920, a GIF's 480)")
+    ] = None,
+    planes: Planes = None,
+    fov: Fov = None,
+    checkpoint: Checkpoint = None,
 ) -> None:
     """Renders a camera path through a scene, and its depth, to video files.
 
     Args:
         photo: The photo, or a scene file (.mpi) written by `mine predict`.
         output: Video to write (.mp4, .m4v, .mov, .gif or .webp); a name without extension makes a folder of PNGs.
-        path: Camera path: swing, zoom, circle, orbit, spiral, dolly-zoom, line or wiggle; or a JSON file of key
-            poses, such as path.json.
-        frames: Number of frames. By default 90, or 30 for wiggle; for a JSON file, what the file says.
+        path: How the camera moves: swing (left and right), zoom (into the photo and back), circle, orbit (around
+            the middle), spiral, dolly-zoom (the background grows, the subject stays), line (left to right) or wiggle (a
+            quick swing); or a JSON file of key poses: {"frames": 90, "keys": [{"position": [0, 0, 0]}, ...]}.
+        frames: Number of frames: seconds times --fps.
         fps: Frames per second.
-        amount: How far the camera moves, as a factor: 2 moves it twice as far as the default does.
+        amount: How far the camera moves, as a factor: 2 moves it twice as far as usual, 0.5 half as far.
         depth: Write the depth as a second video too, named like the first with -depth: out-depth.mp4. Near is bright.
-        size: Longest side of the video in pixels. By default the photo's, at most 1920, or 480 for a GIF.
-        planes: Number of planes of the scene. More planes make finer depth and take longer.
-        fov: Horizontal field of view of the photo in degrees. By default from its EXIF data, else 90.
-        checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth). By default the shipped ones.
+        size: Longest side of the video in pixels, at most the photo's.
+        planes: Number of planes of the scene, in depth. More planes make finer depth and take longer.
+        fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone about 65.
+        checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
     """
-    from mine.output.video import default_size, render_video
-    from mine.output.writers import check_output
+    from mine.output.writers import check_output, is_folder
 
-    check_output(output, (2, 2), fps)
-    _check_path(path)
-    if size is not None and size < 2:
-        raise InputError(f"size {size} is too small: give the longest side of the video in pixels")
+    check_output(output, (2, 2), 30 if fps is None else fps)
+    check_path(path, frames, amount)
+    check_checkpoint(checkpoint)
+    check_source(photo, planes=planes, fov=fov, checkpoint=checkpoint)
+    from mine.output.video import default_size, render_video
+
     scene = _scene(photo, planes, fov, checkpoint)
     depth_output = output.parent / f"{output.stem}-depth{output.suffix}"
+    if size is not None and size > max(scene.size):
+        _note(f"--size {size} is more than the photo has: the video is {max(default_size(scene.size, size))} pixels")
+    if fps is not None and is_folder(output):
+        _note(f"a folder of PNGs has no frame rate: --fps {fps:g} has no effect on {output}")
     render_video(
         scene,
         _camera_path(path, scene, frames, amount),
         output,
-        fps,
+        30 if fps is None else fps,
         depth=depth_output if depth else None,
         size=None if size is None else default_size(scene.size, size),
     )
@@ -70,78 +87,82 @@ def render(
 
 
 def predict(
-    photo: Positional[Path],
+    photo: Positional[Photo],
     output: Output = Path("scene.mpi"),
-    planes: int = 32,
-    fov: float | None = None,
-    checkpoint: Path | None = None,
+    planes: Planes = None,
+    fov: Fov = None,
+    checkpoint: Checkpoint = None,
 ) -> None:
     """Predicts the multiplane image of a photo and saves it.
 
     Args:
         photo: The photo.
         output: Scene file to write (.mpi).
-        planes: Number of planes of the scene. More planes make finer depth and take longer.
-        fov: Horizontal field of view of the photo in degrees. By default from its EXIF data, else 90.
-        checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth). By default the shipped ones.
+        planes: Number of planes of the scene, in depth. More planes make finer depth and take longer.
+        fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone about 65.
+        checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
     """
-    from mine.files import check_writable
-
-    check_writable(output)
+    check_ending(output, (".mpi",))
+    check_checkpoint(checkpoint)
+    check_source(photo)
+    if is_scene(photo):
+        raise InputError(f"{photo} is a scene already: render, export or view it, or give a photo")
     _scene(photo, planes, fov, checkpoint).save(output)
     print(output)
 
 
-def export(scene: Positional[Path], output: Output) -> None:
+def export(
+    scene: Positional[Annotated[Path, arg(metavar="SCENE")]], output: Annotated[Path, arg(aliases=["-o"])]
+) -> None:
     """Writes a scene in the format that the output's extension names.
 
     Args:
         scene: A scene file (.mpi) written by `mine predict`, or a photo.
         output: File to write: .html, one page that needs no server and no network.
     """
+    check_ending(output, EXPORTED)
+    check_source(scene)
     from mine.output.web import export as export_scene
 
     export_scene(_scene(scene), output)
     print(output)
 
 
-def view(scene: Positional[Path]) -> None:
+def view(scene: Positional[Annotated[Path, arg(metavar="SCENE")]]) -> None:
     """Opens a scene in the default browser.
 
     Args:
         scene: A scene file (.mpi) written by `mine predict`.
     """
+    check_scene(scene)
     from mine.output.web import view as view_scene
 
     print(view_scene(scene))
 
 
-def _scene(source: Path, planes: int = 32, fov: float | None = None, checkpoint: Path | None = None) -> "MPI":
+def _note(text: str) -> None:
+    """Tells on standard error what an option does not do."""
+    print(f"mine: {text}", file=sys.stderr)
+
+
+def _scene(source: Path, planes: int | None = None, fov: float | None = None, checkpoint: Path | None = None) -> "MPI":
     """The scene of a file: read from a scene file, predicted from a photo."""
-    if source.suffix.lower() == ".mpi":
+    if is_scene(source):
         from mine.scene.mpi import MPI
 
         return MPI.open(source)
     from mine.model import load
     from mine.scene.photo import read_photo
 
-    photo = read_photo(source)  # before the network is loaded, so that a wrong name is reported at once
-    return load(checkpoint).predict(photo, planes=planes, fov=fov)
+    photo = read_photo(source)  # before the network is loaded, so that a damaged file is reported first
+    return load(checkpoint).predict(photo, planes=32 if planes is None else planes, fov=fov)
 
 
-def _check_path(name: str) -> None:
-    """Raises InputError unless `name` is that of a camera path or of a JSON file."""
-    from mine.output.camera_paths import PATHS
-
-    if name not in PATHS and not name.endswith(".json"):
-        raise InputError(f"no camera path {name!r}: choose {', '.join(PATHS)} or a .json file")
-
-
-def _camera_path(name: str, scene: "MPI", frames: int | None, amount: float) -> "Tensor | CameraPath":
+def _camera_path(name: str, scene: "MPI", frames: int | None, amount: float | None) -> "Tensor | CameraPath":
     """The camera path of that name, scaled to the scene, or the one in a JSON file."""
     from mine.output.camera_paths import PATHS, load, near_depth
 
     if name.endswith(".json"):
         return load(name, frames)
     length = {} if frames is None else {"frames": frames}
-    return PATHS[name](amount=amount, depth=near_depth(scene), **length)
+    return PATHS[name](amount=1.0 if amount is None else amount, depth=near_depth(scene), **length)

@@ -1,14 +1,23 @@
 """The commands that start something else: the web demo and the benchmark. Docstrings are the options' help."""
 
 from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from mine.cli import options
+from mine.cli.checks import check_checkpoint
+from mine.errors import InputError
 
 
 def demo(
     host: str = "127.0.0.1",
-    port: int = 7860,
+    port: Annotated[int, options.PORT] = 7860,
     share: bool = False,
-    auth: str | None = None,
-    checkpoint: Path | None = None,
+    auth: Annotated[str | None, arg(metavar="NAME:PASSWORD", help_behavior_hint="(default: nobody is asked)")] = None,
+    checkpoint: Annotated[
+        Path | None, arg(metavar="FILE", help_behavior_hint="(default: the one that comes with MINE)")
+    ] = None,
 ) -> None:
     """Serves the web demo until it is stopped.
 
@@ -17,8 +26,11 @@ def demo(
         port: Port to listen on: the page is then at http://HOST:PORT.
         share: Also make a public link, through Gradio's servers.
         auth: Ask visitors for this name and password, given as NAME:PASSWORD.
-        checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth). By default the shipped ones.
+        checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
     """
+    check_checkpoint(checkpoint)
+    if auth is not None and ":" not in auth:
+        raise InputError(f"auth {auth!r} has no colon: give name:password")
     from demo.app import launch
 
     launch(host, port, share, auth, checkpoint)

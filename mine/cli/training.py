@@ -5,12 +5,20 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from mine.cli import options
+from mine.cli.checks import check_capture, check_checkpoint, check_config, check_ending
+
+Config = Annotated[Path, arg(metavar="CONFIG")]
+Overrides = Annotated[tuple[str, ...], arg(metavar="[KEY=VALUE ...]", help_behavior_hint="(default: none)")]
+
 
 def colmap(
-    images: Positional[Path],
-    output: Annotated[Path, arg(aliases=["-o"])],
-    poses: Path | None = None,
-    fps: float = 3,
+    images: Positional[Annotated[Path, arg(metavar="IMAGES")]],
+    output: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER")],
+    poses: Annotated[
+        Path | None, arg(metavar="FILE", help_behavior_hint="(default: cameras are computed as well)")
+    ] = None,
+    fps: Annotated[float | None, options.VIDEO_FPS, arg(help_behavior_hint="(default: 3)")] = None,
     progress: bool = True,
 ) -> None:
     """Turns photos or a video of one static scene into a capture: images, cameras and 3D points.
@@ -22,14 +30,16 @@ def colmap(
         fps: Frames per second to take from a video.
         progress: Show the progress on the terminal.
     """
-    from mine.data.sfm.reconstruct import reconstruct
+    check_capture(images, output, poses, fps)
+    from mine.data.sfm.reconstruct import RATE, reconstruct
     from mine.data.sfm.triangulate import triangulate
 
-    account = triangulate(images, poses, output, progress) if poses else reconstruct(images, output, progress, fps)
+    rate = RATE if fps is None else fps
+    account = triangulate(images, poses, output, progress) if poses else reconstruct(images, output, progress, rate)
     print(f"{output}: {account}")
 
 
-def train(config: Positional[Path], overrides: Positional[tuple[str, ...]] = (), resume: bool = True) -> None:
+def train(config: Positional[Config], overrides: Positional[Overrides] = (), resume: bool = True) -> None:
     """Trains what a config file describes and prints the checkpoint's name.
 
     Args:
@@ -38,6 +48,7 @@ def train(config: Positional[Path], overrides: Positional[tuple[str, ...]] = (),
             architecture.encoder=resnet18.
         resume: Go on from the last saved step of a run with the same output folder, if there is one.
     """
+    check_config(config)
     from mine.config import load_config
     from mine.training.distributed import is_rank_zero
     from mine.training.train import train as run
@@ -48,19 +59,27 @@ def train(config: Positional[Path], overrides: Positional[tuple[str, ...]] = (),
 
 
 def evaluate(
-    config: Positional[Path],
-    overrides: Positional[tuple[str, ...]] = (),
-    checkpoint: Path | None = None,
-    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    config: Positional[Config],
+    overrides: Positional[Overrides] = (),
+    checkpoint: Annotated[
+        Path | None, arg(metavar="FILE", help_behavior_hint="(default: the one that comes with MINE)")
+    ] = None,
+    output: Annotated[
+        Path | None, arg(aliases=["-o"], metavar="FILE", help_behavior_hint="(default: the table is printed alone)")
+    ] = None,
 ) -> None:
     """Measures a checkpoint by a config file's protocol and prints a table of metrics.
 
     Args:
         config: YAML file of the evaluation, such as configs/eval-kitti.yaml.
         overrides: Settings that replace the file's, as key=value; dots reach into sections. Example: planes=64.
-        checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth). By default the shipped ones.
+        checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
         output: File to write the metrics to as well: .json or .md.
     """
+    check_config(config)
+    check_checkpoint(checkpoint)
+    if output is not None:
+        check_ending(output, (".json", ".md"))
     from mine.config import EvalConfig, load_config
     from mine.evaluation.protocol import evaluate_config
     from mine.evaluation.report import write_report

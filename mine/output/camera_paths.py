@@ -6,17 +6,17 @@ path then has the same parallax on a desk and on a mountain. Paths that loop sam
 first pose, so clips repeat smoothly.
 """
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from mine.errors import InputError
+from mine.output.key_poses import read_key_poses
 from mine.scene.camera import pose
 from mine.scene.depth import near_depth
 
@@ -210,45 +210,7 @@ def load(path: str | Path, frames: int | None = None) -> CameraPath:
     Raises:
         InputError: When the file is missing, not JSON, or not of this form (two keys at least).
     """
-    content = _read_json(path)
-    keys = content.get("keys")
-    if not isinstance(keys, list) or len(keys) < 2:
-        raise InputError(f'{path} has no list of at least two "keys": {_EXAMPLE}')
-    frames = content.get("frames") if frames is None else frames
-    if not isinstance(frames, int) or frames < 1:
-        raise InputError(f'{path} has {frames} "frames": give a whole number, 1 or more')
-    position = [_values(path, key, "position", 3) for key in keys]
-    rotation = [_values(path, key, "rotation", 3, default=[0, 0, 0]) for key in keys]
-    focal = [_values(path, key, "focal", 1, default=1.0)[0] for key in keys]
-    if min(focal) <= 0:
-        raise InputError(f'{path} has a "focal" of {min(focal)}: give a positive factor')
-    return _interpolate(position, rotation, focal, frames)
-
-
-_EXAMPLE = 'give {"frames": 90, "keys": [{"position": [0, 0, 0], "rotation": [0, 0, 0], "focal": 1}, ...]}'
-
-
-def _read_json(path: str | Path) -> dict[str, Any]:
-    """The JSON object in a file."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read camera path {path} ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error}): {_EXAMPLE}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds no camera path: {_EXAMPLE}")
-    return content
-
-
-def _values(path: str | Path, key: Any, field: str, count: int, default: Any = None) -> list[float]:
-    """The `count` finite numbers in a field of a key pose."""
-    value = key.get(field, default) if isinstance(key, dict) else None
-    entries = value if isinstance(value, list) else [value]
-    values = [float(v) for v in entries if isinstance(v, (int, float)) and math.isfinite(v)]
-    if len(values) != count or len(entries) != count:
-        raise InputError(f'{path} has a key with "{field}": {value}: give {count} finite number{"s" * (count > 1)}')
-    return values
+    return _interpolate(*read_key_poses(path, frames))
 
 
 def _interpolate(

@@ -132,7 +132,7 @@ def test_render_follows_a_path_of_key_poses(run: Run, folder: Path, scene: Path)
 def test_help_names_every_command_and_says_what_its_own_help_says(run: Run, arguments: list[str]) -> None:
     status, out, _ = run(*arguments)
     assert status == 0
-    listed = dict(entry.strip().split(maxsplit=1) for entry in re.split(r"\n  (?=\w)", out)[1:])
+    listed = dict(entry.strip().split(maxsplit=1) for entry in re.split(r"\n  (?=\w)", out.split("\n\n  --")[0])[1:])
     status, _, refusal = run("nonsense")
     assert status == 2
     assert list(listed) == refusal.strip().split("choose one of ")[1].split(", ") == list(COMMANDS)
@@ -211,8 +211,17 @@ def test_scenes_that_cannot_be_read(run: Run, folder: Path, scene: Path) -> None
     [
         (["--path", "zigzag"], "zigzag"),
         (["--path", "none.json"], "none.json"),
+        (["--path", "bad.json"], "two"),
+        (["--path", "still.json", "--amount", 2], "--amount"),
+        (["--path", "dolly-zoom", "--amount", -2], "dolly zoom"),
         (["--frames", 0], "frames"),
+        (["--frames", "abc"], "frames 'abc': give a whole number"),
         (["--fps", 0], "0"),
+        (["--fps", "fast"], "fps 'fast': give a number"),
+        (["--size", 20000], "size 20000 is out of range"),
+        (["--planes", 4], "--planes"),
+        (["--planes", 4, "--fov", 60, "--checkpoint", "file"], "--planes and --fov and --checkpoint"),
+        (["--checkpoint", "none.pth"], "no checkpoint at none.pth"),
         (["--amount", "nan"], "nan"),
         (["--size", 0], "size 0"),
         (["--size", -5], "size -5"),
@@ -224,6 +233,9 @@ def test_scenes_that_cannot_be_read(run: Run, folder: Path, scene: Path) -> None
 )
 def test_videos_that_cannot_be_made(run: Run, folder: Path, scene: Path, options: list[object], expected: str) -> None:
     Path("file").touch()
+    still = {"position": [0, 0, 0]}
+    Path("still.json").write_text(json.dumps({"frames": 2, "keys": [still, still]}))
+    Path("bad.json").write_text(json.dumps({"keys": [still]}))
     check(run, folder, ["render", scene, "--frames", 2, *options], expected)
 
 
@@ -236,6 +248,7 @@ def test_videos_that_cannot_be_made(run: Run, folder: Path, scene: Path, options
         (["-o", "file/a.mpi"], "cannot write"),
         (["-o", "taken"], "taken"),
         (["-o", "."], "cannot write"),
+        (["-o", "scene.txt"], ".mpi"),
     ],
 )
 def test_predictions_that_cannot_be_made(
@@ -246,9 +259,33 @@ def test_predictions_that_cannot_be_made(
     check(run, folder, ["predict", photo, "--planes", 2, "--checkpoint", tiny_checkpoint, *options], expected)
 
 
+def test_options_without_effect_are_told(run: Run, folder: Path, scene: Path) -> None:
+    status, _, err = run("render", scene, "-o", "frames/", "--frames", 2, "--no-depth", "--size", 4000, "--fps", 12)
+    assert status == 0
+    assert "--size 4000 is more than the photo has: the video is 64 pixels" in err
+    assert "--fps 12 has no effect" in err
+    check(run, folder, ["predict", scene, "-o", "b.mpi"], "is a scene already")
+
+
+@pytest.mark.parametrize(
+    ("photo", "told"),
+    [
+        ("-", "standard input"),
+        ("https://example.com/cat.jpg", "https://example.com/cat.jpg is an address"),
+        ("link.jpg", "a link to gone.jpg"),
+    ],
+)
+def test_what_is_no_file_is_told_as_such(run: Run, folder: Path, photo: str, told: str) -> None:
+    Path("link.jpg").symlink_to("gone.jpg")
+    check(run, folder, ["render", photo], told)
+
+
 def test_unknown_export_formats_are_refused(run: Run, folder: Path, scene: Path) -> None:
     check(run, folder, ["export", scene, "-o", "a.xyz"], ".xyz")
-    check(run, folder, ["export", scene, "-o", "a"], "export")
+    check(run, folder, ["export", scene, "-o", "a"], "a name that ends in .html")
+    check(run, folder, ["view", "a.jpg"], "no photo at a.jpg")
+    Path("a.jpg").touch()
+    check(run, folder, ["view", "a.jpg"], "not a scene file")
 
 
 def test_checkpoints_of_other_models(run: Run, folder: Path, photo: Path, tiny_checkpoint: Path) -> None:
@@ -295,12 +332,15 @@ def test_captures_that_cannot_be_made(run: Run, folder: Path) -> None:
     check(run, folder, ["colmap", "empty", "-o", "scene"], "empty holds 0 pictures")
     check(run, folder, ["colmap", "film.mp4", "-o", "scene"], "film.mp4 is not a readable video")
     check(run, folder, ["colmap", "grey", "-o", "empty"], "empty exists")
+    check(run, folder, ["colmap", "grey", "-o", "scene", "--fps", 2], "--fps is for videos")
+    check(run, folder, ["colmap", "film.mp4", "-o", "scene", "--fps", 0], "fps 0 is out of range")
     check(run, folder, ["colmap", "grey", "-o", "scene"], "no camera could be placed")
     check(run, folder, ["colmap", "grey", "-o", "scene", "--poses", "none.txt"], "none.txt cannot be read")
 
 
 def test_account_of_a_capture(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     account = Report(("a", "b", "c"), ("d",), 90, 0.5)
+    Path("photos").mkdir()
     monkeypatch.setattr("mine.data.sfm.reconstruct.reconstruct", lambda *arguments: account)
     assert run("colmap", "photos", "-o", "scene") == (0, f"scene: {account}\n", "")
 

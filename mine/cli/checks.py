@@ -1,0 +1,136 @@
+"""What can be refused before torch is imported, which takes seconds: names of files and how options go together."""
+
+import os
+import sys
+from pathlib import Path
+
+from mine.errors import InputError
+from mine.files import check_writable
+from mine.output.key_poses import PATH_NAMES, read_key_poses
+
+EXPORTED = (".html",)
+"""Endings of the files that `mine export` writes, see `mine.output.web`."""
+
+
+def is_scene(source: Path) -> bool:
+    """Whether a name is that of a scene file."""
+    return source.suffix.lower() == ".mpi"
+
+
+def check_photo(path: Path) -> None:
+    """Checks that there is a file to read a photo from.
+
+    Raises:
+        InputError: It is an address, standard input, a folder, or missing.
+    """
+    if str(path) == "-":
+        raise InputError("photos are not read from standard input (-): give the name of a file")
+    scheme, _, rest = str(path).partition(":/")
+    if scheme.lower() in ("http", "https", "ftp", "file") and rest:
+        raise InputError(f"{scheme}://{rest.lstrip('/')} is an address: download the photo, then give its file")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the file of one photo")
+    if not os.path.lexists(path):
+        raise InputError(f"no photo at {path}: check the name")
+    if not path.exists():
+        raise InputError(f"no photo at {path}: it is a link to {os.readlink(path)}, which does not exist")
+
+
+def check_source(source: Path, **of_photos: object) -> None:
+    """Checks that there is a photo or a scene file to read.
+
+    Args:
+        source: The file.
+        of_photos: Options by name that have a meaning for photos alone; None where they were not given.
+
+    Raises:
+        InputError: There is none, or an option for photos was given with a scene file.
+    """
+    if not is_scene(source):
+        check_photo(source)
+        return
+    check_scene(source)
+    given = [f"--{name}" for name, value in of_photos.items() if value is not None]
+    if given:
+        raise InputError(f"{source} is a scene already: {' and '.join(given)} can only be given with a photo")
+
+
+def check_scene(scene: Path) -> None:
+    """Checks that there is a scene file.
+
+    Raises:
+        InputError: It is missing, or the name of a photo.
+    """
+    if not is_scene(scene):
+        check_photo(scene)
+        raise InputError(f"{scene} is not a scene file (.mpi): make one with `mine predict {scene}`")
+    if not scene.is_file():
+        raise InputError(f"no scene file at {scene}: make one with `mine predict PHOTO -o {scene}`")
+
+
+def check_checkpoint(path: Path | None) -> None:
+    """Checks that a checkpoint's file is there, if one is named. Raises InputError otherwise."""
+    if path is not None and not path.is_file():
+        raise InputError(f"no checkpoint at {path}: check the path")
+
+
+def check_ending(output: Path, endings: tuple[str, ...]) -> None:
+    """Checks that a file to write has one of these endings and can be written.
+
+    Raises:
+        InputError: The ending is another one, it is a folder, or its folder is not writable.
+    """
+    check_writable(output)
+    if output.is_dir():
+        raise InputError(f"cannot write {output}: it is a folder; give the name of a file")
+    if output.suffix.lower() not in endings:
+        raise InputError(f"cannot write {output}: give a name that ends in {' or '.join(endings)}")
+
+
+def check_path(name: str, frames: int | None, amount: float | None) -> None:
+    """Checks a camera path.
+
+    Args:
+        name: Name of a path, or of a JSON file of key poses.
+        frames: Number of frames, if given.
+        amount: Factor on its motion, if given.
+
+    Raises:
+        InputError: There is no such path, the file is not of its form, or the amount does not fit it.
+    """
+    if name.endswith(".json"):
+        read_key_poses(name, frames)
+        if amount is not None:
+            raise InputError(f"--amount does not apply to the key poses of {name}: leave it out, or change the poses")
+        return
+    loaded = sys.modules.get("mine.output.camera_paths")  # where a program of one's own may have added to PATHS
+    names = tuple(loaded.PATHS) if loaded else PATH_NAMES
+    if name not in names:
+        raise InputError(f"no camera path {name!r}: choose {', '.join(names)} or a .json file")
+    if name == "dolly-zoom" and amount is not None and amount <= -2:
+        raise InputError(f"amount {amount:g} takes the dolly zoom into its subject: give more than -2")
+
+
+def check_capture(images: Path, output: Path, poses: Path | None, fps: float | None) -> None:
+    """Checks the arguments of `mine colmap`.
+
+    Raises:
+        InputError: There are no images, the output exists, or options do not go together.
+    """
+    if not images.exists():
+        raise InputError(f"no folder {images}: give a folder of pictures of one scene, or a video file")
+    if output.exists():
+        raise InputError(f"{output} exists: choose another output folder")
+    if poses is not None and not poses.is_file():
+        raise InputError(f"{poses} cannot be read (no such file): give a camera file in RealEstate10K's format")
+    if fps is not None and images.is_dir():
+        raise InputError(f"--fps is for videos, and {images} is a folder: leave it out")
+    check_writable(output)
+
+
+def check_config(config: Path) -> None:
+    """Checks that there is a configuration file. Raises InputError otherwise."""
+    if config.is_dir():
+        raise InputError(f"{config} is a folder: give a YAML file, such as those in configs/")
+    if not config.exists():
+        raise InputError(f"no configuration at {config}: see the YAML files in configs/")

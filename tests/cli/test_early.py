@@ -1,0 +1,135 @@
+"""What is said before torch is loaded, and what the command line says about itself."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mine
+from mine.cli.checks import EXPORTED
+from mine.cli.main import main
+from mine.cli.table import COMMANDS
+from mine.output import web
+from mine.output.camera_paths import PATHS
+from mine.output.key_poses import PATH_NAMES
+
+# Runs many command lines in one process, and prints for each its exit status, its error, and whether torch was loaded.
+MANY = """
+import contextlib, io, json, sys
+from mine.cli.main import main
+for line in json.loads(sys.argv[1]):
+    sys.argv, error, status = ["mine", *line], io.StringIO(), 0
+    with contextlib.redirect_stderr(error):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+    print(json.dumps([status, error.getvalue(), sorted({"torch", "numba", "pycolmap", "gradio"} & set(sys.modules))]))
+"""
+
+REFUSED = {
+    ("render", "none.jpg"): "no photo at none.jpg",
+    ("render", "folder"): "folder is a folder",
+    ("render", "photo.jpg", "--frames", "0"): "frames 0",
+    ("render", "photo.jpg", "--frames", "1.5"): "frames '1.5': give a whole number",
+    ("render", "photo.jpg", "--frames=abc"): "frames 'abc': give a whole number",
+    ("render", "photo.jpg", "--fps", "nan"): "fps nan",
+    ("render", "photo.jpg", "--size", "-5"): "size -5",
+    ("render", "photo.jpg", "--size", "20000"): "size 20000",
+    ("render", "photo.jpg", "--planes", "1"): "planes 1",
+    ("render", "photo.jpg", "--planes", "many"): "planes 'many'",
+    ("render", "photo.jpg", "--fov", "200"): "field of view 200",
+    ("render", "photo.jpg", "--amount", "inf"): "amount inf",
+    ("render", "photo.jpg", "--path", "zigzag"): "no camera path 'zigzag'",
+    ("render", "photo.jpg", "--path", "none.json"): "none.json",
+    ("render", "photo.jpg", "--path", "bad.json"): "bad.json",
+    ("render", "photo.jpg", "-o", "a.xyz"): "a.xyz",
+    ("render", "photo.jpg", "--checkpoint", "none.pth"): "no checkpoint at none.pth",
+    ("render", "none.mpi"): "no scene file at none.mpi",
+    ("predict", "none.jpg"): "no photo at none.jpg",
+    ("predict", "photo.jpg", "-o", "a.txt"): "a.txt",
+    ("predict", "photo.jpg", "--fov", "0"): "field of view 0",
+    ("export", "photo.jpg", "-o", "x.glb"): "x.glb",
+    ("export", "none.jpg", "-o", "x.html"): "no photo at none.jpg",
+    ("view", "photo.jpg"): "not a scene file",
+    ("demo", "--port", "99999"): "port 99999",
+    ("demo", "--port", "http"): "port 'http'",
+    ("demo", "--auth", "me"): "has no colon",
+    ("demo", "--checkpoint", "none.pth"): "no checkpoint at none.pth",
+    ("colmap", "none", "-o", "a"): "no folder none",
+    ("colmap", "folder", "-o", "folder"): "folder exists",
+    ("colmap", "folder", "-o", "a", "--fps", "0"): "fps 0",
+    ("train", "none.yaml"): "no configuration at none.yaml",
+    ("train", "folder"): "folder is a folder",
+    ("eval", "none.yaml"): "no configuration at none.yaml",
+    ("eval", "photo.jpg", "-o", "a.txt"): "a.txt",
+    ("eval", "photo.jpg", "--checkpoint", "none.pth"): "no checkpoint at none.pth",
+    ("rendr", "photo.jpg"): "did you mean render?",
+}
+
+
+def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(Path(__file__).parents[2].joinpath("data/samples/cat.jpg").read_bytes())
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "bad.json").write_text('{"frames": 0, "keys": []}')
+    before = sorted(tmp_path.rglob("*"))
+    command = [sys.executable, "-c", MANY, json.dumps(list(REFUSED))]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    for (line, told), (status, error, loaded) in zip(REFUSED.items(), results, strict=True):
+        assert status == 2 and error.count("\n") == 1 and error.startswith("mine: ") and told in error, (line, error)
+        assert loaded == [], line
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_names_known_without_torch_are_those_of_the_modules() -> None:
+    assert tuple(PATHS) == PATH_NAMES
+    assert tuple(web._WRITERS) == EXPORTED
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["-V"], ["version"]])
+def test_version(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["mine", *arguments])
+    main()
+    assert capsys.readouterr().out == f"mine {mine.__version__}\n"
+
+
+def shown(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `mine ARGUMENTS` prints."""
+    monkeypatch.setattr(sys, "argv", ["mine", *arguments])
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_examples_defaults_and_plain_values(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = shown([name, "--help"], monkeypatch, capsys)
+    assert shown(["help", name], monkeypatch, capsys) == text
+    assert "None" not in text and "{" not in text.replace('{"frames"', "").replace('[{"position"', "")
+    assert text.count(f"  mine {name}") == len(COMMANDS[name].examples) >= 1
+    assert "--debug" in text
+
+
+def test_general_help_names_its_own_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = shown(["help"], monkeypatch, capsys)
+    assert "--version" in text and "--debug" in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_in_help_use_options_that_there_are(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = shown([name, "--help"], monkeypatch, capsys).split("--debug", 1)[1]
+    for example in COMMANDS[name].examples:
+        for option in re.findall(r"(?<= )--?[a-z-]+", example):
+            assert option in text, (example, option)
