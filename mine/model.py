@@ -13,6 +13,7 @@ from mine.network.input_size import MULTIPLE, network_size
 from mine.network.protocol import Network
 from mine.render import blend_source
 from mine.scene.camera import DEFAULT_FOV, check_intrinsics, intrinsics, resize_intrinsics
+from mine.scene.limits import check_scene_size
 from mine.scene.mpi import MPI, check_disparity
 from mine.scene.photo import Photo, Source, read_photo
 from mine.scene.resize import resize
@@ -125,8 +126,8 @@ class Model:
         Raises:
             InputError: The photo cannot be read, or planes, size or camera are not possible.
         """
-        if disparity is None and planes < 2:
-            raise InputError(f"{planes} planes make no scene: ask for at least 2")
+        if not isinstance(planes, int):
+            raise InputError(f"planes is {planes!r}: give a whole number, at least 2")
         if disparity is not None:
             check_disparity(disparity, disparity.numel())
             disparity = disparity.to(self.device, torch.float32)
@@ -134,6 +135,7 @@ class Model:
         size = size or network_size(*photo.rgb.shape[-2:])
         if len(size) != 2 or min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
             raise InputError(f"size {tuple(size)} is not possible: give (height, width) in multiples of {MULTIPLE}")
+        check_scene_size(planes if disparity is None else len(disparity), size)
         K = _camera(photo, size, fov, K).to(self.device)
         resized = resize(photo.rgb, size).clamp(0, 1).to(self.device)[None]
         predicted, disparity = self._predict_planes(resized, planes if disparity is None else disparity)

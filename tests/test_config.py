@@ -192,5 +192,5 @@ def test_files_that_are_no_configuration(tmp_path: Path, content: bytes) -> None
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no configuration at"):
         load_config(tmp_path / "none.yaml")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="it is a folder"):
         load_config(tmp_path)

@@ -95,13 +95,17 @@ def parsing(complaint: str, remedy: str) -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """The first line of an exception's message, or the name of its class."""
     lines = (getattr(error, "strerror", None) or str(error)).strip().splitlines()
-    return shown(lines[0]) if lines else type(error).__name__
+    return shorten(lines[0]) if lines else type(error).__name__
 
 
 def shown(value: Any, limit: int = 160) -> str:
-    """A value as messages show it: text as it is, other things as Python writes them, shortened to `limit` letters."""
+    """A value as Python writes it, shortened to `limit` letters for messages."""
     try:
-        text = value if isinstance(value, str) else repr(value)
+        return shorten(repr(value), limit)
     except (ValueError, RecursionError):  # a number with thousands of digits, or things nested as deep
-        text = f"a {type(value).__name__}"
+        return f"a {type(value).__name__}"
+
+
+def shorten(text: str, limit: int = 160) -> str:
+    """Text of at most `limit` letters; a longer one ends in dots."""
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,6 +1,13 @@
 """What it takes to build a network before its weights are loaded; this module imports no torch."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
+
+from mine.errors import InputError
+from mine.inputs.files import shown
+
+MAX_CHANNELS = 4096
+"""Most channels of a decoder's level: eight times the published network's."""
 
 PLANE_WIDTHS = (16, 32, 64, 128, 256)
 """Channels of the published decoder's levels, finest first."""
@@ -26,3 +33,40 @@ class Architecture:
     def as_dict(self) -> dict[str, object]:
         """Field values by name, for a checkpoint's metadata."""
         return asdict(self)
+
+    @staticmethod
+    def from_dict(entries: Any) -> "Architecture":
+        """Makes an architecture from a checkpoint's metadata.
+
+        Args:
+            entries: Values by name, as JSON gives them.
+
+        Raises:
+            InputError: It is no dictionary, or a name, a type or a value is out of range; see `check`.
+        """
+        known = asdict(Architecture())
+        if not isinstance(entries, dict) or not entries.keys() <= known.keys():
+            raise InputError(f"architecture is {shown(entries)}: give a section of the keys {', '.join(known)}")
+        values: dict[str, Any] = {key: tuple(x) if isinstance(x, list) else x for key, x in entries.items()}
+        _check(known | values)  # before the constructor, which takes no other types
+        return Architecture(**values)
+
+    def check(self) -> None:
+        """Checks types and ranges; whether there is such an encoder or decoder is seen when these are made.
+
+        Raises:
+            InputError: A name is no text, or widths are not 5 and bottleneck 2 numbers of channels.
+        """
+        _check(asdict(self))
+
+
+def _check(values: dict[str, Any]) -> None:
+    """Raises InputError unless the values of an architecture, by name, are of its types and in range."""
+    for key in ("encoder", "decoder"):
+        if not isinstance(values[key], str):
+            raise InputError(f"{key} is {shown(values[key])}: give a name")
+    for key, count in (("widths", len(PLANE_WIDTHS)), ("bottleneck", 2)):
+        numbers = values[key] if isinstance(values[key], tuple) else ()
+        good = [number for number in numbers if type(number) is int and 1 <= number <= MAX_CHANNELS]
+        if len(good) != count or len(numbers) != count:
+            raise InputError(f"{key} is {shown(values[key])}: give {count} numbers of channels, 1 to {MAX_CHANNELS}")

@@ -11,20 +11,21 @@ A published checkpoint is a pickle of torch, read as plain weights; see `mine.ne
 
 import json
 import os
-import pickle
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from mine.errors import InputError
 from mine.files import replacing
+from mine.inputs.files import parsing, shown
+from mine.inputs.tensors import open_tensors
 from mine.network import network_kind
 from mine.network.architecture import Architecture
-from mine.network.planes.published_checkpoint import convert, read_params
+from mine.network.planes.plain_weights import read_plain_weights
+from mine.network.planes.published_checkpoint import convert, disparity_range
 from mine.network.protocol import Network
 
 FORMAT = "mine.network/1"
@@ -64,17 +65,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
             another shape; the message names the key.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"no checkpoint at {path}: check the path")
-    if path.suffix == ".safetensors":
-        architecture, weights = _read_ours(path)
-        return _build(architecture, weights, path)
-    architecture, weights = convert(_read_published(path))
-    network = _build(architecture, weights, path)
-    params = read_params(path.with_name("params.yaml"))
-    network.near = float(params.get("mpi.disparity_start", network.near))
-    network.far = float(params.get("mpi.disparity_end", network.far))
-    return network
+    return _read_ours(path) if path.suffix == ".safetensors" else _read_published(path)
 
 
 def make_network(architecture: Architecture) -> Network:
@@ -89,50 +80,61 @@ def make_network(architecture: Architecture) -> Network:
     Raises:
         InputError: The decoder or the encoder is unknown.
     """
+    architecture.check()
     return network_kind(architecture.decoder).load()(architecture)
 
 
-def _read_ours(path: Path) -> tuple[Architecture, dict[str, Tensor]]:
-    """Architecture and weights of a safetensors file of ours."""
+def _read_ours(path: Path) -> Network:
+    """The network in a safetensors file of ours."""
+    remedy = "download or train it again"
+    with open_tensors(path, "checkpoint", FORMAT, remedy) as file:
+        with parsing(f"{path} is not a readable checkpoint", remedy):
+            entries = json.loads(file.metadata.get("architecture", ""))
+        try:
+            architecture = Architecture.from_dict(entries)
+            decoder = FORMER_NAMES.get(architecture.decoder, architecture.decoder)
+            network = _build(replace(architecture, decoder=decoder), file.shapes)
+            with parsing("its values cannot be read", remedy):
+                weights = {key: file.read(key) for key in file.shapes}
+            return _with_weights(network, weights)
+        except InputError as error:
+            raise InputError(f"{path} is not a readable checkpoint: {error}") from error
+
+
+def _read_published(path: Path) -> Network:
+    """The network in a published checkpoint, with the range of disparities in the file beside it."""
+    state = read_plain_weights(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise InputError(f"{path} is not a checkpoint of format {FORMAT}")
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dictionary)
-        fields = json.loads(metadata["architecture"])
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-        fields["decoder"] = FORMER_NAMES.get(fields["decoder"], fields["decoder"])
-        return Architecture(**fields), weights
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is not a readable checkpoint ({error}): download or train it again") from error
+        architecture, weights = convert(state)
+        network = _with_weights(_build(architecture, {key: tuple(x.shape) for key, x in weights.items()}), weights)
+    except InputError as error:
+        raise InputError(f"{path} is not a readable checkpoint: {error}") from error
+    params = path.with_name("params.yaml")
+    network.near, network.far = disparity_range(params, network.near, network.far)
+    return network
 
 
-def _read_published(path: Path) -> dict[str, Any]:
-    """The weights {"backbone": ..., "decoder": ...} of a published checkpoint."""
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise InputError(
-            f"{path} cannot be read as plain weights: it is damaged or holds code, which is never executed"
-        ) from error
-    if not isinstance(state, dict) or not {"backbone", "decoder"} <= set(state):
-        raise InputError(f'{path} is not a published MINE checkpoint: it lacks "backbone" and "decoder"')
-    return state
+def _build(architecture: Architecture, shapes: dict[str, tuple[int, ...]]) -> Network:
+    """A network for weights of these shapes; no memory is allocated before the shapes are known to be its own."""
+    with torch.device("meta"):
+        expected = make_network(architecture).state_dict()
+    if missing := expected.keys() - shapes.keys():
+        raise InputError(f"it lacks key {min(missing)!r} ({len(missing)} missing): it is of another model")
+    if unexpected := shapes.keys() - expected.keys():
+        raise InputError(f"it has unexpected key {shown(min(unexpected))} ({len(unexpected)} in all): another model")
+    for key, shape in shapes.items():
+        if shape != expected[key].shape:
+            raise InputError(f"its key {key!r} has shape {shape}, not {tuple(expected[key].shape)}: another model")
+    return make_network(architecture)
 
 
-def _build(architecture: Architecture, weights: dict[str, Tensor], path: Path) -> Network:
-    """The network of an architecture with weights that have exactly its keys and shapes."""
-    network = make_network(architecture)
+def _with_weights(network: Network, weights: dict[str, Tensor]) -> Network:
+    """The network in evaluation mode with checked weights of its keys and shapes."""
     expected = network.state_dict()
-    if missing := expected.keys() - weights.keys():
-        raise InputError(f"{path} lacks key {min(missing)!r} ({len(missing)} missing): it is of another model")
-    if unexpected := weights.keys() - expected.keys():
-        raise InputError(f"{path} has unexpected key {min(unexpected)!r} ({len(unexpected)} in all): another model")
     for key, value in weights.items():
-        if value.shape != expected[key].shape:
-            raise InputError(
-                f"{path}: key {key!r} has shape {tuple(value.shape)}, not {tuple(expected[key].shape)}: another model"
-            )
+        if value.is_complex() or value.is_floating_point() != expected[key].is_floating_point():
+            raise InputError(f"its key {key!r} has type {value.dtype}, not {expected[key].dtype}: train it again")
+        if not value.isfinite().all():
+            raise InputError(f"its key {key!r} has values that are not finite: train it again")
     network.load_state_dict({key: value.to(expected[key].dtype) for key, value in weights.items()})
     return network.eval()

@@ -83,12 +83,18 @@ def check_intrinsics(K: Tensor) -> None:
     """Checks intrinsics (..., 3, 3).
 
     Raises:
-        InputError: The shape is another, or a K is singular or not finite.
+        InputError: The shape is another, or a K is not finite, is not upper triangular with a last row of (0, 0, 1), or
+            has a focal length that is not positive.
     """
-    if K.shape[-2:] != (3, 3):
+    if K.ndim < 2 or K.shape[-2:] != (3, 3):
         raise InputError(f"K has shape {tuple(K.shape)}: give 3x3 intrinsics in pixels")
-    if not torch.isfinite(K).all() or (torch.linalg.det(K.double()).abs() < 1e-9).any():
-        raise InputError("K is singular or not finite: give [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with positive focals")
+    focal, below = K[..., (0, 1), (0, 1)], K[..., (1, 2, 2), (0, 0, 1)]
+    proper = K.is_floating_point() and (below == 0).all() and (K[..., 2, 2] == 1).all() and (focal > 0).all()
+    if not (proper and torch.isfinite(K).all() and torch.isfinite(1 / focal).all()):
+        raise InputError(
+            "K is singular or not finite, or not upper triangular: "
+            "give [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with positive focals"
+        )
 
 
 def check_poses(T: Tensor) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -16,9 +15,9 @@ from mine.errors import InputError
 from mine.files import replacing
 from mine.render import Backend, Prepared, View, join, prepare
 from mine.scene.camera import check_intrinsics, check_poses, resize_intrinsics
+from mine.scene.mpi_file import FORMAT, encode, read_parts
+from mine.scene.photo import ROUNDING
 from mine.scene.resize import resize
-
-FORMAT = "mine.mpi/1"
 
 SOURCE_DEPTH_SIDE = 128
 """Longest side in pixels of `MPI.source_depth`."""
@@ -54,8 +53,7 @@ class MPI:
         Raises:
             InputError: Shapes, order or values are not these.
         """
-        planes, size = rgb.shape[0], rgb.shape[2:]
-        if len(size) != 2 or rgb.shape != (planes, 3, *size) or sigma.shape != (planes, 1, *size):
+        if rgb.ndim != 4 or rgb.shape[1] != 3 or rgb.numel() == 0 or sigma.shape != (rgb.shape[0], 1, *rgb.shape[2:]):
             raise InputError(
                 f"planes have shapes {tuple(rgb.shape)} and {tuple(sigma.shape)}: "
                 "give rgb (S, 3, H, W) and sigma (S, 1, H, W)"
@@ -83,11 +81,18 @@ class MPI:
 
     def _assign(self, planes: Tensor, disparity: Tensor, K: Tensor, photo: Tensor | None) -> None:
         """Checks the parts and sets the attributes."""
-        if photo is not None and (photo.ndim != 3 or photo.shape[0] != 3):
-            raise InputError(f"photo has shape {tuple(photo.shape)}: give (3, H, W)")
+        if planes.numel() == 0:
+            raise InputError(f"planes have shape {tuple(planes.shape)}: give (S, 4, H, W), none of them 0")
+        check_colours("rgb", planes[:, :3])
         check_density(planes[:, 3:])
         check_disparity(disparity, len(planes))
+        if K.ndim != 2:
+            raise InputError(f"K has shape {tuple(K.shape)}: give (3, 3), the intrinsics of the source camera")
         check_intrinsics(K)
+        if photo is not None:
+            if photo.ndim != 3 or photo.shape[0] != 3 or photo.numel() == 0:
+                raise InputError(f"photo has shape {tuple(photo.shape)}: give (3, H, W)")
+            check_colours("photo", photo)
         # The class is frozen, for what is cached below must not grow stale.
         for name, value in (("planes", planes), ("disparity", disparity), ("K", K), ("photo", photo)):
             object.__setattr__(self, name, value)
@@ -184,7 +189,7 @@ class MPI:
         tensors = {"disparity": self.disparity, "K": self.K, "rgb": self.rgb, "sigma": self.sigma}
         if self.photo is not None:
             tensors["photo"] = self.photo
-        tensors = {name: _encode(name, value, half).cpu().contiguous() for name, value in tensors.items()}
+        tensors = {name: encode(name, value, half).cpu().contiguous() for name, value in tensors.items()}
         with replacing(path) as temporary:
             save_file(tensors, temporary, metadata={"format": FORMAT, "size": json.dumps(self.plane_size)})
 
@@ -195,19 +200,24 @@ class MPI:
         Raises:
             InputError: The file is missing or is not a scene.
         """
-        if not Path(path).is_file():
-            raise InputError(f"no scene file at {path}: make one with `mine predict PHOTO -o {path}`")
+        parts = read_parts(path)
         try:
-            with safe_open(path, framework="pt") as file:
-                if (file.metadata() or {}).get("format") != FORMAT:
-                    raise InputError(f"{path} is not a scene of format {FORMAT}: make one with `mine predict`")
-                tensors = {name: _decode(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-        except SafetensorError as error:
-            raise InputError(f"{path} is not a scene file ({error}): make one with `mine predict`") from error
-        try:
-            return MPI(**tensors)
-        except TypeError as error:
-            raise InputError(f"{path} lacks parts of a scene ({error}): make it anew with `mine predict`") from error
+            return MPI(**parts)
+        except InputError as error:
+            raise InputError(f"{path} is no scene: {error}") from error
+
+
+def check_colours(name: str, values: Tensor) -> None:
+    """Checks colours of any shape.
+
+    Raises:
+        InputError: One is not a float, not finite, or outside [0, 1] by more than rounding.
+    """
+    if not values.is_floating_point():
+        raise InputError(f"{name} has values of type {values.dtype}: give floats in [0, 1]")
+    least, most = values.aminmax()
+    if not (least >= -ROUNDING and most <= 1 + ROUNDING):
+        raise InputError(f"{name} reaches from {float(least):g} to {float(most):g}: give colours in [0, 1]")
 
 
 def check_density(sigma: Tensor) -> None:
@@ -231,21 +241,10 @@ def check_disparity(disparity: Tensor, planes: int) -> None:
         raise InputError(
             f"{planes} planes with disparities of shape {tuple(disparity.shape)}: give at least 2, one each"
         )
-    if not torch.isfinite(disparity).all() or (disparity <= 0).any():
+    if not disparity.is_floating_point():
+        raise InputError(f"disparities are of type {disparity.dtype}: give floats, 1 / depth")
+    # Depths must be finite too: the reciprocal of the smallest floats is not.
+    if not (torch.isfinite(disparity) & torch.isfinite(1 / disparity) & (disparity > 0)).all():
         raise InputError("disparities must be positive and finite: they are 1 / depth")
     if (disparity[1:] >= disparity[:-1]).any():
         raise InputError("disparities must be strictly descending, from the nearest plane to the farthest")
-
-
-def _encode(name: str, value: Tensor, half: bool) -> Tensor:
-    """A tensor as it is stored: 8-bit images and float16 densities if `half`, else float32."""
-    if not half or name in ("disparity", "K"):
-        return value.float()
-    if name == "sigma":
-        return value.clamp(max=torch.finfo(torch.float16).max).half()
-    return (value.clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-def _decode(value: Tensor) -> Tensor:
-    """A stored tensor as float32."""
-    return value.float() / 255 if value.dtype == torch.uint8 else value.float()

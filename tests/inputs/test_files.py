@@ -70,5 +70,5 @@ def test_shown_values_are_short() -> None:
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
-    assert [shown("text"), shown([1]), shown(10**5000), shown(deep)] == ["text", "[1]", "a int", "a list"]
+    assert [shown("text"), shown([1]), shown(10**5000), shown(deep)] == ["'text'", "[1]", "a int", "a list"]
     assert len(shown("x" * 1000)) == 160

@@ -89,6 +89,21 @@ def test_singular_intrinsics(K: torch.Tensor) -> None:
             check_intrinsics(bad)
 
 
+@pytest.mark.parametrize(
+    ("row", "column", "value"), [(1, 0, 1e-6), (2, 0, 0.1), (2, 1, -1.0), (2, 2, 2.0), (0, 0, -5.0)]
+)
+def test_intrinsics_are_upper_triangular_with_positive_focals(row: int, column: int, value: float) -> None:
+    K = intrinsics((40, 60))
+    check_intrinsics(K)
+    K[0, 1] = 0.3  # skew
+    check_intrinsics(K)
+    K[row, column] = value
+    with pytest.raises(InputError, match="upper triangular"):
+        check_intrinsics(K)
+    with pytest.raises(InputError):
+        check_intrinsics(K.long())
+
+
 @pytest.mark.parametrize("shape", [(3,), (2, 2), (3, 4), (4, 4), (9,)])
 def test_intrinsics_of_another_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="K has shape"):

@@ -1,6 +1,7 @@
 """Scenes: what they accept, how large they and their views are, and their files."""
 
 import math
+import os
 import pickle
 import struct
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ def test_opening_other_files(tmp_path: Path) -> None:
     path = tmp_path / "a.mpi"
     for content in (b"", b"text, nothing else", struct.pack("<Q", 2**60) + b"{}", b"\x89PNG" * 100):
         path.write_bytes(content)
-        with pytest.raises(InputError, match="is not a scene file"):
+        with pytest.raises(InputError, match="is not a readable scene file"):
             MPI.open(path)
 
 
@@ -116,7 +117,7 @@ def test_opening_tensors_that_are_no_scene(tmp_path: Path) -> None:
     path = tmp_path / "a.mpi"
     for metadata in (None, {"format": "mine.network/1"}):
         save_file({"rgb": torch.zeros(1)}, path, metadata=metadata)
-        with pytest.raises(InputError, match="not a scene of format"):
+        with pytest.raises(InputError, match="not a scene file of format"):
             MPI.open(path)
 
 
@@ -130,13 +131,60 @@ def test_opening_a_scene_that_lacks_a_part(tmp_path: Path, missing: str) -> None
         MPI.open(tmp_path / "a.mpi")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rgb", torch.full((PLANES, 3, HEIGHT, WIDTH), math.nan)),
+        ("rgb", torch.full((PLANES, 3, HEIGHT, WIDTH), 1e30)),
+        ("rgb", torch.tensor(1.0)),
+        ("rgb", torch.rand(PLANES, 3, 0, WIDTH)),
+        ("rgb", torch.zeros(PLANES, 3, HEIGHT, WIDTH, dtype=torch.int64)),
+        ("rgb", torch.zeros(PLANES, 3, HEIGHT, WIDTH, dtype=torch.complex64)),
+        ("sigma", torch.zeros(PLANES, 1, HEIGHT, WIDTH, dtype=torch.bool)),
+        ("sigma", torch.rand(PLANES, 1, HEIGHT, 1)),
+        ("photo", torch.full((3, 40, 60), math.nan)),
+        ("photo", torch.rand(3, 40, 0)),
+        ("photo", torch.rand(3, 40)),
+        ("photo", torch.zeros(3, 1 << 13, (1 << 12) + 1, dtype=torch.uint8)),
+        ("K", torch.eye(3).repeat(PLANES, 1, 1)),
+        ("K", torch.tensor([[20.0, 0, 12], [0, 20, 8], [1, 0, 1]])),
+        ("disparity", torch.rand(0)),
+        ("more", torch.rand(1)),
+    ],
+)
+def test_opening_a_scene_with_values_that_make_no_sense(tmp_path: Path, name: str, value: Tensor) -> None:
+    scene = make_scene(make_photo())
+    parts = {key: getattr(scene, key).contiguous() for key in ("rgb", "sigma", "disparity", "K", "photo")}
+    save_file(parts | {name: value}, tmp_path / "a.mpi", metadata={"format": FORMAT})
+    with pytest.raises(InputError, match=r"a\.mpi is no scene: ") as error:
+        MPI.open(tmp_path / "a.mpi")
+    assert "\n" not in str(error.value)
+
+
+def test_a_scene_of_too_many_texels_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_scene().save(tmp_path / "a.mpi")
+    monkeypatch.setattr("mine.scene.limits.MAX_TEXELS", PLANES * HEIGHT * WIDTH - 1)
+    monkeypatch.setattr("mine.inputs.tensors.TensorFile.read", None)
+    with pytest.raises(InputError, match=f"{PLANES} planes of {WIDTH}x{HEIGHT} pixels take .* at most {PLANES - 1}"):
+        MPI.open(tmp_path / "a.mpi")
+
+
+def test_pipes_and_devices_are_no_scenes(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.mpi")
+    for path in (tmp_path / "a.mpi", Path("/dev/zero")):
+        with pytest.raises(InputError, match="pipe or a device"):
+            MPI.open(path)
+
+
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.999])
 def test_opening_a_scene_that_is_cut_short(tmp_path: Path, share: float) -> None:
     path = tmp_path / "a.mpi"
     make_scene().save(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(InputError, match="is not a scene file"):
+    with pytest.raises(InputError, match="is not a readable scene file"):
         MPI.open(path)
 
 
@@ -195,12 +243,35 @@ def test_opening_executes_nothing(tmp_path: Path) -> None:
         ("K", torch.zeros(3, 3)),
         ("K", torch.eye(3) * math.nan),
         ("K", torch.eye(4)),
+        ("K", torch.eye(3).expand(PLANES, 3, 3)),
+        ("K", torch.tensor([[20.0, 0, 12], [0.1, 20, 8], [0, 0, 1]])),
+        ("K", torch.tensor([[-20.0, 0, 12], [0, 20, 8], [0, 0, 1]])),
+        ("rgb", torch.tensor(1.0)),
+        ("rgb", torch.full((PLANES, 3, HEIGHT, WIDTH), math.nan)),
+        ("rgb", torch.full((PLANES, 3, HEIGHT, WIDTH), 1e30)),
+        ("rgb", torch.full((PLANES, 3, HEIGHT, WIDTH), -0.1)),
+        ("sigma", torch.tensor(1.0)),
+        ("photo", torch.full((3, 40, 60), math.inf)),
+        ("photo", torch.full((3, 40, 60), 2.0)),
+        ("photo", torch.full((3, 40, 60), 200, dtype=torch.uint8)),
+        ("photo", torch.rand(3, 0, 60)),
+        ("photo", torch.tensor(1.0)),
+        ("disparity", torch.tensor([1.0, 0.5, 1e-42])),
+        ("disparity", torch.tensor([3, 2, 1])),
     ],
 )
 def test_scenes_that_make_no_sense(field: str, value: Tensor) -> None:
     with pytest.raises(InputError) as error:
         changed(make_scene(), **{field: value})
     assert "\n" not in str(error.value)
+
+
+def test_planes_without_pixels_are_no_scene() -> None:
+    scene = make_scene()
+    with pytest.raises(InputError, match="planes have shapes"):
+        MPI(scene.rgb[:, :, :0], scene.sigma[:, :, :0], scene.disparity, scene.K)
+    with pytest.raises(InputError, match="planes have shape"):
+        MPI.from_planes(scene.planes[..., :0], scene.disparity, scene.K)
 
 
 def test_one_plane_is_no_scene() -> None:
@@ -273,6 +344,7 @@ def test_cameras_that_make_no_sense() -> None:
 def test_moving_to_another_device_takes_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = make_scene(make_photo())
     # Every machine has the device "meta", which holds shapes without values: there is nothing to check.
+    monkeypatch.setattr("mine.scene.mpi.check_colours", lambda name, values: None)
     monkeypatch.setattr("mine.scene.mpi.check_density", lambda sigma: None)
     monkeypatch.setattr("mine.scene.mpi.check_disparity", lambda disparity, planes: None)
     monkeypatch.setattr("mine.scene.mpi.check_intrinsics", lambda K: None)

@@ -1,11 +1,13 @@
 """Any convolutional network of the library timm as an encoder."""
 
+import re
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from mine.errors import InputError, extras_required
+from mine.inputs.files import parsing, shown
 from mine.network.encoders.imagenet import imagenet_weights, normalise
 
 
@@ -27,10 +29,11 @@ class TimmEncoder(nn.Module):
         with extras_required():
             import timm
 
-        try:
+        # Names with a prefix ("hf-hub:", "local-dir:") make timm ask a server or read a folder.
+        if not re.fullmatch(r"\w+(\.\w+)?", name, re.ASCII) or not timm.is_model(name):
+            raise InputError(f"encoder {shown(name)} is unknown to timm: choose one of timm.list_models()")
+        with parsing(f"encoder {name!r} gives no feature levels", "choose a convolutional one"):
             backbone: Any = timm.create_model(name, features_only=True, pretrained=False)
-        except RuntimeError as error:
-            raise InputError(f"encoder {name!r} is unknown to timm: choose one of timm.list_models()") from error
         self.name = name
         self.backbone = backbone
         self.channels: list[int] = backbone.feature_info.channels()

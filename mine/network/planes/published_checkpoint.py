@@ -1,5 +1,6 @@
 """Conversion of the published MINE checkpoints (`checkpoint.pth`, with `params.yaml` beside it) to our keys."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,16 @@ from typing import Any
 from torch import Tensor
 
 from mine.errors import InputError
+from mine.inputs.files import shown
+from mine.inputs.yaml_file import read_yaml
 from mine.network.architecture import Architecture
 
 BOTTLENECK = {"conv_down1": "down1", "conv_down2": "down2", "conv_up1": "up1", "conv_up2": "up2"}
 """Our names of the bottleneck's convolutions by the published ones."""
+
+
+MAX_DISPARITY = 1e6
+"""Largest disparity that settings may name, in 1 / scene units: published checkpoints have 1."""
 
 
 def our_key(part: str, key: str) -> str | None:
@@ -41,10 +48,10 @@ def our_key(part: str, key: str) -> str | None:
             return f"decoder.{order}.{level[1]}.{match[2].replace('bn.', 'norm.')}"
         if level := re.fullmatch(r"\('dispconv', (\d)\)", name):
             return f"decoder.heads.{level[1]}.{match[2].removeprefix('conv.')}"
-    raise InputError(f"unexpected key {key!r} in {part!r}: this is not a published MINE checkpoint")
+    raise InputError(f"unexpected key {shown(key)} in {part!r}: this is not a published MINE checkpoint")
 
 
-def convert(state: dict[str, Any]) -> tuple[Architecture, dict[str, Tensor]]:
+def convert(state: Any) -> tuple[Architecture, dict[str, Tensor]]:
     """Converts the weights of a published checkpoint.
 
     Args:
@@ -54,11 +61,19 @@ def convert(state: dict[str, Any]) -> tuple[Architecture, dict[str, Tensor]]:
         The architecture, and the weights by our keys.
 
     Raises:
-        InputError: A key is unexpected.
+        InputError: A part is missing or no dictionary of tensors, or a key is unexpected.
     """
+    if not isinstance(state, dict) or not {"backbone", "decoder"} <= set(state):
+        raise InputError('it lacks "backbone" and "decoder": this is not a published MINE checkpoint')
     weights = {}
     for part in ("backbone", "decoder"):
+        if not isinstance(state[part], dict):
+            raise InputError(f"its {part!r} is {shown(state[part])}: this is not a published MINE checkpoint")
         for key, value in state[part].items():
+            if not isinstance(key, str) or not isinstance(value, Tensor):
+                raise InputError(
+                    f"its {part!r} has the entry {shown(key, 60)}: {shown(value, 40)}, not a tensor by name"
+                )
             name = our_key(part, key)
             if name is not None:
                 weights[name] = value
@@ -70,6 +85,29 @@ def _resnet(weights: dict[str, Tensor]) -> str:
     if "encoder.resnet.layer1.0.conv3.weight" in weights:
         return "resnet50"
     return "resnet34" if "encoder.resnet.layer1.2.conv1.weight" in weights else "resnet18"
+
+
+def disparity_range(path: Path, near: float, far: float) -> tuple[float, float]:
+    """Reads the range of disparities in the settings of a published checkpoint.
+
+    Args:
+        path: As for `read_params`.
+        near: Largest disparity unless the file has one.
+        far: Smallest disparity unless the file has one.
+
+    Returns:
+        Largest and smallest disparity.
+
+    Raises:
+        InputError: As `read_params`, or the disparities are no numbers with near > far > 0.
+    """
+    params = read_params(path)
+    values = params.get("mpi.disparity_start", near), params.get("mpi.disparity_end", far)
+    numbers = [float(value) for value in values if type(value) in (int, float) and 0 < value < MAX_DISPARITY]
+    if len(numbers) != 2 or numbers[0] <= numbers[1]:
+        given = ", ".join(shown(value) for value in values)
+        raise InputError(f"{path} has disparities from {given}: give two positive numbers, the larger first")
+    return numbers[0], numbers[1]
 
 
 def read_params(path: Path) -> dict[str, Any]:
@@ -84,14 +122,9 @@ def read_params(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The file is not YAML, or holds no mapping.
     """
-    if not path.is_file():
+    if not os.path.lexists(path):
         return {}
-    import yaml
-
-    try:
-        params = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not readable YAML: repair it or remove it") from error
+    params = read_yaml(path, "file of settings", "repair it or remove it")
     if not isinstance(params, dict):
         raise InputError(f"{path} holds no settings: repair it or remove it")
     return dict(_dotted(params))

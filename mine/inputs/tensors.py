@@ -1,0 +1,74 @@
+"""Reading of safetensors files: names, types and shapes are known before any value is read."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from torch import Tensor
+
+from mine.errors import InputError
+from mine.inputs.files import open_input, parsing, shown
+
+MAX_TENSORS = 10_000
+"""Most tensors in a file: ours have five, and networks some hundred."""
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """An open safetensors file.
+
+    Attributes:
+        metadata: Its text by key.
+        shapes: Shapes by name.
+        dtypes: Types by name, as safetensors writes them: "F32", "U8".
+    """
+
+    metadata: dict[str, str]
+    shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
+    _file: Any
+
+    def read(self, name: str) -> Tensor:
+        """Reads one tensor."""
+        value: Tensor = self._file.get_tensor(name)
+        return value
+
+
+@contextmanager
+def open_tensors(path: str | Path, what: str, format_name: str, remedy: str) -> Iterator[TensorFile]:
+    """Opens a safetensors file and reads its header; nothing in the file is executed.
+
+    Args:
+        path: The file.
+        what: What it should hold, such as "scene file".
+        format_name: Value that its metadata has for "format".
+        remedy: What to do when it is not readable.
+
+    Raises:
+        InputError: It is no regular file, not in safetensors' format, or of another `format_name`.
+    """
+    open_input(path, what, remedy).close()
+    with ExitStack() as stack:
+        with parsing(f"{path} is not a readable {what}", remedy):
+            file = stack.enter_context(safe_open(str(path), framework="pt"))
+            metadata, names = dict(file.metadata() or {}), list(file.keys())
+        if metadata.get("format") != format_name:
+            raise InputError(f"{path} is not a {what} of format {format_name}: {remedy}")
+        if len(names) > MAX_TENSORS:
+            raise InputError(f"{path} holds {len(names)} tensors, more than {MAX_TENSORS}: {remedy}")
+        with parsing(f"{path} is not a readable {what}", remedy):
+            slices = {name: file.get_slice(name) for name in names}
+            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+            dtypes = {name: str(part.get_dtype()) for name, part in slices.items()}
+        yield TensorFile(metadata, shapes, dtypes, file)
+
+
+def check_dtype(path: str | Path, file: TensorFile, name: str, allowed: tuple[str, ...]) -> None:
+    """Raises InputError unless a tensor has one of the `allowed` types."""
+    if file.dtypes[name] not in allowed:
+        raise InputError(
+            f"{path}: {shown(name)} has values of type {file.dtypes[name]}, not {' or '.join(allowed)}: make it anew"
+        )

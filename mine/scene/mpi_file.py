@@ -1,0 +1,87 @@
+"""The file of a multiplane image: safetensors whose types, shapes and sizes are checked before values are read."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mine.errors import InputError
+from mine.inputs.files import parsing, shown
+from mine.inputs.tensors import TensorFile, check_dtype, open_tensors
+from mine.scene.limits import MAX_PHOTO_PIXELS, check_scene_size
+
+FORMAT = "mine.mpi/1"
+
+_FLOATS = ("F16", "F32", "F64")
+_DTYPES = {
+    "rgb": ("U8", *_FLOATS),
+    "sigma": _FLOATS,
+    "disparity": _FLOATS,
+    "K": _FLOATS,
+    "photo": ("U8", *_FLOATS),
+}
+"""Types of the parts of a scene; 8-bit values are colours times 255."""
+
+
+def read_parts(path: str | Path) -> dict[str, Tensor]:
+    """Reads the parts of a scene.
+
+    Args:
+        path: A file of format `FORMAT`.
+
+    Returns:
+        Arguments of `MPI` by name, float32. Shapes agree, values are not checked yet.
+
+    Raises:
+        InputError: The file is missing or no scene file, or its parts have other names, types, shapes or sizes.
+    """
+    with open_tensors(path, "scene file", FORMAT, f"make one with `mine predict PHOTO -o {path}`") as file:
+        try:
+            _check_parts(path, file)
+        except InputError as error:
+            raise InputError(f"{path} is no scene: {error}") from error
+        with parsing(f"{path} cannot be read", "copy it again"):
+            return {name: decode(file.read(name)) for name in file.shapes}
+
+
+def encode(name: str, value: Tensor, half: bool) -> Tensor:
+    """A part as it is stored: 8-bit images and float16 densities if `half`, else float32."""
+    if not half or name in ("disparity", "K"):
+        return value.float()
+    if name == "sigma":
+        return value.clamp(max=torch.finfo(torch.float16).max).half()
+    return (value.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def decode(value: Tensor) -> Tensor:
+    """A stored part as float32."""
+    return value.float().div_(255) if value.dtype == torch.uint8 else value.float()
+
+
+def _check_parts(path: str | Path, file: TensorFile) -> None:
+    """Raises InputError for parts that do not make a scene by their names, types, shapes or sizes."""
+    shapes = file.shapes
+    if missing := {"rgb", "sigma", "disparity", "K"} - shapes.keys():
+        raise InputError(f"it lacks parts of a scene, first {min(missing)!r}: make it anew with `mine predict`")
+    if unknown := shapes.keys() - _DTYPES.keys():
+        raise InputError(f"it has an unknown part {shown(min(unknown))}: make it anew with `mine predict`")
+    for name, allowed in _DTYPES.items():
+        if name in shapes:
+            check_dtype(path, file, name, allowed)
+    rgb = shapes["rgb"]
+    if len(rgb) != 4:
+        raise InputError(f"rgb has shape {rgb}: give (S, 3, H, W)")
+    check_scene_size(rgb[0], (rgb[2], rgb[3]))
+    expected = {
+        "rgb": (rgb[0], 3, *rgb[2:]),
+        "sigma": (rgb[0], 1, *rgb[2:]),
+        "disparity": (rgb[0],),
+        "K": (3, 3),
+        "photo": (3, *shapes.get("photo", ())[1:]),
+    }
+    for name, shape in shapes.items():
+        if shape != expected[name] or (name == "photo" and len(shape) != 3):
+            raise InputError(f"{name} has shape {shape}: give (3, H, W) for photo and {expected[name]} for others")
+    height, width = shapes.get("photo", (3, 1, 1))[1:]
+    if not 0 < height * width <= MAX_PHOTO_PIXELS:
+        raise InputError(f"its photo has {width}x{height} pixels: give 1 to {MAX_PHOTO_PIXELS}")
