@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mine.data.sfm.colmap_library import pycolmap
+from mine.data.sfm.model_files import MAX_SIDE, check_model_files
 from mine.errors import InputError
+from mine.inputs.files import parsing, shown
 from mine.inputs.images import open_image
 
 Floats = NDArray[np.float64]
@@ -27,6 +29,9 @@ NO_IDS: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
 MAX_ERROR = 2.0
 """Largest reprojection error of a point that is used, in pixels of COLMAP's images."""
+
+MAX_FOCAL = 1000
+"""Longest focal length, in units of the longest side that images may have."""
 
 MIN_TRACK = 3
 """Fewest images that see a point that is used: a point that two rays define, a third one verifies."""
@@ -169,11 +174,25 @@ def _read_model(folder: Path) -> pycolmap.Reconstruction:
     path = model_folder(folder)
     if path is None:
         raise InputError(f"{folder} has no sparse/0 with a COLMAP reconstruction: make one with `mine colmap`")
-    try:
-        return pycolmap.Reconstruction(path)
-    except (ValueError, RuntimeError, IndexError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path} is not a readable COLMAP reconstruction ({reason}): make it anew") from error
+    check_model_files(path)
+    with parsing(f"{path} is not a readable COLMAP reconstruction", "make it anew with `mine colmap`"):
+        model = pycolmap.Reconstruction(path)
+        names = [Path(image.name) for image in model.images.values()]  # an error for a name that is no text
+    for name in names:
+        if name.is_absolute() or ".." in name.parts:
+            raise InputError(f"{path} names the picture {shown(str(name))}, outside its folder: make it anew")
+    for camera in model.cameras.values():
+        _check_camera(path, camera)
+    return model
+
+
+def _check_camera(path: Path, camera: pycolmap.Camera) -> None:
+    """Raises InputError for a camera without pixels, or with parameters that no lens has."""
+    if not (0 < camera.width <= MAX_SIDE and 0 < camera.height <= MAX_SIDE):
+        raise InputError(f"{path} has a camera of {camera.width}x{camera.height} pixels: make it anew")
+    focals = [camera.params[index] for index in camera.focal_length_idxs()]
+    if not np.isfinite(camera.params).all() or not all(0 < focal <= MAX_FOCAL * MAX_SIDE for focal in focals):
+        raise InputError(f"{path} has a camera with the parameters {shown(camera.params_to_string())}: make it anew")
 
 
 def _find_images(folder: Path, names: list[str], shrink: float) -> list[Path]:
@@ -201,7 +220,7 @@ def _image(scene: str, image: pycolmap.Image, path: Path, shrink: float, reliabl
     if image.camera is None:
         raise InputError(f"scene {scene}: {image.name} has no camera: reconstruct it with `mine colmap`")
     lens = copy(image.camera)
-    lens.rescale(round(lens.width * shrink), round(lens.height * shrink))
+    lens.rescale(max(1, round(lens.width * shrink)), max(1, round(lens.height * shrink)))
     seen = {point.point3D_id for point in image.points2D if point.has_point3D()}
     ids = np.array(sorted(seen & reliable.keys()), dtype=np.int64)
     points: Floats = np.array([reliable[number] for number in ids], dtype=np.float64).reshape(-1, 3).T

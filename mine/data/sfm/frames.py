@@ -6,6 +6,10 @@ from pathlib import Path
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from mine.errors import InputError
+from mine.inputs.files import open_input
+
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,gif,mjpeg,h264,hevc"
+"""ffmpeg's names of the formats that are read. It knows more; playlists make it open other files and addresses."""
 
 
 def extract_frames(video: Path, folder: Path, rate: float) -> list[str]:
@@ -25,7 +29,9 @@ def extract_frames(video: Path, folder: Path, rate: float) -> list[str]:
     if not 0 < rate <= 60:
         raise InputError(f"{rate} frames per second is out of range: give a number above 0, at most 60")
     folder.mkdir(parents=True)
-    command = [get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-i", f"file:{video}", "-map", "0:v:0"]
+    open_input(video, "video", "give a video file or a folder of pictures").close()
+    command = [get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-protocol_whitelist", "file"]
+    command += ["-format_whitelist", CONTAINERS, "-i", f"file:{video}", "-map", "0:v:0"]
     command += ["-vf", f"fps={rate}", "-qscale:v", "2", "-f", "image2", str(folder / "%06d.jpg")]
     ended = subprocess.run(command, capture_output=True, text=True, errors="replace")
     names = sorted(path.name for path in folder.iterdir())

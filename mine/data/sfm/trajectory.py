@@ -8,11 +8,16 @@ from numpy.typing import NDArray
 
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
+from mine.inputs.files import read_text
 
 Floats = NDArray[np.float64]
 
 NUMBERS = 19
 """Numbers on a line: timestamp, fx, fy, cx, cy, two zeros, and the 3x4 pose."""
+
+
+MAX_BYTES = 1 << 24
+"""Most bytes of a camera file: an hour of video at 30 frames per second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +49,11 @@ def read_trajectory(path: Path) -> list[Frame]:
     Raises:
         InputError: The file cannot be read, a line is not 19 finite numbers, or a rotation is not orthogonal.
     """
-    try:
-        _, *lines = path.read_text().strip().splitlines()
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}): give a camera file in RealEstate10K's format") from error
-    return [_frame(line, f"{path}, line {number}") for number, line in enumerate(lines, start=2)]
+    remedy = "give a camera file in RealEstate10K's format"
+    lines = read_text(path, "camera file", remedy, MAX_BYTES).strip().splitlines()
+    if not lines:
+        raise InputError(f"{path} cannot be read (it is empty): {remedy}")
+    return [_frame(line, f"{path}, line {number}") for number, line in enumerate(lines[1:], start=2)]
 
 
 def _frame(line: str, location: str) -> Frame:
