@@ -26,6 +26,10 @@ class InputError(ValueError):
     """Bad input, reported in one line: what it is, the value found, and the remedy."""
 
 
+class InputWarning(UserWarning):
+    """Input that is used although something is wrong with it, in one line: what it is, and what is done about it."""
+
+
 @contextmanager
 def exit_on_input_error(program: str) -> Iterator[None]:
     """Ends the program with status 2 and the single line `program: error` when an `InputError` is raised inside."""

@@ -34,6 +34,22 @@ def check_photo(path: Path) -> None:
         raise InputError(f"no photo at {path}: check the name")
     if not path.exists():
         raise InputError(f"no photo at {path}: it is a link to {os.readlink(path)}, which does not exist")
+    _check_header(path)
+
+
+def _check_header(path: Path) -> None:
+    """Checks that a file begins as a picture. Raises InputError otherwise."""
+    from PIL import UnidentifiedImageError
+
+    from mine.inputs.images import open_image
+
+    try:
+        with open_image(path):
+            pass
+    except UnidentifiedImageError as error:
+        raise InputError(str(error)) from error
+    except OSError as error:
+        raise InputError(f"cannot read photo {path} ({error.strerror or error})") from error
 
 
 def check_source(source: Path, **of_photos: object) -> None:

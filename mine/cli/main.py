@@ -1,13 +1,14 @@
 """The entry of the command line: finds the command in the table, then imports and runs its function."""
 
 import sys
+import warnings
 from difflib import get_close_matches
 from importlib import import_module
 from textwrap import fill
 
 from mine import __version__
 from mine.cli.table import COMMANDS, Command
-from mine.errors import InputError, extras_required
+from mine.errors import InputError, InputWarning, extras_required
 
 USAGE = "usage: mine COMMAND ...      mine COMMAND --help lists a command's options"
 
@@ -36,7 +37,9 @@ def main() -> None:
         print(f"mine {__version__}")
         return
     try:
-        with extras_required():
+        with extras_required(), warnings.catch_warnings():
+            warnings.simplefilter("always", InputWarning)
+            warnings.showwarning = _show_warning  # type: ignore[assignment]  # it leaves out two parameters
             run(*arguments)
     except InputError as error:
         if debug:
@@ -81,6 +84,12 @@ def run(name: str, *arguments: str) -> None:
         )
     except RefusedError as refused:
         raise refused.error from None
+
+
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: object) -> None:
+    """Tells a warning on standard error: what concerns the input in one line, as errors are."""
+    own = issubclass(category, InputWarning)
+    print(f"mine: {message}" if own else warnings.formatwarning(message, category, filename, lineno), file=sys.stderr)
 
 
 def _about(command: Command) -> str:

@@ -3,22 +3,28 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from mine.errors import InputError
 from mine.inputs.files import open_regular, reason
+from mine.inputs.kinds import is_jpeg_xl, raw_format, refusal
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "AVIF")
-"""Pillow's names of what is read, besides HEIC. (MPO, several JPEGs in one file, is JPEG's.)
+"""Pillow's names of what is read, besides HEIC, and JPEG XL where pillow-jxl-plugin is installed.
 
-Pillow knows more: its PostScript reader starts another program."""
+MPO, several JPEGs in one file, is JPEG's. Pillow knows more: its PostScript reader starts another program."""
 
 
 MAX_PIXELS = 178_000_000
 """Files that unfold to more are refused before they are decoded. (Pillow itself stops just above this.)"""
+
+MAX_JPEG_PIXELS = 700_000_000
+"""The same for JPEGs, which are decoded at a fraction of their size; a progressive one takes 3 bytes a pixel."""
 
 
 @contextmanager
@@ -49,17 +55,36 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
 
 def _open(file: BinaryIO, path: str | Path) -> Image.Image:
     """The image in a file with its header read."""
-    formats: tuple[str, ...] = FORMATS
-    if file.read(12)[4:8] == b"ftyp":
-        # Imported on use: few files need it. (AVIF shares the container; Pillow reads it by itself.)
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
-        formats = (*FORMATS, "HEIF")
+    head = file.read(16)
     file.seek(0)
+    if raw_format(head):  # Pillow would take some for TIFF, and their thumbnail for the photo
+        raise UnidentifiedImageError(f"{path} {refusal(head, Path(path).suffix)}")
     try:
-        return Image.open(file, formats=formats)
+        if head[:3] == b"\xff\xd8\xff":
+            # Not by Image.open, whose limit of pixels is meant for what is decoded whole.
+            return _limited(JpegImagePlugin.JpegImageFile(file))
+        return Image.open(file, formats=(*FORMATS, *_plugins(head)))
     except Image.DecompressionBombError as error:
         raise OSError(f"it unfolds to more than {MAX_PIXELS // 10**6} million pixels: shrink it first") from error
     except Exception as error:  # Pillow's readers raise many kinds on damaged files
-        raise UnidentifiedImageError(f"{path} is not an image of {', '.join(FORMATS)} or HEIC") from error
+        raise UnidentifiedImageError(f"{path} {refusal(head, Path(path).suffix)}") from error
+
+
+def _plugins(head: bytes) -> list[str]:
+    """Names of further formats for a file that begins with these bytes. They are imported on use: few files need it."""
+    if head[4:8] == b"ftyp" and head[8:11] != b"crx":  # (AVIF shares the container; Pillow reads it by itself.)
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        return ["HEIF"]
+    if is_jpeg_xl(head) and find_spec("pillow_jxl"):
+        import_module("pillow_jxl")
+        return ["JXL"]
+    return []
+
+
+def _limited(image: JpegImagePlugin.JpegImageFile) -> JpegImagePlugin.JpegImageFile:
+    """The JPEG, unless it is too large even to be decoded at an eighth of its size."""
+    if image.width * image.height > MAX_JPEG_PIXELS:
+        raise Image.DecompressionBombError
+    return image

@@ -13,6 +13,12 @@ FULL_FRAME_DIAGONAL = math.hypot(36, 24)
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 """By the codes of EXIF's FocalPlaneResolutionUnit."""
 
+SENSOR_SIDES = (2.0, 60.0)
+"""mm; longer side of the smallest and the largest sensors of cameras: 1/7 inch, and medium format."""
+
+FOVS = (1.0, 150.0)
+"""Degrees; a lens of 2000 mm, and more than any lens that keeps lines straight: fisheyes are told nothing of."""
+
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -52,7 +58,7 @@ def horizontal_fov(exif: Image.Exif, size: tuple[int, int]) -> float | None:
         size: (W, H) of the photo as stored, before the orientation is applied.
 
     Returns:
-        Degrees, or None where EXIF has no focal length or the angle is not between 1 and 170.
+        Degrees, or None where EXIF has no focal length or the angle is not one of a camera.
     """
     tags = exif.get_ifd(ExifTags.IFD.Exif)
     focal = _from_35mm(tags, size) or _from_sensor(tags, size)
@@ -61,7 +67,7 @@ def horizontal_fov(exif: Image.Exif, size: tuple[int, int]) -> float | None:
     rotated = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     width = size[1] if rotated else size[0]
     fov = math.degrees(2 * math.atan2(width / 2, focal))  # no division: nonsense may underflow to a focal of 0
-    return fov if 1 < fov < 170 else None
+    return fov if FOVS[0] < fov < FOVS[1] else None
 
 
 def _from_35mm(tags: Mapping[int, Any], size: tuple[int, int]) -> float | None:
@@ -71,14 +77,21 @@ def _from_35mm(tags: Mapping[int, Any], size: tuple[int, int]) -> float | None:
 
 
 def _from_sensor(tags: Mapping[int, Any], size: tuple[int, int]) -> float | None:
-    """Focal length in pixels from focal length and sensor resolution, which hold for the width when taken."""
+    """Focal length in pixels from focal length and sensor resolution, which hold for the size when taken.
+
+    Cameras whose resolution makes the sensor larger or smaller than any that is built wrote nonsense: it is ignored.
+    """
     focal = _positive(tags.get(ExifTags.Base.FocalLength))
     resolution = _positive(tags.get(ExifTags.Base.FocalPlaneXResolution))
     unit = _MM_PER_UNIT.get(tags.get(ExifTags.Base.FocalPlaneResolutionUnit, 2))
     if focal is None or resolution is None or unit is None:
         return None
-    taken = _positive(tags.get(ExifTags.Base.ExifImageWidth)) or size[0]
-    return focal * resolution / unit * size[0] / taken
+    sides = [_positive(tags.get(key)) for key in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)]
+    # The longer sides are compared: software that turns a photo often leaves the size of the sensor's picture.
+    taken = max((side for side in sides if side), default=max(size))
+    if not SENSOR_SIDES[0] <= taken * unit / resolution <= SENSOR_SIDES[1]:
+        return None
+    return focal * resolution / unit * max(size) / taken
 
 
 def _positive(value: Any) -> float | None:

@@ -259,6 +259,15 @@ def test_predictions_that_cannot_be_made(
     check(run, folder, ["predict", photo, "--planes", 2, "--checkpoint", tiny_checkpoint, *options], expected)
 
 
+def test_a_photo_without_its_last_bytes_is_rendered_with_a_warning(
+    run: Run, folder: Path, photo: Path, tiny_checkpoint: Path
+) -> None:
+    Path("cut.jpg").write_bytes(photo.read_bytes()[:-1])
+    status, _, err = run("predict", "cut.jpg", "-o", "a.mpi", "--planes", 2, "--checkpoint", tiny_checkpoint)
+    assert status == 0
+    assert err.startswith("mine: cut.jpg breaks off before its end") and err.count("\n") == 1
+
+
 def test_options_without_effect_are_told(run: Run, folder: Path, scene: Path) -> None:
     status, _, err = run("render", scene, "-o", "frames/", "--frames", 2, "--no-depth", "--size", 4000, "--fps", 12)
     assert status == 0
@@ -284,7 +293,7 @@ def test_unknown_export_formats_are_refused(run: Run, folder: Path, scene: Path)
     check(run, folder, ["export", scene, "-o", "a.xyz"], ".xyz")
     check(run, folder, ["export", scene, "-o", "a"], "a name that ends in .html")
     check(run, folder, ["view", "a.jpg"], "no photo at a.jpg")
-    Path("a.jpg").touch()
+    Image.new("RGB", (32, 32)).save("a.jpg")
     check(run, folder, ["view", "a.jpg"], "not a scene file")
 
 

@@ -27,12 +27,15 @@ for line in json.loads(sys.argv[1]):
             main()
         except SystemExit as end:
             status = end.code
-    print(json.dumps([status, error.getvalue(), sorted({"torch", "numba", "pycolmap", "gradio"} & set(sys.modules))]))
+    heavy = {"torch", "numba", "scipy", "pycolmap", "gradio"} & set(sys.modules)
+    print(json.dumps([status, error.getvalue(), sorted(heavy)]))
 """
 
 REFUSED = {
     ("render", "none.jpg"): "no photo at none.jpg",
     ("render", "folder"): "folder is a folder",
+    ("render", "notes.txt"): "notes.txt is not an image",
+    ("render", "photo.NEF"): "photo.NEF is a raw photo (NEF)",
     ("render", "photo.jpg", "--frames", "0"): "frames 0",
     ("render", "photo.jpg", "--frames", "1.5"): "frames '1.5': give a whole number",
     ("render", "photo.jpg", "--frames=abc"): "frames 'abc': give a whole number",
@@ -74,6 +77,8 @@ REFUSED = {
 def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(Path(__file__).parents[2].joinpath("data/samples/cat.jpg").read_bytes())
     (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("no photo")
+    (tmp_path / "photo.NEF").write_bytes(bytes(100))
     (tmp_path / "bad.json").write_text('{"frames": 0, "keys": []}')
     before = sorted(tmp_path.rglob("*"))
     command = [sys.executable, "-c", MANY, json.dumps(list(REFUSED))]

@@ -1,0 +1,68 @@
+"""Files that are pictures of a kind that is not read: what they are, by their first bytes, and what to do with them."""
+
+RAW = {
+    b"FUJIFILMCCD-RAW": "RAF",
+    b"IIRO": "ORF",
+    b"IIRS": "ORF",
+    b"MMOR": "ORF",
+    b"IIU\0": "RW2",
+    b"FOVb": "X3F",
+    b"\0MRM": "MRW",
+}
+"""Raw formats by the bytes that their files begin with."""
+
+RAW_SUFFIXES = {".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".raf", ".orf", ".rw2", ".rwl", ".pef"}
+RAW_SUFFIXES |= {".srw", ".3fr", ".fff", ".iiq", ".x3f", ".mrw", ".dcr", ".kdc", ".erf"}
+
+JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+"""What JPEG XL files begin with."""
+
+VIDEO_BRANDS = (b"isom", b"mp41", b"mp42", b"avc1", b"qt  ", b"M4V ", b"3gp4", b"3gp5")
+
+
+def is_jpeg_xl(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is JPEG XL."""
+    return head.startswith(JPEG_XL)
+
+
+def raw_format(head: bytes, suffix: str = "") -> str | None:
+    """The raw format of a file.
+
+    Args:
+        head: Its first 16 bytes at least.
+        suffix: The ending of its name: counts for files that are otherwise no picture.
+
+    Returns:
+        Such as "CR2"; None if it is no raw photo.
+    """
+    if head[8:11] == b"CR\2":
+        return "CR2"
+    if head[4:12] == b"ftypcrx ":
+        return "CR3"
+    known = next((name for magic, name in RAW.items() if head.startswith(magic)), None)
+    ending = suffix.lower()
+    return known or (ending[1:].upper() if ending in RAW_SUFFIXES else None)
+
+
+def refusal(head: bytes, suffix: str) -> str:
+    """Why a file that no decoder knows is not read, and what to do, after "FILE ...".
+
+    Args:
+        head: Its first 16 bytes at least.
+        suffix: The ending of its name.
+    """
+    raw = raw_format(head, suffix)
+    if raw:
+        return raw_refusal(raw)
+    if is_jpeg_xl(head):
+        return "is JPEG XL: pip install pillow-jxl-plugin, or save it as JPEG or PNG"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "is a TIFF of a kind that is not read: save it with 8 or 16 bits a colour, or as JPEG or PNG"
+    if head[4:8] == b"ftyp" and head[8:12] in VIDEO_BRANDS:
+        return "is not an image but a video: give a photo, such as a frame of it saved as JPEG"
+    return "is not an image: give a JPEG, PNG, HEIC, AVIF, WebP, TIFF or GIF photo"
+
+
+def raw_refusal(kind: str) -> str:
+    """What is said of a raw photo, after "FILE ..."."""
+    return f"is a raw photo ({kind}), which is not developed here: export it as JPEG, HEIC or TIFF first"

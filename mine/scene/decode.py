@@ -1,0 +1,166 @@
+"""Decoding of image files: whatever a camera or an editor wrote becomes upright 8-bit sRGB, or is refused by name."""
+
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
+
+from mine.errors import InputError
+from mine.inputs.files import open_regular, parsing, reason
+from mine.inputs.images import MAX_PIXELS, open_image
+from mine.scene import cicp
+from mine.scene.cut_jpeg import complete
+from mine.scene.deep import check_deep_colour, to_8bit
+from mine.scene.exif import horizontal_fov, read_exif, upright
+from mine.scene.tiff import select_picture
+
+MIN_SIDE = 16
+"""Smallest width and height in pixels: a smaller photo holds no scene."""
+
+HEAD = 1 << 20
+"""Bytes at the beginning of a file that are searched for colour codes."""
+
+
+class Decoded(NamedTuple):
+    """A decoded image."""
+
+    image: Image.Image
+    """RGB, sRGB, upright"""
+    fov: float | None
+    """horizontal field of view in degrees, None where EXIF has none"""
+    warning: str | None
+    """what is wrong with the file although it is used"""
+
+
+def decode_file(path: Path, side: int) -> Decoded:
+    """Decodes an image file.
+
+    Args:
+        path: File in one of `mine.inputs.images.FORMATS`, or HEIC.
+        side: Larger images are shrunk to this longest side in pixels.
+
+    Raises:
+        InputError: It cannot be read, or is too small or too large.
+    """
+    try:
+        with open_image(path) as image:
+            codes = None if image.info.get("icc_profile") and image.format != "PNG" else _colour_codes(image, path)
+            return decode_image(image, str(path), side, path, codes)
+    except FileNotFoundError as error:
+        raise InputError(f"no photo at {path}: check the name") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder: give the file of one photo") from error
+    except UnidentifiedImageError as error:
+        raise InputError(str(error)) from error
+    except OSError as error:
+        raise InputError(f"cannot read photo {path} ({reason(error)})") from error
+
+
+def decode_image(
+    image: Image.Image,
+    name: str,
+    side: int,
+    path: Path | None = None,
+    codes: cicp.ColourCodes | None = None,
+) -> Decoded:
+    """Decodes an opened image.
+
+    Args:
+        image: The image; it stays as it is where it has no file.
+        name: What messages call it.
+        side: Larger images are shrunk to this longest side in pixels.
+        path: Its file, if it may be decoded at a fraction of its size.
+        codes: What its colours mean, unless an ICC profile says so.
+
+    Raises:
+        InputError: It is damaged, too small, too large or of a kind whose colours are not known.
+    """
+    warning = None
+    if path and isinstance(image, TiffImagePlugin.TiffImageFile):
+        select_picture(image, name)
+    exif, size = read_exif(image), image.size
+    check_size(size[1], size[0], name, MAX_PIXELS if path is None else None)
+    try:
+        with parsing(f"{name} is damaged or cut short", "copy it again"):
+            if path:
+                image.draft(None, (side, side))
+            check_size(image.height, image.width, name)
+            deep = check_deep_colour(image)
+            image.load()
+    except InputError as error:
+        if path is None or image.format != "JPEG" or not isinstance(error.__cause__, OSError):
+            raise
+        image = complete(image, path, side, error)
+        warning = f"{name} breaks off before its end: its last rows may be missing; copy it again if you can"
+    with parsing(f"{name} is damaged or cut short", "copy it again"):
+        pixels, note = _to_srgb(image, deep, name)
+        pixels.thumbnail((side, side), Image.Resampling.LANCZOS)
+        if codes and not cicp.is_srgb(codes):
+            pixels = Image.fromarray(cicp.to_srgb(np.asarray(pixels), codes))
+    check_size(pixels.height, pixels.width, f"{name} shrunk to {side} pixels")
+    return Decoded(upright(pixels, exif), horizontal_fov(exif, size), warning or note)
+
+
+def check_size(height: int, width: int, name: str, most: int | None = MAX_PIXELS) -> None:
+    """Raises InputError for an image that is too small, or has more than `most` pixels."""
+    if min(height, width) < MIN_SIDE:
+        raise InputError(f"{name} has {width}x{height} pixels: at least {MIN_SIDE} a side are needed")
+    if most and height * width > most:
+        raise InputError(f"{name} has {width}x{height} pixels, more than {most // 10**6} million: shrink it first")
+
+
+def _colour_codes(image: Image.Image, path: Path) -> cicp.ColourCodes | None:
+    """The colour codes of an image file, None where it has none."""
+    nclx = image.info.get("nclx_profile")
+    if nclx:
+        return cicp.ColourCodes(int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]))
+    if image.format not in ("PNG", "AVIF"):
+        return None
+    with open_regular(path) as file:
+        head = file.read(HEAD)
+    return cicp.png_codes(head) if image.format == "PNG" else cicp.box_codes(head)
+
+
+def _to_srgb(image: Image.Image, deep: bool, name: str) -> tuple[Image.Image, str | None]:
+    """The image as RGB, transparency over white, colours by the embedded profile; and what had to be guessed."""
+    profile, note = image.info.get("icc_profile"), None
+    if image.mode.startswith("I") or image.mode == "F":
+        image, note = to_8bit(image, name)
+    transparent = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+    alpha = image.convert("RGBA").getchannel("A") if transparent else None
+    if image.mode == "LAB":
+        image = _apply_profile(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
+    elif image.mode in ("LA", "La"):
+        image = image.convert("LA").getchannel("L")
+    elif image.mode not in ("RGB", "L", "CMYK"):
+        image = (image.convert("RGBA") if transparent else image).convert("RGB")
+    if deep and image.mode == "RGB" and max(high for _, high in image.getextrema()) <= 15:  # type: ignore[misc]
+        raise InputError(
+            f"{name} holds at most 12 bits a colour in 16 bits: scale its values up, or save it with 8 bits"
+        )
+    embedded = _embedded(profile) if profile else None
+    rgb = _apply_profile(image, embedded) if embedded else image.convert("RGB")
+    if alpha is None:
+        return rgb, note
+    return Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha), note
+
+
+def _apply_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    """Converts colours of an ICC profile to sRGB."""
+    try:
+        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        # The profile is of another colour space: image viewers ignore it as well.
+        return image.convert("RGB")
+    assert converted is not None  # only None when working in place
+    return converted
+
+
+def _embedded(profile: bytes) -> ImageCms.ImageCmsProfile | None:
+    """A profile, or None where it is broken: image viewers ignore it as well."""
+    try:
+        return ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    except (ImageCms.PyCMSError, OSError):
+        return None
