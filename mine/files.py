@@ -1,35 +1,86 @@
-"""Writing of files and folders that appear whole or not at all."""
+"""Writing of files and folders that appear whole or not at all, under names that may be links, long or taken."""
 
+import ctypes
+import errno
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from mine.errors import InputError
+from mine.temporary import beside, remove_leftovers
+
+LONGEST_NAME = 255
+"""Bytes of the longest name of a file that common file systems allow."""
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""Errors of a disk that takes no more."""
 
 
-def check_writable(path: str | Path) -> None:
-    """Checks, before the work, that a file can be written.
+def is_clutter(name: str) -> bool:
+    """Whether a file is one that systems put into every folder: `._` files, .DS_Store, Thumbs.db and desktop.ini."""
+    return name.startswith("._") or name in (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def check_writable(path: str | Path, folder: bool = False) -> None:
+    """Checks, before the work, that a file or a folder can be written.
 
     Args:
-        path: The file. Its folder need not exist yet.
+        path: The file or folder. The folder that it lies in need not exist yet.
+        folder: Whether it is a folder.
 
     Raises:
-        InputError: When its folder, or the nearest one above it that exists, is not writable.
+        InputError: The name is none or too long, a device, pipe or socket, or taken by a folder where a file is to be
+            written, or by a file where a folder is; or its folder, or the nearest one above it that exists, is not
+            writable.
     """
-    folder = Path(path).absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write {path}: {folder} is not a folder that can be written; choose another")
+    target = _target(path)
+    if not folder and target.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder, give the name of a file")
+    if folder and target.is_file():
+        raise InputError(f"cannot write {path}: it is a file, give the name of a folder")
+    if folder and target.is_mount():
+        raise InputError(f"cannot write {path}: it is where a disk is mounted, name a folder in it")
+    above = target.parent
+    while not above.exists():
+        above = above.parent
+    try:
+        with tempfile.TemporaryFile(dir=above):  # permissions alone say little: of root, of disks that are read-only
+            pass
+    except OSError as error:
+        reason = f"{above} is not a folder that can be written ({error.strerror})"
+        raise InputError(f"cannot write {path}: {reason}; choose another") from error
+
+
+@contextmanager
+def disk_full_reported(path: str | Path) -> Iterator[None]:
+    """Context in which a disk that takes no more is reported.
+
+    Args:
+        path: What is being written, for the message.
+
+    Raises:
+        InputError: In place of an OSError of `NO_ROOM`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise InputError(f"cannot write {path} ({error.strerror}): make room, or choose another disk") from error
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Replaces a file or folder atomically by what the block writes, when the block ends without an exception.
 
-    When the block raises, what it wrote is removed and what was there before stays.
+    When the block raises, what it wrote is removed and what was there before stays. The new file has the permissions
+    of the one that was there, or those that the umask gives. Symbolic links stay and what they lead to is replaced.
 
     Args:
         path: The file or folder to write; folders above it are made.
@@ -38,28 +89,153 @@ def replacing(path: str | Path) -> Iterator[Path]:
         A temporary path beside it, with the same suffix, where the block writes a file or a folder.
 
     Raises:
-        InputError: When its folder is not writable, or a file would replace a folder.
+        InputError: Its folder is not writable, a file would replace a folder, a folder a file, or either a device; or
+            the disk is full.
     """
-    path = Path(path)
-    if path.name in ("", ".."):
+    with replacing_together([path]) as (temporary,):
+        yield temporary
+
+
+@contextmanager
+def replacing_together(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
+    """Replaces several files or folders, all of them or none, when the block ends without an exception.
+
+    They take their places one right after the other, in the order given.
+
+    Args:
+        paths: As for `replacing`.
+
+    Yields:
+        As `replacing`, one for each.
+
+    Raises:
+        InputError: As `replacing`.
+    """
+    with ExitStack() as cleanup:
+        moves = [_prepare(path, cleanup) for path in paths]
+        with disk_full_reported(paths[0]):
+            yield [move.temporary for move in moves]
+        _put_in_place(moves)
+
+
+class _Move(NamedTuple):
+    """A file or folder on its way into place."""
+
+    given: str | Path
+    """the path as the caller gave it"""
+    temporary: Path
+    target: Path
+    """the path, symbolic links followed"""
+    permissions: int
+    """those of what is to be replaced; of new files, as the umask has them, when there is nothing"""
+
+
+def _target(path: str | Path) -> Path:
+    """The file or folder that a path leads to. Raises InputError for the name of none, and for devices."""
+    if Path(path).name in ("", "..") or str(path) == "-":
         raise InputError(f"cannot write {path}: give the name of a file")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(path).parts):
+        raise InputError(f"cannot write {path}: the name is longer than {LONGEST_NAME} bytes, choose a shorter one")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        mode = stat.S_IFREG  # it is new, or its folder will be found at fault
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot write {path} ({error}): choose another name") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputError(f"cannot write {path}: it is a device, pipe or socket, give the name of a file")
+    return Path(os.path.realpath(path))
+
+
+def _prepare(path: str | Path, cleanup: ExitStack) -> _Move:
+    """Makes the folders above a path and finds a temporary path in it; `cleanup` removes what is left of them."""
+    target = _target(path)
+    temporary = beside(target)
+    try:
+        for folder in reversed([folder for folder in target.parents if not folder.exists()]):
+            folder.mkdir(exist_ok=True)
+            cleanup.callback(_remove_if_empty, folder)
+        cleanup.callback(_remove, temporary)
         temporary.touch()
+        permissions = stat.S_IMODE((target if target.exists() else temporary).stat().st_mode)
         temporary.unlink()
     except OSError as error:
         raise InputError(f"cannot write {path} ({error.strerror}): choose a folder that can be written") from error
+    remove_leftovers(target.parent)
+    return _Move(path, temporary, target, permissions)
+
+
+def _put_in_place(moves: Sequence[_Move]) -> None:
+    """Renames the temporary files and folders to their names; when one cannot be, those before it are put back."""
+    done: list[_Move] = []
     try:
-        yield temporary
-        if path.is_dir() and temporary.is_dir():
-            shutil.rmtree(path)
-        try:
-            os.replace(temporary, path)
-        except OSError as error:
-            raise InputError(f"cannot write {path} ({error.strerror}): choose another name") from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        for move in moves:
+            try:
+                _copy_permissions(move)
+                # The last file needs no way back, and is replaced in one step on every system.
+                undoable = _swap(move, plain=move is moves[-1] and move.temporary.is_file())
+            except OSError as error:
+                raise InputError(f"cannot write {move.given} ({error.strerror}): choose another name") from error
+            if undoable:
+                done.append(move)
+    except BaseException:
+        for move in reversed(done):
+            if not _exchange(move.temporary, move.target):
+                os.replace(move.target, move.temporary)  # nothing was there before
+        raise
+
+
+def _copy_permissions(move: _Move) -> None:
+    """Gives the new file or folder its permissions, and checks that it is of the kind that it replaces."""
+    new = move.temporary.stat().st_mode
+    if move.target.exists() and stat.S_ISDIR(move.target.stat().st_mode) != stat.S_ISDIR(new):
+        raise OSError(errno.EEXIST, "it is a folder" if stat.S_ISREG(new) else "it is a file")
+    if stat.S_ISREG(new) or move.target.exists():
+        with suppress(OSError):  # file systems without permissions
+            move.temporary.chmod(move.permissions)
+
+
+def _swap(move: _Move, plain: bool) -> bool:
+    """Puts a file or folder in place; what was there is then at the temporary path.
+
+    Returns:
+        Whether the move can be undone.
+    """
+    temporary, target = move.temporary, move.target
+    if plain or not target.exists():
+        os.replace(temporary, target)
+        return not plain
+    if _exchange(temporary, target):
+        return True
+    if target.is_dir():
+        aside = beside(target)
+        os.rename(target, aside)
+        os.rename(temporary, target)
+        os.rename(aside, temporary)
+    else:
+        os.replace(temporary, target)
+    return False
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchanges two files or folders in one step, where the system can; returns whether it did."""
+    if sys.platform != "linux":
+        return False
+    at_cwd, flag_exchange = -100, 2
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    return rename is not None and rename(at_cwd, os.fsencode(first), at_cwd, os.fsencode(second), flag_exchange) == 0
+
+
+def _remove(path: Path) -> None:
+    """Removes a file or folder, if there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+        return
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.unlink()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Removes a folder unless something is in it."""
+    with suppress(OSError):
+        folder.rmdir()

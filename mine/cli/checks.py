@@ -97,8 +97,6 @@ def check_ending(output: Path, endings: tuple[str, ...]) -> None:
         InputError: The ending is another one, it is a folder, or its folder is not writable.
     """
     check_writable(output)
-    if output.is_dir():
-        raise InputError(f"cannot write {output}: it is a folder; give the name of a file")
     if output.suffix.lower() not in endings:
         raise InputError(f"cannot write {output}: give a name that ends in {' or '.join(endings)}")
 

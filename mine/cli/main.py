@@ -4,11 +4,14 @@ import sys
 import warnings
 from difflib import get_close_matches
 from importlib import import_module
+from signal import Signals
 from textwrap import fill
 
 from mine import __version__
+from mine.cli.ending import Stopped, drop_output, end, output_flushed, stopped_by_signals
 from mine.cli.table import COMMANDS, Command
 from mine.errors import InputError, InputWarning, extras_required
+from mine.files import NO_ROOM
 
 USAGE = "usage: mine COMMAND ...      mine COMMAND --help lists a command's options"
 
@@ -24,30 +27,49 @@ HELP, VERSION = ("-h", "--help", "help"), ("-V", "--version", "version")
 def main() -> None:
     """Runs the command line.
 
-    Bad input ends it with one line on standard error and exit status 2; with `--debug` the exception is raised.
+    Bad input and a full disk end it with one line on standard error and exit status 2; with `--debug` the exception is
+    raised. SIGTERM and SIGHUP end it with one line and status 143 and 129, Ctrl-C with status 130: what the command had
+    begun to write is removed.
     """
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        with stopped_by_signals(), output_flushed(), extras_required(), warnings.catch_warnings():
+            warnings.simplefilter("always", InputWarning)
+            warnings.showwarning = _show_warning  # type: ignore[assignment]  # it leaves out two parameters
+            answer(arguments)
+    except InputError as error:
+        if debug:
+            raise
+        end(2, str(error))
+    except OSError as error:
+        if debug or error.errno not in NO_ROOM:
+            raise
+        drop_output()  # it may be what is full
+        end(2, f"cannot write {error.filename or 'the output'} ({error.strerror}): make room, or choose another disk")
+    except Stopped as stop:
+        end(128 + stop.number, f"stopped by {Signals(stop.number).name}")
+    except KeyboardInterrupt:
+        end(130)
+
+
+def answer(arguments: list[str]) -> None:
+    """Prints what options of `mine` itself ask for, or runs a command.
+
+    Args:
+        arguments: What follows `mine`, without --debug.
+
+    Raises:
+        InputError: As `run`.
+    """
     if len(arguments) > 1 and arguments[0] == "help":  # `mine help render`
         arguments = [arguments[1], "--help"]
     if arguments == [] or (len(arguments) == 1 and arguments[0] in HELP):
         print(overview())
-        return
-    if len(arguments) == 1 and arguments[0] in VERSION:
+    elif len(arguments) == 1 and arguments[0] in VERSION:
         print(f"mine {__version__}")
-        return
-    try:
-        with extras_required(), warnings.catch_warnings():
-            warnings.simplefilter("always", InputWarning)
-            warnings.showwarning = _show_warning  # type: ignore[assignment]  # it leaves out two parameters
-            run(*arguments)
-    except InputError as error:
-        if debug:
-            raise
-        print(f"mine: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    else:
+        run(*arguments)
 
 
 def overview() -> str:

@@ -63,14 +63,15 @@ def render(
     """
     from mine.output.writers import check_output, is_folder
 
-    check_output(output, (2, 2), 30 if fps is None else fps)
+    depth_output = output.parent / f"{output.stem}-depth{output.suffix}"
+    for written in [output, depth_output] if depth else [output]:
+        check_output(written, (2, 2), 30 if fps is None else fps)
     check_path(path, frames, amount)
     check_checkpoint(checkpoint)
     check_source(photo, planes=planes, fov=fov, checkpoint=checkpoint)
     from mine.output.video import default_size, render_video
 
     scene = _scene(photo, planes, fov, checkpoint)
-    depth_output = output.parent / f"{output.stem}-depth{output.suffix}"
     if size is not None and size > max(scene.size):
         _note(f"--size {size} is more than the photo has: the video is {max(default_size(scene.size, size))} pixels")
     if fps is not None and is_folder(output):

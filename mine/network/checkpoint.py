@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mine.errors import InputError
@@ -47,7 +47,7 @@ def save_network(network: Network, path: str | Path, half: bool = False) -> None
         state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
     metadata = {"format": FORMAT, "architecture": json.dumps(network.architecture.as_dict())}
     with replacing(path) as temporary:
-        save_file(state, temporary, metadata=metadata)
+        temporary.write_bytes(save(state, metadata))
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:

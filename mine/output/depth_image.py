@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from mine.files import replacing
 from mine.output.video import default_size
 from mine.scene.depth import colour_depth, depth_range
 from mine.scene.mpi import MPI
@@ -22,4 +23,5 @@ def write_depth_image(scene: MPI, out: str | Path) -> None:
     """
     with torch.no_grad():
         depth = scene.render(torch.eye(4), size=default_size(scene.size, LONGEST_SIDE)).depth
-    Image.fromarray(colour_depth(depth, *depth_range(scene))[0]).save(out)
+    with replacing(out) as temporary:
+        Image.fromarray(colour_depth(depth, *depth_range(scene))[0]).save(temporary)

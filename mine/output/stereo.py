@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.files import replacing
+from mine.files import check_writable, replacing
 from mine.output.camera_paths import PIVOT
 from mine.output.framing import covering_zoom, shift_principal_point, zoom_intrinsics
 from mine.render import View
@@ -42,6 +42,7 @@ def render_stereo(scene: MPI, out: str | Path, layout: Layout = "side-by-side", 
         raise InputError(f"unknown stereo layout {layout!r}: choose one of {', '.join(get_args(Layout))}")
     if Path(out).suffix.lower() not in EXTENSIONS:
         raise InputError(f"cannot write {out}: use {', '.join(EXTENSIONS)}")
+    check_writable(out)
     left, right = stereo_pair(scene, baseline).rgb
     image = {
         "side-by-side": lambda: torch.cat([left, right], dim=2),
@@ -50,10 +51,7 @@ def render_stereo(scene: MPI, out: str | Path, layout: Layout = "side-by-side", 
     }[layout]()
     pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, 2).cpu().numpy()
     with replacing(out) as temporary:
-        try:
-            Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, quality=95)
-        except OSError as error:
-            raise InputError(f"cannot write {out} ({error.strerror or error})") from error
+        Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, quality=95)
 
 
 def stereo_pair(scene: MPI, baseline: float = BASELINE) -> View:

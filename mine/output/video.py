@@ -12,9 +12,10 @@ from rich.progress import Progress
 from torch import Tensor
 
 from mine.errors import InputError
+from mine.files import replacing_together
 from mine.output.camera_paths import CameraPath
 from mine.output.framing import covering_zoom, zoom_intrinsics
-from mine.output.writers import WriteFrame, frame_writer, is_folder
+from mine.output.writers import WriteFrame, check_output, frame_encoder, is_folder
 from mine.render import View
 from mine.scene.camera import check_poses
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
@@ -46,7 +47,8 @@ def render_video(
 ) -> None:
     """Renders a scene along a camera path and writes a video of the views, and one of their depth if requested.
 
-    A run that fails or is interrupted leaves no file behind, and keeps one that was there before.
+    A run that fails or is interrupted leaves no file behind, and keeps those that were there before. Both videos
+    appear together.
 
     Args:
         scene: The scene.
@@ -70,10 +72,18 @@ def render_video(
     if depth is not None and Path(depth).resolve() == Path(out).resolve():
         raise InputError(f"depth and colour would both be written to {out}: give them different names")
     size = size or default_size(scene.size, LONGEST_GIF_SIDE if Path(out).suffix.lower() == ".gif" else LONGEST_SIDE)
+    outputs = [out] if depth is None else [out, depth]
+    for output in outputs:
+        check_output(output, size, fps)
     with ExitStack() as stack:
-        writes = [_colour_writer(stack, out, size, fps)]
+        temporary = stack.enter_context(replacing_together(outputs))
+        writes = [_colour_writer(stack.enter_context(frame_encoder(out, temporary[0], size, fps)))]
         if depth is not None:
-            writes.append(_depth_writer(stack, scene, depth, size, fps))
+            # A camera that moves forward sees larger disparities than the source camera: leave room for twice as much.
+            largest = 2 * float(scene.disparity[0])
+            text = {"largest_disparity": repr(largest)}
+            write = stack.enter_context(frame_encoder(depth, temporary[1], size, fps, text))
+            writes.append(_depth_writer(write, scene, largest if is_folder(depth) else None))
         report = progress or _progress_bar(stack)
         encoder = stack.enter_context(ThreadPoolExecutor(1))
         queue: deque[Future[None]] = deque()
@@ -139,9 +149,8 @@ def _camera_path(path: Tensor | CameraPath) -> CameraPath:
     return path
 
 
-def _colour_writer(stack: ExitStack, out: str | Path, size: tuple[int, int], fps: float) -> Callable[[View], None]:
-    """A function that appends a batch of views to the video."""
-    write = stack.enter_context(frame_writer(out, size, fps))
+def _colour_writer(write: WriteFrame) -> Callable[[View], None]:
+    """A function that appends the colours of a batch of views to a video."""
 
     def write_colour(view: View) -> None:
         frames = (view.rgb.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
@@ -151,17 +160,12 @@ def _colour_writer(stack: ExitStack, out: str | Path, size: tuple[int, int], fps
     return write_colour
 
 
-def _depth_writer(
-    stack: ExitStack, scene: MPI, out: str | Path, size: tuple[int, int], fps: float
-) -> Callable[[View], None]:
-    """A function that appends the depth of a batch of views to the depth video."""
-    # A camera that moves forward sees larger disparities than the source camera: leave room for twice as much.
-    largest = 2 * float(scene.disparity[0])
-    write: WriteFrame = stack.enter_context(frame_writer(out, size, fps, {"largest_disparity": repr(largest)}))
+def _depth_writer(write: WriteFrame, scene: MPI, largest: float | None) -> Callable[[View], None]:
+    """A function that appends the depth of a batch of views to a video: in colour, or in 16 bits up to `largest`."""
     near, far = depth_range(scene)
 
     def write_depth(view: View) -> None:
-        frames = disparity_16bit(view.depth, largest) if is_folder(out) else colour_depth(view.depth, near, far)
+        frames = colour_depth(view.depth, near, far) if largest is None else disparity_16bit(view.depth, largest)
         for frame in frames:
             write(frame)
 

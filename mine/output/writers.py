@@ -7,9 +7,8 @@ writer is not used because it ignores ffmpeg's exit status, so that a full disk 
 import math
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -21,7 +20,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mine.errors import InputError
-from mine.files import check_writable, replacing
+from mine.files import check_writable, is_clutter, replacing
+from mine.temporary import unnamed_file
 
 WriteFrame = Callable[[np.ndarray[Any, Any]], None]
 """Appends one frame: (H, W, 3) uint8 RGB; folders also take (H, W) uint16."""
@@ -70,13 +70,26 @@ def frame_writer(
             other files, or when writing fails.
     """
     check_output(out, size, fps)
-    with replacing(out) as temporary:
-        if is_folder(out):
-            with _folder(out, temporary, text or {}) as write:
-                yield write
-        else:
-            with _ffmpeg(out, temporary, size, fps) as write:
-                yield write
+    with replacing(out) as temporary, frame_encoder(out, temporary, size, fps, text) as write:
+        yield write
+
+
+def frame_encoder(
+    out: str | Path, temporary: Path, size: tuple[int, int], fps: float, text: dict[str, str] | None = None
+) -> AbstractContextManager[WriteFrame]:
+    """The context of `frame_writer`, for callers that put several files in place together.
+
+    Args:
+        out: As for `frame_writer`; names the format, and the file in messages.
+        temporary: File or folder to write, with the suffix of `out`.
+        size: As for `frame_writer`.
+        fps: As for `frame_writer`.
+        text: As for `frame_writer`.
+
+    Returns:
+        A context with a function that appends one frame; the video is whole when it ends without an exception.
+    """
+    return _folder(out, temporary, text or {}) if is_folder(out) else _ffmpeg(out, temporary, size, fps)
 
 
 def check_output(out: str | Path, size: tuple[int, int], fps: float) -> None:
@@ -90,7 +103,7 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float) -> None:
     Raises:
         InputError: As `frame_writer`, except for failures of the writing itself.
     """
-    check_writable(out)
+    check_writable(out, is_folder(out))
     if not (math.isfinite(fps) and 0 < fps <= 240):
         raise InputError(f"fps {fps} is out of range: give frames per second above 0, at most 240")
     if is_folder(out):
@@ -99,17 +112,16 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float) -> None:
     suffix = Path(out).suffix.lower()
     if suffix not in ENCODERS:
         raise InputError(f"cannot write {out}: use {', '.join(ENCODERS)}, or no extension for a folder of PNGs")
-    if Path(out).is_dir():
-        raise InputError(f"{out} is a folder: give the name of a file")
     if "libx264" in ENCODERS[suffix] and (size[0] % 2 or size[1] % 2):
         raise InputError(f"{suffix} video cannot be {size[1]}x{size[0]}: give an even width and height")
 
 
 def _check_folder(folder: Path) -> None:
     """Raises InputError unless the folder may be replaced: it must hold nothing but frames."""
-    if folder.is_file():
-        raise InputError(f"{folder} is a file: name another folder, or give an extension ({', '.join(ENCODERS)})")
-    if folder.is_dir() and any(not (f.suffix == ".png" and f.stem.isdigit()) for f in folder.iterdir()):
+    if not folder.is_dir():
+        return
+    others = [f.name for f in folder.iterdir() if not (is_clutter(f.name) or (f.suffix == ".png" and f.stem.isdigit()))]
+    if others:
         raise InputError(f"folder {folder} holds other files: name a new or empty folder for the frames")
 
 
@@ -140,7 +152,7 @@ def _folder(out: str | Path, temporary: Path, text: dict[str, str]) -> Iterator[
 @contextmanager
 def _ffmpeg(out: str | Path, temporary: Path, size: tuple[int, int], fps: float) -> Iterator[WriteFrame]:
     """Pipes frames to an ffmpeg process that writes `temporary`; errors name `out`."""
-    with tempfile.TemporaryFile() as log:
+    with unnamed_file() as log:
         process = subprocess.Popen(
             _ffmpeg_command(temporary, size, fps), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
         )
@@ -168,10 +180,10 @@ def _ffmpeg(out: str | Path, temporary: Path, size: tuple[int, int], fps: float)
 
 
 def _ffmpeg_command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
-    """The command that reads raw RGB frames on standard input and writes `path`."""
+    """The command that reads raw RGB frames on standard input and writes `path`, whatever colons its name has."""
     rate = str(Fraction(fps).limit_denominator(1001))
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[1]}x{size[0]}", "-r", rate, "-i", "-"]
-    return [get_ffmpeg_exe(), "-y", "-loglevel", "error", *raw, *ENCODERS[path.suffix.lower()], str(path)]
+    return [get_ffmpeg_exe(), "-y", "-loglevel", "error", *raw, *ENCODERS[path.suffix.lower()], f"file:{path}"]
 
 
 def _last_line(log: IO[bytes]) -> str:

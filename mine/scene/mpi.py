@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mine.errors import InputError
@@ -184,14 +184,14 @@ class MPI:
             half: Store colours as 8 bits and densities as float16; otherwise all as float32.
 
         Raises:
-            InputError: The folder cannot be written.
+            InputError: The file cannot be written.
         """
         tensors = {"disparity": self.disparity, "K": self.K, "rgb": self.rgb, "sigma": self.sigma}
         if self.photo is not None:
             tensors["photo"] = self.photo
         tensors = {name: encode(name, value, half).cpu().contiguous() for name, value in tensors.items()}
         with replacing(path) as temporary:
-            save_file(tensors, temporary, metadata={"format": FORMAT, "size": json.dumps(self.plane_size)})
+            temporary.write_bytes(save(tensors, {"format": FORMAT, "size": json.dumps(self.plane_size)}))
 
     @staticmethod
     def open(path: str | Path) -> "MPI":

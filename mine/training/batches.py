@@ -2,10 +2,12 @@
 
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
-from typing import cast
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler
 
 from mine.config import TrainConfig
@@ -14,6 +16,7 @@ from mine.data.base.sample import Sample
 from mine.data.registry import training_set
 from mine.errors import InputError
 from mine.network import network_kind
+from mine.training.stop import STOP_SIGNALS
 
 
 def process_rows(config: TrainConfig, rank: int, processes: int) -> list[range]:
@@ -95,7 +98,7 @@ def loader(config: TrainConfig, start: int, rows: Sequence[range]) -> DataLoader
         batch_sampler=Batches(config, start, rows, [len(part) for part in sets], shares),
         num_workers=config.workers,
         persistent_workers=config.workers > 0,
-        worker_init_fn=_ignore_sigterm,
+        worker_init_fn=_ignore_signals,
         collate_fn=collate_targets if config.targets > 1 else None,
     )
 
@@ -128,6 +131,30 @@ def unreadable(samples: DataLoader[Sample]) -> int:
     return sum(int(part.skipped) for part in parts if isinstance(part, ResilientDataset))
 
 
-def _ignore_sigterm(worker: int) -> None:
-    """SIGTERM often goes to a whole group of processes: the main one ends the others, after its last step."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+@contextmanager
+def batches_of(samples: DataLoader[Sample]) -> Iterator[Iterator[Sequence[Tensor]]]:
+    """Context with an iterator over a `loader`, whose worker processes end with the context.
+
+    Python waits for the workers when a program ends, also by an exception, and they end only when they are told to.
+
+    Args:
+        samples: The loader.
+
+    Yields:
+        The iterator: one `Sample`, as a sequence of its fields, for each part of a batch.
+    """
+    batches: Any = iter(samples)
+    try:
+        yield batches
+    finally:
+        if samples.num_workers:
+            batches._shutdown_workers()  # torch has no public name for it
+            for worker in batches._workers:
+                if worker.is_alive():  # it has not answered in time, and ignores SIGTERM
+                    worker.kill()
+
+
+def _ignore_signals(worker: int) -> None:
+    """The signals often go to a whole group of processes: the main one ends the others, after its last step."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -45,13 +46,14 @@ class TrainingLog:
         self.sums: dict[str, Tensor] = {}
         self.means: dict[str, float] = {}
         self.held_out_metrics: dict[str, float] = {}
+        self.evaluated_step: int | None = None
         self.steps = self.finite_steps = 0
 
     def __enter__(self) -> "TrainingLog":
         self.since = self.before = time.perf_counter()
         if self.writes:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._drop_later_lines()
+            self._resume()
             self.board = SummaryWriter(str(self.folder), purge_step=self.state.step + 1)
             columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
             self.bar = Progress(*columns, console=self.console)
@@ -94,6 +96,7 @@ class TrainingLog:
     def held_out(self, metrics: Mapping[str, float]) -> None:
         """Logs metrics of held-out views, those that are finite; rank 0 alone calls it."""
         self.held_out_metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        self.evaluated_step = self.state.step
         with (self.folder / HELD_OUT).open("a") as file:
             file.write(json.dumps({"step": self.state.step} | self.held_out_metrics) + "\n")
         for name, value in self.held_out_metrics.items():
@@ -110,6 +113,15 @@ class TrainingLog:
         """Prints one line above the progress bar, from rank 0."""
         if self.writes:
             self.console.print(text, highlight=False, soft_wrap=True)
+
+    def is_evaluated(self) -> bool:
+        """Whether the metrics of held-out views at this step have been logged, also by an earlier call."""
+        return self.evaluated_step == self.state.step
+
+    def is_complete(self) -> bool:
+        """Whether `figures.json` is that of this step."""
+        file = self.folder / SUMMARY
+        return file.is_file() and _parsed(file.read_text()).get("steps") == self.state.step
 
     def summary(self, unreadable: int) -> None:
         """Writes `figures.json`: totals of the run, its last mean losses and its last held-out metrics, from rank 0.
@@ -151,13 +163,46 @@ class TrainingLog:
         skipped = f"  [red]{self.state.skipped} skipped[/]" if self.state.skipped else ""
         self.console.print(f"[bold]{step}/{self.config.last}[/]  {text}{skipped}", highlight=False, soft_wrap=True)
 
-    def _drop_later_lines(self) -> None:
-        """Drops the lines of steps after the state's: a resumed run makes those steps once more."""
-        for file in (self.folder / LOSSES, self.folder / HELD_OUT):
-            if file.is_file():
-                kept = [line for line in file.read_text().splitlines() if json.loads(line)["step"] <= self.state.step]
-                with replacing(file) as temporary:
-                    temporary.write_text("".join(line + "\n" for line in kept))
+    def _resume(self) -> None:
+        """Drops what belongs to steps after the state's, which are made once more, and reads the last metrics before.
+
+        `figures.json` is dropped as well unless the run is at its end.
+        """
+        means, held_out = (keep_lines(self.folder / name, self.state.step) for name in (LOSSES, HELD_OUT))
+        self.means = {name: value for name, value in means.items() if name not in ("step", "skipped")}
+        self.held_out_metrics = {name: value for name, value in held_out.items() if name != "step"}
+        self.evaluated_step = held_out.get("step")
+        if self.state.step < self.config.last:
+            (self.folder / SUMMARY).unlink(missing_ok=True)
+
+
+def keep_lines(file: Path, last: int) -> dict[str, Any]:
+    """Drops the lines of a log that belong to later steps, and those that a killed process has not finished.
+
+    Args:
+        file: A JSON object a line, with the key "step"; may be missing.
+        last: The last step whose lines are kept.
+
+    Returns:
+        The last line that is left; empty when there is none.
+    """
+    if not file.is_file():
+        return {}
+    lines = file.read_text().splitlines()
+    kept = [entry for entry in map(_parsed, lines) if entry.get("step", last + 1) <= last]
+    if len(kept) < len(lines):
+        with replacing(file) as temporary:
+            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
+    return kept[-1] if kept else {}
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    """The JSON object of a line; empty for another line."""
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
 
 
 def peak_memory(device: torch.device) -> float:

@@ -1,20 +1,21 @@
-"""The state of a run: what each step changes, the file it resumes from, and how SIGTERM ends it."""
+"""The state of a run: what each step changes, and the files it resumes from."""
 
 import pickle
-import signal
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mine.config import TrainConfig
 from mine.errors import InputError
-from mine.files import replacing
+from mine.files import replacing_together
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network, save_network
 from mine.network.protocol import Network
@@ -81,7 +82,9 @@ class TrainingState:
         self.skipped_in_a_row = 0 if finite else self.skipped_in_a_row + 1
 
     def save(self) -> None:
-        """Writes the state and the checkpoint of EMA weights, each atomically, from rank 0.
+        """Writes the state and the checkpoint of EMA weights, both or neither, from rank 0.
+
+        The state takes its place first: `restore_checkpoint` makes the other from it, should a run end in between.
 
         Raises:
             InputError: They cannot be written; what was saved before is kept.
@@ -96,12 +99,38 @@ class TrainingState:
             "scaling": self.fabric.strategy.precision.state_dict(),
             "counts": counts,
         }
+        with replacing_together([self.file, self.checkpoint]) as (state, checkpoint), self._write_reported():
+            torch.save(tree, state)
+            save_network(self.ema_network, checkpoint)
+
+    def restore_checkpoint(self) -> None:
+        """Writes the checkpoint of this step unless it is there, from rank 0: what a run that ended in `save` may lack.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        if self.fabric.is_global_zero and not self._checkpoint_is_current():
+            with self._write_reported():
+                save_network(self.ema_network, self.checkpoint)
+
+    def _checkpoint_is_current(self) -> bool:
+        """Whether the checkpoint's weights are the EMA weights of this state."""
         try:
-            with replacing(self.file) as temporary:
-                torch.save(tree, temporary)
-            save_network(self.ema_network, self.checkpoint)
-        except (OSError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+            found = load_file(self.checkpoint)
+        except (OSError, SafetensorError):
+            return False
+        weights = self.ema_network.state_dict()
+        return found.keys() == weights.keys() and all(
+            torch.equal(found[name], value.cpu()) for name, value in weights.items()
+        )
+
+    @contextmanager
+    def _write_reported(self) -> Iterator[None]:
+        """Context in which errors of writing the state are reported."""
+        try:
+            yield
+        except (OSError, RuntimeError, SafetensorError, InputError) as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
             raise InputError(f"cannot save step {self.step} ({reason}): make room and run again") from error
 
     def _read(self) -> dict[str, Any]:
@@ -148,30 +177,3 @@ def difference(before: Any, now: Any, key: str = "") -> str | None:
         found = (difference(before[name], now[name], f"{key}.{name}".lstrip(".")) for name in known)
         return next((text for text in found if text), None)
     return None if before == now else f"with {key} = {before!r}, not {now!r}"
-
-
-class GracefulStop:
-    """Context that turns SIGTERM into a flag, so that a run finishes its step and saves it before it ends."""
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    def __enter__(self) -> "GracefulStop":
-        self.main = threading.current_thread() is threading.main_thread()  # no other may handle signals
-        if self.main:
-            self.previous = signal.signal(signal.SIGTERM, self._request)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.main:
-            signal.signal(signal.SIGTERM, self.previous)
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-
-    def requested_by_any_rank(self, fabric: Fabric) -> bool:
-        """Whether any process has received SIGTERM; a collective operation, which all ranks must call."""
-        if fabric.world_size == 1:
-            return self.requested
-        requested = torch.tensor(float(self.requested), device=fabric.device)
-        return bool(cast(torch.Tensor, fabric.all_reduce(requested, reduce_op="max")) > 0)

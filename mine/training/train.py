@@ -1,6 +1,6 @@
 """The training loop: gradient accumulation over micro-batches, EMA weights, held-out evaluation, resumption."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -12,13 +12,15 @@ from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.errors import InputError
 from mine.evaluation.protocol import evaluate_config
+from mine.files import check_writable, disk_full_reported
 from mine.model import Model
 from mine.network.encoders.encoder import freeze_batch_norm
-from mine.training.batches import loader, process_rows, unreadable
+from mine.training.batches import batches_of, loader, process_rows, unreadable
 from mine.training.distributed import start_fabric
 from mine.training.log import TrainingLog
 from mine.training.preview import preview_images
-from mine.training.state import GracefulStop, TrainingState
+from mine.training.state import TrainingState
+from mine.training.stop import GracefulStop
 
 MAX_GRADIENT_NORM = 5.0
 """Norm that gradients are clipped to."""
@@ -30,9 +32,9 @@ MAX_SKIPPED_STEPS = 10
 def train(config: TrainConfig, resume: bool = True) -> Path:
     """Trains a network.
 
-    The state is saved every `save_every` steps and at SIGTERM, after the current step. A later call with the same
-    configuration resumes from it, and the result is that of an uninterrupted run. Under torchrun, all processes share
-    each batch.
+    The state is saved every `save_every` steps and at SIGTERM or SIGHUP, after the current step. A later call with the
+    same configuration resumes from it, and the result is that of an uninterrupted run. Under torchrun, all processes
+    share each batch.
 
     Args:
         config: The run.
@@ -45,36 +47,77 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
         InputError: The loss was not finite ten times in a row, or the configuration makes no run.
     """
     fabric = start_fabric(config)
+    if fabric.is_global_zero:
+        check_writable(Path(config.output) / "state.pt")
     torch.manual_seed(config.seed)
     rows = process_rows(config, fabric.global_rank, fabric.world_size)
     state = TrainingState(fabric, config, resume)
-    with GracefulStop() as stop, TrainingLog(state) as log:
+    with disk_full_reported(config.output), GracefulStop() as stop, TrainingLog(state) as log:
         samples = loader(config, state.step, rows)
-        batches = iter(samples)
-        stopped = False
         if state.step == 0:
             evaluate_held_out(state, log)
-        while state.step < config.last and not stopped:
-            micro_batches = [fabric.to_device(Sample(*next(batches))) for _ in rows]
-            losses = train_step(state, micro_batches, rows)
-            state.advance(bool(losses))
-            if state.skipped_in_a_row == MAX_SKIPPED_STEPS:
-                raise InputError(
-                    f"loss not finite for {MAX_SKIPPED_STEPS} steps up to step {state.step}: lower learning_rate"
-                )
-            log.step(losses)
-            stopped = stop.requested_by_any_rank(fabric)
-            if state.step % config.save_every == 0 or state.step == config.last or stopped:
-                state.save()
-                if fabric.is_global_zero:
-                    log.images(preview_images(state.ema_network, micro_batches[0]))
-            if state.step % config.evaluate_every == 0 or state.step == config.last:
-                evaluate_held_out(state, log)
-            if state.step == config.last:
-                log.summary(unreadable(samples))
-        if stopped and state.step < config.last:
+        else:
+            state.restore_checkpoint()
+        if state.step < config.last:
+            with batches_of(samples) as batches:
+                run_steps(state, log, batches, rows, stop)
+        if state.step == config.last:
+            finish(state, log, unreadable(samples))
+        else:
             log.message(f"stopped after step {state.step} of {config.last}: the same command goes on from there")
         return state.checkpoint
+
+
+def run_steps(
+    state: TrainingState,
+    log: TrainingLog,
+    batches: Iterator[Sequence[Tensor]],
+    rows: Sequence[Sequence[int]],
+    stop: GracefulStop,
+) -> None:
+    """Makes steps up to the configuration's last, or until a signal stops the run; saves, evaluates and logs.
+
+    Args:
+        state: The run's state, changed in place.
+        log: The run's log.
+        batches: This rank's samples, by micro-batches of gradient accumulation.
+        rows: Indices in the whole batch of each micro-batch's sources.
+        stop: Where signals are noted.
+
+    Raises:
+        InputError: The loss was not finite ten times in a row, or the state cannot be saved.
+    """
+    config, stopped = state.config, False
+    while state.step < config.last and not stopped:
+        micro_batches = [state.fabric.to_device(Sample(*next(batches))) for _ in rows]
+        losses = train_step(state, micro_batches, rows)
+        state.advance(bool(losses))
+        if state.skipped_in_a_row == MAX_SKIPPED_STEPS:
+            raise InputError(
+                f"loss not finite for {MAX_SKIPPED_STEPS} steps up to step {state.step}: lower learning_rate"
+            )
+        log.step(losses)
+        stopped = stop.requested_by_any_rank(state.fabric)
+        if state.step % config.save_every == 0 or state.step == config.last or stopped:
+            state.save()
+            if state.fabric.is_global_zero:
+                log.images(preview_images(state.ema_network, micro_batches[0]))
+        if state.step % config.evaluate_every == 0 and state.step < config.last:
+            evaluate_held_out(state, log)
+
+
+def finish(state: TrainingState, log: TrainingLog, unreadable: int) -> None:
+    """Evaluates and sums up a run at its last step, or the part of it that a run which was killed here lacks.
+
+    Args:
+        state: The run's state.
+        log: The run's log.
+        unreadable: Number of samples that this process could not read.
+    """
+    if state.fabric.is_global_zero and not log.is_complete():
+        if not log.is_evaluated():
+            evaluate_held_out(state, log)
+        log.summary(unreadable)
 
 
 def evaluate_held_out(state: TrainingState, log: TrainingLog) -> None:

@@ -1,5 +1,6 @@
 """A data set whose samples are cached on disk, compressed to a few bytes a pixel."""
 
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -32,8 +33,10 @@ class CachedDataset(Dataset[Sample]):
         path = self.folder / f"{index:07d}.pt"
         if not path.is_file():
             sample = self.dataset[index]
+            packed = BytesIO()
+            torch.save({name: _pack(name, value) for name, value in sample._asdict().items()}, packed)
             with replacing(path) as temporary:
-                torch.save({name: _pack(name, value) for name, value in sample._asdict().items()}, temporary)
+                temporary.write_bytes(packed.getbuffer())
         cached = torch.load(path, weights_only=True)
         return Sample(**{name: _unpack(name, value) for name, value in cached.items()})
 

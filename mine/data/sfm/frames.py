@@ -31,9 +31,10 @@ def extract_frames(video: Path, folder: Path, rate: float) -> list[str]:
     folder.mkdir(parents=True)
     open_input(video, "video", "give a video file or a folder of pictures").close()
     command = [get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-protocol_whitelist", "file"]
-    command += ["-format_whitelist", CONTAINERS, "-i", f"file:{video}", "-map", "0:v:0"]
-    command += ["-vf", f"fps={rate}", "-qscale:v", "2", "-f", "image2", str(folder / "%06d.jpg")]
-    ended = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    command += ["-format_whitelist", CONTAINERS, "-i", f"file:{video.absolute()}", "-map", "0:v:0"]
+    command += ["-vf", f"fps={rate}", "-qscale:v", "2", "-f", "image2", "%06d.jpg"]
+    # Run in the folder: a percent sign in its name would count as part of the pattern.
+    ended = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=folder)
     names = sorted(path.name for path in folder.iterdir())
     if not names:  # a video that breaks off still gives the frames before
         reason = (ended.stderr.strip().splitlines() or ["it holds no frames"])[-1].removeprefix("Error: ")

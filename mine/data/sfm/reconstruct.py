@@ -1,7 +1,6 @@
 """Structure from motion by COLMAP: from a folder of images or a video to a capture."""
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from mine.data.sfm.colmap_library import pycolmap
 from mine.data.sfm.frames import extract_frames
 from mine.errors import InputError
-from mine.files import replacing
+from mine.files import check_writable, replacing
+from mine.temporary import temporary_folder
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 
@@ -65,24 +65,31 @@ def reconstruct(images: str | Path, output: str | Path, progress: bool = True, r
     images, output = Path(images), Path(output)
     video = images.is_file()
     names = [] if video else image_names(images)
-    if output.exists():
-        raise InputError(f"{output} exists: choose another output folder")
-    with replacing(output) as folder, tempfile.TemporaryDirectory() as work, quiet(), show_progress(progress) as phase:
+    check_new(output)
+    with temporary_folder("colmap") as work, quiet(), show_progress(progress) as phase:
         pictures = images
         if video:
             phase(f"taking {rate:g} frames per second")
-            pictures = Path(work) / "frames"
+            pictures = work / "frames"
             names = _enough(extract_frames(images, pictures, rate), f"{images} at {rate:g} frames per second")
         phase(f"finding features in {len(names)} pictures")
-        database = Path(work) / "database.db"
+        database = work / "database.db"
         find_features(database, pictures, names, pycolmap.CameraMode.SINGLE if video else pycolmap.CameraMode.AUTO)
         match(database, len(names), video, phase)
-        model = _map_cameras(database, pictures, len(names), Path(work), phase, images)
+        model = _map_cameras(database, pictures, len(names), work, phase, images)
         phase("undistorting")
         model.write(work)
-        pycolmap.undistort_images(folder, work, pictures)
-        _tidy(folder)
+        with replacing(output) as folder:
+            pycolmap.undistort_images(folder, work, pictures)
+            _tidy(folder)
     return report(model, names)
+
+
+def check_new(output: Path) -> None:
+    """Raises InputError unless the folder of a capture can be written and does not exist yet."""
+    check_writable(output, folder=True)
+    if output.exists():
+        raise InputError(f"{output} exists: choose another output folder")
 
 
 def image_names(folder: Path) -> list[str]:

@@ -2,15 +2,15 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from mine.data.sfm.colmap_library import pycolmap
-from mine.data.sfm.reconstruct import Report, find_features, image_names, quiet, report, show_progress
+from mine.data.sfm.reconstruct import Report, check_new, find_features, image_names, quiet, report, show_progress
 from mine.data.sfm.trajectory import Frame, read_trajectory
 from mine.errors import InputError
 from mine.files import replacing
+from mine.temporary import temporary_folder
 
 NEIGHBOURS = 10
 """Each image is matched with as many that follow it, and with the 16th, 32nd, ... after it."""
@@ -39,17 +39,17 @@ def triangulate(images: str | Path, poses: str | Path, output: str | Path, progr
         raise InputError(
             f"{len(known)} of the pictures in {images} have a camera in {poses}: name them by its timestamps"
         )
-    if output.exists():
-        raise InputError(f"{output} exists: choose another output folder")
-    with replacing(output) as folder, tempfile.TemporaryDirectory() as work, quiet(), show_progress(progress) as phase:
-        model = _triangulate(images, known, Path(work), phase)
+    check_new(output)
+    with temporary_folder("colmap") as work, quiet(), show_progress(progress) as phase:
+        model = _triangulate(images, known, work, phase)
         if not model.points3D:
             raise InputError(f"no point could be found in {images}: check that {poses} belongs to these pictures")
-        (folder / "sparse" / "0").mkdir(parents=True)
-        model.write(folder / "sparse" / "0")
-        (folder / "images").mkdir()
-        for image in model.images.values():
-            _link(images / image.name, folder / "images" / image.name)
+        with replacing(output) as folder:
+            (folder / "sparse" / "0").mkdir(parents=True)
+            model.write(folder / "sparse" / "0")
+            (folder / "images").mkdir()
+            for image in model.images.values():
+                _link(images / image.name, folder / "images" / image.name)
     return report(model, names)
 
 

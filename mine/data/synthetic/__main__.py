@@ -8,6 +8,7 @@ import tyro
 from PIL import Image
 
 from mine.data.synthetic.dataset import generate
+from mine.files import replacing
 
 
 def sheet(
@@ -37,7 +38,8 @@ def sheet(
             line += [F.pad(picture, (2, 2, 2, 2)) for picture in (sample.source, disparity)]
         lines.append(torch.cat(line, dim=2))
     pixels = (torch.cat(lines, dim=1) * 255).byte().permute(1, 2, 0).numpy()
-    Image.fromarray(pixels).save(out)
+    with replacing(out) as temporary:
+        Image.fromarray(pixels).save(temporary)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mine.errors import InputError
+from mine.files import check_writable
 from mine.output.web.html import export_html, view
 from mine.scene.mpi import MPI
 
@@ -24,4 +25,5 @@ def export(scene: MPI, path: str | Path) -> None:
     extension = Path(path).suffix.lower()
     if extension not in _WRITERS:
         raise InputError(f"cannot export to {path}: '{extension}' is no known extension, use {' or '.join(_WRITERS)}")
+    check_writable(path)
     _WRITERS[extension](scene, path)

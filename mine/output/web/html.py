@@ -2,7 +2,7 @@
 
 import html
 import json
-import tempfile
+import shutil
 import webbrowser
 from importlib import resources
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from mine.files import replacing
 from mine.output.web.pack import pack
 from mine.scene.mpi import MPI
+from mine.temporary import make_folder
 
 # The elements of viewer.html that hold the scene and the title.
 SCENE_SLOT = '<script type="application/json" id="scene">'
@@ -43,12 +44,18 @@ def view(scene_path: str | Path) -> Path:
         scene_path: Scene file (.mpi).
 
     Returns:
-        The page written for it, in a temporary folder.
+        The page written for it, in a temporary folder, which a later run removes after an hour.
 
     Raises:
         InputError: When the file is missing or holds no scene.
     """
-    page = Path(tempfile.mkdtemp(prefix="mine-")) / f"{Path(scene_path).stem}.html"
-    export_html(MPI.open(scene_path), page)
-    webbrowser.open(page.as_uri())
+    scene = MPI.open(scene_path)
+    folder = make_folder("view")
+    page = folder / f"{Path(scene_path).stem[:60]}.html"
+    try:
+        export_html(scene, page)
+        webbrowser.open(page.as_uri())
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return page

@@ -1,0 +1,240 @@
+"""How runs end: killed between two writes, out of room, or by an exception, they lose nothing and wait for nothing."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tiny_run import Feed, config_for, saved
+
+import mine.files
+from mine.config import EvalConfig
+from mine.errors import InputError
+from mine.training import log, state
+from mine.training import train as training
+
+WRITTEN = {"state.pt", "mine.safetensors", "figures.json", "log.jsonl"}
+
+
+class Killed(BaseException):
+    """What stands for SIGKILL: nothing catches it, and the clean-up is put aside."""
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of two steps that nothing has stopped."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch:
+        use_feed(patch)
+        training.train(config_for(folder, steps=2, save_every=1))
+    return folder
+
+
+def use_feed(patch: pytest.MonkeyPatch) -> None:
+    """Makes `Feed` the training data, and leaves encoders with random weights."""
+    patch.setattr("mine.network.encoders.timm_encoder.TimmEncoder.load_imagenet", lambda self: None)
+    patch.setattr("mine.training.batches.training_sets", lambda config: [(Feed(), 1.0)])
+
+
+def kill_at_rename(patch: pytest.MonkeyPatch, number: int) -> None:
+    """Makes the rename of that number, in all of a run, raise `Killed`; nothing is renamed from then on."""
+    count = 0
+
+    def guard(rename: Callable[..., object]) -> Callable[..., object]:
+        def guarded(*arguments: object) -> object:
+            nonlocal count
+            count += 1
+            if count >= number:
+                raise Killed
+            return rename(*arguments)
+
+        return guarded
+
+    patch.setattr(mine.files.os, "replace", guard(os.replace))
+    patch.setattr(mine.files, "_exchange", guard(mine.files._exchange))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6, 7])
+def test_a_run_killed_at_any_rename_ends_as_the_unbroken_one(
+    tmp_path: Path, feed: Callable[..., Feed], unbroken: Path, number: int
+) -> None:
+    """Two saves of three renames each, then the figures."""
+    feed()
+    config = config_for(tmp_path, steps=2, save_every=1)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        kill_at_rename(patch, number)
+        training.train(config)
+    before = {name: (tmp_path / name).exists() for name in ("state.pt", "mine.safetensors")}
+    assert training.train(config).is_file(), before
+    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith("events")} == WRITTEN
+    found, expected = saved(tmp_path), saved(unbroken)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert figures["steps"] == last["step"] == 2
+    assert figures["last"]["total"] == last["total"]
+    assert figures["seconds"] > 0
+
+
+@pytest.mark.parametrize("name", ["mine.safetensors", "figures.json"])
+@pytest.mark.parametrize("instead", ["nothing", "rubbish", "older"])
+def test_what_a_finished_run_lacks_is_made_from_its_state(
+    tmp_path: Path, feed: Callable[..., Feed], unbroken: Path, name: str, instead: str
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(unbroken, folder)
+    config = config_for(folder, steps=2, save_every=1)
+    tree = torch.load(folder / "state.pt", weights_only=True)
+    torch.save(tree | {"config": asdict(config)}, folder / "state.pt")
+    expected, figures = saved(folder), json.loads((folder / "figures.json").read_text())
+    (folder / name).unlink()
+    if instead == "rubbish":
+        (folder / name).write_text("{")
+    elif instead == "older":
+        save_file({key: value + 1 for key, value in expected.items()}, folder / "mine.safetensors")
+        (folder / "figures.json").write_text(json.dumps(figures | {"steps": 1}))
+    dataset = feed()
+    checkpoint = training.train(config)
+    assert dataset.steps == 0
+    found = load_file(checkpoint)
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    again = json.loads((folder / "figures.json").read_text())
+    assert (again["steps"], again["last"]) == (2, figures["last"])
+
+
+def test_a_run_killed_before_its_last_evaluation_makes_it_up(
+    tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And evaluates no step twice."""
+    feed()
+    evaluated: list[int] = []
+
+    class Report:
+        def mean(self) -> dict[str, dict[str, float]]:
+            return {"prediction": {"psnr": float(len(evaluated))}}
+
+    def evaluate(*arguments: object, **options: object) -> Report:
+        if len(evaluated) == 2:
+            evaluated.append(-1)
+            raise Killed
+        evaluated.append(1)
+        return Report()
+
+    monkeypatch.setattr(training, "evaluate_config", evaluate)
+    held_out = EvalConfig(data=config_for(tmp_path).data)  # type: ignore[arg-type]
+    config = config_for(tmp_path, steps=2, evaluate_every=1, held_out=held_out)
+    with pytest.raises(Killed):
+        training.train(config)
+    training.train(config)
+    training.train(config)
+    lines = [json.loads(line) for line in (tmp_path / "held-out.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 1, 2] and len(evaluated) == 4
+    assert json.loads((tmp_path / "figures.json").read_text())["held_out"] == {"psnr": 4.0}
+
+
+def test_figures_of_a_run_started_anew_are_not_those_of_the_one_before(
+    tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed()
+    training.train(config_for(tmp_path, steps=1))
+    config = config_for(tmp_path, steps=1, seed=1)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(log.TrainingLog, "summary", lambda *arguments: (_ for _ in ()).throw(Killed))
+        training.train(config, resume=False)
+    assert not (tmp_path / "figures.json").exists()
+    training.train(config)
+    figures, line = (tmp_path / "figures.json").read_text(), (tmp_path / "log.jsonl").read_text()
+    assert json.loads(figures)["last"]["total"] == json.loads(line)["total"]
+
+
+def test_lines_that_a_killed_run_has_not_finished_are_dropped(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_text('{"step": 1, "total": 3.0}\n{"step": 3, "total": 2.0}\n{"step": 2, "to')
+    assert log.keep_lines(file, 2) == {"step": 1, "total": 3.0}
+    assert file.read_text() == '{"step": 1, "total": 3.0}\n'
+
+
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_disk_that_is_full_keeps_state_and_checkpoint_of_one_step(
+    tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """Whichever of the two does not fit."""
+    feed()
+    config = config_for(tmp_path, steps=2, save_every=1, stop=1)
+    training.train(config)
+    before = {name: (tmp_path / name).read_bytes() for name in ("state.pt", "mine.safetensors")}
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(*((torch, "save") if written == 0 else (state, "save_network")), full)
+    with pytest.raises(InputError, match=r"cannot save step 2 \(.*No space left on device\): make room") as error:
+        training.train(replace(config, stop=None))
+    assert "\n" not in str(error.value)
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    assert not list(tmp_path.glob(".*"))
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tiny_run import Feed, config_for
+from mine.network.encoders.timm_encoder import TimmEncoder
+from mine.training import batches, state, train
+TimmEncoder.load_imagenet = lambda self: None
+batches.training_sets = lambda config: [(Feed(), 1.0)]
+def fail(*arguments):
+    raise KeyError("of saving")
+state.save_network = fail
+train.train(config_for(Path(sys.argv[2]), steps=2, workers=1))
+"""
+
+
+def test_no_exception_leaves_a_run_waiting_for_its_workers(tmp_path: Path) -> None:
+    """Python ends with the status of the exception, and so do its workers."""
+    support = str(Path(__file__).parents[1] / "support")
+    command = [sys.executable, "-c", PROGRAM, support, str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, process_group=0)
+    try:
+        _, text = process.communicate(timeout=120)  # it takes seconds; before, it took for ever
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 1
+    assert "KeyError: 'of saving'" in text
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+def test_errors_of_saving_are_told_in_one_line(
+    tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed()
+
+    def fail(*arguments: object) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(state, "save_network", fail)
+    with pytest.raises(InputError, match=r"cannot save step 1 .*No space left"):
+        training.train(config_for(tmp_path, steps=1))
+    assert not (tmp_path / "state.pt").exists()
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "TrainingState", lambda *arguments: pytest.fail("the network was made"))
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write"):
+        training.train(config_for(tmp_path / "file" / "run"))
