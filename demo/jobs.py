@@ -65,10 +65,10 @@ class VideoSettings:
         poses = PATHS[self.path](
             frames=frames // 2 + 1 if there_and_back else frames, amount=self.amount, depth=near_depth(scene)
         )
-        path = poses if isinstance(poses, CameraPath) else CameraPath(poses, torch.ones(len(poses)))
-        if there_and_back:
-            path = CameraPath(*(torch.cat([value, value.flip(0)[1:-1]]) for value in path))
-        return path
+        if isinstance(poses, CameraPath):
+            return poses
+        length = len(poses)
+        return CameraPath.of(poses[[*range(length), *range(length - 2, 0, -1)]] if there_and_back else poses)
 
 
 @dataclass(frozen=True)

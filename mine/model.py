@@ -12,7 +12,8 @@ from mine.network.checkpoint import load_network
 from mine.network.input_size import MULTIPLE, network_size
 from mine.network.protocol import Network
 from mine.render import blend_source
-from mine.scene.camera import DEFAULT_FOV, check_intrinsics, intrinsics, resize_intrinsics
+from mine.scene.camera import check_intrinsics, intrinsics, resize_intrinsics
+from mine.scene.exif import phone_fov
 from mine.scene.limits import check_scene_size
 from mine.scene.mpi import MPI, check_disparity
 from mine.scene.photo import Photo, Source, read_photo
@@ -113,7 +114,8 @@ class Model:
             disparity: (S,) disparities of the planes instead, 1 / depth, strictly descending.
             size: (H, W) of the planes in pixels, multiples of 128. By default about 384x256 in the photo's aspect
                 (`mine.network.input_size.network_size`).
-            fov: Horizontal field of view of the photo in degrees. By default from the photo's EXIF, else 90.
+            fov: Horizontal field of view of the photo in degrees. By default from the photo's EXIF, else that of a
+                phone's camera, 67 at 4:3; published checkpoints assume 90.
             K: (3, 3) intrinsics in pixels of the photo instead of a field of view.
             blend: Take colours from the photo wherever the source camera sees the scene (Li et al. 2021, section 3.3),
                 and keep the photo in the scene, so that views have the photo's resolution. Otherwise colours are those
@@ -136,21 +138,21 @@ class Model:
         if len(size) != 2 or min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
             raise InputError(f"size {tuple(size)} is not possible: give (height, width) in multiples of {MULTIPLE}")
         check_scene_size(planes if disparity is None else len(disparity), size)
-        K = _camera(photo, size, fov, K).to(self.device)
+        K = self._camera(photo, size, fov, K).to(self.device)
         resized = resize(photo.rgb, size).clamp(0, 1).to(self.device)[None]
         predicted, disparity = self._predict_planes(resized, planes if disparity is None else disparity)
         if blend and not self.network.kind.photo_colours:
             predicted = blend_source(predicted, disparity[None], K[None], resized)
         return MPI.from_planes(predicted[0], disparity, K, photo.rgb.to(self.device) if blend else None)
 
-
-def _camera(photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> Tensor:
-    """Intrinsics (3, 3) in pixels of planes of `size` (H, W), from `K` or `fov` if given, else from the photo."""
-    height, width = photo.rgb.shape[-2:]
-    if K is None:
-        known = next(angle for angle in (fov, photo.fov, DEFAULT_FOV) if angle is not None)
-        return intrinsics(size, known, aspect=width / height)
-    if K.shape != (3, 3):
-        raise InputError(f"K has shape {tuple(K.shape)}: give 3x3 intrinsics in pixels of the photo")
-    check_intrinsics(K)
-    return resize_intrinsics(K.float(), (height, width), size)
+    def _camera(self, photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> Tensor:
+        """Intrinsics (3, 3) in pixels of planes of `size` (H, W), from `K` or `fov` if given, else from the photo."""
+        height, width = photo.rgb.shape[-2:]
+        if K is None:
+            assumed = self.network.kind.assumed_fov or phone_fov((width, height))
+            known = next(angle for angle in (fov, photo.fov, assumed) if angle is not None)
+            return intrinsics(size, known, aspect=width / height)
+        if K.shape != (3, 3):
+            raise InputError(f"K has shape {tuple(K.shape)}: give 3x3 intrinsics in pixels of the photo")
+        check_intrinsics(K)
+        return resize_intrinsics(K.float(), (height, width), size)

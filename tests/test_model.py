@@ -15,6 +15,7 @@ from torch import Tensor, nn
 import mine
 from mine.model import shipped_checkpoint
 from mine.network.architecture import Architecture
+from mine.network.checkpoint import make_network
 from mine.network.protocol import Network
 from mine.render import use_backend
 from mine.scene.camera import intrinsics, resize_intrinsics
@@ -165,6 +166,22 @@ def with_exif(array: np.ndarray, focal_35mm: int) -> Image.Image:
 def focal(scene: mine.MPI) -> float:
     """Horizontal focal length in widths of the image."""
     return scene.K[0, 0].item() / scene.plane_size[1]
+
+
+@pytest.mark.parametrize(
+    ("size", "degrees"), [((480, 640), 67.3), ((640, 480), 53.1), ((400, 600), 69.4), ((500, 500), 60.9)]
+)
+def test_photos_without_exif_are_taken_for_a_phones_unless_training_assumed_another_camera(
+    model: mine.Model, size: tuple[int, int], degrees: float
+) -> None:
+    """26 mm in 35 mm equivalent, whatever the shape; plane networks, such as the published ones, keep 90 degrees."""
+    photo, options = pixels(*size), {"planes": 2, "size": SIZE}
+    architecture = Architecture("mobilenetv3_small_050", (4, 4, 4, 4, 4), decoder="disparity")
+    shipped = mine.Model(make_network(architecture)).predict(photo, **options)
+    assert math.degrees(2 * math.atan(0.5 / focal(shipped))) == pytest.approx(degrees, abs=0.1)
+    across, down = shipped.K[0, 0] / SIZE[1] * size[1], shipped.K[1, 1] / SIZE[0] * size[0]
+    assert across == pytest.approx(float(down)), "the photo's pixels are square"
+    assert focal(model.predict(photo, **options)) == pytest.approx(0.5), "90 degrees"
 
 
 def test_a_given_camera_overrides_the_exif_and_that_overrides_90_degrees(model: mine.Model) -> None:

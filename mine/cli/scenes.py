@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from mine.output.camera_paths import CameraPath
     from mine.scene.mpi import MPI
 
+FOV_DEFAULT = "(default: from the photo's EXIF data, else a phone's 67 at 4:3; 90 with published checkpoints)"
+
 Photo = Annotated[Path, arg(metavar="PHOTO")]
 Output = Annotated[Path, arg(aliases=["-o"], metavar="FILE")]
 Planes = Annotated[int | None, options.PLANES, arg(help_behavior_hint="(default: 32)")]
-Fov = Annotated[float | None, options.FOV, arg(help_behavior_hint="(default: from the photo's EXIF data, else 90)")]
+Fov = Annotated[float | None, options.FOV, arg(help_behavior_hint=FOV_DEFAULT)]
 Checkpoint = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: the one that comes with MINE)")]
 
 
@@ -58,7 +60,7 @@ def render(
         depth: Write the depth as a second video too, named like the first with -depth: out-depth.mp4. Near is bright.
         size: Longest side of the video in pixels, at most the photo's.
         planes: Number of planes of the scene, in depth. More planes make finer depth and take longer.
-        fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone about 65.
+        fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone 65 to 70.
         checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
     """
     from mine.output.writers import check_output, is_folder
@@ -100,7 +102,7 @@ def predict(
         photo: The photo.
         output: Scene file to write (.mpi).
         planes: Number of planes of the scene, in depth. More planes make finer depth and take longer.
-        fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone about 65.
+        fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone 65 to 70.
         checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
     """
     check_ending(output, (".mpi",))

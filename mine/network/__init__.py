@@ -26,12 +26,15 @@ class NetworkKind:
             not, the colours come from `mine.render.blend_source`.
         supervision: What training compares with the data: "views" rendered from target cameras, or "depth" of the
             images themselves.
+        assumed_fov: Horizontal field of view in degrees of a photo without EXIF focal length, where training assumed
+            one. None where it did not: that of a phone's camera (`mine.scene.exif.phone_fov`).
     """
 
     path: str
     side_multiple: int
     photo_colours: bool
     supervision: Literal["views", "depth"]
+    assumed_fov: float | None = None
 
     def load(self) -> "type[Network]":
         """Imports the class."""
@@ -42,7 +45,11 @@ class NetworkKind:
 
 NETWORKS = {
     "planes": NetworkKind(
-        "mine.network.planes.network:PlaneNetwork", side_multiple=128, photo_colours=False, supervision="views"
+        "mine.network.planes.network:PlaneNetwork",
+        side_multiple=128,
+        photo_colours=False,
+        supervision="views",
+        assumed_fov=90.0,
     ),
     "disparity": NetworkKind(
         "mine.network.disparity.network:DisparityNetwork", side_multiple=32, photo_colours=True, supervision="depth"

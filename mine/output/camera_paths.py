@@ -4,6 +4,10 @@ A pose is T_tgt_src, which maps source-camera to target-camera coordinates (x ri
 + t. Every path moves near the source camera and is scaled by `depth`, the scene's near depth (`near_depth`): the same
 path then has the same parallax on a desk and on a mountain. Paths that loop sample a closed curve without repeating its
 first pose, so clips repeat smoothly.
+
+A camera that moves sideways keeps facing ahead, and its principal point shifts so that the plane at the pivot's depth
+keeps exactly still (`mine.scene.camera.OffAxisPoses`). Turned towards the pivot, it would show every flat thing as a
+trapezium that tilts to and fro: `orbit` does so, and `swing` if asked to.
 """
 
 import math
@@ -17,7 +21,7 @@ from torch.nn.functional import normalize
 
 from mine.errors import InputError
 from mine.output.key_poses import read_key_poses
-from mine.scene.camera import pose
+from mine.scene.camera import OffAxisPoses, off_axis_shift, pose
 from mine.scene.depth import near_depth
 
 __all__ = ["PATHS", "CameraPath", "Direction", "circle", "dolly_zoom", "line", "load", "near_depth"]
@@ -36,7 +40,7 @@ BACKWARD = 0.5
 """Backward motion of the dolly zoom in near depths: the far background grows by half."""
 
 PIVOT = 2.0
-"""Depth of the point the camera looks at, in near depths.
+"""Depth of what keeps still while the camera moves sideways, in near depths.
 
 Its disparity is halfway between the nearest things and infinity: both move equally far in the image, in opposite
 directions, which is the least motion at the borders for a given parallax.
@@ -55,31 +59,39 @@ _DIRECTIONS: dict[Direction, tuple[int, int, int]] = {
 
 
 class CameraPath(NamedTuple):
-    """Poses and focal lengths of a clip; `render_video` takes this wherever it takes poses."""
+    """Poses and intrinsics of a clip; `render_video` takes this wherever it takes poses."""
 
     poses: Tensor
     """(N, 4, 4) target-from-source poses"""
     focal: Tensor
     """(N,) factors on the source camera's focal length: above 1 zooms in"""
+    shift: Tensor | None = None
+    """(N, 2) shifts of the principal point right and down, in focal lengths; None is no shift"""
+
+    @classmethod
+    def of(cls, poses: Tensor) -> "CameraPath":
+        """Poses (N, 4, 4) with the intrinsics that they are to be seen with: the source camera's, or off-axis."""
+        return cls(poses.as_subclass(Tensor), torch.ones(len(poses)), off_axis_shift(poses))
 
 
-def swing(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:
-    """Moves left and right through the source camera, looking at the pivot: the default path. It loops.
+def swing(frames: int = 90, amount: float = 1.0, depth: float = 1.0, turn: bool = False) -> Tensor:
+    """Moves left and right through the source camera, keeping the pivot still: the default path. It loops.
 
     Args:
         frames: Number of poses, at least 1.
         amount: Factor on the size of the motion; 1 is the default motion, negative values reverse it.
         depth: Near depth of the scene in scene units, positive; see `near_depth`.
+        turn: Turn the camera towards the pivot, as a person walking past does, instead of shifting the principal point.
 
     Returns:
-        Target-from-source poses (frames, 4, 4), float32.
+        Target-from-source poses (frames, 4, 4), float32; unless they turn, `OffAxisPoses`.
 
     Raises:
         InputError: When an argument is out of range.
     """
     phase = _phase(frames, amount, depth)
     centre = torch.stack([SIDEWAYS * amount * depth * phase.sin(), 0 * phase, 0 * phase], dim=-1)
-    return _looking_at(centre, PIVOT * depth)
+    return _looking_at(centre, PIVOT * depth) if turn else _off_axis(centre, depth)
 
 
 def wiggle(frames: int = 30, amount: float = 1.0, depth: float = 1.0) -> Tensor:
@@ -96,13 +108,10 @@ def zoom(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:
 
 
 def circle(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:
-    """Moves on a circle in the image plane without turning: far things stand still. It loops.
-
-    Arguments as for `swing`.
-    """
+    """Moves on a circle in the image plane, keeping the pivot still. It loops. Arguments as for `swing`."""
     phase = _phase(frames, amount, depth)
     radius = RADIUS * amount * depth
-    return _facing_ahead(torch.stack([radius * phase.cos(), radius * phase.sin(), 0 * phase], dim=-1))
+    return _off_axis(torch.stack([radius * phase.cos(), radius * phase.sin(), 0 * phase], dim=-1), depth)
 
 
 def orbit(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:
@@ -118,14 +127,14 @@ def orbit(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:
 
 
 def spiral(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Tensor:
-    """Circles twice while moving forward and back once, looking at the pivot. It loops. Arguments as for `swing`.
+    """Circles twice while moving forward and back once, around the pivot. It loops. Arguments as for `swing`.
 
-    The form of the render path of LLFF (Mildenhall et al. 2019).
+    The form of the render path of LLFF (Mildenhall et al. 2019), whose camera turns towards the pivot.
     """
     phase = _phase(frames, amount, depth)
     radius = RADIUS * amount * depth
     centre = radius * torch.stack([(2 * phase).cos(), (2 * phase).sin(), phase.sin()], dim=-1)
-    return _looking_at(centre, PIVOT * depth)
+    return _off_axis(centre, depth)
 
 
 def dolly_zoom(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> CameraPath:
@@ -153,7 +162,9 @@ def dolly_zoom(frames: int = 90, amount: float = 1.0, depth: float = 1.0) -> Cam
 
 
 def line(frames: int = 90, amount: float = 1.0, depth: float = 1.0, direction: Direction = "right") -> Tensor:
-    """Moves on a straight line through the source camera at constant speed, without turning. It does not loop.
+    """Moves on a straight line through the source camera at constant speed. It does not loop.
+
+    Sideways, the pivot keeps still.
 
     Args:
         frames: Number of poses, at least 1.
@@ -162,7 +173,7 @@ def line(frames: int = 90, amount: float = 1.0, depth: float = 1.0, direction: D
         direction: Where the camera moves: right, left, down, up, forward or back.
 
     Returns:
-        Target-from-source poses (frames, 4, 4), float32.
+        Target-from-source poses (frames, 4, 4), float32, as `swing` returns them.
 
     Raises:
         InputError: When an argument is out of range, or for an unknown direction.
@@ -171,7 +182,7 @@ def line(frames: int = 90, amount: float = 1.0, depth: float = 1.0, direction: D
     if direction not in _DIRECTIONS:
         raise InputError(f"unknown direction {direction!r}: choose one of {', '.join(_DIRECTIONS)}")
     offset = torch.linspace(-1, 1, frames, dtype=torch.float64) * SIDEWAYS * amount * depth
-    return _facing_ahead(offset[:, None] * torch.tensor(_DIRECTIONS[direction]))
+    return _off_axis(offset[:, None] * torch.tensor(_DIRECTIONS[direction]), depth)
 
 
 PATHS: dict[str, Callable[..., Tensor | CameraPath]] = {
@@ -244,6 +255,11 @@ def _phase(frames: int, amount: float, depth: float) -> Tensor:
 def _facing_ahead(centre: Tensor) -> Tensor:
     """Poses (N, 4, 4) of cameras at centres (N, 3) with the source camera's orientation."""
     return _poses(torch.eye(3, dtype=centre.dtype).expand(len(centre), 3, 3), centre)
+
+
+def _off_axis(centre: Tensor, depth: float) -> OffAxisPoses:
+    """Poses (N, 4, 4) of cameras at centres (N, 3) that face ahead and keep the pivot of a near depth still."""
+    return OffAxisPoses.about(_facing_ahead(centre), PIVOT * depth)
 
 
 def _looking_at(centre: Tensor, pivot: float) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mine.scene.camera import shift_principal_point
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
 
@@ -38,21 +39,6 @@ def zoom_intrinsics(K: Tensor, factor: Tensor) -> Tensor:
     return K * scale
 
 
-def shift_principal_point(K: Tensor, shift: Tensor) -> Tensor:
-    """Moves the principal points of intrinsics to the right.
-
-    Args:
-        K: Intrinsics (N, 3, 3) in pixels.
-        shift: (N,) shifts in focal lengths.
-
-    Returns:
-        Intrinsics (N, 3, 3) in pixels.
-    """
-    K = K.clone()
-    K[:, 0, 2] += shift.to(K) * K[:, 0, 0]
-    return K
-
-
 def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor, shift: Tensor | None = None) -> float:
     """The smallest zoom at which no view of a path shows what lies outside the photo, found by bisection.
 
@@ -63,7 +49,7 @@ def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor, shift: Tensor | None
         scene: The scene.
         poses: (N, 4, 4) target-from-source poses.
         focal: (N,) factors on the source camera's focal length.
-        shift: (N,) shifts of the principal points in focal lengths, see `shift_principal_point`; by default none.
+        shift: (N, 2) shifts of the principal points in focal lengths, see `shift_principal_point`; by default none.
 
     Returns:
         A factor on the focal length, from 1 to MAX_ZOOM.
@@ -71,7 +57,7 @@ def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor, shift: Tensor | None
     chosen = torch.linspace(0, len(poses) - 1, min(len(poses), MAX_POSES)).round().long()
     coverage, K, size = _coverage_scene(scene), *_border_view(scene)
     poses, focal = poses[chosen], focal[chosen]
-    shift = torch.zeros(len(poses)) if shift is None else shift[chosen]
+    shift = torch.zeros(len(poses), 2) if shift is None else shift[chosen]
 
     def covered(zoom: float) -> bool:
         with torch.no_grad():
@@ -104,12 +90,17 @@ def _coverage_scene(scene: MPI) -> MPI:
 
 
 def _border_view(scene: MPI) -> tuple[Tensor, tuple[int, int]]:
-    """Intrinsics (3, 3) and size of a small view whose outermost pixel centres lie on the photo's edges."""
+    """Intrinsics (3, 3) and size of a small view whose outermost pixel centres lie where the coverage's red ends.
+
+    That is half a pixel of the coverage scene outside the photo: where they see red, the view shows the photo alone.
+    """
     size = _at_most(VIEW_SIDE, scene.size)
     K = scene.intrinsics(size)
-    K[:2, 2] += 0.5
-    squeeze = K.new_tensor([(size[1] - 1) / size[1], (size[0] - 1) / size[0], 1])
-    return squeeze[:, None] * K, size
+    for axis, (side, planes) in enumerate(zip(size[::-1], _at_most(PLANE_SIDE, scene.plane_size)[::-1], strict=True)):
+        beyond = side / planes / 2
+        K[axis, 2] += 0.5 + beyond
+        K[axis] *= (side - 1) / (side + 2 * beyond)
+    return K, size
 
 
 def _at_most(longest: int, size: tuple[int, int]) -> tuple[int, int]:

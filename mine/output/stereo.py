@@ -11,9 +11,9 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.files import check_writable, replacing
 from mine.output.camera_paths import PIVOT
-from mine.output.framing import covering_zoom, shift_principal_point, zoom_intrinsics
+from mine.output.framing import covering_zoom, zoom_intrinsics
 from mine.render import View
-from mine.scene.camera import pose
+from mine.scene.camera import OffAxisPoses, off_axis_shift, pose, shift_principal_point
 from mine.scene.depth import near_depth
 from mine.scene.mpi import MPI
 
@@ -75,9 +75,8 @@ def stereo_pair(scene: MPI, baseline: float = BASELINE) -> View:
         raise InputError(f"baseline {baseline} is out of range: give a fraction of the near depth above 0, at most 1")
     near = near_depth(scene)
     eyes = torch.tensor([[-1.0, 0, 0], [1, 0, 0]]) * baseline * near / 2
-    poses = pose(translation=-eyes)
-    K = scene.intrinsics(scene.size)
-    shift = eyes[:, 0].to(K) / (PIVOT * near)
+    poses = OffAxisPoses.about(pose(translation=-eyes), PIVOT * near)
+    K, shift = scene.intrinsics(scene.size), off_axis_shift(poses)
     zoom = covering_zoom(scene, poses, torch.ones(2), shift)
     with torch.no_grad():
         return scene.render(poses, shift_principal_point(zoom_intrinsics(K, torch.full((2,), zoom)), shift))

@@ -17,7 +17,7 @@ from mine.output.camera_paths import CameraPath
 from mine.output.framing import covering_zoom, zoom_intrinsics
 from mine.output.writers import WriteFrame, check_output, frame_encoder, is_folder
 from mine.render import View
-from mine.scene.camera import check_poses
+from mine.scene.camera import check_poses, shift_principal_point
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
 from mine.scene.mpi import MPI
 
@@ -52,7 +52,7 @@ def render_video(
 
     Args:
         scene: The scene.
-        path: (N, 4, 4) target-from-source poses, or a CameraPath, which changes the focal length too.
+        path: (N, 4, 4) target-from-source poses, or a CameraPath, which changes the intrinsics too.
         out: Video to write: .mp4, .m4v or .mov (H.264), .gif or .webp (both loop); or a folder of numbered PNGs, when
             the name has no extension or ends in a slash.
         fps: Frames per second, at most 240.
@@ -116,6 +116,7 @@ def render_path(
     size = size or default_size(scene.size)
     zoom = covering_zoom(scene, *path) if crop else 1.0
     K = zoom_intrinsics(scene.intrinsics(size), path.focal * zoom)
+    K = K if path.shift is None else shift_principal_point(K, path.shift)
     chunk = max(1, CHUNK_PIXELS // (size[0] * size[1]))
     for start in range(0, len(K), chunk):
         with torch.no_grad():
@@ -138,14 +139,17 @@ def default_size(size: tuple[int, int], longest: int = LONGEST_SIDE) -> tuple[in
 
 
 def _camera_path(path: Tensor | CameraPath) -> CameraPath:
-    """The path with focal factors, checked; one pose (4, 4) is a path of one frame."""
+    """The path with intrinsics, checked; one pose (4, 4) is a path of one frame."""
     if not isinstance(path, CameraPath):
-        path = CameraPath(path[None] if path.ndim == 2 else path, torch.ones(1 if path.ndim == 2 else len(path)))
+        check_poses(path)
+        path = CameraPath.of(path if path.ndim == 3 else path[None])
     check_poses(path.poses)
     if len(path.poses) == 0:
         raise InputError("the camera path has no poses: give at least one")
     if path.focal.shape != path.poses.shape[:1] or not (path.focal.isfinite() & (path.focal > 0)).all():
         raise InputError("the camera path's focal factors must be positive, one for each pose")
+    if path.shift is not None and (path.shift.shape != (len(path.poses), 2) or not path.shift.isfinite().all()):
+        raise InputError("the camera path's shifts must be finite, (x, y) in focal lengths for each pose")
     return path
 
 

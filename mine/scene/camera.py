@@ -7,6 +7,7 @@ pixel. Intrinsics are in pixels of the image they are used with.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,11 +15,11 @@ from torch import Tensor
 
 from mine.errors import InputError
 
-DEFAULT_FOV = 90.0
-"""Horizontal field of view in degrees of a photo without EXIF focal length, as in the published code."""
+PUBLISHED_FOV = 90.0
+"""Horizontal field of view in degrees that the published code takes every photo for."""
 
 
-def intrinsics(size: tuple[int, int], fov: float = DEFAULT_FOV, aspect: float | None = None) -> Float[Tensor, "3 3"]:
+def intrinsics(size: tuple[int, int], fov: float = PUBLISHED_FOV, aspect: float | None = None) -> Float[Tensor, "3 3"]:
     """Pinhole intrinsics with the principal point at (W/2, H/2).
 
     Args:
@@ -77,6 +78,69 @@ def pose(
     top = torch.cat([rotation, translation[..., None]], dim=-1)
     bottom = top.new_tensor([0, 0, 0, 1]).expand(*top.shape[:-2], 1, 4)
     return torch.cat([top, bottom], dim=-2)
+
+
+class OffAxisPoses(Tensor):
+    """Poses (N, 4, 4) of cameras that move without turning, and the plane that their views keep still.
+
+    Stereo photographers call it off-axis projection: the principal point shifts against the motion, as with a shift
+    lens. A camera that turns towards the plane instead makes a trapezium of it. Everywhere else this is a tensor like
+    any other; indexing and `to` keep the pivot, and what is computed from it is a plain tensor.
+    """
+
+    pivot: float
+    """depth of the plane in the source camera, in scene units"""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    @classmethod
+    def about(cls, poses: Float[Tensor, "*batch 4 4"], pivot: float) -> "OffAxisPoses":
+        """The poses, keeping the plane at depth `pivot` still; none of them turns the camera."""
+        off_axis = poses.as_subclass(cls)
+        off_axis.pivot = pivot
+        return off_axis
+
+    def __getitem__(self, index: Any) -> Tensor:
+        """Some of the poses, or a plain tensor of parts of them."""
+        found: Tensor = super().__getitem__(index)
+        return OffAxisPoses.about(found, self.pivot) if found.shape[-2:] == (4, 4) else found
+
+    def to(self, *args: Any, **kwargs: Any) -> "OffAxisPoses":
+        """The same poses of another type or on another device."""
+        return OffAxisPoses.about(super().to(*args, **kwargs), self.pivot)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "OffAxisPoses":
+        """A copy, which torch leaves to each subclass of a tensor."""
+        return OffAxisPoses.about(self.clone(), self.pivot)
+
+
+def off_axis_shift(T: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 2"]:
+    """Shifts (x, y) of the principal points, in focal lengths: 0 unless the poses are `OffAxisPoses`.
+
+    The point at depth p on the optical axis appears at -c / (p - c_z) in a camera with centre c = -t. From a hundredth
+    of its depth on, as the camera goes through it, the plane moves after all: the shift stays finite.
+    """
+    if not isinstance(T, OffAxisPoses):
+        return T.new_zeros(*T.shape[:-2], 2)
+    distance = (T.pivot + T[..., 2, 3]).clamp(min=T.pivot / 100)
+    return -T[..., :2, 3] / distance[..., None]
+
+
+def shift_principal_point(
+    K: Float[Tensor, "*batch 3 3"], shift: Float[Tensor, "*batch 2"]
+) -> Float[Tensor, "*batch 3 3"]:
+    """Moves the principal points of intrinsics right and down.
+
+    Args:
+        K: Intrinsics in pixels.
+        shift: Shifts (x, y) in focal lengths.
+
+    Returns:
+        Intrinsics in pixels.
+    """
+    moved = K.clone()
+    moved[..., :2, 2] += shift.to(K) * K[..., [0, 1], [0, 1]]
+    return moved
 
 
 def check_intrinsics(K: Tensor) -> None:

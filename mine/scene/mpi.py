@@ -14,7 +14,13 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.files import replacing
 from mine.render import Backend, Prepared, View, join, prepare
-from mine.scene.camera import check_intrinsics, check_poses, resize_intrinsics
+from mine.scene.camera import (
+    check_intrinsics,
+    check_poses,
+    off_axis_shift,
+    resize_intrinsics,
+    shift_principal_point,
+)
 from mine.scene.mpi_file import FORMAT, encode, read_parts
 from mine.scene.photo import ROUNDING
 from mine.scene.resize import resize
@@ -152,7 +158,8 @@ class MPI:
 
         Args:
             T: (4, 4) or (N, 4, 4) target-from-source poses in OpenCV's axes, translation in scene units.
-            K: (3, 3) or (N, 3, 3) target intrinsics in pixels of `size`; by default the source camera's.
+            K: (3, 3) or (N, 3, 3) target intrinsics in pixels of `size`; by default the source camera's, with its
+                principal point shifted if T are `OffAxisPoses`.
             size: (H, W) of the views; by default the scene's own `size`.
             backend: See `mine.render.render`.
 
@@ -164,7 +171,10 @@ class MPI:
         """
         size = size or self.size
         check_poses(T)
-        K = self.intrinsics(size) if K is None else K
+        if K is None:
+            K = self.intrinsics(size).expand(*T.shape[:-2], 3, 3)
+            K = shift_principal_point(K, off_axis_shift(T))
+        T = T.as_subclass(Tensor)
         check_intrinsics(K)
         K, T = (x.to(self.K) for x in (K if K.ndim == 3 else K[None], T if T.ndim == 3 else T[None]))
         return self._prepared.render(K, T, size, backend)

@@ -1,7 +1,10 @@
 """Camera paths against their geometry: where the cameras are, where they look, and how clips loop."""
 
+import copy
 import json
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,15 @@ from torch import Tensor
 import mine
 from mine.errors import InputError
 from mine.output import camera_paths as paths
+from mine.output.video import render_path
+from mine.render import use_backend
+from mine.scene.camera import OffAxisPoses, off_axis_shift
 from mine.scene.mpi import MPI
 
+SIDEWAYS = {
+    **{name: paths.PATHS[name] for name in ("swing", "wiggle", "circle")},
+    **{f"line {way}": partial(paths.line, direction=way) for way in ("right", "left", "down", "up")},
+}
 LOOPS = ["swing", "wiggle", "zoom", "circle", "orbit", "spiral", "dolly-zoom"]
 
 
@@ -28,9 +38,9 @@ def centres(poses: Tensor) -> Tensor:
 
 
 def project(poses: Tensor, point: list[float]) -> Tensor:
-    """Image-plane coordinates (N, 2), x / z and y / z, of a source point."""
+    """Image-plane coordinates (N, 2) in focal lengths of a source point, with the shift of the principal points."""
     transformed = poses @ torch.tensor([*point, 1.0])
-    return transformed[:, :2] / transformed[:, 2:3]
+    return transformed[:, :2] / transformed[:, 2:3] + off_axis_shift(poses)
 
 
 def test_paths_are_public_as_mine_paths() -> None:
@@ -75,6 +85,58 @@ def test_the_pivot_stays_in_the_middle(name: str) -> None:
 def test_horizon_stays_level(name: str) -> None:
     right = poses_of(paths.PATHS[name]())[:, 0, :3]
     assert right[:, 1].abs().max() < 1e-6, "the camera's x axis has no vertical part: no roll"
+
+
+@pytest.mark.parametrize("path", SIDEWAYS.values(), ids=SIDEWAYS)
+@pytest.mark.parametrize("depth", [0.2, 1.0, 30.0])
+def test_sideways_motion_keeps_the_pivot_plane_still_and_verticals_upright(
+    path: Callable[..., Tensor], depth: float
+) -> None:
+    """In a view 1920 pixels wide, of a 67 degrees wide photo."""
+    poses, focal = path(frames=9, depth=depth), 1450
+    for x, y in ((0, 0), (-1.2, 0.8), (1.2, -0.8)):
+        track = focal * project(poses, [x * depth, y * depth, depth * paths.PIVOT])
+        assert (track - track[0]).abs().max() < 0.05
+        for near in (1.0, 1.5, 8.0):
+            top, bottom = (project(poses, [x * depth, side * depth, near * depth]) for side in (-0.5, 0.5))
+            assert (focal * (top - bottom)[:, 0]).abs().max() < 0.05, "no vertical leans"
+            height = focal * (bottom - top)[:, 1]
+            assert (height - focal / near).abs().max() < 0.05, "none grows as the camera nears it"
+
+
+@pytest.mark.parametrize("path", SIDEWAYS.values(), ids=SIDEWAYS)
+def test_a_rendered_wall_at_the_pivot_stands_still(path: Callable[..., Tensor]) -> None:
+    """Noise shows a twentieth of a pixel: bilinear samples of it would change by a twentieth of its contrast."""
+    sigma = torch.full((2, 1, 48, 64), 1e5)
+    K = torch.tensor([[48.0, 0, 32], [0, 48, 24], [0, 0, 1]])
+    scene = MPI(torch.rand(2, 3, 48, 64), sigma, 1 / torch.tensor([3 * paths.PIVOT, 1e3]), K)
+    poses = path(frames=6, depth=3.0)
+    with use_backend("reference"):
+        views = torch.cat([view.rgb for view in render_path(scene, poses, crop=False)])
+        torch.testing.assert_close(views, views[:1].expand_as(views), atol=1e-3, rtol=0)
+        torch.testing.assert_close(scene.render(poses).rgb, views)
+        moved = scene.render(poses.as_subclass(Tensor)).rgb
+    assert (moved - moved[:1]).abs().max() > 0.1, "without the shift it moves"
+
+
+def test_off_axis_poses_keep_their_pivot_when_indexed_moved_and_copied() -> None:
+    poses = paths.swing(frames=8, depth=3.0)
+    for kept in (poses[2:4], poses[3], poses[[0, 5]], poses.to(torch.float64), copy.deepcopy(poses)):
+        assert isinstance(kept, OffAxisPoses) and kept.pivot == 3 * paths.PIVOT
+    torch.testing.assert_close(off_axis_shift(poses)[3], off_axis_shift(poses[3]))
+    for plain in (poses[:, :3, 3], poses @ poses, poses.inverse(), torch.stack([poses[0], poses[1]])):
+        assert type(plain) is Tensor
+    assert torch.equal(off_axis_shift(torch.eye(4)), torch.zeros(2))
+
+
+def test_a_swing_may_turn_instead() -> None:
+    turned, shifted = paths.swing(frames=8, depth=3.0, turn=True), paths.swing(frames=8, depth=3.0)
+    torch.testing.assert_close(centres(turned), centres(shifted))
+    torch.testing.assert_close(project(turned, [0, 0, 3.0 * paths.PIVOT]), torch.zeros(8, 2), atol=1e-6, rtol=0)
+    leaning = project(turned, [2.0, -1, 6])[:, 0] - project(turned, [2.0, 1, 6])[:, 0]
+    assert leaning.abs().max() < 1e-6, "verticals stay upright"
+    height = project(turned, [2.0, 1, 6])[:, 1] - project(turned, [2.0, -1, 6])[:, 1]
+    assert height.max() / height.min() > 1.02, "and grow and shrink: a keystone"
 
 
 def test_swing_starts_at_the_photo_and_reaches_both_sides_equally() -> None:
