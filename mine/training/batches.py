@@ -117,6 +117,9 @@ def training_sets(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
         raise InputError(
             f"samples of {kind} have no points: train a plane network on them, without sources that have points"
         )
+    for part, source in zip(sets, config.data, strict=True):
+        if not (from_depth or getattr(part, "second_views", True)):
+            raise InputError(f"samples of {source.kind} have no second views: train a disparity network on them")
     return [(part, source.share) for part, source in zip(sets, config.data, strict=True)]
 
 

@@ -18,6 +18,7 @@ from mine.data.base.crop_window import Size, Window, fit_window
 from mine.data.base.image_pairs import MIN_ZOOM, NEAR_DEPTH, NEAR_QUANTILE
 from mine.data.base.resilient import ResilientDataset
 from mine.data.base.sample import Sample
+from mine.data.base.sparse_points import sample_points
 from mine.data.datasets.forward_warp import Floats, fill_holes, forward_warp
 from mine.data.registry import register
 from mine.errors import InputError
@@ -104,8 +105,8 @@ class DepthPhotos(ResilientDataset):
             K_src=torch.from_numpy(K_inner),
             K_tgt=torch.from_numpy(K_inner),
             T_tgt_src=torch.from_numpy(np.linalg.inv(T_src_tgt)).float(),
-            points_src=_sample_points(depth_src, K_inner, self.points, rng),
-            points_tgt=_sample_points(depth_tgt, K_inner, self.points, rng),
+            points_src=sample_points(depth_src, K_inner, self.points, rng),
+            points_tgt=sample_points(depth_tgt, K_inner, self.points, rng),
             depth_src=depth_src,
             depth_tgt=depth_tgt,
             metric=torch.tensor(0.0),
@@ -193,11 +194,3 @@ def _random_pose(rng: np.random.Generator) -> Floats:
     pose[:3, :3] = Rotation.from_euler("xyz", rng.normal(0, ROTATION), degrees=True).as_matrix()
     pose[:3, 3] = rng.uniform(-1, 1, 3) * MAX_BASELINE
     return pose
-
-
-def _sample_points(depth: Tensor, K: Floats, count: int, rng: np.random.Generator) -> Tensor:
-    """Points (3, count), camera coordinates, at random pixels of known depth of a depth map (1, H, W)."""
-    y, x = torch.nonzero(depth[0], as_tuple=True)
-    chosen = torch.from_numpy(rng.integers(len(y), size=count))
-    y, x = y[chosen], x[chosen]
-    return torch.from_numpy(np.linalg.inv(K)) @ torch.stack([x, y, torch.ones_like(x)]).float() * depth[0, y, x]
