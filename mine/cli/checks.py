@@ -28,11 +28,11 @@ def check_photo(path: Path) -> None:
     scheme, _, rest = str(path).partition(":/")
     if scheme.lower() in ("http", "https", "ftp", "file") and rest:
         raise InputError(f"{scheme}://{rest.lstrip('/')} is an address: download the photo, then give its file")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path} is a folder: give the file of one photo")
     if not os.path.lexists(path):
         raise InputError(f"no photo at {path}: check the name")
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"no photo at {path}: it is a link to {os.readlink(path)}, which does not exist")
     _check_header(path)
 
@@ -80,13 +80,13 @@ def check_scene(scene: Path) -> None:
     if not is_scene(scene):
         check_photo(scene)
         raise InputError(f"{scene} is not a scene file (.mpi): make one with `mine predict {scene}`")
-    if not scene.is_file():
+    if not os.path.isfile(scene):
         raise InputError(f"no scene file at {scene}: make one with `mine predict PHOTO -o {scene}`")
 
 
 def check_checkpoint(path: Path | None) -> None:
     """Checks that a checkpoint's file is there, if one is named. Raises InputError otherwise."""
-    if path is not None and not path.is_file():
+    if path is not None and not os.path.isfile(path):
         raise InputError(f"no checkpoint at {path}: check the path")
 
 
@@ -131,20 +131,20 @@ def check_capture(images: Path, output: Path, poses: Path | None, fps: float | N
     Raises:
         InputError: There are no images, the output exists, or options do not go together.
     """
-    if not images.exists():
+    if not os.path.exists(images):
         raise InputError(f"no folder {images}: give a folder of pictures of one scene, or a video file")
-    if output.exists():
+    if os.path.exists(output):
         raise InputError(f"{output} exists: choose another output folder")
-    if poses is not None and not poses.is_file():
+    if poses is not None and not os.path.isfile(poses):
         raise InputError(f"{poses} cannot be read (no such file): give a camera file in RealEstate10K's format")
-    if fps is not None and images.is_dir():
+    if fps is not None and os.path.isdir(images):
         raise InputError(f"--fps is for videos, and {images} is a folder: leave it out")
     check_writable(output)
 
 
 def check_config(config: Path) -> None:
     """Checks that there is a configuration file. Raises InputError otherwise."""
-    if config.is_dir():
+    if os.path.isdir(config):
         raise InputError(f"{config} is a folder: give a YAML file, such as those in configs/")
-    if not config.exists():
+    if not os.path.exists(config):
         raise InputError(f"no configuration at {config}: see the YAML files in configs/")

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mine.errors import InputError
-from mine.output.key_poses import read_key_poses
+from mine.output.key_poses import MAX_FRAMES, read_key_poses
 from mine.scene.camera import OffAxisPoses, off_axis_shift, pose
 from mine.scene.depth import near_depth
 
@@ -243,8 +243,8 @@ def _interpolate(
 
 def _phase(frames: int, amount: float, depth: float) -> Tensor:
     """Angles (frames,) in [0, 2 pi), evenly spaced; float64, so that poses are exact when rounded to float32."""
-    if frames < 1:
-        raise InputError(f"{frames} frames make no path: give 1 or more")
+    if not isinstance(frames, int) or not 1 <= frames <= MAX_FRAMES:
+        raise InputError(f"{frames} frames make no path: give a whole number from 1 to {MAX_FRAMES}")
     if not math.isfinite(amount):
         raise InputError(f"amount {amount} is not finite: give the size of the motion, 1 for the default")
     if not (math.isfinite(depth) and depth > 0):

@@ -1,17 +1,29 @@
 """JSON files of key poses: reading and checking them, without torch, so that mistakes are told at once."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mine.errors import InputError
+from mine.inputs.files import parsing, read_text, shown
 
 PATH_NAMES = ("swing", "wiggle", "zoom", "circle", "orbit", "spiral", "dolly-zoom", "line")
 """Names of the camera paths in `mine.output.camera_paths.PATHS`."""
 
 MAX_FRAMES = 100_000
 """Most frames of a path: an hour of video."""
+
+MAX_KEYS = 10_000
+"""Most key poses of a file."""
+
+MAX_BYTES = 1 << 22
+"""Most bytes of a file: 400 for each key."""
+
+MAX_VALUE = 1e6
+"""Largest coordinate in scene units, angle in degrees and focal factor."""
+
+MIN_FOCAL = 1e-6
+"""Smallest focal factor."""
 
 _EXAMPLE = 'give {"frames": 90, "keys": [{"position": [0, 0, 0], "rotation": [0, 0, 0], "focal": 1}, ...]}'
 
@@ -40,25 +52,24 @@ def read_key_poses(path: str | Path, frames: int | None = None) -> KeyPoses:
     keys = content.get("keys")
     if not isinstance(keys, list) or len(keys) < 2:
         raise InputError(f'{path} has no list of at least two "keys": {_EXAMPLE}')
+    if len(keys) > MAX_KEYS:
+        raise InputError(f'{path} has {len(keys)} "keys": give at most {MAX_KEYS}')
     frames = content.get("frames") if frames is None else frames
     if not isinstance(frames, int) or isinstance(frames, bool) or not 1 <= frames <= MAX_FRAMES:
-        raise InputError(f'{path} has {frames} "frames": give a whole number from 1 to {MAX_FRAMES}')
+        raise InputError(f'{path} has {shown(frames)} "frames": give a whole number from 1 to {MAX_FRAMES}')
     position = [_values(path, key, "position", 3) for key in keys]
     rotation = [_values(path, key, "rotation", 3, default=[0, 0, 0]) for key in keys]
     focal = [_values(path, key, "focal", 1, default=1.0)[0] for key in keys]
-    if min(focal) <= 0:
-        raise InputError(f'{path} has a "focal" of {min(focal)}: give a positive factor')
+    if min(focal) < MIN_FOCAL:
+        raise InputError(f'{path} has a "focal" of {min(focal)}: give a positive factor, at least {MIN_FOCAL:g}')
     return KeyPoses(position, rotation, focal, frames)
 
 
 def _read_json(path: str | Path) -> dict[str, Any]:
     """The JSON object in a file."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))  # Windows editors put a byte order mark first
-    except OSError as error:
-        raise InputError(f"cannot read camera path {path} ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON ({error}): {_EXAMPLE}") from error
+    text = read_text(path, "camera path", "check the name", MAX_BYTES)
+    with parsing(f"{path} is not JSON", _EXAMPLE):
+        content = json.loads(text)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no camera path: {_EXAMPLE}")
     return content
@@ -67,8 +78,10 @@ def _read_json(path: str | Path) -> dict[str, Any]:
 def _values(path: str | Path, key: Any, field: str, count: int, default: Any = None) -> list[float]:
     """The `count` finite numbers in a field of a key pose."""
     value = key.get(field, default) if isinstance(key, dict) else None
-    entries = value if isinstance(value, list) else [value]
-    values = [float(v) for v in entries if isinstance(v, (int, float)) and math.isfinite(v)]
+    entries: list[Any] = value if isinstance(value, list) else [value]
+    # NaN, infinity and whole numbers too large for a float are not below the limit either.
+    values = [float(v) for v in entries if type(v) in (int, float) and abs(v) <= MAX_VALUE]
     if len(values) != count or len(entries) != count:
-        raise InputError(f'{path} has a key with "{field}": {value}: give {count} finite number{"s" * (count > 1)}')
+        numbers = f"{count} finite number{'s' * (count > 1)}, at most {MAX_VALUE:g}"
+        raise InputError(f'{path} has a key with "{field}": {shown(value)}: give {numbers}')
     return values

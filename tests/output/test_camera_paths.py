@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -283,12 +284,44 @@ def test_loaded_path_is_smooth_at_its_keys(tmp_path: Path) -> None:
         ({"frames": 3, "keys": [{"position": [0, 0, 0], "focal": 0}] * 2}, "focal"),
         ('{"frames": 3, "keys": [{"position": [0, 0, NaN]}, {"position": [0, 0, 0]}]}', "position"),
         ({"frames": 3, "keys": [1, 2]}, "position"),
+        ({"frames": 10**9, "keys": [{"position": [0, 0, 0]}] * 2}, "frames"),
+        ({"frames": 10**400, "keys": [{"position": [0, 0, 0]}] * 2}, "frames"),
+        ({"frames": True, "keys": [{"position": [0, 0, 0]}] * 2}, "frames"),
+        ({"frames": 3, "keys": [{"position": [0, 0, 10**400]}] * 2}, "position"),
+        ({"frames": 3, "keys": [{"position": [0, 0, 1e300]}] * 2}, "position"),
+        ({"frames": 3, "keys": [{"position": [0, 0, True]}] * 2}, "position"),
+        ({"frames": 3, "keys": [{"position": [0, 0, 0], "rotation": [-1e9, 0, 0]}] * 2}, "rotation"),
+        ({"frames": 3, "keys": [{"position": [0, 0, 0], "focal": 1e-30}] * 2}, "focal"),
+        ({"frames": 3, "keys": [{"position": [0, 0, 0], "focal": [[1]]}] * 2}, "focal"),
+        ({"frames": 3, "keys": [{"position": [0, 0, 0]}] * 10001}, "at most 10000"),
+        ({"frames": 3, "keys": [{"position": ["x" * 10000]}] * 2}, "position"),
+        ('{"frames": 3, "keys": [{"position": [0, 0, 1e999]}, {"position": [0, 0, 0]}]}', "position"),
+        ('{"frames": ' + "9" * 5000 + "}", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('{"a":' * 100_000, "not JSON"),
+        ("\x00", "not JSON"),
     ],
 )
 def test_bad_path_files_are_refused_in_one_line(tmp_path: Path, content: object, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         paths.load(write(tmp_path, content))
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("name", paths.PATHS)
+@pytest.mark.parametrize("frames", [0, -1, 100_001, 10**12])
+def test_too_many_frames_are_refused_before_there_are_any(name: str, frames: int) -> None:
+    with pytest.raises(InputError, match="give a whole number from 1 to 100000"):
+        paths.PATHS[name](frames)
+
+
+def test_paths_are_read_from_files_alone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    (tmp_path / "b.json").write_bytes(b" " * ((1 << 22) + 1))
+    (tmp_path / "c.json").write_bytes(b"\xff\xfe")
+    for name, told in (("a.json", "pipe or a device"), ("b.json", "more than the"), ("c.json", "cannot be read")):
+        with pytest.raises(InputError, match=told):
+            paths.load(tmp_path / name)
 
 
 def test_a_missing_path_file_is_refused(tmp_path: Path) -> None:

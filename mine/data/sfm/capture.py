@@ -4,6 +4,7 @@ The centre of the top-left pixel is (0.5, 0.5) in COLMAP and (0, 0) here, so pri
 they are read. Poses are OpenCV's in both. Lengths stay in COLMAP's arbitrary unit.
 """
 
+import os
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from PIL import Image
 from mine.data.sfm.colmap_library import pycolmap
 from mine.data.sfm.model_files import MAX_SIDE, check_model_files
 from mine.errors import InputError
-from mine.inputs.files import parsing, shown
+from mine.inputs.files import parsing, shorten, shown
 from mine.inputs.images import open_image
 
 Floats = NDArray[np.float64]
@@ -200,14 +201,16 @@ def _find_images(folder: Path, names: list[str], shrink: float) -> list[Path]:
     divisors = [int(path.name[7:]) for path in folder.glob("images_*") if path.name[7:].isdigit() and path.is_dir()]
     for divisor in sorted(divisors, reverse=True):
         paths = [folder / f"images_{divisor}" / name for name in names]
-        if divisor * shrink <= 1 and all(path.is_file() for path in paths):
+        if divisor * shrink <= 1 and all(map(os.path.isfile, paths)):
             return paths
     paths = [folder / "images" / name for name in names]
     if not (folder / "images").is_dir() and divisors:
         paths = [folder / f"images_{min(divisors)}" / name for name in names]
-    missing = [path for path in paths if not path.is_file()]
+    missing = [path for path in paths if not os.path.isfile(path)]  # False, unlike Path's, for names too long to exist
     if missing:
-        raise InputError(f"{len(missing)} of {len(paths)} pictures are missing, first {missing[0]}: copy them there")
+        raise InputError(
+            f"{len(missing)} of {len(paths)} pictures are missing, first {shorten(str(missing[0]))}: copy them there"
+        )
     return paths
 
 

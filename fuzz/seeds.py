@@ -1,0 +1,181 @@
+"""Small valid files of each kind that a reader is fuzzed with, and the readers themselves."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image
+
+ROOT = Path(__file__).parents[1]
+
+
+class Reader(NamedTuple):
+    """A reader and what it is given."""
+
+    seeds: Callable[[Path], list[Path]]
+    """makes valid files in a folder; one of them is changed at a time"""
+    read: Callable[[Path], object]
+    """reads a changed file in its folder"""
+
+
+def photos(folder: Path) -> list[Path]:
+    """A photo in each format, with EXIF."""
+    y, x = np.mgrid[0:24, 0:32]
+    image = Image.fromarray(np.stack([x * 7, y * 9, 255 - x * 3], -1).astype(np.uint8))
+    exif = Image.Exif()
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    details[ExifTags.Base.FocalLengthIn35mmFilm] = 28
+    details[ExifTags.Base.FocalLength] = 3.0
+    details[ExifTags.Base.FocalPlaneXResolution] = 100.0
+    exif[ExifTags.Base.Orientation] = 6
+    for name in ("a.jpg", "a.png", "a.webp", "a.tiff", "a.avif"):
+        image.save(folder / name, exif=exif)
+    for name in ("a.gif", "a.bmp", "a.ppm"):
+        image.save(folder / name)
+    image.save(folder / "lzw.tiff", compression="tiff_lzw")
+    image.convert("RGBA").save(folder / "alpha.png")
+    image.convert("CMYK").save(folder / "cmyk.jpg")
+    image.convert("I;16").save(folder / "grey.png")
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    image.save(folder / "a.heic")
+    return sorted(folder.iterdir())
+
+
+def scenes(folder: Path) -> list[Path]:
+    """Scenes with and without a photo, in 8 bits and in floats."""
+    from mine.scene.camera import intrinsics
+    from mine.scene.mpi import MPI
+
+    parts = torch.rand(3, 3, 4, 6), torch.rand(3, 1, 4, 6), torch.tensor([1.0, 0.5, 0.1]), intrinsics((4, 6))
+    MPI(*parts, torch.rand(3, 8, 12)).save(folder / "half.mpi")
+    MPI(*parts).save(folder / "single.mpi", half=False)
+    return sorted(folder.iterdir())
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """A checkpoint of a small network."""
+    from mine.network.architecture import Architecture
+    from mine.network.checkpoint import make_network, save_network
+
+    architecture = Architecture("mobilenetv3_small_050", widths=(2,) * 5, bottleneck=(2, 2))
+    save_network(make_network(architecture), folder / "a.safetensors", half=True)
+    return [folder / "a.safetensors"]
+
+
+def published(folder: Path) -> list[Path]:
+    """Files of torch in both forms, with published keys."""
+    weights = {
+        "module.encoder.conv1.weight": torch.rand(2, 3, 2, 2),
+        "module.encoder.bn1.num_batches_tracked": torch.ones(()),
+    }
+    state = {"backbone": weights, "decoder": {"module.conv_up1.0.weight": torch.rand(2, 2, 1, 1)}}
+    torch.save(state, folder / "zip.pth")
+    torch.save(state, folder / "legacy.pth", _use_new_zipfile_serialization=False)
+    return sorted(folder.iterdir())
+
+
+def paths(folder: Path) -> list[Path]:
+    """A file of key poses."""
+    keys = [{"position": [0.1, 0, 0.5 * n], "rotation": [n, 0, 1.5], "focal": 1 + n / 10} for n in range(4)]
+    (folder / "a.json").write_text(json.dumps({"frames": 9, "keys": keys}))
+    return [folder / "a.json"]
+
+
+def configurations(folder: Path) -> list[Path]:
+    """The configurations of the repository."""
+    for path in sorted((ROOT / "configs").glob("*.yaml")):
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "params.yaml").write_text("mpi:\n  disparity_start: 1.0\n  disparity_end: 0.001\n")
+    return sorted(folder.iterdir())
+
+
+def captures(folder: Path) -> list[Path]:
+    """A capture in COLMAP's binary form."""
+    from mine.data.sfm.colmap_library import pycolmap
+
+    files = text_captures(folder)
+    pycolmap.Reconstruction(files[0].parent).write(files[0].parent)
+    for path in files:
+        path.unlink()
+    return sorted(files[0].parent.iterdir())
+
+
+def text_captures(folder: Path) -> list[Path]:
+    """A capture in COLMAP's text form."""
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
+    from colmap_scene import grid_points, write_scene
+
+    write_scene(folder / "a", np.array([[0, 0, 0], [0.3, 0, 0], [0.6, 0, 0]]), None, grid_points(3, 2), 0.01)
+    return sorted((folder / "a" / "sparse" / "0").iterdir())
+
+
+def trajectories(folder: Path) -> list[Path]:
+    """A camera file in RealEstate10K's format."""
+    lines = [f"{n} 0.9 1.6 0.5 0.5 0 0 1 0 0 {n / 10} 0 1 0 0 0 0 1 0" for n in range(3)]
+    (folder / "a.txt").write_text("\n".join(["address", *lines]))
+    return [folder / "a.txt"]
+
+
+def _read_photo(path: Path) -> object:
+    from mine.scene.photo import read_photo
+
+    return read_photo(path)
+
+
+def _read_scene(path: Path) -> object:
+    from mine.scene.mpi import MPI
+
+    return MPI.open(path)
+
+
+def _read_checkpoint(path: Path) -> object:
+    from mine.network.checkpoint import load_network
+
+    return load_network(path)
+
+
+def _read_path(path: Path) -> object:
+    from mine.output.camera_paths import load
+
+    return load(path)
+
+
+def _read_configuration(path: Path) -> object:
+    from mine.config import EvalConfig, TrainConfig, load_config
+    from mine.network.planes.published_checkpoint import disparity_range
+
+    if path.name == "params.yaml":
+        return disparity_range(path, 1.0, 0.001)
+    return load_config(path, [], EvalConfig if path.name.startswith("eval") else TrainConfig)
+
+
+def _read_capture(path: Path) -> object:
+    from mine.data.sfm.capture import read_capture
+
+    return read_capture(path.parents[2], (32, 48))
+
+
+def _read_trajectory(path: Path) -> object:
+    from mine.data.sfm.trajectory import read_trajectory
+
+    return read_trajectory(path)
+
+
+READERS = {
+    "photo": Reader(photos, _read_photo),
+    "scene": Reader(scenes, _read_scene),
+    "checkpoint": Reader(checkpoints, _read_checkpoint),
+    "published": Reader(published, _read_checkpoint),
+    "path": Reader(paths, _read_path),
+    "configuration": Reader(configurations, _read_configuration),
+    "colmap": Reader(captures, _read_capture),
+    "colmap-text": Reader(text_captures, _read_capture),
+    "trajectory": Reader(trajectories, _read_trajectory),
+}
+"""Readers by the name that the command line gives them."""
