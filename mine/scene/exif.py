@@ -55,6 +55,11 @@ def upright(image: Image.Image, exif: Image.Exif) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
+def is_turned(exif: Image.Exif) -> bool:
+    """Whether the EXIF orientation swaps width and height."""
+    return exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+
+
 def horizontal_fov(exif: Image.Exif, size: tuple[int, int]) -> float | None:
     """Horizontal field of view of the upright photo.
 
@@ -71,8 +76,7 @@ def horizontal_fov(exif: Image.Exif, size: tuple[int, int]) -> float | None:
     focal = _from_35mm(tags, size) or _from_sensor(tags, size)
     if focal is None:
         return None
-    rotated = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    width = size[1] if rotated else size[0]
+    width = size[1] if is_turned(exif) else size[0]
     fov = math.degrees(2 * math.atan2(width / 2, focal))  # no division: nonsense may underflow to a focal of 0
     return fov if FOVS[0] < fov < FOVS[1] else None
 

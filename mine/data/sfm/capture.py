@@ -17,9 +17,11 @@ from PIL import Image
 
 from mine.data.sfm.colmap_library import pycolmap
 from mine.data.sfm.model_files import MAX_SIDE, check_model_files
+from mine.data.sfm.read_model import read_model
 from mine.errors import InputError
 from mine.inputs.files import parsing, shorten, shown
 from mine.inputs.images import open_image
+from mine.scene.exif import is_turned, read_exif, upright
 
 Floats = NDArray[np.float64]
 Size = tuple[int, int]
@@ -99,10 +101,14 @@ class PosedImage:
         size = self.lens.width, self.lens.height
         try:
             with open_image(self.path) as file:
-                if abs(file.width / file.height * size[1] / size[0] - 1) > 0.02:
+                exif = read_exif(file)
+                # Cameras are those of the stored pixels, unless the program that found them turned the picture first.
+                turned = is_turned(exif) and not _same_shape(file.size, size) and _same_shape(file.size[::-1], size)
+                if not (turned or _same_shape(file.size, size)):
                     raise OSError(f"it is {file.width}x{file.height}, not of the shape its camera has")
-                file.draft("RGB", size)  # lets JPEG shrink while it decodes
-                image = file.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+                file.draft("RGB", size[::-1] if turned else size)  # lets JPEG shrink while it decodes
+                image = upright(file.convert("RGB"), exif) if turned else file.convert("RGB")
+                image = image.resize(size, Image.Resampling.LANCZOS)
         except OSError as error:
             raise OSError(f"{self.path} cannot be decoded ({error})") from error
         return image if self.lens.is_undistorted() else Image.fromarray(self._undistort(np.asarray(image)))
@@ -116,6 +122,11 @@ class PosedImage:
         maps = distorted.astype(np.float32).reshape(height, width, 2)
         remapped = cv2.remap(image, maps[..., 0], maps[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(remapped, dtype=np.uint8)
+
+
+def _same_shape(one: Size, other: Size) -> bool:
+    """Whether two sizes have nearly the same aspect ratio."""
+    return abs(one[0] / one[1] * other[1] / other[0] - 1) <= 0.02
 
 
 def read_capture(folder: Path, cover: Size) -> list[PosedImage]:
@@ -177,7 +188,7 @@ def _read_model(folder: Path) -> pycolmap.Reconstruction:
         raise InputError(f"{folder} has no sparse/0 with a COLMAP reconstruction: make one with `mine colmap`")
     check_model_files(path)
     with parsing(f"{path} is not a readable COLMAP reconstruction", "make it anew with `mine colmap`"):
-        model = pycolmap.Reconstruction(path)
+        model = read_model(path)
         names = [Path(image.name) for image in model.images.values()]  # an error for a name that is no text
     for name in names:
         if name.is_absolute() or ".." in name.parts:

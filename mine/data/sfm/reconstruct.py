@@ -11,11 +11,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mine.data.sfm.colmap_library import pycolmap
 from mine.data.sfm.frames import extract_frames
+from mine.data.sfm.pictures import Pictures, picture_names, prepare
 from mine.errors import InputError
 from mine.files import check_writable, replacing
 from mine.temporary import temporary_folder
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 
 MAX_SIDE = 1600
 """Longest side in pixels at which features are extracted: more takes longer and registers few more images."""
@@ -25,6 +24,12 @@ RATE = 3.0
 
 MIN_IMAGES = 3
 """Fewest images of a capture: a reliable point is seen by three."""
+
+MANY_IMAGES = 10
+"""As many make a capture, however many others could not be placed."""
+
+MIN_POINTS = 50
+"""Fewest points of a capture: a reconstruction by mistake has fewer."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +72,27 @@ def reconstruct(images: str | Path, output: str | Path, progress: bool = True, r
     names = [] if video else image_names(images)
     check_new(output)
     with temporary_folder("colmap") as work, quiet(), show_progress(progress) as phase:
-        pictures = images
         if video:
             phase(f"taking {rate:g} frames per second")
-            pictures = work / "frames"
-            names = _enough(extract_frames(images, pictures, rate), f"{images} at {rate:g} frames per second")
-        phase(f"finding features in {len(names)} pictures")
+            names = _enough(extract_frames(images, work / "frames", rate), f"{images} at {rate:g} frames per second")
+            pictures = Pictures(work / "frames", names, {})
+        else:
+            phase(f"reading {len(names)} pictures")
+            pictures = readable(images, names, work)
+        phase(f"finding features in {len(pictures.names)} pictures")
         database = work / "database.db"
-        find_features(database, pictures, names, pycolmap.CameraMode.SINGLE if video else pycolmap.CameraMode.AUTO)
-        match(database, len(names), video, phase)
-        model = _map_cameras(database, pictures, len(names), work, phase, images)
+        mode = pycolmap.CameraMode.SINGLE if video else pycolmap.CameraMode.AUTO
+        find_features(database, pictures.folder, pictures.names, mode)
+        match(database, len(pictures.names), video, phase)
+        model = _map_cameras(database, pictures.folder, len(pictures.names), work, phase, images)
+        account = report(model, pictures)
+        check_usable(account, images)
         phase("undistorting")
         model.write(work)
         with replacing(output) as folder:
-            pycolmap.undistort_images(folder, work, pictures)
+            pycolmap.undistort_images(folder, work, pictures.folder)
             _tidy(folder)
-    return report(model, names)
+    return account
 
 
 def check_new(output: Path) -> None:
@@ -93,10 +103,43 @@ def check_new(output: Path) -> None:
 
 
 def image_names(folder: Path) -> list[str]:
-    """Names of the images in a folder, in order. Raises InputError if there are fewer than 3."""
+    """Names of the images in a folder and below it, in order. Raises InputError if there are fewer than 3."""
     if not folder.is_dir():
         raise InputError(f"no folder {folder}: give a folder of pictures of one scene, or a video file")
-    return _enough(sorted(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES), str(folder))
+    return _enough(picture_names(folder), str(folder))
+
+
+def readable(folder: Path, names: list[str], work: Path) -> Pictures:
+    """The named images of a folder as COLMAP reads them, see `prepare`. Raises InputError if fewer than 3 can be read.
+
+    Args:
+        folder: Folder of the images.
+        names: Names of the images in it.
+        work: Folder that may be filled.
+    """
+    pictures = prepare(folder, names, work)
+    if len(pictures.names) < MIN_IMAGES:
+        why = next(iter(pictures.not_read.values()))
+        raise InputError(f"{len(pictures.names)} of {len(names)} pictures in {folder} can be read (first other: {why})")
+    return pictures
+
+
+def check_usable(account: Report, given: Path) -> None:
+    """Checks that a reconstruction can be trained on.
+
+    Args:
+        account: What it holds.
+        given: Where its images come from, for the message.
+
+    Raises:
+        InputError: It holds only a few of the images, or few points.
+    """
+    found, total = len(account.registered), len(account.registered) + len(account.left_out)
+    if found < min(max(MIN_IMAGES, total / 4), MANY_IMAGES) or account.points < MIN_POINTS:
+        raise InputError(
+            f"{found} of {total} pictures in {given} could be placed, with {account.points} points, too few "
+            "to train on: take more pictures from different places, sharp, each overlapping the last by two thirds"
+        )
 
 
 def find_features(
@@ -128,10 +171,10 @@ def match(database: Path, count: int, in_order: bool, phase: Callable[[str], Non
         pycolmap.match_exhaustive(database)
 
 
-def report(model: pycolmap.Reconstruction, names: list[str]) -> Report:
-    """The report on a model of the images `names`."""
+def report(model: pycolmap.Reconstruction, pictures: Pictures) -> Report:
+    """The report on a model of these images."""
     registered = sorted(image.name for image in model.images.values() if image.has_pose)
-    left_out = sorted(set(names) - set(registered))
+    left_out = sorted({*pictures.names, *pictures.not_read} - set(registered))
     return Report(tuple(registered), tuple(left_out), len(model.points3D), model.compute_mean_reprojection_error())
 
 

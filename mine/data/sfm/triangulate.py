@@ -6,7 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mine.data.sfm.colmap_library import pycolmap
-from mine.data.sfm.reconstruct import Report, check_new, find_features, image_names, quiet, report, show_progress
+from mine.data.sfm.pictures import Pictures
+from mine.data.sfm.reconstruct import (
+    Report,
+    check_new,
+    find_features,
+    image_names,
+    quiet,
+    readable,
+    report,
+    show_progress,
+)
 from mine.data.sfm.trajectory import Frame, read_trajectory
 from mine.errors import InputError
 from mine.files import replacing
@@ -41,7 +51,10 @@ def triangulate(images: str | Path, poses: str | Path, output: str | Path, progr
         )
     check_new(output)
     with temporary_folder("colmap") as work, quiet(), show_progress(progress) as phase:
-        model = _triangulate(images, known, work, phase)
+        pictures = readable(images, list(known), work)
+        files = {Path(name).stem: name for name in pictures.names}
+        shown = {files[shot.name]: shot for shot in shots if shot.name in files}  # in their order
+        model = _triangulate(pictures.folder, shown, work, phase)
         if not model.points3D:
             raise InputError(f"no point could be found in {images}: check that {poses} belongs to these pictures")
         with replacing(output) as folder:
@@ -49,8 +62,9 @@ def triangulate(images: str | Path, poses: str | Path, output: str | Path, progr
             model.write(folder / "sparse" / "0")
             (folder / "images").mkdir()
             for image in model.images.values():
-                _link(images / image.name, folder / "images" / image.name)
-    return report(model, names)
+                _link(pictures.folder / image.name, folder / "images" / image.name)
+    others = dict.fromkeys(set(names) - set(known), "it has no camera")
+    return report(model, Pictures(pictures.folder, pictures.names, pictures.not_read | others))
 
 
 def _triangulate(
@@ -95,6 +109,7 @@ def _pairs_to_match(names: list[str]) -> list[tuple[str, str]]:
 
 def _link(source: Path, target: Path) -> None:
     """Links a file, or copies it to another disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source.resolve(), target)
     except OSError:  # another disk, or one without links

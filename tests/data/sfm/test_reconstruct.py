@@ -170,3 +170,33 @@ def test_broken_camera_files_are_told_with_their_line(tmp_path: Path, line: str)
     (tmp_path / "empty.txt").touch()
     with pytest.raises(InputError, match="cannot be read"):
         read_trajectory(tmp_path / "empty.txt")
+
+
+def test_photos_of_phones_in_subfolders_become_a_capture(tmp_path: Path) -> None:
+    """HEIC, turned by EXIF, and hidden files beside them: all are upright in the capture, and none is left out."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    photos = tmp_path / "photos"
+    (photos / "day 1").mkdir(parents=True)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for number, centre in enumerate(CENTRES):
+        if number < 2:
+            pillow_heif.from_pillow(photograph(centre)).save(photos / f"IMG_{number}.HEIC", quality=95)
+        elif number < 4:
+            photograph(centre).rotate(90, expand=True).save(photos / "day 1" / f"{number}.jpg", quality=98, exif=turned)
+        else:
+            photograph(centre).save(photos / f"{number}.png")
+    (photos / "._4.png").write_bytes(b"\0\5\x16\7")
+    (photos / ".DS_Store").touch()
+    account = reconstruct(photos, tmp_path / "scene", progress=False)
+    assert len(account.registered) == 5 and account.left_out == ()
+    pictures = read_capture(tmp_path / "scene", (HEIGHT, WIDTH))
+    assert {picture.path.relative_to(tmp_path / "scene" / "images").as_posix() for picture in pictures} == {
+        "IMG_0.jpg",
+        "IMG_1.jpg",
+        "day 1/2.jpg",
+        "day 1/3.jpg",
+        "4.png",
+    }
+    for picture in pictures:
+        assert abs(picture.load().width / picture.load().height - WIDTH / HEIGHT) < 0.1

@@ -1,0 +1,128 @@
+"""The pictures of a folder, as COLMAP can read them: upright, of formats that it knows, with their EXIF data."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import ExifTags, Image
+
+from mine.errors import InputError
+from mine.inputs.images import open_image
+from mine.inputs.kinds import RAW_SUFFIXES
+from mine.scene.decode import decode_file
+from mine.scene.exif import read_exif
+
+COLMAP_FORMATS = {"JPEG", "MPO", "PNG", "TIFF", "BMP", "WEBP"}
+"""Formats, by Pillow's names, that COLMAP reads by itself."""
+
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".webp"}
+SUFFIXES |= {".heic", ".heif", ".hif", ".avif", ".jxl", *RAW_SUFFIXES}
+"""Endings of what is taken for a picture; those that cannot be read are named."""
+
+MAX_SIDE = 8192
+"""Longest side in pixels of pictures that are converted."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures for COLMAP."""
+
+    folder: Path
+    names: list[str]
+    """names of the files, relative to `folder`"""
+    not_read: dict[str, str]
+    """why files of the given folder are left out, by their names there"""
+
+
+def picture_names(folder: Path) -> list[str]:
+    """Names of the pictures in a folder and in those below it, with slashes, in order.
+
+    Hidden files are passed over, such as those that macOS writes beside each file (`._0001.jpg`), and smaller copies of
+    the same pictures (`images_2/` beside `images/`).
+    """
+    return sorted(path.relative_to(folder).as_posix() for path in _walk(folder) if path.suffix.lower() in SUFFIXES)
+
+
+def prepare(folder: Path, names: list[str], work: Path) -> Pictures:
+    """Makes pictures readable for COLMAP, which knows few formats and does not turn pictures upright.
+
+    Args:
+        folder: Folder of the pictures.
+        names: Their names in it.
+        work: Folder that may be filled if any has to be converted.
+
+    Returns:
+        The same folder if COLMAP can read all of it; else one in `work` with links to some, and converted others.
+    """
+    ready: list[str] = []
+    convert: list[str] = []
+    not_read: dict[str, str] = {}
+    for name in names:
+        try:
+            (ready if _is_ready(folder / name) else convert).append(name)
+        except OSError as error:
+            not_read[name] = str(error)
+    if not convert:
+        return Pictures(folder, ready, not_read)
+    target = work / "pictures"
+    for name in ready:
+        _link(folder / name, target / name)
+    done = list(ready)
+    for name in convert:
+        new = name if name.lower().endswith((".jpg", ".jpeg")) else Path(name).with_suffix(".jpg").as_posix()
+        new = f"{name}.jpg" if new != name and new in {*names, *done} else new
+        try:
+            _convert(folder / name, target / new)
+            done.append(new)
+        except InputError as error:
+            not_read[name] = str(error)
+    return Pictures(target, sorted(done), not_read)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Files in a folder and below that are not hidden."""
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name == "__MACOSX":
+            continue
+        if not path.is_dir():
+            yield path
+        elif not (re.fullmatch(r"images_\d+", path.name) and (folder / "images").is_dir()):
+            yield from _walk(path)
+
+
+def _is_ready(path: Path) -> bool:
+    """Whether COLMAP reads a picture as it is. Raises OSError for what is no picture."""
+    with open_image(path) as image:
+        upright = read_exif(image).get(ExifTags.Base.Orientation, 1) not in range(2, 9)
+        # Contents count, and the ending must not mislead COLMAP.
+        return upright and image.format in COLMAP_FORMATS and image.mode in ("RGB", "L")
+
+
+def _convert(path: Path, target: Path) -> None:
+    """Writes a picture as an upright JPEG that keeps what EXIF says of the lens.
+
+    Raises:
+        InputError: It cannot be decoded.
+    """
+    with open_image(path) as image:
+        exif = read_exif(image)
+    decoded = decode_file(path, MAX_SIDE)
+    for tag in (ExifTags.Base.Orientation, ExifTags.IFD.GPSInfo, ExifTags.IFD.Makernote):
+        exif.pop(tag, None)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        decoded.image.save(target, quality=95, subsampling=0, exif=exif)
+    except (OSError, ValueError, TypeError):  # EXIF data that cannot be written again
+        decoded.image.save(target, quality=95, subsampling=0, exif=Image.Exif())
+
+
+def _link(source: Path, target: Path) -> None:
+    """Links to a file, or copies it where there are no links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.symlink(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)

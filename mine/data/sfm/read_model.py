@@ -1,0 +1,56 @@
+"""Reading of COLMAP's models as all systems write them: names with spaces and backslashes, byte order marks."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from mine.data.sfm.colmap_library import pycolmap
+
+MARK = b"\xef\xbb\xbf"
+"""Byte order mark of UTF-8, which editors on Windows put at the beginning of text files."""
+
+FIELDS = 10
+"""Words of an image's line in images.txt; the last one, its name, may hold spaces."""
+
+
+def read_model(folder: Path) -> pycolmap.Reconstruction:
+    """Reads a model of COLMAP.
+
+    Args:
+        folder: With cameras, images and points3D, as .bin or .txt.
+
+    Returns:
+        The model. Names of its images are complete, with slashes.
+    """
+    marked = [path for path in folder.glob("*.txt") if _is_marked(path)]
+    if marked and not (folder / "images.bin").is_file():
+        with tempfile.TemporaryDirectory() as copy:
+            for path in folder.glob("*.txt"):
+                shutil.copyfile(path, Path(copy, path.name))
+            for path in marked:
+                Path(copy, path.name).write_bytes(path.read_bytes().removeprefix(MARK))
+            return read_model(Path(copy))
+    model = pycolmap.Reconstruction(folder)
+    names = {} if (folder / "images.bin").is_file() else _names(folder / "images.txt")
+    for number, image in model.images.items():
+        image.name = names.get(number, image.name).replace("\\", "/")
+    return model
+
+
+def _is_marked(path: Path) -> bool:
+    """Whether a file begins with a byte order mark."""
+    with path.open("rb") as file:
+        return file.read(len(MARK)) == MARK
+
+
+def _names(path: Path) -> dict[int, str]:
+    """Names of the images in an images.txt, by number: pycolmap ends them at the first space."""
+    found = {}
+    lines = iter(path.read_text(encoding="utf-8").splitlines())
+    for line in lines:
+        words = line.split(maxsplit=FIELDS - 1)
+        if words and not words[0].startswith("#"):
+            if len(words) == FIELDS:
+                found[int(words[0])] = words[-1].strip()
+            next(lines, None)  # the points that it sees
+    return found
