@@ -113,6 +113,20 @@ def test_predictions_are_colours_and_densities_that_depend_on_the_photo(model: m
     assert (scene.rgb - other.rgb).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("planes", "size"),
+    [(10**9, SIZE), (4096, (256, 384)), (10**8, None), (2, (128 * 10**6, 128)), (2, (1 << 14, 1 << 14))],
+)
+def test_too_much_is_refused_with_a_number_before_it_is_allocated(
+    model: mine.Model, monkeypatch: pytest.MonkeyPatch, planes: int, size: tuple[int, int] | None
+) -> None:
+    monkeypatch.setattr(model, "_predict_planes", None)
+    with pytest.raises(mine.InputError, match=r"GiB, more than 1: ask for at most \d+"):
+        model.predict(pixels(), planes=planes, size=size)
+    with pytest.raises(mine.InputError, match="GiB, more than 1"):
+        model.predict(pixels(), disparity=torch.linspace(1, 0.1, 5000), size=(256, 384))
+
+
 def test_planes_are_evenly_spaced_in_disparity(model: mine.Model) -> None:
     scene = model.predict(pixels(), planes=5, size=SIZE)
     assert scene.disparity[0].item() == pytest.approx(model.network.near)

@@ -1,5 +1,8 @@
 """How large a scene may be: what is larger is refused before memory is allocated for it."""
 
+from numbers import Integral
+from typing import Any
+
 from mine.errors import InputError
 
 MAX_TEXELS = 1 << 26
@@ -9,6 +12,25 @@ Prediction takes up to four times that."""
 
 MAX_PHOTO_PIXELS = 1 << 25
 """Pixels of the photo in a scene: 400 MB, at 12 bytes each."""
+
+MAX_VIEW_PIXELS = 1 << 28
+"""Pixels of the views that are rendered in one call: 5 GiB, at 20 bytes of RGB, depth and mask each."""
+
+
+def check_view_size(views: int, size: tuple[Any, ...]) -> None:
+    """Checks a number of views of `size` (H, W), in pixels, that are rendered at once.
+
+    Raises:
+        InputError: A side is no whole number above 0, or the views hold more than `MAX_VIEW_PIXELS`.
+    """
+    if len(size) != 2 or not all(isinstance(side, Integral) and side > 0 for side in size):
+        raise InputError(f"size {tuple(size)} is not possible: give (height, width) in pixels")
+    pixels = views * size[0] * size[1]
+    if pixels > MAX_VIEW_PIXELS:
+        raise InputError(
+            f"{views} views of {size[1]}x{size[0]} pixels take {pixels * 20 / 2**30:.3g} GiB, "
+            f"more than {MAX_VIEW_PIXELS * 20 / 2**30:g}: ask for fewer at once, or for a smaller size"
+        )
 
 
 def check_scene_size(planes: int, size: tuple[int, int]) -> None:

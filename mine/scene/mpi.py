@@ -21,6 +21,7 @@ from mine.scene.camera import (
     resize_intrinsics,
     shift_principal_point,
 )
+from mine.scene.limits import check_view_size
 from mine.scene.mpi_file import FORMAT, encode, read_parts
 from mine.scene.photo import ROUNDING
 from mine.scene.resize import resize
@@ -171,6 +172,7 @@ class MPI:
         """
         size = size or self.size
         check_poses(T)
+        check_view_size(1 if T.ndim == 2 else len(T), size)
         if K is None:
             K = self.intrinsics(size).expand(*T.shape[:-2], 3, 3)
             K = shift_principal_point(K, off_axis_shift(T))

@@ -1,0 +1,89 @@
+"""Images: only formats of photos are opened, no program is started, and what decoders raise is one line."""
+
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image, JpegImagePlugin
+
+from mine.errors import InputError
+from mine.inputs.images import open_image
+from mine.scene.photo import read_photo
+
+ROOT = Path(__file__).parents[2]
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        POSTSCRIPT + b"{} loop\n",
+        b"\xc5\xd0\xd3\xc6" + struct.pack("<IIIIIIH", 32, len(POSTSCRIPT), 0, 0, 0, 0, 0xFFFF) + bytes(2) + POSTSCRIPT,
+        b"%PDF-1.4\n",
+        b"\xd7\xcd\xc6\x9a" + bytes(60),
+        b"DDS \x7c" + bytes(200),
+        b"BLP2" + bytes(200),
+        b"<svg xmlns='http://www.w3.org/2000/svg' width='99' height='99'/>",
+    ],
+)
+def test_only_formats_of_photos_are_tried_and_no_program_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    def start(*arguments: object, **options: object) -> None:
+        raise AssertionError("a program was started")
+
+    for module, name in ((subprocess, "Popen"), (os, "system"), (os, "popen"), (os, "posix_spawn"), (os, "execv")):
+        monkeypatch.setattr(module, name, start)
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"photo\.jpg is not an image") as caught:
+        read_photo(file)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(OSError), open_image(file):
+        pass
+
+
+def test_no_reader_opens_images_of_any_format() -> None:
+    """`open_image` is the one place that opens files as images; what we wrote ourselves names its format."""
+    calls = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("mine", "demo")
+        for path in (ROOT / folder).rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "Image.open(" in line or "imread(" in line
+    ]
+    assert calls and not [call for call in calls if "formats=" not in call]
+
+
+@pytest.mark.parametrize("raised", [NotImplementedError(), RuntimeError("x"), KeyError("tile"), ZeroDivisionError()])
+@pytest.mark.parametrize("method", ["load", "convert", "draft", "thumbnail"])
+def test_whatever_a_decoder_raises_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, raised: Exception
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise raised
+
+    Image.new("CMYK", (40, 40)).save(tmp_path / "a.jpg")
+    monkeypatch.setattr(Image.Image, method, fail)
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, method, fail)
+    with pytest.raises(InputError, match=r"a\.jpg is damaged or cut short"):
+        read_photo(tmp_path / "a.jpg")
+    with pytest.raises(OSError), open_image(tmp_path / "a.jpg") as image:
+        getattr(image, method)()
+
+
+def test_pipes_and_devices_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
+        with pytest.raises(InputError, match="is a pipe or a device"):
+            read_photo(path)
+
+
+def test_missing_files_and_folders_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no photo at .*nowhere"):
+        read_photo(tmp_path / "nowhere.jpg")
+    with pytest.raises(InputError, match="folder"):
+        read_photo(tmp_path)

@@ -1,0 +1,184 @@
+"""The files of scenes: what is saved is read, and whatever else a file holds is one line."""
+
+import math
+import os
+import pickle
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from small_scene import HEIGHT, PLANES, WIDTH, changed, make_photo, make_scene
+from torch import Tensor
+
+from mine.errors import InputError
+from mine.render import use_backend
+from mine.scene.mpi import FORMAT, MPI
+
+
+@pytest.fixture(autouse=True)
+def reference_renderer() -> Iterator[None]:
+    """These tests are about scenes, not kernels."""
+    with use_backend("reference"):
+        yield
+
+
+@pytest.mark.parametrize("with_photo", [False, True])
+@pytest.mark.parametrize("half", [False, True])
+def test_what_is_saved_is_read(tmp_path: Path, half: bool, with_photo: bool) -> None:
+    scene = make_scene(make_photo() if with_photo else None)
+    path = tmp_path / "a.mpi"
+    scene.save(path, half=half)
+    read = MPI.open(str(path))
+    assert torch.equal(read.disparity, scene.disparity)
+    assert torch.equal(read.K, scene.K)
+    colours = 0.5 / 255 + 1e-6 if half else 0
+    torch.testing.assert_close(read.rgb, scene.rgb, rtol=0, atol=colours)
+    torch.testing.assert_close(read.sigma, scene.sigma, rtol=2**-11 if half else 0, atol=1e-7 if half else 0)
+    assert (read.photo is None) == (not with_photo)
+    if scene.photo is not None:
+        torch.testing.assert_close(read.photo, scene.photo, rtol=0, atol=colours)
+    assert {value.dtype for value in (read.rgb, read.sigma, read.disparity, read.K)} == {torch.float32}
+
+
+def test_half_precision_saves_space_and_densities_beyond_it_stay_opaque(tmp_path: Path) -> None:
+    scene = changed(make_scene(), sigma=torch.full((PLANES, 1, HEIGHT, WIDTH), 1e6))
+    sizes = {}
+    for half in (True, False):
+        scene.save(tmp_path / "a.mpi", half=half)
+        sizes[half] = (tmp_path / "a.mpi").stat().st_size
+        sigma = MPI.open(tmp_path / "a.mpi").sigma
+        assert torch.isfinite(sigma).all()
+        assert (sigma > 6e4).all()
+    assert sizes[True] < 0.5 * sizes[False]
+
+
+def test_what_is_read_renders_what_was_saved(tmp_path: Path) -> None:
+    scene = make_scene(make_photo())
+    scene.save(tmp_path / "a.mpi")
+    T = torch.eye(4)
+    T[0, 3] = 0.1
+    difference = MPI.open(tmp_path / "a.mpi").render(T).rgb - scene.render(T).rgb
+    assert difference.abs().max() < 0.02
+
+
+def test_saving_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write"):
+        make_scene().save(tmp_path / "file" / "a.mpi")
+
+
+def test_opening_what_is_not_there(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.mpi", tmp_path):
+        with pytest.raises(InputError, match="no scene file at"):
+            MPI.open(path)
+
+
+def test_opening_other_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.mpi"
+    for content in (b"", b"text, nothing else", struct.pack("<Q", 2**60) + b"{}", b"\x89PNG" * 100):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="is not a readable scene file"):
+            MPI.open(path)
+
+
+def test_opening_tensors_that_are_no_scene(tmp_path: Path) -> None:
+    path = tmp_path / "a.mpi"
+    for metadata in (None, {"format": "mine.network/1"}):
+        save_file({"rgb": torch.zeros(1)}, path, metadata=metadata)
+        with pytest.raises(InputError, match="not a scene file of format"):
+            MPI.open(path)
+
+
+@pytest.mark.parametrize("missing", ["rgb", "sigma", "disparity", "K"])
+def test_opening_a_scene_that_lacks_a_part(tmp_path: Path, missing: str) -> None:
+    scene = make_scene()
+    names = {"rgb", "sigma", "disparity", "K"} - {missing}
+    tensors = {name: getattr(scene, name).contiguous() for name in names}
+    save_file(tensors, tmp_path / "a.mpi", metadata={"format": FORMAT})
+    with pytest.raises(InputError, match=f"lacks parts of a scene.*'{missing}'"):
+        MPI.open(tmp_path / "a.mpi")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rgb", torch.full((PLANES, 3, HEIGHT, WIDTH), math.nan)),
+        ("rgb", torch.full((PLANES, 3, HEIGHT, WIDTH), 1e30)),
+        ("rgb", torch.tensor(1.0)),
+        ("rgb", torch.rand(PLANES, 3, 0, WIDTH)),
+        ("rgb", torch.zeros(PLANES, 3, HEIGHT, WIDTH, dtype=torch.int64)),
+        ("rgb", torch.zeros(PLANES, 3, HEIGHT, WIDTH, dtype=torch.complex64)),
+        ("sigma", torch.zeros(PLANES, 1, HEIGHT, WIDTH, dtype=torch.bool)),
+        ("sigma", torch.rand(PLANES, 1, HEIGHT, 1)),
+        ("photo", torch.full((3, 40, 60), math.nan)),
+        ("photo", torch.rand(3, 40, 0)),
+        ("photo", torch.rand(3, 40)),
+        ("photo", torch.zeros(3, 1 << 13, (1 << 12) + 1, dtype=torch.uint8)),
+        ("K", torch.eye(3).repeat(PLANES, 1, 1)),
+        ("K", torch.tensor([[20.0, 0, 12], [0, 20, 8], [1, 0, 1]])),
+        ("disparity", torch.rand(0)),
+        ("more", torch.rand(1)),
+    ],
+)
+def test_opening_a_scene_with_values_that_make_no_sense(tmp_path: Path, name: str, value: Tensor) -> None:
+    scene = make_scene(make_photo())
+    parts = {key: getattr(scene, key).contiguous() for key in ("rgb", "sigma", "disparity", "K", "photo")}
+    save_file(parts | {name: value}, tmp_path / "a.mpi", metadata={"format": FORMAT})
+    with pytest.raises(InputError, match=r"a\.mpi is no scene: ") as error:
+        MPI.open(tmp_path / "a.mpi")
+    assert "\n" not in str(error.value)
+
+
+def test_a_scene_of_too_many_texels_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_scene().save(tmp_path / "a.mpi")
+    monkeypatch.setattr("mine.scene.limits.MAX_TEXELS", PLANES * HEIGHT * WIDTH - 1)
+    monkeypatch.setattr("mine.inputs.tensors.TensorFile.read", None)
+    with pytest.raises(InputError, match=f"{PLANES} planes of {WIDTH}x{HEIGHT} pixels take .* at most {PLANES - 1}"):
+        MPI.open(tmp_path / "a.mpi")
+
+
+def test_pipes_and_devices_are_no_scenes(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.mpi")
+    for path in (tmp_path / "a.mpi", Path("/dev/zero")):
+        with pytest.raises(InputError, match="pipe or a device"):
+            MPI.open(path)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.999])
+def test_opening_a_scene_that_is_cut_short(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "a.mpi"
+    make_scene().save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match="is not a readable scene file"):
+        MPI.open(path)
+
+
+class Trap:
+    """Unpickling it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_opening_executes_nothing(tmp_path: Path) -> None:
+    sprung = tmp_path / "sprung"
+    pickle.loads(pickle.dumps(Trap(sprung)))
+    assert sprung.exists()  # the trap works
+    sprung.unlink()
+    for save in (
+        lambda path: path.write_bytes(pickle.dumps(Trap(sprung))),
+        lambda path: torch.save(Trap(sprung), path),
+    ):
+        save(tmp_path / "a.mpi")
+        with pytest.raises(InputError):
+            MPI.open(tmp_path / "a.mpi")
+        assert not sprung.exists()
