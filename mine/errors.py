@@ -23,7 +23,13 @@ EXTRAS = {
 
 
 class InputError(ValueError):
-    """Bad input, reported in one line: what it is, the value found, and the remedy."""
+    """Bad input, reported in one line: what it is, the value found, and the remedy.
+
+    Names and values come from files: line breaks and control characters in them are shown as Python writes them.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in message))
 
 
 class InputWarning(UserWarning):

@@ -82,6 +82,12 @@ def test_pinned_versions_lie_within_the_ranges() -> None:
             assert range.specifier.contains(pins[range.name.lower().replace("_", "-")]), range
 
 
+def test_bad_input_is_one_printable_line_whatever_it_quotes() -> None:
+    assert str(InputError("no photo at é 点.jpg: check the name")) == "no photo at é 点.jpg: check the name"
+    quoted = str(InputError("no photo at a\nb\r\x1b[2J\u2028\udcff\0"))
+    assert quoted == r"no photo at a\nb\r\x1b[2J\u2028\udcff\x00"
+
+
 def test_a_script_ends_on_bad_input_with_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end, exit_on_input_error("train.py"):
         raise InputError("size is 3: give 4")

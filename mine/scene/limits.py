@@ -23,7 +23,7 @@ def check_view_size(views: int, size: tuple[Any, ...]) -> None:
     Raises:
         InputError: A side is no whole number above 0, or the views hold more than `MAX_VIEW_PIXELS`.
     """
-    if len(size) != 2 or not all(isinstance(side, Integral) and side > 0 for side in size):
+    if len(size) != 2 or not all(isinstance(side, Integral) and int(side) > 0 for side in size):
         raise InputError(f"size {tuple(size)} is not possible: give (height, width) in pixels")
     pixels = views * size[0] * size[1]
     if pixels > MAX_VIEW_PIXELS:

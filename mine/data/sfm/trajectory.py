@@ -58,7 +58,7 @@ def read_trajectory(path: Path) -> list[Frame]:
 
 def _frame(line: str, location: str) -> Frame:
     """The camera on a line; `location` names the line in error messages."""
-    name, *rest = line.split()
+    name, *rest = line.split() or [""]
     try:
         values = np.array(rest, dtype=np.float64)
     except ValueError:
@@ -67,6 +67,8 @@ def _frame(line: str, location: str) -> Frame:
         raise InputError(f"{location}: not a timestamp and 18 finite numbers: download the camera file again")
     pose: Floats = np.eye(4)
     pose[:3] = values[6:].reshape(3, 4)
-    if np.abs(pose[:3, :3] @ pose[:3, :3].T - np.eye(3)).max() > 1e-2 or (values[:2] <= 0).any():
+    with np.errstate(all="ignore"):  # of numbers too large to multiply
+        orthogonal = np.abs(pose[:3, :3] @ pose[:3, :3].T - np.eye(3)).max() <= 1e-2
+    if not orthogonal or (values[:2] <= 0).any():
         raise InputError(f"{location}: not a camera with a focal length and a rotation: download the camera file again")
     return Frame(name, values[:4], pose)

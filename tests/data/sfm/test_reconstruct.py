@@ -161,9 +161,11 @@ def test_cameras_of_other_pictures(tmp_path: Path) -> None:
     assert not (tmp_path / "scene").exists()
 
 
-@pytest.mark.parametrize("line", ["12 1 1", "12" + " nan" * 18, "12" + " 1" * 18, "x" + " 1" * 18])
+@pytest.mark.parametrize(
+    "line", ["", "12 1 1", "12" + " 1e200" * 18, "12" + " nan" * 18, "12" + " 1" * 18, "x" + " 1" * 18]
+)
 def test_broken_camera_files_are_told_with_their_line(tmp_path: Path, line: str) -> None:
-    (tmp_path / "cameras.txt").write_text(f"address\n{line}\n")
+    (tmp_path / "cameras.txt").write_text(f"address\n{line}\n12")
     with pytest.raises(InputError, match="line 2") as caught:
         read_trajectory(tmp_path / "cameras.txt")
     assert "\n" not in str(caught.value)
