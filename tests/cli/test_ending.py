@@ -1,0 +1,143 @@
+"""How commands end: signals, a standard output that cannot be written, and SIGKILL; run as programs of their own."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import pytest
+import torch
+from PIL import Image
+
+from mine.cli.ending import Stopped, stopped_by_signals
+from mine.scene.camera import intrinsics
+from mine.scene.mpi import MPI
+
+MINE = [sys.executable, "-m", "mine"]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small scene file."""
+    path = tmp_path_factory.mktemp("scenes") / "scene.mpi"
+    MPI(torch.rand(2, 3, 48, 64), torch.ones(2, 1, 48, 64), torch.tensor([1.0, 0.2]), intrinsics((48, 64))).save(path)
+    return path
+
+
+def start(folder: Path, *arguments: object, **options: object) -> subprocess.Popen[str]:
+    command = [*MINE, *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen(command, cwd=folder, text=True, **pipes)  # type: ignore[call-overload, no-any-return]
+
+
+def wait_for_output(folder: Path, process: subprocess.Popen[str], count: int = 1) -> None:
+    """Waits until a command has begun to write."""
+    deadline = time.monotonic() + 120
+    while len(os.listdir(folder)) < count and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.poll() is None, process.communicate()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_a_video_with_one_line_and_leaves_nothing(
+    tmp_path: Path, scene: Path, number: signal.Signals, status: int
+) -> None:
+    """Nor an encoder that still runs."""
+    with start(tmp_path, "render", scene, "-o", "new/v.mp4", "--frames", 5000, process_group=0) as process:
+        wait_for_output(tmp_path, process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (status, "", f"mine: stopped by {number.name}\n")
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    """As under nohup. The handlers of before are back at the end, and a second signal does not disturb the first."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with pytest.raises(Stopped) as stopped, stopped_by_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+        assert stopped.value.number == signal.SIGTERM
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_is_gone_is_no_error(tmp_path: Path, unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with start(tmp_path, "--help", stdout=writer, env=environment) as process:
+        os.close(writer)
+        _, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["export", "--help"]])
+def test_an_output_that_is_full_is_told_in_one_line(tmp_path: Path, arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full, start(tmp_path, *arguments, stdout=full) as process:
+        _, err = process.communicate()
+    assert process.returncode == 2
+    assert err.startswith("mine: cannot write") and err.count("\n") == 1
+
+
+def test_names_that_the_console_lacks_are_printed_in_escapes(tmp_path: Path, scene: Path) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    with start(tmp_path, "export", scene, "-o", "日本.html", env=environment) as process:
+        out, err = process.communicate()
+    assert (process.returncode, out, err) == (0, "\\u65e5\\u672c.html\n", "")
+
+
+def check_whole(path: Path) -> None:
+    """Asserts that an output is whole: the video has all its frames, the scene and the page all their parts."""
+    if path.suffix == ".mp4":
+        with av.open(str(path)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == 40
+    elif path.suffix == ".mpi":
+        MPI.open(path)
+    else:
+        assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
+
+
+@pytest.mark.parametrize("command", ["render", "predict", "export"])
+def test_killed_at_a_random_moment_leaves_whole_files_or_none(
+    tmp_path: Path, scene: Path, tiny_checkpoint: Path, command: str
+) -> None:
+    """And both videos or neither. What is left besides is hidden, and named so that a later run removes it."""
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (64, 48)).save(photo)
+    arguments = {
+        "render": [scene, "-o", "v.mp4", "--frames", 40],
+        "predict": [photo, "-o", "v.mpi", "--planes", 2, "--checkpoint", tiny_checkpoint],
+        "export": [scene, "-o", "v.html"],
+    }[command]
+    folder = tmp_path / "work"
+    folder.mkdir()
+    with start(folder, command, *arguments) as process:
+        if command == "render":
+            wait_for_output(folder, process, 2)
+            time.sleep(random.Random(os.getpid()).uniform(0, 1))
+        else:
+            deadline = time.monotonic() + 120
+            while not os.listdir(folder) and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.001)
+        process.kill()
+        process.communicate()
+    shown = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    assert shown in ([], {"render": ["v-depth.mp4", "v.mp4"]}.get(command, [f"v{Path(str(arguments[2])).suffix}"]))
+    for name in shown:
+        check_whole(folder / name)
+    assert all(f".{process.pid}.part" in name for name in os.listdir(folder) if name.startswith("."))
