@@ -21,7 +21,8 @@ from starlette.middleware import Middleware
 
 from demo.access import RefuseFetching
 from demo.jobs import JobRunner, SceneSettings, VideoSettings
-from demo.layout import STYLE, THEME, WELCOME, embed_page, lay_out
+from demo.layout import STYLE, THEME, UPLOAD, WELCOME, embed_page, lay_out
+from demo.preview import Previews
 from mine import InputError, load
 from mine.output.stereo import Layout
 
@@ -95,9 +96,10 @@ def serve(
             prevent_thread_lock=True,
             max_file_size=MAX_UPLOAD,
             state_session_capacity=SESSION_STATES,
-            app_kwargs={"middleware": [Middleware(RefuseFetching)]},
+            app_kwargs={"middleware": [Middleware(RefuseFetching), Middleware(Previews, folder=jobs.folder)]},
             theme=THEME,
             css_paths=STYLE,
+            js=UPLOAD.read_text(encoding="utf-8"),
             footer_links=["api"],
             run_history=False,
             ssr_mode=False,

@@ -14,6 +14,7 @@ from mine.output.stereo import Layout
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 STYLE = Path(__file__).with_name("style.css")
+UPLOAD = Path(__file__).with_name("upload.js")
 
 THEME = gr.themes.Base(
     primary_hue="orange",

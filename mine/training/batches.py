@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler
 from mine.config import TrainConfig
 from mine.data.base.resilient import ResilientDataset
 from mine.data.base.sample import Sample
-from mine.data.registry import training_set
+from mine.data.registry import evaluation_set, training_set
 from mine.errors import InputError
 from mine.network import network_kind
 from mine.training.stop import STOP_SIGNALS
@@ -83,15 +83,31 @@ class Batches(Sampler[list[int]]):
         return self.offsets[source] + int(position * self.lengths[source])
 
 
-def loader(config: TrainConfig, start: int, rows: Sequence[range]) -> DataLoader[Sample]:
-    """Loads the accumulated parts of batches in the order of `Batches`.
+def open_sources(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
+    """The data sets of a run and their shares, before any weights are downloaded; held-out data are looked at as well.
 
     Raises:
-        InputError: If the run has no data, or `training_sets` finds it at fault.
+        InputError: If the run has no data, or a data set is at fault.
     """
     sources = training_sets(config)
     if not sources:
         raise InputError("no training data: give at least one source in `data`")
+    if config.held_out:
+        evaluation_set(config.held_out.data, config.held_out.size)
+    return sources
+
+
+def loader(
+    config: TrainConfig, start: int, rows: Sequence[range], sources: Sequence[tuple[Dataset[Sample], float]]
+) -> DataLoader[Sample]:
+    """Loads the accumulated parts of batches in the order of `Batches`.
+
+    Args:
+        config: The run.
+        start: First step.
+        rows: Indices in the batch of the samples of each part, see `process_rows`.
+        sources: See `open_sources`.
+    """
     sets, shares = zip(*sources, strict=True)
     return DataLoader(
         ConcatDataset(sets),

@@ -15,7 +15,7 @@ from mine.evaluation.protocol import evaluate_config
 from mine.files import check_writable, disk_full_reported
 from mine.model import Model
 from mine.network.encoders.encoder import freeze_batch_norm
-from mine.training.batches import batches_of, loader, process_rows, unreadable
+from mine.training.batches import batches_of, loader, open_sources, process_rows, unreadable
 from mine.training.distributed import start_fabric
 from mine.training.log import TrainingLog
 from mine.training.preview import preview_images
@@ -49,11 +49,14 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
     fabric = start_fabric(config)
     if fabric.is_global_zero:
         check_writable(Path(config.output) / "state.pt")
-    torch.manual_seed(config.seed)
     rows = process_rows(config, fabric.global_rank, fabric.world_size)
+    resumed = resume and (Path(config.output) / "state.pt").is_file()
+    sources = None if resumed else open_sources(config)  # a new run downloads weights next
+    torch.manual_seed(config.seed)
     state = TrainingState(fabric, config, resume)
+    sources = sources or open_sources(config)
     with disk_full_reported(config.output), GracefulStop() as stop, TrainingLog(state) as log:
-        samples = loader(config, state.step, rows)
+        samples = loader(config, state.step, rows, sources)
         if state.step == 0:
             evaluate_held_out(state, log)
         else:

@@ -19,7 +19,7 @@ from mine.evaluation.protocol import evaluate_config, held_out_pairs
 from mine.model import Model
 from mine.network.architecture import Architecture
 from mine.network.planes.network import PlaneNetwork, stratified_disparity
-from mine.training.batches import Batches, loader, training_sets
+from mine.training.batches import Batches, open_sources, training_sets
 from mine.training.plane_losses import plane_losses
 
 TINY = Architecture(encoder="resnet18", widths=(4, 4, 8, 8, 8), bottleneck=(8, 8))
@@ -81,7 +81,7 @@ def test_what_does_not_go_together_is_told(tmp_path: Path, kitti: str) -> None:
         with pytest.raises(InputError, match=told):
             training_sets(config)
     with pytest.raises(InputError, match="no training data"):
-        loader(TrainConfig("out"), 0, [range(4)])
+        open_sources(TrainConfig("out"))
     with pytest.raises(InputError, match="no second views"):
         evaluate_config(Model(PlaneNetwork(TINY)), EvalConfig(kitti_source(tmp_path, "depth-photos")))
     with pytest.raises(InputError, match="synthetic has no pairs of real images"):

@@ -19,6 +19,7 @@ from PIL import Image
 
 from demo.app import private_folder, serve
 from demo.jobs import JobRunner, SceneSettings, VideoSettings
+from demo.preview import preview
 from demo.scene_store import SceneStore, remove_stale, replace_folder
 from mine.errors import InputError
 from mine.model import Model, load
@@ -303,6 +304,26 @@ def test_large_uploads_are_refused(app):
     assert answer.status_code == 413
 
 
+def test_photos_that_browsers_cannot_show_have_a_preview(app, client, tmp_path):
+    """It is served at the path of the upload, upright; other files, and what is no photo, are left as they are."""
+    url, jobs = app
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(make_photo(tmp_path / "a.png")).save(tmp_path / "turned.TIF", exif=exif)
+    (tmp_path / "notes.heic").write_text("no photo")
+    uploads = client.predict(handle_file(tmp_path / "turned.TIF"), *DRAFT, api_name="/predict")
+    assert uploads
+    answer = httpx.get(f"{url}gradio_api/file={next(jobs.folder.glob('*/turned.TIF'))}")
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert iio.imread(answer.content, extension=".jpg").shape == (64, 48, 3)
+    sample = next(jobs.folder.glob("*/*.jpg"))
+    assert httpx.get(f"{url}gradio_api/file={sample}").content == sample.read_bytes()
+    assert preview(make_photo(tmp_path / "shown.png")) is None
+    assert preview(tmp_path / "notes.heic") is None
+    outside = tmp_path / "turned.TIF"
+    assert httpx.get(f"{url}gradio_api/file={outside}").status_code in (403, 404)
+
+
 # --- in a browser
 
 
@@ -328,6 +349,17 @@ def tab(app):
             box.press("Tab")
         yield tab
         browser.close()
+
+
+@pytest.mark.parametrize("name", ["IMG_0001.HEIC", "DSC1.HIF", "no_ending"])
+def test_photos_of_phones_are_accepted_and_shown(tab, tmp_path, name):
+    """Browsers have no type for these names."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.open(make_photo(tmp_path / "a.png"))).save(tmp_path / name, quality=90)
+    tab.set_input_files("#photo input[type=file]", tmp_path / name)
+    tab.frame_locator("#viewer iframe").locator("body.ready").wait_for()
+    shown = "document.querySelector('#photo img')?.naturalWidth"
+    assert wait_until(lambda: tab.evaluate(shown) == 64)
 
 
 def test_a_visit_in_the_browser(tab, app, tmp_path):

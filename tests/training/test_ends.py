@@ -131,6 +131,7 @@ def test_a_run_killed_before_its_last_evaluation_makes_it_up(
         return Report()
 
     monkeypatch.setattr(training, "evaluate_config", evaluate)
+    monkeypatch.setattr("mine.training.batches.evaluation_set", lambda source, size: None)
     held_out = EvalConfig(data=config_for(tmp_path).data)  # type: ignore[arg-type]
     config = config_for(tmp_path, steps=2, evaluate_every=1, held_out=held_out)
     with pytest.raises(Killed):

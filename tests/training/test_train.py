@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from mine.errors import InputError
 from mine.evaluation.protocol import evaluate_config
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network, save_network
+from mine.network.encoders.encoder import make_encoder
+from mine.network.encoders.imagenet import imagenet_weights
 from mine.training import train as training
 from mine.training.optim import start_network
 from mine.training.plane_losses import plane_losses
@@ -30,6 +33,27 @@ NO_LOSS = ("step", "total", "gradient_norm", "samples_per_second", "skipped")
 
 
 # Runs
+
+
+def test_data_are_looked_at_before_weights_are_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mine.training.state.start_network", lambda config: pytest.fail("weights were fetched"))
+    missing = ColmapSource(kind="colmap", root=str(tmp_path / "none"))
+    for config in (config_for(tmp_path / "run", data=(missing,)), config_for(tmp_path / "run", data=())):
+        with pytest.raises(InputError, match=r"none|no training data"):
+            training.train(config)
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "mobilenetv3_small_050"])
+def test_without_a_network_it_is_said_where_weights_come_from(encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise URLError("Network is unreachable")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
+    monkeypatch.setattr("timm.create_model", refuse)
+    network = make_encoder(encoder) if encoder == "resnet18" else None
+    with pytest.raises(InputError, match=f"ImageNet weights of {encoder} cannot be downloaded") as caught:
+        network.load_imagenet() if network else imagenet_weights(encoder)
+    assert "connect once" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_run_learns_and_its_checkpoint_predicts(tmp_path: Path, feed: Callable[..., Feed]) -> None:

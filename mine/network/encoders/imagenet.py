@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mine.errors import extras_required
+from mine.inputs.files import parsing
 from mine.network.encoders.efficientnet_lite import VARIANTS
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -61,13 +62,18 @@ def imagenet_weights(name: str) -> dict[str, Tensor]:
 
     Returns:
         A state with timm's keys, from the package that carries it, else downloaded once by timm.
+
+    Raises:
+        InputError: They are not there and cannot be downloaded.
     """
     weights = packaged_weights(name)
     if weights is None:
         with extras_required():
             import timm
 
-        weights = timm.create_model(name, features_only=True, pretrained=True).state_dict()
+        remedy = "connect once; `start` may name a checkpoint instead"
+        with parsing(f"ImageNet weights of {name} cannot be downloaded", remedy):
+            weights = timm.create_model(name, features_only=True, pretrained=True).state_dict()
     return weights
 
 

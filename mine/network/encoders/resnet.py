@@ -1,8 +1,12 @@
 """ResNet encoder (He et al. 2016), the encoder of the published MINE networks."""
 
+from pathlib import Path
+
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.hub import get_dir
 
+from mine.inputs.files import parsing
 from mine.network.encoders.imagenet import IMAGENET_MEAN, IMAGENET_STD, normalise
 
 RESNETS = ("resnet18", "resnet34", "resnet50")
@@ -48,8 +52,17 @@ class ResNetEncoder(nn.Module):
         return features
 
     def load_imagenet(self) -> None:
-        """Loads torchvision's ImageNet weights, which torchvision downloads once."""
-        from torchvision.models import get_model
+        """Loads torchvision's ImageNet weights, which torchvision downloads once.
 
-        weights = get_model(self.name, weights="DEFAULT").state_dict()
+        Raises:
+            InputError: They are not there and cannot be downloaded.
+        """
+        from torchvision.models import get_model, get_model_weights
+
+        url = get_model_weights(self.name).DEFAULT.url
+        remedy = (
+            f"connect once, or copy {url} to {Path(get_dir(), 'checkpoints')}; `start` may name a checkpoint instead"
+        )
+        with parsing(f"ImageNet weights of {self.name} cannot be downloaded", remedy):
+            weights = get_model(self.name, weights="DEFAULT").state_dict()
         self.resnet.load_state_dict({key: weights[key] for key in self.resnet.state_dict()})
