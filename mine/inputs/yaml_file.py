@@ -9,8 +9,8 @@ import yaml
 from mine.errors import InputError
 from mine.inputs.files import open_input, parsing
 
-MAX_BYTES = 1 << 18
-"""Most bytes of a file: ours have 2 kB, and YAML's parser takes seconds for a megabyte."""
+MAX_BYTES = 1 << 16
+"""Most bytes of a file: ours have 2 kB, and YAML's parser takes a second for what is allowed."""
 
 MAX_DEPTH = 32
 """Deepest nesting of sections and lists."""

@@ -60,5 +60,5 @@ def test_everything_else_is_one_line(tmp_path: Path, text: str) -> None:
 def test_large_files_are_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(b"#" * (1 << 19))
-    with pytest.raises(InputError, match="more than the 262144"):
+    with pytest.raises(InputError, match="more than the 65536"):
         read_yaml(path, "thing", "give one")

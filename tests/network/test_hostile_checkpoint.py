@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,28 @@ def test_pickles_that_name_more_than_weights_are_refused(tmp_path: Path, backbon
     torch.save({"backbone": backbone, "decoder": {}}, path, _use_new_zipfile_serialization=not legacy)
     with pytest.raises(InputError, match="it is damaged or holds code"):
         load_network(path)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_keys_that_take_for_ever_to_hash_are_refused(tmp_path: Path, legacy: bool) -> None:
+    key: tuple[object, ...] = ("a",)
+    for _ in range(100):
+        key = (key, key)
+    path = tmp_path / "checkpoint.pth"
+    # A list holds the pair, since a dictionary with this key cannot even be made; REDUCE makes one of it.
+    torch.save({"backbone": Pairs([(key, 1)]), "decoder": {}}, path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(InputError, match="nests tuples"):
+        load_network(path)
+
+
+class Pairs:
+    """Unpickling it makes an OrderedDict of pairs."""
+
+    def __init__(self, pairs: list[object]) -> None:
+        self.pairs = pairs
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return OrderedDict, (self.pairs,)
 
 
 def test_compressed_archives_are_refused_before_they_are_unfolded(tmp_path: Path) -> None:

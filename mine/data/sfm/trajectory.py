@@ -16,8 +16,8 @@ NUMBERS = 19
 """Numbers on a line: timestamp, fx, fy, cx, cy, two zeros, and the 3x4 pose."""
 
 
-MAX_BYTES = 1 << 24
-"""Most bytes of a camera file: an hour of video at 30 frames per second."""
+MAX_BYTES = 1 << 21
+"""Most bytes of a camera file: five minutes of video at 30 frames per second."""
 
 
 @dataclass(frozen=True, eq=False)

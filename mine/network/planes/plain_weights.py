@@ -17,7 +17,7 @@ from mine.inputs.files import open_input, parsing
 MAX_BYTES = 1 << 31
 """Most bytes of a file: the published ones have 200 MB."""
 
-MAX_PICKLE = 4 << 20
+MAX_PICKLE = 1 << 19
 """Most bytes of a pickle: tensors' values lie beside it, and what remains are their names and shapes."""
 
 NAMED = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"}
@@ -25,7 +25,22 @@ NAMED |= {f"torch {kind}Storage" for kind in ("Double", "Float", "Half", "BFloat
 NAMED |= {"torch ByteStorage", "torch BoolStorage"}
 """All that a pickle of weights names."""
 
-_REFUSED = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "BYTEARRAY8"}
+MAX_SHARED = 16
+"""Most uses of tuples that were used before: each doubles the time to hash what they are part of. torch has none."""
+
+_REFUSED = {
+    "STACK_GLOBAL",
+    "DUP",
+    "MEMOIZE",
+    "INST",
+    "OBJ",
+    "NEWOBJ",
+    "NEWOBJ_EX",
+    "EXT1",
+    "EXT2",
+    "EXT4",
+    "BYTEARRAY8",
+}
 """Operations that name things in other ways, or make buffers; torch writes none of them."""
 
 LEGACY_PICKLES = 5
@@ -73,11 +88,18 @@ def check_pickles(file: BinaryIO) -> None:
 
 
 def _check_pickle(stream: Any) -> None:
-    """Raises an exception for a pickle that is too long or names anything but weights."""
-    start = stream.tell()
+    """Raises an exception for a pickle that is too long, names anything but weights or takes for ever to hash."""
+    start, last, shared = stream.tell(), "", 0
+    tuples: set[int] = set()
     for operation, argument, position in pickletools.genops(stream):
-        named = argument if operation.name == "GLOBAL" else None
-        if operation.name in _REFUSED or (named is not None and named not in NAMED):
-            raise ValueError(f"it asks for {named or operation.name}")
+        name = operation.name
+        if name in _REFUSED or (name == "GLOBAL" and argument not in NAMED):
+            raise ValueError(f"it asks for {argument if name == 'GLOBAL' else name}")
         if position is not None and position - start > MAX_PICKLE:
             raise ValueError(f"its pickle is longer than {MAX_PICKLE} bytes")
+        if name.endswith("PUT") and isinstance(argument, int):
+            (tuples.add if last.startswith("TUPLE") else tuples.discard)(argument)
+        shared += name.endswith("GET") and argument in tuples
+        if shared > MAX_SHARED:
+            raise ValueError("it nests tuples in themselves")
+        last = name
