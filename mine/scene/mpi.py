@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from safetensors.torch import save
 from torch import Tensor
@@ -21,10 +20,10 @@ from mine.scene.camera import (
     resize_intrinsics,
     shift_principal_point,
 )
+from mine.scene.detail import detail_size, photo_detail
 from mine.scene.limits import check_view_size
 from mine.scene.mpi_file import FORMAT, encode, read_parts
 from mine.scene.photo import ROUNDING
-from mine.scene.resize import resize
 
 SOURCE_DEPTH_SIDE = 128
 """Longest side in pixels of `MPI.source_depth`."""
@@ -130,15 +129,6 @@ class MPI:
         return resize_intrinsics(self.K, self.plane_size, size)
 
     @cached_property
-    def detail(self) -> Float[Tensor, "3 Hp Wp"] | None:
-        """The photo minus its upsampled low-resolution form at the planes' size; None without a photo."""
-        if self.photo is None:
-            return None
-        # What the planes render at the photo's size: views are sampled without antialiasing.
-        blurred = F.interpolate(resize(self.photo, self.plane_size)[None], self.size, mode="bilinear")[0]
-        return self.photo - blurred
-
-    @cached_property
     def source_depth(self) -> Float[Tensor, "h w"]:
         """Depth in scene units rendered in the source camera, at most `SOURCE_DEPTH_SIDE` pixels a side."""
         shrink = min(1.0, SOURCE_DEPTH_SIDE / max(self.size))
@@ -147,10 +137,24 @@ class MPI:
             return self.render(torch.eye(4), size=size).depth[0, 0]
 
     @cached_property
-    def _prepared(self) -> Prepared:
-        """What the renderer computes once for all views."""
-        detail = None if self.detail is None else self.detail.float()[None]
-        return prepare(self.planes[None], self.disparity[None], self.K[None], detail)
+    def _prepared(self) -> dict[tuple[int, int] | None, Prepared]:
+        """What the renderer computes once for all views that show the photo at the same size, for the last size."""
+        return {}
+
+    def _prepare(self, K: Tensor, size: tuple[int, int]) -> Prepared:
+        """Prepares views of `size` (H, W) with intrinsics K (N, 3, 3), or returns what was prepared of such views."""
+        shown = detail = None
+        if self.photo is not None:
+            focal, own = K.detach()[:, [0, 1], [0, 1]], self.intrinsics(size)[[0, 1], [0, 1]]
+            shown = detail_size(self.size, self.plane_size, size, (focal / own).prod(dim=1).abs().sqrt())
+        prepared = self._prepared.get(shown)
+        if prepared is None:
+            if self.photo is not None and shown is not None:
+                detail = photo_detail(self.photo, self.plane_size, shown)[None]
+            prepared = prepare(self.planes[None], self.disparity[None], self.K[None], detail)
+            self._prepared.clear()
+            self._prepared[shown] = prepared
+        return prepared
 
     def render(
         self, T: Tensor, K: Tensor | None = None, size: tuple[int, int] | None = None, backend: Backend = "auto"
@@ -179,7 +183,7 @@ class MPI:
         T = T.as_subclass(Tensor)
         check_intrinsics(K)
         K, T = (x.to(self.K) for x in (K if K.ndim == 3 else K[None], T if T.ndim == 3 else T[None]))
-        return self._prepared.render(K, T, size, backend)
+        return self._prepare(K, size).render(K, T, size, backend)
 
     def to(self, device: torch.device | str) -> "MPI":
         """The same scene on another device; the scene itself where it is there already."""

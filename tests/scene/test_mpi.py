@@ -15,7 +15,6 @@ from mine.render.cpu import render as cpu
 from mine.scene.camera import pose
 from mine.scene.depth import depth_range, near_depth
 from mine.scene.mpi import MPI
-from mine.scene.resize import resize
 
 
 @pytest.fixture(autouse=True)
@@ -99,24 +98,6 @@ def test_sizes() -> None:
     plain, sharp = make_scene(), make_scene(make_photo(40, 60))
     assert plain.plane_size == plain.size == sharp.plane_size == (HEIGHT, WIDTH)
     assert sharp.size == (40, 60)
-
-
-def test_detail_is_what_the_photo_holds_beyond_the_planes() -> None:
-    assert make_scene().detail is None
-    photo = make_photo()
-    detail = make_scene(photo).detail
-    assert detail is not None
-    torch.testing.assert_close(resize(resize(photo, (HEIGHT, WIDTH)), (40, 60)) + detail, photo)
-    coarse = torch.linspace(0.1, 0.8, 60).expand(3, 40, 60)  # a ramp survives shrinking, away from the borders
-    detail = make_scene(coarse).detail
-    assert detail is not None
-    assert detail[:, :, 6:-6].abs().max() < 1e-3
-
-
-def test_a_photo_of_the_planes_size_holds_no_more_than_they_do() -> None:
-    detail = make_scene(make_photo(HEIGHT, WIDTH)).detail
-    assert detail is not None
-    assert detail.abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("photo", [None, make_photo(40, 60)], ids=["planes", "photo"])
