@@ -1,8 +1,9 @@
 """From a photo to a scene: `mine.load` and `Model.predict`, all that most users need."""
 
 import os
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from mine.network.checkpoint import load_network
 from mine.network.input_size import MULTIPLE, network_size
 from mine.network.protocol import Network
 from mine.render import blend_source
+from mine.scene.as_tensor import ArrayLike, as_tensor
 from mine.scene.camera import check_intrinsics, intrinsics, resize_intrinsics
 from mine.scene.exif import phone_fov
 from mine.scene.limits import check_scene_size
@@ -22,17 +24,21 @@ from mine.scene.resize import resize
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
-def load(source: str | os.PathLike[str] | None = None, device: str = "auto", dtype: Dtype = "auto") -> "Model":
+def load(
+    source: str | os.PathLike[str] | None = None,
+    device: str | torch.device = "auto",
+    dtype: Dtype | torch.dtype = "auto",
+) -> "Model":
     """Loads a model that is ready to predict.
 
     Args:
         source: A checkpoint of ours (".safetensors"), or a published MINE checkpoint ("checkpoint.pth", with
             "params.yaml" beside it when there is one). The shipped checkpoint by default.
         device: "cpu", "cuda", "cuda:1", ... or "auto", which is a GPU when there is one.
-        dtype: Precision of a plane network's arithmetic. "float32" is exact. "bfloat16" rounds on CPUs only the
-            convolutions of the finest level: colours differ from float32 by 0.001 on average and by up to 0.02. "auto"
-            is float16 on GPUs, bfloat16 on CPUs with bfloat16 matrix units (AMX), and float32 on other CPUs. Disparity
-            networks, such as the shipped one, always compute in float32.
+        dtype: Precision of a plane network's arithmetic, by name or as `torch.float32`. "float32" is exact. "bfloat16"
+            rounds on CPUs only the convolutions of the finest level: colours differ from float32 by 0.001 on average
+            and by up to 0.02. "auto" is float16 on GPUs, bfloat16 on CPUs with bfloat16 matrix units (AMX), and float32
+            on other CPUs. Disparity networks, such as the shipped one, always compute in float32.
 
     Returns:
         The model, in evaluation mode, with its weights on `device`.
@@ -44,24 +50,35 @@ def load(source: str | os.PathLike[str] | None = None, device: str = "auto", dty
         >>> model = mine.load()
         >>> scene = model.predict("photo.jpg")
     """
+    precision = _dtype(dtype)
+    if source is not None and not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"checkpoint is a {type(source).__name__}: give the path of a file")
     network = load_network(shipped_checkpoint() if source is None else source)
+    if not isinstance(device, (str, torch.device)):
+        raise InputError(f"device {device!r} is not possible: give auto, cpu or cuda")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {device!r} is not available here: choose cpu") from error
-    if dtype == "auto":
-        dtype = _fast_dtype(torch.device(device))
-    return Model(network, getattr(torch, dtype))
+        raise InputError(f"device {str(device)!r} is not available here: choose cpu") from error
+    return Model(network, precision or _fast_dtype(torch.device(device)))
 
 
-def _fast_dtype(device: torch.device) -> Dtype:
+def _dtype(dtype: str | torch.dtype) -> torch.dtype | None:
+    """The dtype of a name such as "float32", None for "auto"."""
+    name = str(dtype).removeprefix("torch.")
+    if name not in get_args(Dtype):
+        raise InputError(f"dtype {name!r} is not possible: choose {', '.join(get_args(Dtype))}")
+    return None if name == "auto" else getattr(torch, name)
+
+
+def _fast_dtype(device: torch.device) -> torch.dtype:
     """The fastest dtype of a device whose error does not show."""
     if device.type != "cpu":
-        return "float16"
+        return torch.float16
     capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bfloat16" if capabilities.get("amx_bf16") else "float32"
+    return torch.bfloat16 if capabilities.get("amx_bf16") else torch.float32
 
 
 def shipped_checkpoint() -> Path:
@@ -99,10 +116,10 @@ class Model:
         self,
         image: Source,
         planes: int = 32,
-        disparity: Tensor | None = None,
+        disparity: ArrayLike | None = None,
         size: tuple[int, int] | None = None,
         fov: float | None = None,
-        K: Tensor | None = None,
+        K: ArrayLike | None = None,
         blend: bool = True,
     ) -> MPI:
         """Predicts the scene in a photo.
@@ -128,9 +145,13 @@ class Model:
         Raises:
             InputError: The photo cannot be read, or planes, size or camera are not possible.
         """
-        if not isinstance(planes, int):
+        if not isinstance(planes, Integral) or isinstance(planes, bool):
             raise InputError(f"planes is {planes!r}: give a whole number, at least 2")
+        planes = int(planes)
+        if fov is not None and (not isinstance(fov, Real) or isinstance(fov, bool)):
+            raise InputError(f"field of view is {fov!r}: give degrees, above 0, below 180")
         if disparity is not None:
+            disparity = as_tensor(disparity, "disparity")
             check_disparity(disparity, disparity.numel())
             disparity = disparity.to(self.device, torch.float32)
         photo = read_photo(image)
@@ -138,7 +159,7 @@ class Model:
         if len(size) != 2 or min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
             raise InputError(f"size {tuple(size)} is not possible: give (height, width) in multiples of {MULTIPLE}")
         check_scene_size(planes if disparity is None else len(disparity), size)
-        K = self._camera(photo, size, fov, K).to(self.device)
+        K = self._camera(photo, size, fov, None if K is None else as_tensor(K, "K")).to(self.device)
         resized = resize(photo.rgb, size).clamp(0, 1).to(self.device)[None]
         predicted, disparity = self._predict_planes(resized, planes if disparity is None else disparity)
         if blend and not self.network.kind.photo_colours:

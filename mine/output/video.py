@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.progress import Progress
-from torch import Tensor
 
 from mine.errors import InputError
 from mine.files import replacing_together
@@ -17,6 +16,7 @@ from mine.output.camera_paths import CameraPath
 from mine.output.framing import covering_zoom, zoom_intrinsics
 from mine.output.writers import WriteFrame, check_output, frame_encoder, is_folder
 from mine.render import View
+from mine.scene.as_tensor import ArrayLike, as_tensor
 from mine.scene.camera import check_poses, shift_principal_point
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
 from mine.scene.mpi import MPI
@@ -36,7 +36,7 @@ MAX_QUEUED = 2
 
 def render_video(
     scene: MPI,
-    path: Tensor | CameraPath,
+    path: ArrayLike | CameraPath,
     out: str | Path,
     fps: float = 30,
     depth: str | Path | None = None,
@@ -99,7 +99,7 @@ def render_video(
 
 
 def render_path(
-    scene: MPI, path: Tensor | CameraPath, size: tuple[int, int] | None = None, crop: bool = True
+    scene: MPI, path: ArrayLike | CameraPath, size: tuple[int, int] | None = None, crop: bool = True
 ) -> Iterator[View]:
     """Renders the views along a camera path, a few frames at a time.
 
@@ -138,9 +138,10 @@ def default_size(size: tuple[int, int], longest: int = LONGEST_SIDE) -> tuple[in
     return height, width
 
 
-def _camera_path(path: Tensor | CameraPath) -> CameraPath:
+def _camera_path(path: ArrayLike | CameraPath) -> CameraPath:
     """The path with intrinsics, checked; one pose (4, 4) is a path of one frame."""
     if not isinstance(path, CameraPath):
+        path = as_tensor(path, "the camera path")
         check_poses(path)
         path = CameraPath.of(path if path.ndim == 3 else path[None])
     check_poses(path.poses)

@@ -13,6 +13,7 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.files import replacing
 from mine.render import Backend, Prepared, View, join, prepare
+from mine.scene.as_tensor import ArrayLike, as_tensor
 from mine.scene.camera import (
     check_intrinsics,
     check_poses,
@@ -33,6 +34,8 @@ SOURCE_DEPTH_SIDE = 128
 class MPI:
     """A multiplane image: a planar radiance field in the frustum of its source camera.
 
+    Arguments that are tensors may be NumPy arrays or lists of numbers as well.
+
     Attributes:
         planes: Float32; RGB in [0, 1], then density σ ≥ 0 per scene unit; nearest plane first.
         disparity: 1 / depth of the planes in the source camera, strictly descending.
@@ -46,7 +49,9 @@ class MPI:
     K: Float[Tensor, "3 3"]
     photo: Float[Tensor, "3 Hp Wp"] | None
 
-    def __init__(self, rgb: Tensor, sigma: Tensor, disparity: Tensor, K: Tensor, photo: Tensor | None = None) -> None:
+    def __init__(
+        self, rgb: ArrayLike, sigma: ArrayLike, disparity: ArrayLike, K: ArrayLike, photo: ArrayLike | None = None
+    ) -> None:
         """Joins colours and densities in one tensor, laid out as the renderer of their device reads it.
 
         Args:
@@ -59,6 +64,7 @@ class MPI:
         Raises:
             InputError: Shapes, order or values are not these.
         """
+        rgb, sigma = as_tensor(rgb, "rgb"), as_tensor(sigma, "sigma")
         if rgb.ndim != 4 or rgb.shape[1] != 3 or rgb.numel() == 0 or sigma.shape != (rgb.shape[0], 1, *rgb.shape[2:]):
             raise InputError(
                 f"planes have shapes {tuple(rgb.shape)} and {tuple(sigma.shape)}: "
@@ -67,7 +73,9 @@ class MPI:
         self._assign(join(rgb.float(), sigma.float()), disparity, K, photo)
 
     @classmethod
-    def from_planes(cls, planes: Tensor, disparity: Tensor, K: Tensor, photo: Tensor | None = None) -> "MPI":
+    def from_planes(
+        cls, planes: ArrayLike, disparity: ArrayLike, K: ArrayLike, photo: ArrayLike | None = None
+    ) -> "MPI":
         """Makes a multiplane image of planes without a copy.
 
         Args:
@@ -79,14 +87,17 @@ class MPI:
         Raises:
             InputError: Shapes, order or values are not these.
         """
+        planes = as_tensor(planes, "planes")
         if planes.ndim != 4 or planes.shape[1] != 4:
             raise InputError(f"planes have shape {tuple(planes.shape)}: give (S, 4, H, W)")
         scene = cls.__new__(cls)
         scene._assign(planes.float(), disparity, K, photo)
         return scene
 
-    def _assign(self, planes: Tensor, disparity: Tensor, K: Tensor, photo: Tensor | None) -> None:
+    def _assign(self, planes: Tensor, disparity: ArrayLike, K: ArrayLike, photo: ArrayLike | None) -> None:
         """Checks the parts and sets the attributes."""
+        disparity, K = as_tensor(disparity, "disparity"), as_tensor(K, "K")
+        photo = None if photo is None else as_tensor(photo, "photo")
         if planes.numel() == 0:
             raise InputError(f"planes have shape {tuple(planes.shape)}: give (S, 4, H, W), none of them 0")
         check_colours("rgb", planes[:, :3])
@@ -157,7 +168,7 @@ class MPI:
         return prepared
 
     def render(
-        self, T: Tensor, K: Tensor | None = None, size: tuple[int, int] | None = None, backend: Backend = "auto"
+        self, T: ArrayLike, K: ArrayLike | None = None, size: tuple[int, int] | None = None, backend: Backend = "auto"
     ) -> View:
         """Views from other cameras (volume rendering of the warped planes, Li et al. 2021, eq. 3 to 7).
 
@@ -175,11 +186,13 @@ class MPI:
             InputError: Poses or intrinsics are not finite, or a K is singular.
         """
         size = size or self.size
+        T = as_tensor(T, "pose")
         check_poses(T)
         check_view_size(1 if T.ndim == 2 else len(T), size)
         if K is None:
             K = self.intrinsics(size).expand(*T.shape[:-2], 3, 3)
             K = shift_principal_point(K, off_axis_shift(T))
+        K = as_tensor(K, "K")
         T = T.as_subclass(Tensor)
         check_intrinsics(K)
         K, T = (x.to(self.K) for x in (K if K.ndim == 3 else K[None], T if T.ndim == 3 else T[None]))
