@@ -112,7 +112,7 @@ def check_path(name: str, frames: int | None, amount: float | None) -> None:
     Raises:
         InputError: There is no such path, the file is not of its form, or the amount does not fit it.
     """
-    if name.endswith(".json"):
+    if name.lower().endswith(".json"):
         read_key_poses(name, frames)
         if amount is not None:
             raise InputError(f"--amount does not apply to the key poses of {name}: leave it out, or change the poses")

@@ -165,7 +165,7 @@ def _camera_path(name: str, scene: "MPI", frames: int | None, amount: float | No
     """The camera path of that name, scaled to the scene, or the one in a JSON file."""
     from mine.output.camera_paths import PATHS, load, near_depth
 
-    if name.endswith(".json"):
+    if name.lower().endswith(".json"):
         return load(name, frames)
     length = {} if frames is None else {"frames": frames}
     return PATHS[name](amount=1.0 if amount is None else amount, depth=near_depth(scene), **length)

@@ -13,7 +13,7 @@ from mine.errors import InputError
 from mine.inputs.files import shorten, shown
 from mine.inputs.yaml_file import parse_yaml, read_yaml
 
-TYPES = {"int": "int", "float": "float", "bool": "bool", "string": "str", "tuple": "a list"}
+TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text", "tuple": "a list"}
 """What to give instead, by the first word of pydantic's error type ("int_type", ...)."""
 
 

@@ -34,6 +34,9 @@ for line in json.loads(sys.argv[1]):
 REFUSED = {
     ("render", "none.jpg"): "no photo at none.jpg",
     ("render", "folder"): "folder is a folder",
+    ("render", "-"): "standard input",
+    ("render", "https://example.com/cat.jpg"): "https://example.com/cat.jpg is an address",
+    ("render", "link.jpg"): "it is a link to gone.jpg",
     ("render", "notes.txt"): "notes.txt is not an image",
     ("render", "photo.NEF"): "photo.NEF is a raw photo (NEF)",
     ("render", "photo.jpg", "--frames", "0"): "frames 0",
@@ -78,6 +81,7 @@ def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(tmp_path:
     (tmp_path / "photo.jpg").write_bytes(Path(__file__).parents[2].joinpath("data/samples/cat.jpg").read_bytes())
     (tmp_path / "folder").mkdir()
     (tmp_path / "notes.txt").write_text("no photo")
+    (tmp_path / "link.jpg").symlink_to("gone.jpg")
     (tmp_path / "photo.NEF").write_bytes(bytes(100))
     (tmp_path / "bad.json").write_text('{"frames": 0, "keys": []}')
     before = sorted(tmp_path.rglob("*"))

@@ -19,7 +19,6 @@ from PIL import Image
 
 from demo.app import private_folder, serve
 from demo.jobs import JobRunner, SceneSettings, VideoSettings
-from demo.preview import preview
 from demo.scene_store import SceneStore, remove_stale, replace_folder
 from mine.errors import InputError
 from mine.model import Model, load
@@ -302,26 +301,6 @@ def test_only_the_apps_files_are_served(app, tmp_path):
 def test_large_uploads_are_refused(app):
     answer = httpx.post(f"{app[0]}gradio_api/upload", files={"files": ("big.jpg", bytes(41 * 1024 * 1024))})
     assert answer.status_code == 413
-
-
-def test_photos_that_browsers_cannot_show_have_a_preview(app, client, tmp_path):
-    """It is served at the path of the upload, upright; other files, and what is no photo, are left as they are."""
-    url, jobs = app
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.open(make_photo(tmp_path / "a.png")).save(tmp_path / "turned.TIF", exif=exif)
-    (tmp_path / "notes.heic").write_text("no photo")
-    uploads = client.predict(handle_file(tmp_path / "turned.TIF"), *DRAFT, api_name="/predict")
-    assert uploads
-    answer = httpx.get(f"{url}gradio_api/file={next(jobs.folder.glob('*/turned.TIF'))}")
-    assert answer.headers["content-type"] == "image/jpeg"
-    assert iio.imread(answer.content, extension=".jpg").shape == (64, 48, 3)
-    sample = next(jobs.folder.glob("*/*.jpg"))
-    assert httpx.get(f"{url}gradio_api/file={sample}").content == sample.read_bytes()
-    assert preview(make_photo(tmp_path / "shown.png")) is None
-    assert preview(tmp_path / "notes.heic") is None
-    outside = tmp_path / "turned.TIF"
-    assert httpx.get(f"{url}gradio_api/file={outside}").status_code in (403, 404)
 
 
 # --- in a browser

@@ -1,0 +1,56 @@
+"""Previews of uploads that browsers cannot show, before an application that answers "passed on"."""
+
+import io
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.responses import PlainTextResponse
+
+from demo.preview import Previews
+
+
+@pytest.fixture
+def get(tmp_path: Path):
+    """Fetches a file by its path from an application whose uploads are in `tmp_path`/uploads."""
+    app = Previews(PlainTextResponse("passed on"), tmp_path / "uploads")
+
+    async def fetch(path: object) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await client.get(f"/gradio_api/file={path}")
+
+    import asyncio
+
+    return lambda path: asyncio.run(fetch(path))
+
+
+def save(path: Path, **options: object) -> Path:
+    """Writes a photo of 64x48, dark at its left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.linspace(0, 255, 64).astype(np.uint8)[None].repeat(48, axis=0)).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("name", ["turned.TIF", "a b.tiff", "no_ending"])
+def test_a_photo_that_browsers_cannot_show_is_served_upright_as_jpeg(tmp_path: Path, get, name: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(tmp_path / "uploads" / "1" / name, format="TIFF", exif=exif)
+    answer = get(path)
+    assert answer.headers["content-type"] == "image/jpeg"
+    image = Image.open(io.BytesIO(answer.content))
+    assert image.size == (48, 64)
+    assert np.asarray(image.convert("L"))[0].mean() < 20 < 235 < np.asarray(image.convert("L"))[-1].mean()
+
+
+def test_other_files_are_left_to_the_application(tmp_path: Path, get) -> None:
+    uploads = tmp_path / "uploads"
+    (uploads / "1").mkdir(parents=True)
+    (uploads / "1" / "notes.heic").write_text("no photo")
+    others = [uploads / "1" / "notes.heic", save(uploads / "1" / "shown.png"), save(uploads / "1" / "shown.jpg")]
+    others += [save(tmp_path / "outside.tif"), save(uploads / "1" / "2" / "deeper.tif"), uploads / "1" / "missing.tif"]
+    others += [f"{uploads}/1/../../outside.tif", f"{uploads}/1/%2e%2e/%2e%2e/outside.tif", "%00", ""]
+    for path in others:
+        assert get(path).text == "passed on", path
