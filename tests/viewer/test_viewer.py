@@ -194,6 +194,32 @@ def test_canvas_shows_hard_planes_as_the_reference_does(browser: "playwright.Bro
     hard.page.context.close()
 
 
+def test_fine_stripes_are_sharp_close_up_and_vanish_from_afar(browser: "playwright.Browser", tmp_path: Path) -> None:
+    """Stripes of contrast 0.25, 3 photo pixels apart: bilinear samples would halve them close up and alias from afar."""
+    size = (640, 960)
+    photo = (0.5 + 0.25 * torch.sin(2 * torch.pi * torch.arange(size[1]) / 3)).expand(3, *size)
+    planes = torch.full((2, 1, *PLANES), 1e5)
+    scene = MPI(
+        resize(photo, PLANES).expand(2, -1, -1, -1),
+        planes,
+        torch.tensor([0.5, 0.1]),
+        intrinsics(PLANES, 60),
+        photo,
+    )
+    export(scene, tmp_path / "stripes.html")
+    opened = open_page(browser, tmp_path / "stripes.html")
+    opened.page.evaluate("mineViewer.ready")
+    height, width = opened.pixels().shape[:2]
+    for photo_pixels, least, most in ((0.97, 0.2, 0.28), (3.3, 0.0, 0.05)):
+        focal = float(scene.intrinsics(size)[0, 0]) / photo_pixels
+        K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+        show = "([T, K]) => mineViewer.setPose(T, K)"
+        opened.page.evaluate(show, [torch.eye(4).flatten().tolist(), K.flatten().tolist()])
+        row = opened.pixels()[height // 2 - 1, width // 4 : 3 * width // 4, 1] / 255
+        assert least <= row.std() * 2**0.5 <= most
+    opened.page.context.close()
+
+
 def test_given_intrinsics_are_used(opened: Opened) -> None:
     K = [250.0, 0, 105, 0, 250, 70, 0, 0, 1]
     opened.page.evaluate("([T, K]) => mineViewer.setPose(T, K)", [POSES["source"].flatten().tolist(), K])

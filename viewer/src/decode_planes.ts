@@ -1,8 +1,8 @@
 // Decodes the planes: reads the scene out of the page, in the format that mine/output/web/pack.py documents, and turns it
 // into textures. The arithmetic for each pixel is in shaders.ts.
 import {
-  DataTexture, HalfFloatType, LinearFilter, NearestFilter, RedFormat, RGBAFormat, Texture, UnsignedByteType, Vector2,
-  WebGLArrayRenderTarget, WebGLRenderTarget, type WebGLRenderer,
+  DataTexture, HalfFloatType, LinearFilter, LinearMipmapLinearFilter, NearestFilter, RedFormat, RGBAFormat, Texture,
+  UnsignedByteType, Vector2, WebGLArrayRenderTarget, WebGLRenderTarget, type WebGLRenderer,
 } from "three";
 import { multiplying, Pass } from "./pass";
 import { inverse, type Matrix3 } from "./matrix";
@@ -37,7 +37,7 @@ export interface Scene {
   density: WebGLArrayRenderTarget;
   /** a layer per plane: colour, and the source camera's transmittance in front of the plane in alpha */
   colour: WebGLArrayRenderTarget;
-  /** the photo minus its copy at the planes' resolution; 0 without a photo */
+  /** the photo, at twice its size, minus its copy at the planes' resolution, with mipmaps; 0 without a photo */
   detail: Texture;
   /** the photo, or the nearest plane without one: for the backdrop */
   photo: ImageBitmap;
@@ -86,7 +86,7 @@ export async function decodeScene(renderer: WebGLRenderer, progress: (fraction: 
 function splitPhoto(renderer: WebGLRenderer, photo: ImageBitmap, width: number, height: number) {
   const source = texture(photo);
   const photoAtPlanes = target(width, height);
-  const detail = target(photo.width, photo.height);
+  const detail = target(2 * photo.width, 2 * photo.height, true);
   new Pass(downsample).draw(renderer, { photo: source, size: new Vector2(width, height) }, photoAtPlanes);
   new Pass(photoDetail).draw(renderer, { photo: source, photoAtPlanes: photoAtPlanes.texture }, detail);
   source.dispose();
@@ -99,9 +99,10 @@ function clearToOne(renderer: WebGLRenderer, target: WebGLRenderTarget) {
   renderer.clear(true, false, false);
 }
 
-function target(width: number, height: number): WebGLRenderTarget {
+function target(width: number, height: number, mipmaps = false): WebGLRenderTarget {
   return new WebGLRenderTarget(width, height, {
-    type: HalfFloatType, format: RGBAFormat, minFilter: LinearFilter, magFilter: LinearFilter, depthBuffer: false,
+    type: HalfFloatType, format: RGBAFormat, magFilter: LinearFilter, depthBuffer: false,
+    generateMipmaps: mipmaps, minFilter: mipmaps ? LinearMipmapLinearFilter : LinearFilter,
   });
 }
 

@@ -61,6 +61,8 @@ export class SceneRenderer {
     const { scene } = this;
     const rotation = transposedRotation(T);
     const [tx, ty, tz] = [T[3]!, T[7]!, T[11]!];
+    const detail = scene.detail.image as { width: number };
+    const octaves = Math.log2((detail.width / scene.width) * (scene.K[0] / K[0]));
     this.pass.draw(this.renderer, {
       density: scene.density.texture,
       colour: scene.colour.texture,
@@ -74,6 +76,8 @@ export class SceneRenderer {
       height: this.renderer.domElement.height,
       range: new Vector2(1 / scene.far, 1 / scene.near),
       depthOpacity: this.depthOpacity,
+      // Two texels a pixel are sharp, and from four on, smaller mipmaps are needed: between, the level rises faster.
+      detailLevel: Math.max(0, Math.min(octaves, 2 * octaves - 2)),
     });
   }
 

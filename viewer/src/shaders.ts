@@ -80,14 +80,29 @@ void main() {
 }
 `;
 
-/** The photo minus its copy at the planes' resolution, in [-1, 1]. */
+/**
+ * The photo at twice its resolution, minus its copy at the planes' resolution: photo_detail of mine/scene/detail.py.
+ * Bilinear samples of twice the pixels keep the photo's fine detail, and the mean of each pixel's four is exactly the
+ * pixel. Texels lie a quarter of a pixel from the photo's: AFTER are the weights of a cubic filter (Keys, a = -3/4) a
+ * quarter of a pixel after one of them, MEAN those of both sides' average.
+ */
 export const photoDetail = `${precision}
 uniform sampler2D photo;
 uniform sampler2D photoAtPlanes;
 out vec4 detail;
+const float AFTER[5] = float[5](0.0, -0.10546875, 0.87890625, 0.26171875, -0.03515625);
+const float MEAN[5] = float[5](-0.017578125, 0.078125, 0.87890625, 0.078125, -0.017578125);
 void main() {
-  vec2 uv = gl_FragCoord.xy / vec2(textureSize(photo, 0));
-  detail = texture(photo, uv) - texture(photoAtPlanes, uv);
+  ivec2 texel = ivec2(gl_FragCoord.xy), pixel = texel / 2, side = 2 * (texel % 2) - 1;
+  ivec2 last = textureSize(photo, 0) - 1;
+  vec4 fine = texelFetch(photo, pixel, 0);
+  for (int y = -2; y <= 2; y++) {
+    for (int x = -2; x <= 2; x++) {
+      float weight = AFTER[2 + side.x * x] * AFTER[2 + side.y * y] - MEAN[2 + x] * MEAN[2 + y];
+      fine += weight * texelFetch(photo, clamp(pixel + ivec2(x, y), ivec2(0), last), 0);
+    }
+  }
+  detail = fine - texture(photoAtPlanes, gl_FragCoord.xy / vec2(2 * (last + 1)));
 }
 `;
 
@@ -112,6 +127,7 @@ uniform vec4 depthRow;   // third row of T: source coordinates -> depth in this 
 uniform float height;
 uniform vec2 range;      // disparities that the depth view shows darkest and brightest
 uniform float depthOpacity;
+uniform float detailLevel;  // mipmap of the detail; see renderer.ts
 out vec4 pixel;
 
 const float MIN_TRANSMITTANCE = 2e-3;  // below it, a ray ends
@@ -147,7 +163,7 @@ void main() {
     float weight = transmittance * (1.0 - planeTransmittance);
     if (weight > MIN_WEIGHT) {
       vec4 own = textureLod(colour, vec3(uv, k), 0.0);
-      rgb += weight * (own.rgb + own.a * textureLod(detail, uv, 0.0).rgb);
+      rgb += weight * (own.rgb + own.a * textureLod(detail, uv, detailLevel).rgb);
     }
     total += weight;
     depth += weight * z;
