@@ -195,7 +195,7 @@ def test_canvas_shows_hard_planes_as_the_reference_does(browser: "playwright.Bro
 
 
 def test_fine_stripes_are_sharp_close_up_and_vanish_from_afar(browser: "playwright.Browser", tmp_path: Path) -> None:
-    """Stripes of contrast 0.25, 3 photo pixels apart: bilinear samples would halve them close up and alias from afar."""
+    """Stripes of contrast 0.25, 3 photo pixels apart: bilinear samples would halve or alias them."""
     size = (640, 960)
     photo = (0.5 + 0.25 * torch.sin(2 * torch.pi * torch.arange(size[1]) / 3)).expand(3, *size)
     planes = torch.full((2, 1, *PLANES), 1e5)
