@@ -16,6 +16,7 @@ from mine.render import blend_source
 from mine.scene.as_tensor import ArrayLike, as_tensor
 from mine.scene.camera import check_intrinsics, intrinsics, resize_intrinsics
 from mine.scene.exif import phone_fov
+from mine.scene.fine import visible_disparity
 from mine.scene.limits import check_scene_size
 from mine.scene.mpi import MPI, check_disparity
 from mine.scene.photo import Photo, Source, read_photo
@@ -164,7 +165,8 @@ class Model:
         predicted, disparity = self._predict_planes(resized, planes if disparity is None else disparity)
         if blend and not self.network.kind.photo_colours:
             predicted = blend_source(predicted, disparity[None], K[None], resized)
-        return MPI.from_planes(predicted[0], disparity, K, photo.rgb.to(self.device) if blend else None)
+        surface = visible_disparity(predicted[0], disparity) if blend and self.network.kind.lifted else None
+        return MPI.from_planes(predicted[0], disparity, K, photo.rgb.to(self.device) if blend else None, surface)
 
     def _camera(self, photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> Tensor:
         """Intrinsics (3, 3) in pixels of planes of `size` (H, W), from `K` or `fov` if given, else from the photo."""

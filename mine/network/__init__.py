@@ -28,6 +28,8 @@ class NetworkKind:
             images themselves.
         assumed_fov: Horizontal field of view in degrees of a photo without EXIF focal length, where training assumed
             one. None where it did not: that of a phone's camera (`mine.scene.exif.phone_fov`).
+        lifted: Whether the planes are one surface for each pixel, lifted from its disparity: scenes keep the surface,
+            and large views lift it again at their own resolution.
     """
 
     path: str
@@ -35,6 +37,7 @@ class NetworkKind:
     photo_colours: bool
     supervision: Literal["views", "depth"]
     assumed_fov: float | None = None
+    lifted: bool = False
 
     def load(self) -> "type[Network]":
         """Imports the class."""
@@ -52,7 +55,11 @@ NETWORKS = {
         assumed_fov=90.0,
     ),
     "disparity": NetworkKind(
-        "mine.network.disparity.network:DisparityNetwork", side_multiple=32, photo_colours=True, supervision="depth"
+        "mine.network.disparity.network:DisparityNetwork",
+        side_multiple=32,
+        photo_colours=True,
+        supervision="depth",
+        lifted=True,
     ),
 }
 """Kinds of networks by the `decoder` of their `Architecture`."""

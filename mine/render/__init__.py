@@ -11,7 +11,18 @@ from mine.render.backends import BACKENDS, Backend, Call, find_blend_source, use
 from mine.render.prepared import Prepared
 from mine.render.view import View
 
-__all__ = ["BACKENDS", "Backend", "Prepared", "View", "blend_source", "join", "prepare", "render", "use_backend"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Prepared",
+    "View",
+    "blend_source",
+    "join",
+    "lift_layers",
+    "prepare",
+    "render",
+    "use_backend",
+]
 
 
 def render(
@@ -106,3 +117,35 @@ def blend_source(
     assert implementation.blend_source is not None
     blended: Tensor = getattr(implementation.load(), implementation.blend_source)(planes, disparity, K_src, image)
     return blended.to(planes.device)
+
+
+def lift_layers(
+    surface: Tensor,
+    opacity: Tensor,
+    rgb: Tensor,
+    background: Tensor,
+    background_rgb: Tensor,
+    disparity: Tensor,
+    shell: Tensor,
+) -> Tensor:
+    """Lifts two layers of a surface to planes, whose memory grows with the surface, not with the number of planes.
+
+    Opacities are those of `mine.network.disparity.lift`, times `opacity`. Planes have density only as far behind a
+    layer as its slope requires, and the last plane is opaque everywhere.
+
+    Args:
+        surface: (1, H, W) disparity of the visible surface.
+        opacity: (1, H, W) its opacity, above 0.
+        rgb: (3, H, W) its colour.
+        background: (1, H, W) disparity of the surface behind it, 0 where there is none.
+        background_rgb: (3, H, W) its colour.
+        disparity: (S,) disparities of the planes, strictly descending.
+        shell: (1, H, W) disparities whose least one in the 3x3 window of a pixel is the back of the visible surface:
+            its planes reach that far.
+
+    Returns:
+        (S, 4, H, W) planes on the CPU, float32, laid out as its renderer reads them.
+    """
+    from mine.render.cpu import layers  # imported on use: numba takes seconds to start
+
+    return layers.lift_layers(surface, opacity, rgb, background, background_rgb, disparity, shell)

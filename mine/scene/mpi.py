@@ -22,6 +22,7 @@ from mine.scene.camera import (
     shift_principal_point,
 )
 from mine.scene.detail import detail_size, photo_detail
+from mine.scene.fine import FineScene, fine_size, make_fine_scene
 from mine.scene.limits import check_view_size
 from mine.scene.mpi_file import FORMAT, encode, read_parts
 from mine.scene.photo import ROUNDING
@@ -42,15 +43,25 @@ class MPI:
         K: Source intrinsics in pixels of the planes.
         photo: Source image in [0, 1] at any resolution, or None. With a photo, views are as sharp as the photo wherever
             the source camera sees the scene.
+        surface: Disparity of the visible surface that the planes were lifted from, or None. With a surface and a photo,
+            views larger than the planes are rendered from planes of their own resolution, whose silhouettes are the
+            photo's (`mine.scene.fine`).
     """
 
     planes: Float[Tensor, "S 4 H W"]
     disparity: Float[Tensor, " S"]
     K: Float[Tensor, "3 3"]
     photo: Float[Tensor, "3 Hp Wp"] | None
+    surface: Float[Tensor, "1 H W"] | None
 
     def __init__(
-        self, rgb: ArrayLike, sigma: ArrayLike, disparity: ArrayLike, K: ArrayLike, photo: ArrayLike | None = None
+        self,
+        rgb: ArrayLike,
+        sigma: ArrayLike,
+        disparity: ArrayLike,
+        K: ArrayLike,
+        photo: ArrayLike | None = None,
+        surface: ArrayLike | None = None,
     ) -> None:
         """Joins colours and densities in one tensor, laid out as the renderer of their device reads it.
 
@@ -60,6 +71,7 @@ class MPI:
             disparity: (S,) 1 / depth of the planes, strictly descending (near to far).
             K: (3, 3) source intrinsics in pixels of the planes.
             photo: (3, Hp, Wp) source image in [0, 1], or None.
+            surface: (1, H, W) disparity of the visible surface that the planes were lifted from, or None.
 
         Raises:
             InputError: Shapes, order or values are not these.
@@ -70,11 +82,16 @@ class MPI:
                 f"planes have shapes {tuple(rgb.shape)} and {tuple(sigma.shape)}: "
                 "give rgb (S, 3, H, W) and sigma (S, 1, H, W)"
             )
-        self._assign(join(rgb.float(), sigma.float()), disparity, K, photo)
+        self._assign(join(rgb.float(), sigma.float()), disparity, K, photo, surface)
 
     @classmethod
     def from_planes(
-        cls, planes: ArrayLike, disparity: ArrayLike, K: ArrayLike, photo: ArrayLike | None = None
+        cls,
+        planes: ArrayLike,
+        disparity: ArrayLike,
+        K: ArrayLike,
+        photo: ArrayLike | None = None,
+        surface: ArrayLike | None = None,
     ) -> "MPI":
         """Makes a multiplane image of planes without a copy.
 
@@ -83,6 +100,7 @@ class MPI:
             disparity: See the constructor.
             K: See the constructor.
             photo: See the constructor.
+            surface: See the constructor.
 
         Raises:
             InputError: Shapes, order or values are not these.
@@ -91,13 +109,21 @@ class MPI:
         if planes.ndim != 4 or planes.shape[1] != 4:
             raise InputError(f"planes have shape {tuple(planes.shape)}: give (S, 4, H, W)")
         scene = cls.__new__(cls)
-        scene._assign(planes.float(), disparity, K, photo)
+        scene._assign(planes.float(), disparity, K, photo, surface)
         return scene
 
-    def _assign(self, planes: Tensor, disparity: ArrayLike, K: ArrayLike, photo: ArrayLike | None) -> None:
+    def _assign(
+        self,
+        planes: Tensor,
+        disparity: ArrayLike,
+        K: ArrayLike,
+        photo: ArrayLike | None,
+        surface: ArrayLike | None,
+    ) -> None:
         """Checks the parts and sets the attributes."""
         disparity, K = as_tensor(disparity, "disparity"), as_tensor(K, "K")
         photo = None if photo is None else as_tensor(photo, "photo")
+        surface = None if surface is None else as_tensor(surface, "surface")
         if planes.numel() == 0:
             raise InputError(f"planes have shape {tuple(planes.shape)}: give (S, 4, H, W), none of them 0")
         check_colours("rgb", planes[:, :3])
@@ -110,8 +136,11 @@ class MPI:
             if photo.ndim != 3 or photo.shape[0] != 3 or photo.numel() == 0:
                 raise InputError(f"photo has shape {tuple(photo.shape)}: give (3, H, W)")
             check_colours("photo", photo)
+        if surface is not None:
+            check_surface(surface, (planes.shape[-2], planes.shape[-1]))
         # The class is frozen, for what is cached below must not grow stale.
-        for name, value in (("planes", planes), ("disparity", disparity), ("K", K), ("photo", photo)):
+        parts = {"planes": planes, "disparity": disparity, "K": K, "photo": photo, "surface": surface}
+        for name, value in parts.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -167,6 +196,24 @@ class MPI:
             self._prepared[shown] = prepared
         return prepared
 
+    @cached_property
+    def _fine_scenes(self) -> dict[tuple[int, int], FineScene]:
+        """The last fine scene, by its size."""
+        return {}
+
+    def _fine_scene(self, size: tuple[int, int]) -> FineScene | None:
+        """What views of `size` (H, W) are rendered from in place of the planes; kept for views of the same size."""
+        if self.surface is None or self.photo is None:
+            return None
+        fine = fine_size(size, self.plane_size, self.size)
+        if fine is None:
+            return None
+        if fine not in self._fine_scenes:
+            self._fine_scenes.clear()
+            scene = make_fine_scene(self.surface, self.photo, self.disparity, self.intrinsics(fine), fine)
+            self._fine_scenes[fine] = scene
+        return self._fine_scenes[fine]
+
     def render(
         self, T: ArrayLike, K: ArrayLike | None = None, size: tuple[int, int] | None = None, backend: Backend = "auto"
     ) -> View:
@@ -196,14 +243,16 @@ class MPI:
         T = T.as_subclass(Tensor)
         check_intrinsics(K)
         K, T = (x.to(self.K) for x in (K if K.ndim == 3 else K[None], T if T.ndim == 3 else T[None]))
-        return self._prepare(K, size).render(K, T, size, backend)
+        scene = self._fine_scene(size) or self._prepare(K, size)
+        return scene.render(K, T, size, backend)
 
     def to(self, device: torch.device | str) -> "MPI":
         """The same scene on another device; the scene itself where it is there already."""
         if torch.device(device) == self.planes.device:
             return self
         rgb, sigma, disparity, K = (part.to(device) for part in (self.rgb, self.sigma, self.disparity, self.K))
-        return MPI(rgb, sigma, disparity, K, None if self.photo is None else self.photo.to(device))
+        photo, surface = (None if part is None else part.to(device) for part in (self.photo, self.surface))
+        return MPI(rgb, sigma, disparity, K, photo, surface)
 
     def save(self, path: str | Path, half: bool = True) -> None:
         """Writes the scene as safetensors.
@@ -218,6 +267,8 @@ class MPI:
         tensors = {"disparity": self.disparity, "K": self.K, "rgb": self.rgb, "sigma": self.sigma}
         if self.photo is not None:
             tensors["photo"] = self.photo
+        if self.surface is not None:
+            tensors["surface"] = self.surface
         tensors = {name: encode(name, value, half).cpu().contiguous() for name, value in tensors.items()}
         with replacing(path) as temporary:
             temporary.write_bytes(save(tensors, {"format": FORMAT, "size": json.dumps(self.plane_size)}))
@@ -247,6 +298,19 @@ def check_colours(name: str, values: Tensor) -> None:
     least, most = values.aminmax()
     if not (least >= -ROUNDING and most <= 1 + ROUNDING):
         raise InputError(f"{name} reaches from {float(least):g} to {float(most):g}: give colours in [0, 1]")
+
+
+def check_surface(surface: Tensor, size: tuple[int, int]) -> None:
+    """Checks the disparity of a surface.
+
+    Raises:
+        InputError: It is not (1, H, W) with the planes' `size` (H, W), or not positive and finite.
+    """
+    if surface.shape != (1, *size):
+        raise InputError(f"surface has shape {tuple(surface.shape)}: give {(1, *size)}, one disparity for each pixel")
+    least, most = surface.aminmax()
+    if not (least > 0 and most < torch.inf):
+        raise InputError(f"surface reaches from {float(least):g} to {float(most):g}: give positive disparities")
 
 
 def check_density(sigma: Tensor) -> None:

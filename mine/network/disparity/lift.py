@@ -12,7 +12,7 @@ discontinuities a background layer, which is inpainted from the farther side. Bo
   α_i = 1 - exp(-σ_i Δz_i) of volume rendering (Li et al. 2021, section 3.2).
 
 Shih et al. (2020, "3D Photography using Context-aware Layered Depth Inpainting") inpaint such a background layer with
-a network; here it is propagated from the edge of the discontinuity (`inpaint.py`).
+a network; here it is propagated from the edge of the discontinuity (`mine.scene.inpaint`).
 """
 
 from itertools import product
@@ -22,8 +22,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mine.network.disparity.inpaint import DISCONTINUITY, inpaint_background, neighbours_at
 from mine.render import join
+from mine.scene.inpaint import DISCONTINUITY, inpaint_background, neighbours_at
 
 SHELL_RADIUS = 2
 """Radius, in pixels of the planes, of the window whose farthest disparity is the back of a surface."""

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mine.network.disparity.inpaint import DISCONTINUITY
+from mine.scene.inpaint import DISCONTINUITY
 
 RAMP_RANGE = 0.05
 """Range (largest minus smallest) of log-disparity within `RAMP_RADIUS` from which on a pixel is on a ramp."""

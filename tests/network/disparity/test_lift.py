@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mine.network.disparity.inpaint import DISCONTINUITY, INPAINT_PATIENCE, INPAINT_REACH, inpaint_background
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.render.reference import render_source
+from mine.scene.inpaint import DISCONTINUITY, INPAINT_PATIENCE, INPAINT_REACH, inpaint_background
 from mine.scene.mpi import MPI
 
 SIZE = (16, 24)

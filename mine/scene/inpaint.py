@@ -17,16 +17,16 @@ INPAINT_PATIENCE = 4
 """Iterations, of one such pixel each, for which a farther surface may still replace what was inpainted: behind a thin
 foreground lies the farther of its two sides, behind each edge of a wide one that edge's own side."""
 
-MAX_OFFSET = 2
+MAX_OFFSET = 3
 """Largest offset of a neighbour, in pixels."""
 
 
 def inpaint_background(
-    disparity_map: Float[Tensor, "B 1 H W"], image: Float[Tensor, "B 3 H W"]
+    disparity_map: Float[Tensor, "B 1 H W"], image: Float[Tensor, "B 3 H W"], reach: int = INPAINT_REACH
 ) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B 3 H W"]]:
-    """Inpaints what lies behind the visible surface, within `INPAINT_REACH` pixels of a depth discontinuity.
+    """Inpaints what lies behind the visible surface, within `reach` pixels of a depth discontinuity.
 
-    In each of `INPAINT_REACH` iterations, a pixel takes over the background of those of its four neighbours that are
+    In each of `reach` iterations, a pixel takes over the background of those of its four neighbours that are
     farther than the surface in front of it by `DISCONTINUITY`: the mean of the farthest one and of those within the
     ratio `DISCONTINUITY` of it. A background that is farther still may replace one that was found at most
     `INPAINT_PATIENCE` iterations before.
@@ -34,6 +34,7 @@ def inpaint_background(
     Args:
         disparity_map: Disparity of the visible surface.
         image: RGB in [0, 1].
+        reach: Width of the inpainted background, in pixels.
 
     Returns:
         Disparity and colour of the background. Where nothing is inpainted they are those of the visible surface.
@@ -42,8 +43,8 @@ def inpaint_background(
     foreground = F.max_pool2d(disparity_map, 3, 1, 1)
     unmixed = foreground <= DISCONTINUITY * disparity_map
     layer = torch.cat([disparity_map, image, unmixed.to(disparity_map)], dim=1)  # disparity, RGB, whether it is usable
-    found = torch.full_like(disparity_map, INPAINT_REACH)  # iteration in which a pixel was first inpainted
-    for iteration in range(INPAINT_REACH):
+    found = torch.full_like(disparity_map, reach)  # iteration in which a pixel was first inpainted
+    for iteration in range(reach):
         neighbours = torch.stack([*neighbours_at(layer, ((-1, 0), (1, 0), (0, -1), (0, 1)))])
         occluded = (neighbours[:, :, :1] < foreground / DISCONTINUITY) & (neighbours[:, :, 4:] > 0)
         limit = DISCONTINUITY * torch.where(occluded, neighbours[:, :, :1], torch.inf).amin(0)

@@ -1,0 +1,147 @@
+"""Compiled kernels that lift two layers of a photo's surface to planes: `lift_rows`, then `extend_rows`.
+
+Planes of a view's resolution are mostly empty: each pixel has density on a few of them. The kernels write these texels
+alone, so that memory that is allocated on first use stays small (see `mine.render.cpu.layers`).
+`mine.kernels.threads.run_in_bands` gives each thread rows `first` to `last` - 1.
+"""
+
+# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
+# Kernels have no annotations: numba infers the types from the signatures.
+
+import numpy as np
+from numba import float32
+
+from mine.kernels.jit import compiled, inlined
+
+OPAQUE = 12.0
+"""Optical depth of an opaque plane: its transmittance is exp(-12), below the resolution of 16 bits."""
+
+SAME_SURFACE = 1.1
+"""Neighbouring pixels belong to one surface if the ratio of their disparities is at most this."""
+
+
+@inlined
+def _plane_behind(disparity, value):
+    """The first plane whose disparity is at most `value`, or the last one."""
+    low, high = 0, len(disparity) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if disparity[middle] <= value:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@inlined
+def _back(layer, y, x):
+    """Least disparity of the surface in the 3x3 window of pixel (y, x) of a layer (H, W): the back of its shell."""
+    own = layer[y, x]
+    back = own
+    for v in range(max(y - 1, 0), min(y + 2, layer.shape[0])):
+        for u in range(max(x - 1, 0), min(x + 2, layer.shape[1])):
+            if layer[v, u] * float32(SAME_SURFACE) > own:
+                back = min(back, layer[v, u])
+    return back
+
+
+@inlined
+def _write(texel, rgb, pixel, opacity, interval):
+    """Writes colour and density; where two layers meet on a plane, the one in front comes first: its colour stays."""
+    depth = float32(OPAQUE) if opacity > float32(1 - 1e-5) else min(float32(OPAQUE), -np.log1p(-opacity))
+    if texel[3] == 0:
+        for c in range(3):
+            texel[c] = rgb[c, pixel]
+    texel[3] = max(texel[3], depth / interval)
+
+
+@inlined
+def _lift_surface(texels, disparity, value, back, opacity, rgb, pixel, bounds):
+    """Writes one pixel of a surface at disparity `value`, and fills bounds (2,) with its first and last plane.
+
+    The plane before the surface has opacity α a, with a the share that gives the expected disparity `value`; the plane
+    behind it has what is missing to α. Opaque surfaces are closed by the planes down to disparity `back`.
+    """
+    last_plane = len(disparity) - 1
+    behind = _plane_behind(disparity, value)
+    front, share = behind, float32(0)
+    if behind > 0 and value > disparity[behind]:
+        share = (value - disparity[behind]) / (disparity[behind - 1] - disparity[behind])
+        if share > float32(1 - 1e-3):  # on the plane before it
+            behind, front, share = behind - 1, behind - 1, float32(0)
+        elif share > float32(1e-3):
+            front = behind - 1
+            interval = float32(1) / disparity[behind] - float32(1) / disparity[front]
+            _write(texels[front, pixel], rgb, pixel, opacity * share, interval)
+    rest = float32(1) if opacity >= 1 else float32(1) - (float32(1) - opacity) / (float32(1) - opacity * share)
+    end = _plane_behind(disparity, back) if opacity >= 1 else behind
+    for k in range(behind, end + 1):
+        interval = float32(1) / disparity[k + 1] - float32(1) / disparity[k] if k < last_plane else float32(1)
+        _write(texels[k, pixel], rgb, pixel, rest, interval)
+    bounds[0], bounds[1] = front, end
+
+
+@compiled(
+    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[::1],"
+    " float32[:,::1], float32[:,:,::1], int32[:,:,::1], int64, int64)"
+)
+def lift_rows(surface, opacity, rgb, background, background_rgb, disparity, shell, texels, bounds, first, last):
+    """Writes the texels that have density.
+
+    Args:
+        surface: (H, W) disparities of the visible surface.
+        opacity: (H, W), above 0.
+        rgb: (3, H W) colours of the visible surface.
+        background: (H, W) disparities of the surface behind, 0 where there is none.
+        background_rgb: (3, H W).
+        disparity: (S,) of the planes, descending.
+        shell: (H, W) disparities whose least one around a pixel is the back of the visible surface there.
+        texels: (S, H W, 4), zeros, filled.
+        bounds: (H, W, 4), filled: first and last plane of the surface, and of the background (1 and 0 without one).
+    """
+    width, last_plane = surface.shape[1], len(disparity) - 1
+    for y in range(first, last):
+        for x in range(width):
+            pixel, planes = y * width + x, bounds[y, x]
+            value = surface[y, x]
+            back = min(value, _back(shell, y, x))
+            _lift_surface(texels, disparity, value, back, opacity[y, x], rgb, pixel, planes[:2])
+            planes[2], planes[3] = 1, 0
+            hidden, colours = background[y, x], rgb
+            if hidden > 0:
+                colours = background_rgb
+                _lift_surface(
+                    texels, disparity, hidden, _back(background, y, x), float32(1), colours, pixel, planes[2:]
+                )
+            _write(texels[last_plane, pixel], colours, pixel, float32(1), float32(1))
+
+
+@inlined
+def _copy_colour(texels, first, last, pixel, colours, source):
+    """Colours the empty texels of planes `first` to `last` at `pixel` by pixel `source` of colours (3, H W)."""
+    for k in range(first, last + 1):
+        texel = texels[k, pixel]
+        if texel[3] == 0:
+            for c in range(3):
+                texel[c] = colours[c, source]
+
+
+@compiled("void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,:,::1], int32[:,:,::1], int64, int64)")
+def extend_rows(surface, rgb, background_rgb, texels, bounds, first, last):
+    """Colours the texels without density beside those that have some, for bilinear samples mix both.
+
+    Arguments as for `lift_rows`. Colours are those of the neighbour, or the pixel's own on the same surface.
+    """
+    height, width = surface.shape
+    for y in range(first, last):
+        for x in range(width):
+            pixel, own = y * width + x, bounds[y, x]
+            for v in range(max(y - 1, 0), min(y + 2, height)):
+                for u in range(max(x - 1, 0), min(x + 2, width)):
+                    planes, source = bounds[v, u], v * width + u
+                    if planes[0] < own[0] or planes[1] > own[1]:
+                        ratio = surface[v, u] / surface[y, x]
+                        same = ratio < float32(SAME_SURFACE) and ratio * float32(SAME_SURFACE) > 1
+                        _copy_colour(texels, planes[0], planes[1], pixel, rgb, pixel if same else source)
+                    if planes[2] < own[2] or planes[3] > own[3]:
+                        _copy_colour(texels, planes[2], planes[3], pixel, background_rgb, source)

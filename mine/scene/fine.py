@@ -1,0 +1,186 @@
+"""Planes of a view's own resolution, for views that are larger than a scene's planes."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mine.render import Backend, Prepared, View, lift_layers, prepare
+from mine.scene.detail import photo_detail
+from mine.scene.inpaint import DISCONTINUITY
+from mine.scene.layers import PURE_RADIUS, find_layers
+from mine.scene.resize import resize
+
+LEAST_MAGNIFICATION = 1.25
+"""Ratio of a view's longer side to that of the planes from which on the view has planes of its own."""
+
+PIXELS_PER_STEP = 3
+"""Factor of resolution for each subdivision of the steps between planes: their parallax grows with the resolution."""
+
+MOST_PIXELS = 4096 * 3072
+"""Pixels of the largest finer planes; still larger views, which would take gigabytes, have the scene's own planes."""
+
+SPREAD = 0.25
+"""Pixels by which silhouettes grow as densities are sampled bilinearly: a quarter of an opaque one is opaque still."""
+
+SNAP_RADIUS = 9
+"""Pixels from a silhouette within which a surface is opaque on one plane."""
+
+FIT_ITERATIONS = 4
+"""Iterations of `fit_planes`: few, so that planes still spread over surfaces without silhouettes."""
+
+SHELL_INSET = 4
+"""Pixels from a silhouette within which there is nothing on the planes behind that one."""
+
+
+@dataclass(frozen=True)
+class FineScene:
+    """Finer planes of a scene.
+
+    Attributes:
+        prepared: The planes, ready to render.
+        mask_scale: Factor from the number of planes that cover a pixel to that of the scene's own planes.
+    """
+
+    prepared: Prepared
+    mask_scale: float
+
+    def render(self, K: Tensor, T: Tensor, size: tuple[int, int], backend: Backend) -> View:
+        """Views from other cameras; arguments as those of `Prepared.render`."""
+        view = self.prepared.render(K, T, size, backend)
+        return view._replace(mask=(view.mask * self.mask_scale).round())
+
+
+def fine_size(
+    size: tuple[int, int], plane_size: tuple[int, int], photo_size: tuple[int, int]
+) -> tuple[int, int] | None:
+    """Chooses the size of the planes that a view is rendered from.
+
+    Args:
+        size: (H, W) of the view.
+        plane_size: (H, W) of the scene's planes.
+        photo_size: (H, W) of the photo.
+
+    Returns:
+        (H, W) in the photo's aspect, as large as the view and at most as large as the photo; or None where the scene's
+        own planes are fine enough, or the view has more than `MOST_PIXELS`.
+    """
+    longest = min(max(size), max(photo_size))
+    if longest < LEAST_MAGNIFICATION * max(plane_size):
+        return None
+    height, width = (max(2, round(side * longest / max(photo_size))) for side in photo_size)
+    return (height, width) if height * width <= MOST_PIXELS else None
+
+
+def make_fine_scene(surface: Tensor, photo: Tensor, disparity: Tensor, K: Tensor, size: tuple[int, int]) -> FineScene:
+    """Lifts a scene's surface again, with the silhouettes of its photo.
+
+    Args:
+        surface: (1, h, w) disparity of the visible surface.
+        photo: (3, Hp, Wp) in [0, 1].
+        disparity: (S,) of the scene's planes, strictly descending.
+        K: (3, 3) intrinsics in pixels of `size`.
+        size: (H, W) of the finer planes.
+
+    Returns:
+        The finer planes, on the device of the photo. On CPUs the steps between planes are subdivided.
+    """
+    with torch.no_grad():
+        image = resize(photo, size).clamp(0, 1)
+        layers = find_layers(surface.cpu(), image.cpu())
+        detail = _detail(image, layers.disparity.to(photo.device))
+        steps = math.ceil(max(size) / max(surface.shape) / PIXELS_PER_STEP) if photo.device.type == "cpu" else 1
+        outline = layers.disparity[_is_silhouette(layers.disparity, SHELL_INSET)]
+        fine = fit_planes(subdivide(disparity.float().cpu(), steps), outline)
+        snapped, shell = (snap_silhouettes(layers.disparity, fine, radius) for radius in (SNAP_RADIUS, SHELL_INSET))
+        layers = layers._replace(disparity=snapped, opacity=((layers.opacity - SPREAD) / (1 - SPREAD)).clamp(min=0))
+        planes = lift_layers(*layers, fine, shell).to(photo.device)
+    return FineScene(prepare(planes[None], fine[None].to(photo.device), K[None], detail), len(disparity) / len(fine))
+
+
+def snap_silhouettes(surface: Tensor, disparity: Tensor, radius: int) -> Tensor:
+    """Moves the pixels along silhouettes to the nearest plane.
+
+    Elsewhere a surface between two planes is shown by both. Beside a silhouette only one of the two would be seen, and
+    the silhouette would lie where that one is.
+
+    Args:
+        surface: (1, H, W) disparity of the visible surface.
+        disparity: (S,) of the planes, strictly descending.
+        radius: Pixels from the silhouette within which pixels are moved.
+
+    Returns:
+        (1, H, W) disparities.
+    """
+    ascending = disparity.flip(0)
+    nearest = ascending[torch.bucketize(surface, (ascending[1:] + ascending[:-1]) / 2)]
+    return torch.where(_is_silhouette(surface, radius), nearest, surface)
+
+
+def _is_silhouette(surface: Tensor, radius: int) -> Tensor:
+    """Which pixels (1, H, W) have a surface farther than their own within `radius` pixels."""
+    return surface > -DISCONTINUITY * _largest(-surface, radius)
+
+
+def _largest(x: Tensor, radius: int) -> Tensor:
+    """Largest value of x (1, H, W) within `radius` rows and columns of each pixel."""
+    across = F.max_pool2d(x[None], (1, 2 * radius + 1), 1, (0, radius))
+    return F.max_pool2d(across, (2 * radius + 1, 1), 1, (radius, 0))[0]
+
+
+def _detail(image: Tensor, surface: Tensor) -> Tensor | None:
+    """Detail (1, 3, h, w) that bilinear samples of an image (3, H, W) lack; none at silhouettes, which would ring."""
+    size = (image.shape[-2], image.shape[-1])
+    detail = photo_detail(image, size, size)
+    if detail.shape == image.shape:
+        return None
+    beside = _largest(surface, PURE_RADIUS) > -DISCONTINUITY * _largest(-surface, PURE_RADIUS)
+    return detail[None] * ~F.interpolate(beside[None].float(), detail.shape[-2:], mode="nearest").bool()
+
+
+def fit_planes(disparity: Tensor, outline: Tensor) -> Tensor:
+    """Moves planes to where silhouettes are: each to the mean of those nearest to it (Lloyd 1982, k-means).
+
+    Args:
+        disparity: (S,) of the planes, strictly descending.
+        outline: (N,) disparities of the pixels along silhouettes.
+
+    Returns:
+        (S,) disparities, strictly descending, the first and the last as they were.
+    """
+    ascending = disparity.flip(0).double()
+    for _ in range(FIT_ITERATIONS):
+        nearest = torch.bucketize(outline.double(), (ascending[1:] + ascending[:-1]) / 2)
+        count = torch.bincount(nearest, minlength=len(ascending))
+        total = torch.bincount(nearest, outline.double(), minlength=len(ascending))
+        moved = torch.where(count > 0, total / count.clamp(min=1), ascending)
+        ascending[1:-1] = moved[1:-1].clamp(ascending[0], ascending[-1])
+    fitted = ascending.flip(0).to(disparity)
+    return fitted if (fitted[1:] < fitted[:-1]).all() else disparity
+
+
+def subdivide(disparity: Tensor, steps: int) -> Tensor:
+    """Divides each step between planes at disparities (S,) into `steps`: (`steps` (S - 1) + 1,)."""
+    weight = torch.arange(steps, device=disparity.device) / steps
+    between = disparity[:-1, None] + weight * disparity.diff()[:, None]
+    return torch.cat([between.flatten(), disparity[-1:]])
+
+
+def visible_disparity(planes: Tensor, disparity: Tensor) -> Tensor:
+    """Measures the disparity of the surface that planes were lifted from: volume rendering along each pixel's normal.
+
+    Args:
+        planes: (S, 4, H, W), RGB and density σ ≥ 0.
+        disparity: (S,) of the planes, strictly descending.
+
+    Returns:
+        (1, H, W) expected disparity Σ T_k (1 - exp(-σ_k Δz_k)) d_k; the last plane counts as opaque.
+    """
+    remaining, expected = torch.ones_like(planes[0, 3]), torch.zeros_like(planes[0, 3])
+    for density, d, interval in zip(planes[:-1, 3], disparity[:-1], (1 / disparity).diff(), strict=True):
+        passed = torch.exp(-density * interval)
+        expected += remaining * (1 - passed) * d
+        remaining = remaining * passed
+    return (expected + remaining * disparity[-1])[None]

@@ -1,0 +1,245 @@
+"""Two layers of a photo's surface at the photo's own resolution, from a disparity map at the network's.
+
+A disparity map of 384x256 pixels shows silhouettes as stairs of five pixels at 1920x1280. Around its discontinuities
+the photo tells where the silhouette is:
+
+1. `_two_sides` takes the disparities of the nearer and of the farther surface within `SIDE_RADIUS` pixels of the map,
+   and which of the two each pixel shows.
+2. `_segment` moves the border between the two to the photo's edge: two guided filters (He et al. 2013, "Guided Image
+   Filtering", section 4.4, matting), from the map's resolution to the photo's.
+3. `_unmix` solves I = α F + (1 - α) B for the pixels of the photo that mix both sides, with F and B the mean colours of
+   the pure pixels around (Levin et al. 2008, "A Closed-Form Solution to Natural Image Matting", eq. 1).
+
+What lies farther behind is inpainted at half the map's resolution (`mine.scene.inpaint`).
+"""
+
+from itertools import product
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mine.scene.inpaint import DISCONTINUITY, inpaint_background, neighbours_at
+
+SIDE_RADIUS = 3
+"""Pixels of the disparity map from its discontinuity within which the photo's edge is looked for."""
+
+GUIDED_EPSILON = 1e-4
+"""Variance of colours in [0, 1]³ below which the guided filters smooth."""
+
+MIXED_RADIUS = 1
+"""Pixels from the silhouette within which the photo mixes both sides."""
+
+PURE_RADIUS = 3
+"""Pixels from the silhouette from which on neither lens nor sharpening show the other side."""
+
+COLOUR_RADIUS = 6
+"""Pixels from the centre of the window of the mean colours F and B to its sides."""
+
+CONTRAST = (1.0, 2.0)
+"""Distances of F and B in colour, over what colours around them vary, below which α is not measured, and from which on
+it is measured alone."""
+
+SHARP_RADIUS = 2
+"""Pixels from a pixel within which a sharp silhouette changes from F to B."""
+
+SHARPNESS = (0.5, 0.8)
+"""Shares of that change within `SHARP_RADIUS` below which a silhouette is out of focus and left as it is, and from
+which on it counts as sharp."""
+
+LEAST_VARIATION = 0.05
+"""Added to the variation of colours in [0, 1]³: what photos' noise is."""
+
+OPACITIES = (0.05, 0.95)
+"""Shares α below which the foreground counts as absent, and above which it counts as opaque."""
+
+REACH = 28
+"""Width of the inpainted background in pixels of half the map's resolution: what the default path uncovers of it."""
+
+UNMIXED_AT_ONCE = 1 << 15
+"""Pixels that `_unmix` treats at a time: bounds its memory."""
+
+
+class Layers(NamedTuple):
+    """What each pixel of the photo shows, and what lies behind it."""
+
+    disparity: Float[Tensor, "1 H W"]
+    """Disparity of the visible surface"""
+    opacity: Float[Tensor, "1 H W"]
+    """Share α of the visible surface in the pixel, above 0; below 1 along silhouettes alone"""
+    rgb: Float[Tensor, "3 H W"]
+    """Colour of the visible surface"""
+    background_disparity: Float[Tensor, "1 H W"]
+    """Disparity of the surface behind it, 0 where none is known"""
+    background_rgb: Float[Tensor, "3 H W"]
+    """Colour of the surface behind it"""
+
+
+def find_layers(disparity_map: Float[Tensor, "1 h w"], image: Float[Tensor, "3 H W"]) -> Layers:
+    """Refines the silhouettes of a disparity map by a photo of higher resolution.
+
+    Args:
+        disparity_map: Disparity in 1 / scene units, of about the photo's aspect.
+        image: RGB in [0, 1].
+
+    Returns:
+        The layers, at the size of the image.
+    """
+    size = image.shape[-2:]
+    near, far, is_near, at_edge = _two_sides(disparity_map[None])
+    near, far, smooth = (F.interpolate(x, size, mode="bilinear") for x in (near, far, disparity_map[None]))
+    edge = F.interpolate(at_edge.float(), size, mode="nearest") > 0
+    foreground = _segment(is_near, at_edge, image[None]) & edge
+    disparity = torch.where(edge, torch.where(foreground, near, far), smooth)[0]
+    background, colour = _inpaint(disparity, image, (disparity_map.shape[-2], disparity_map.shape[-1]))
+    opacity, rgb = torch.ones_like(disparity), image.clone()
+    pixels, alpha, front, back = _unmix(image, foreground[0, 0], edge[0, 0])
+    shown = alpha > 0
+    y, x = pixels.unbind(1)
+    rgb[:, y, x] = torch.where(shown[:, None], front, back).T
+    opacity[0, y, x] = torch.where(shown, alpha, 1)
+    disparity[0, y, x] = torch.where(shown, near[0, 0, y, x], far[0, 0, y, x])
+    mixed = shown & (alpha < 1)
+    y, x = y[mixed], x[mixed]
+    background[0, y, x], colour[:, y, x] = far[0, 0, y, x], back[mixed].T
+    hidden = background < disparity / DISCONTINUITY
+    return Layers(disparity, opacity, rgb, background * hidden, colour)
+
+
+def _two_sides(disparity_map: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The surfaces on both sides of each discontinuity of a map (1, 1, h, w), four maps of its size.
+
+    Returns:
+        The mean disparity of the pixels of the window that are nearer, and of those that are farther, than the window's
+        middle, or the map itself without a discontinuity; whether the pixel itself is nearer; and whether the window
+        has a discontinuity.
+    """
+    window = 2 * SIDE_RADIUS + 1
+    nearest = F.max_pool2d(disparity_map, window, 1, SIDE_RADIUS)
+    farthest = -F.max_pool2d(-disparity_map, window, 1, SIDE_RADIUS)
+    middle = (nearest * farthest).sqrt()
+    steps = range(-SIDE_RADIUS, SIDE_RADIUS + 1)
+    near, far, count = (torch.zeros_like(disparity_map) for _ in range(3))
+    for neighbour in neighbours_at(disparity_map, product(steps, steps)):
+        nearer = neighbour > middle
+        near += neighbour * nearer
+        far += neighbour * ~nearer
+        count += nearer
+    at_edge = nearest > DISCONTINUITY * farthest
+    near = torch.where(at_edge, near / count.clamp(min=1), disparity_map)
+    far = torch.where(at_edge, far / (window**2 - count).clamp(min=1), disparity_map)
+    return near, far, disparity_map > middle, at_edge
+
+
+def _segment(is_near: Bool[Tensor, "1 1 h w"], valid: Bool[Tensor, "1 1 h w"], image: Tensor) -> Tensor:
+    """Which pixels (1, 1, H, W) of an image (1, 3, H, W) show the nearer side, where the map's `is_near` is `valid`."""
+    size = image.shape[-2:]
+    mask, weight = is_near.float(), valid.float()
+    for factor, radius in ((1, 3), (3, 3)):
+        at = [min(side, factor * coarse) for side, coarse in zip(size, is_near.shape[-2:], strict=True)]
+        guide = F.interpolate(image, at, mode="bilinear", antialias=True)
+        usable = F.interpolate(weight, at, mode="nearest")
+        mode = "bilinear" if mask.shape[-1] <= at[1] else "area"
+        slope, offset = _guided_filter(guide, F.interpolate(mask, at, mode=mode), usable, radius)
+        slope, offset = (F.interpolate(x, size, mode="bilinear") for x in (slope, offset))
+        mask = ((slope * image).sum(1, keepdim=True) + offset > 0.5).float()
+    return _box(mask, torch.ones_like(mask), 1) > 0.5  # a majority vote removes single pixels
+
+
+def _guided_filter(guide: Tensor, mask: Tensor, weight: Tensor, radius: int) -> tuple[Tensor, Tensor]:
+    """Weighted guided filter of a mask (1, 1, H, W) by colours (1, 3, H, W): slope (1, 3, H, W), offset (1, 1, H, W).
+
+    He et al. 2013, eq. 19 to 21, with means over the pixels of each window in proportion to `weight` (1, 1, H, W).
+    """
+    pairs = [(c, d) for c in range(3) for d in range(c, 3)]
+    products = torch.cat([guide[:, c : c + 1] * guide[:, d : d + 1] for c, d in pairs], dim=1)
+    means = _box(torch.cat([guide, mask, guide * mask, products], dim=1), weight, radius)
+    mean, mean_mask, covariance = means[:, :3], means[:, 3:4], means[:, 4:7] - means[:, :3] * means[:, 3:4]
+    variance = torch.empty(*guide.shape[-2:], 3, 3)
+    for i, (c, d) in enumerate(pairs):
+        variance[..., c, d] = variance[..., d, c] = means[0, 7 + i] - mean[0, c] * mean[0, d]
+    variance += GUIDED_EPSILON * torch.eye(3)
+    slope = torch.linalg.solve(variance, covariance[0].movedim(0, -1)[..., None])[..., 0].movedim(-1, 0)[None]
+    offset = mean_mask - (slope * mean).sum(1, keepdim=True)
+    smoothed = _box(torch.cat([slope, offset], dim=1), weight, radius)
+    return smoothed[:, :3], smoothed[:, 3:]
+
+
+def _box(x: Tensor, weight: Tensor, radius: int) -> Tensor:
+    """Means of x (1, C, H, W) over windows, weighted by `weight` (1, 1, H, W); 0 in windows without weight."""
+    sums = torch.cat([x * weight, weight], dim=1)
+    sums = F.avg_pool2d(sums, (1, 2 * radius + 1), 1, (0, radius))
+    sums = F.avg_pool2d(sums, (2 * radius + 1, 1), 1, (radius, 0))
+    return sums[:, :-1] / sums[:, -1:].clamp(min=1e-6)
+
+
+def _unmix(
+    image: Float[Tensor, "3 H W"], foreground: Bool[Tensor, "H W"], edge: Bool[Tensor, "H W"]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Separates the two sides in the pixels within `PURE_RADIUS` of a silhouette.
+
+    Returns:
+        Rows and columns (N, 2) of these pixels, the share α (N,) of the foreground, and both colours F, B (N, 3).
+    """
+    grown, shrunk = _grow(foreground, PURE_RADIUS), ~_grow(~foreground, PURE_RADIUS)
+    mixed = _grow(foreground, MIXED_RADIUS) & _grow(~foreground, MIXED_RADIUS)
+    pixels = (grown & ~shrunk & edge).nonzero()
+    pure, sides = torch.stack([shrunk, ~grown & edge]).float(), torch.stack([foreground, mixed])
+    parts = [_unmix_pixels(image, pure, sides, part) for part in pixels.split(UNMIXED_AT_ONCE)]
+    alpha, front, back = (torch.cat(x) for x in zip(*parts, strict=True))
+    return pixels, alpha, front, back
+
+
+def _unmix_pixels(image: Tensor, pure: Tensor, sides: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """α (N,), F and B (N, 3) of `pixels` (N, 2).
+
+    `pure` (2, H, W) has the pixels that show the foreground alone, and the background alone; `sides` (2, H, W) what is
+    foreground, and what may mix both. What F leaves in pixels of the background is subtracted: the photo's blur, and
+    the halo of its sharpening.
+    """
+    y, x = pixels.unbind(1)
+    step = torch.arange(-COLOUR_RADIUS, COLOUR_RADIUS + 1, device=image.device)
+    dy, dx = (d.flatten() for d in torch.meshgrid(step, step, indexing="ij"))
+    closeness = torch.exp(-(dy**2 + dx**2) / (0.5 * COLOUR_RADIUS**2))
+    rows, columns = (y[:, None] + dy).clamp(0, image.shape[1] - 1), (x[:, None] + dx).clamp(0, image.shape[2] - 1)
+    weight = pure[:, rows, columns] * closeness
+    total = weight.sum(-1)
+    around = image[:, rows, columns]
+    means = torch.einsum("snw,cnw->snc", weight, around) / total[..., None].clamp(min=1e-6)
+    colour, (inside, mixed) = image[:, y, x].T, sides[:, y, x]
+    difference = means[0] - means[1]
+    distance = difference.square().sum(1).sqrt()
+    squares = (weight * around.square().sum(0)).sum(-1) / total.clamp(min=1e-6)
+    variation = (squares - means.square().sum(-1)).clamp(min=0).sqrt().sum(0) + LEAST_VARIATION
+    close = torch.maximum(dy.abs(), dx.abs()) <= SHARP_RADIUS
+    across = torch.einsum("cnw,nc->nw", around[..., close], difference / distance.square().clamp(min=1e-6)[:, None])
+    sharpness = across.amax(1) - across.amin(1)
+    trust = _ramp(distance / variation, CONTRAST) * _ramp(sharpness, SHARPNESS) * (total > 0).all(0)
+    measured = ((colour - means[1]) * difference).sum(1) / distance.square().clamp(min=1e-6)
+    alpha = torch.where(mixed, trust * measured + (1 - trust) * inside.float(), inside.float()).clamp(0, 1)
+    alpha = torch.where(alpha < OPACITIES[0], 0, torch.where(alpha > OPACITIES[1], 1, alpha))
+    pull = (trust * (alpha > 0) * (alpha < 1))[:, None]
+    front = pull * means[0] + (1 - pull) * colour
+    left = (trust * measured * (alpha < 1)).clamp(-0.5, 1)[:, None]
+    return alpha, front, (colour - left * difference).clamp(0, 1)
+
+
+def _ramp(x: Tensor, ends: tuple[float, float]) -> Tensor:
+    """0 up to the first end, 1 from the second one on, linear between."""
+    return ((x - ends[0]) / (ends[1] - ends[0])).clamp(0, 1)
+
+
+def _grow(mask: Tensor, radius: int) -> Tensor:
+    """A mask (H, W) dilated by a square of 2 `radius` + 1 pixels."""
+    return F.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)[0, 0] > 0
+
+
+def _inpaint(disparity: Tensor, image: Tensor, map_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Background disparity (1, H, W) and colour (3, H, W) behind a surface, found at half of `map_size` (h, w)."""
+    half = (map_size[0] // 2, map_size[1] // 2)
+    nearest = F.adaptive_max_pool2d(disparity[None], half)
+    found = inpaint_background(nearest, F.interpolate(image[None], half, mode="area"), REACH)
+    background, colour = (F.interpolate(x, disparity.shape[-2:], mode="bilinear")[0] for x in found)
+    return torch.minimum(background, disparity), colour

@@ -1,0 +1,141 @@
+"""Planes of a view's own resolution: silhouettes where the photo has them, and what stays as it was."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mine.errors import InputError
+from mine.evaluation.silhouettes import SHAPES, disparity_of_photo, edge_errors, generate_photo
+from mine.network.disparity.lift import lift_to_mpi, plane_disparities
+from mine.output.camera_paths import swing
+from mine.scene.camera import intrinsics, off_axis_shift, shift_principal_point
+from mine.scene.fine import MOST_PIXELS, fine_size, fit_planes, snap_silhouettes, subdivide, visible_disparity
+from mine.scene.layers import find_layers
+from mine.scene.mpi import MPI
+from mine.scene.resize import resize
+
+SIZE, PLANES = (640, 960), (128, 192)
+
+
+def scene(fine: bool) -> MPI:
+    """The generated photo with its exact disparity at a fifth of its resolution."""
+    photo, surface = generate_photo(SIZE), disparity_of_photo(SIZE, PLANES)
+    disparity = plane_disparities(surface[None], 32)
+    planes = lift_to_mpi(resize(photo, PLANES)[None], surface[None], disparity[None])[0]
+    K = intrinsics(PLANES, 65.0, aspect=1.5)
+    return MPI.from_planes(planes, disparity, K, photo, surface if fine else None)
+
+
+def test_silhouettes_are_drawn_where_they_are_without_stairs_or_fringes() -> None:
+    lifted = scene(fine=True)
+    poses, K = swing(4, depth=1.0)[[1, 3]], lifted.intrinsics(SIZE)
+    targets = shift_principal_point(K.expand(2, 3, 3), off_axis_shift(poses))
+    views = lifted.render(poses, targets, SIZE)
+    for shape in SHAPES:
+        for rgb, K_tgt, T in zip(views.rgb, targets, poses.as_subclass(torch.Tensor), strict=True):
+            errors = edge_errors(shape, rgb, K, K_tgt, T, SIZE)
+            assert errors.rms < 0.7
+            assert errors.step < 1.5
+            assert errors.fringe < 0.05
+
+
+def test_the_source_camera_sees_the_photo_and_its_depth() -> None:
+    lifted = scene(fine=True)
+    view = lifted.render(torch.eye(4))
+    error = (view.rgb[0] - lifted.photo).abs().amax(0)
+    assert error.max() < 0.2  # of a contrast of 0.75, in pixels that mix both sides
+    assert (error > 0.01).float().mean() < 0.01
+    depth = 1 / disparity_of_photo(SIZE, SIZE)
+    assert ((view.depth[0] / depth - 1).abs() > 0.02).float().mean() < 0.01
+    assert view.mask.max() == 32
+
+
+def test_small_views_are_rendered_from_the_scenes_own_planes() -> None:
+    pose = swing(4)[1]
+    fine, plain = (scene(fine).render(pose, size=PLANES) for fine in (True, False))
+    assert torch.equal(fine.rgb, plain.rgb)
+
+
+def test_a_surface_is_kept_in_files_and_scenes_without_one_open(tmp_path: Path) -> None:
+    for fine in (True, False):
+        before = scene(fine)
+        before.save(tmp_path / "scene.mpi")
+        after = MPI.open(tmp_path / "scene.mpi")
+        if fine:
+            assert (after.surface / before.surface - 1).abs().max() < 1e-3
+        else:
+            assert after.surface is None
+
+
+def test_a_surface_of_another_size_or_without_depth_is_refused() -> None:
+    plain = scene(fine=False)
+    with pytest.raises(InputError, match="surface has shape"):
+        MPI.from_planes(plain.planes, plain.disparity, plain.K, None, torch.ones(1, 2, 2))
+    with pytest.raises(InputError, match="surface reaches from 0"):
+        MPI.from_planes(plain.planes, plain.disparity, plain.K, None, torch.zeros(1, *PLANES))
+
+
+def test_the_visible_disparity_is_what_planes_were_lifted_from() -> None:
+    lifted = scene(fine=True)
+    assert (visible_disparity(lifted.planes, lifted.disparity) - lifted.surface).abs().max() < 1e-4
+
+
+def test_finer_planes_are_as_large_as_the_view_and_at_most_as_the_photo() -> None:
+    assert fine_size((640, 960), (256, 384), (2000, 3000)) == (640, 960)
+    assert fine_size((2000, 3000), (256, 384), (640, 960)) == (640, 960)
+    assert fine_size((1080, 1080), (256, 384), (2000, 3000)) == (720, 1080)
+    assert fine_size((256, 384), (256, 384), (2000, 3000)) is None
+    side = int(MOST_PIXELS**0.5) + 1
+    assert fine_size((side, side), (256, 256), (side, side)) is None
+
+
+def test_subdivided_planes_include_the_old_ones() -> None:
+    disparity = torch.tensor([1.0, 0.7, 0.1])
+    assert subdivide(disparity, 3).tolist() == pytest.approx([1, 0.9, 0.8, 0.7, 0.5, 0.3, 0.1])
+
+
+def test_planes_move_to_silhouettes_and_stay_in_order() -> None:
+    disparity = torch.linspace(1, 0.1, 10)
+    outline = torch.cat([torch.full((50,), 0.57), torch.full((50,), 0.83)])
+    fitted = fit_planes(disparity, outline)
+    assert (fitted[1:] < fitted[:-1]).all()
+    assert fitted[0] == disparity[0] and fitted[-1] == disparity[-1]
+    for value in (0.57, 0.83):
+        assert (fitted - value).abs().min() < 1e-6
+
+
+def test_a_surface_is_moved_to_a_plane_along_its_silhouette_alone() -> None:
+    surface = torch.full((1, 9, 40), 0.2)
+    surface[..., 20:] = 0.63
+    snapped = snap_silhouettes(surface, torch.tensor([1.0, 0.6, 0.2]), 4)
+    assert snapped[0, 0, 20:24].tolist() == pytest.approx([0.6] * 4)
+    assert torch.equal(snapped[..., 24:], surface[..., 24:])
+    assert torch.equal(snapped[..., :20], surface[..., :20])
+
+
+@pytest.mark.parametrize("edge", [40.0, 40.3, 40.5, 40.8])
+def test_a_pixel_that_mixes_both_sides_gets_its_opacity_and_pure_colours(edge: float) -> None:
+    """A blue foreground on the right of a column at `edge`, before a yellow ground; the map is off by up to a pixel."""
+    size, small = (60, 80), (12, 16)
+    share = (torch.arange(80) + 0.5 - edge).clamp(0, 1).expand(1, *size)
+    front, back = torch.tensor([0.1, 0.2, 0.8])[:, None, None], torch.tensor([0.9, 0.8, 0.3])[:, None, None]
+    surface = torch.full((1, *small), 0.2)
+    surface[..., 8:] = 0.8
+    layers = find_layers(surface, share * front + (1 - share) * back)
+    foreground = layers.opacity * (layers.disparity > 0.5)
+    assert (foreground - share).abs().max() < 0.06
+    visible = (foreground > 0).expand(3, -1, -1)
+    assert torch.allclose(layers.rgb[visible], front.expand(3, *size)[visible], atol=0.02)
+    behind = ((foreground < 1) & (foreground > 0)).expand(3, -1, -1)
+    assert torch.allclose(layers.background_rgb[behind], back.expand(3, *size)[behind], atol=0.02)
+    assert torch.allclose(layers.rgb[~visible], back.expand(3, *size)[~visible], atol=0.02)
+
+
+def test_without_discontinuities_the_photo_has_one_opaque_layer() -> None:
+    surface = torch.linspace(0.5, 0.8, 16).expand(1, 12, 16)
+    image = torch.rand(3, 60, 80, generator=torch.Generator().manual_seed(0))
+    layers = find_layers(surface, image)
+    assert torch.equal(layers.rgb, image)
+    assert (layers.opacity == 1).all()
+    assert (layers.background_disparity == 0).all()
