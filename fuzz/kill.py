@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -132,7 +133,8 @@ def run(arguments: list[str], folder: Path, seconds: float | None = None, writin
         Whether it ended by itself.
     """
     before = os.listdir(folder)
-    with subprocess.Popen(arguments, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(arguments, cwd=folder, process_group=0, **pipes) as process:  # type: ignore[call-overload]
         while writing and os.listdir(folder) == before and process.poll() is None:
             time.sleep(0.0005)
         try:
@@ -140,9 +142,18 @@ def run(arguments: list[str], folder: Path, seconds: float | None = None, writin
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+            wait_for_children(process.pid)
             return False
     assert process.returncode == 0, text.decode()
     return True
+
+
+def wait_for_children(group: int) -> None:
+    """Waits for the processes of a group: an encoder outlives its killed parent until it has written what it has."""
+    with suppress(ProcessLookupError):
+        while True:
+            os.killpg(group, 0)
+            time.sleep(0.02)
 
 
 def durations(arguments: list[str], folder: Path) -> tuple[float, float]:
@@ -172,7 +183,7 @@ def kill_writing(place: Path, command: Command | None, rng: random.Random, times
         old, writes = number % 2 == 1, number % 4 > 0
         shutil.copytree(place / "whole", folder) if old else folder.mkdir()
         before = {name: (folder / name).stat().st_ino for name in command.outputs if old}
-        at = rng.uniform(0, writing) if writes else rng.uniform(0, seconds)
+        at = writing * rng.random() ** 2 if writes else seconds * rng.random()  # early moments: processes end slowly
         killed += not run(command.arguments, folder, at, writes)
         left += any(name.startswith(".") for name in os.listdir(folder))
         shown = {name for name in os.listdir(folder) if not name.startswith(".")}

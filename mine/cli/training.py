@@ -82,11 +82,9 @@ def evaluate(
         check_ending(output, (".json", ".md"))
     from mine.config import EvalConfig, load_config
     from mine.evaluation.protocol import evaluate_config
-    from mine.evaluation.report import check_report, write_report
+    from mine.evaluation.report import write_report
     from mine.model import load
 
-    if output:
-        check_report(output)
     report = evaluate_config(load(checkpoint), load_config(config, list(overrides), EvalConfig))
     print(report.markdown())
     if output:

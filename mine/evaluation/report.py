@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mine.errors import InputError
-from mine.files import check_writable, replacing
+from mine.files import replacing
 
 Metrics = dict[str, float]
 """Values by the names of their metrics; NaN where a metric is undefined."""
@@ -54,26 +54,15 @@ class Report:
         return "\n".join(lines) + "\n" + "".join(f"\n{note}\n" for note in self.notes)
 
 
-def check_report(path: str | Path) -> str:
-    """Checks, before the evaluation, that a report can be written; returns the suffix.
-
-    Raises:
-        InputError: As `write_report`.
-    """
-    suffix = Path(path).suffix
-    if suffix not in (".json", ".md"):
-        raise InputError(f"report {path} ends in {suffix!r}: give a name ending in .json or .md")
-    check_writable(path)
-    return suffix
-
-
 def write_report(report: Report, path: str | Path) -> None:
     """Writes a report as JSON (`.json`) or as a Markdown table (`.md`).
 
     Raises:
         InputError: The suffix is another one, or the folder cannot be written.
     """
-    suffix = check_report(path)
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".json", ".md"):
+        raise InputError(f"report {path} ends in {suffix!r}: give a name ending in .json or .md")
     tree = {"mean": report.mean(), "scenes": report.scenes(), "notes": report.notes}
     text = report.markdown() if suffix == ".md" else json.dumps(_without_nan(tree), indent=2) + "\n"
     with replacing(path) as temporary:

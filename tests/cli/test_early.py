@@ -53,6 +53,14 @@ REFUSED = {
     ("render", "photo.jpg", "--path", "none.json"): "none.json",
     ("render", "photo.jpg", "--path", "bad.json"): "bad.json",
     ("render", "photo.jpg", "-o", "a.xyz"): "a.xyz",
+    ("render", "photo.jpg", "-o", "/dev/null"): "is a device",
+    ("render", "photo.jpg", "-o", "-"): "give the name of a file",
+    ("render", "photo.jpg", "-o", "folder.mp4"): "is a folder",
+    ("render", "photo.jpg", "-o", "x" * 250 + ".mp4"): "longer than 255 bytes",
+    ("render", "photo.jpg", "-o", "frames"): "folder frames-depth holds other files",
+    ("predict", "photo.jpg", "-o", "/dev/null"): "is a device",
+    ("predict", "photo.jpg", "-o", "folder"): "is a folder",
+    ("export", "photo.jpg", "-o", "x" * 252 + ".html"): "longer than 255 bytes",
     ("render", "photo.jpg", "--checkpoint", "none.pth"): "no checkpoint at none.pth",
     ("render", "none.mpi"): "no scene file at none.mpi",
     ("predict", "none.jpg"): "no photo at none.jpg",
@@ -80,6 +88,9 @@ REFUSED = {
 def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(Path(__file__).parents[2].joinpath("data/samples/cat.jpg").read_bytes())
     (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "frames-depth").mkdir()
+    (tmp_path / "frames-depth" / "dear.jpg").touch()
     (tmp_path / "notes.txt").write_text("no photo")
     (tmp_path / "link.jpg").symlink_to("gone.jpg")
     (tmp_path / "photo.NEF").write_bytes(bytes(100))

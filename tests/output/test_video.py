@@ -17,7 +17,7 @@ from mine.errors import InputError
 from mine.output import camera_paths as paths
 from mine.output.framing import MAX_ZOOM, covering_zoom, zoom_intrinsics
 from mine.output.video import default_size, render_path, render_video
-from mine.output.writers import ENCODERS, _ffmpeg_command, frame_writer
+from mine.output.writers import ENCODERS, _ffmpeg_command, check_output, frame_writer
 from mine.render import use_backend
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
 from mine.scene.mpi import MPI
@@ -367,3 +367,67 @@ def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         for _ in range(3):
             write(np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("full", ["clip", "depth"])
+def test_both_videos_or_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str) -> None:
+    """When one of them cannot be finished after all frames were written: the old ones stay."""
+
+    def command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
+        whole = _ffmpeg_command(path, size, fps)
+        return [*whole[:-1], "/dev/full"] if full in path.name else whole
+
+    for name in ("clip.mp4", "depth.mp4"):
+        (tmp_path / name).write_text("old")
+    monkeypatch.setattr("mine.output.writers._ffmpeg_command", command)
+    with pytest.raises(InputError, match=rf"{full}\.mp4 .*disk full"):
+        render_video(scene_of(), paths.swing(frames=2), tmp_path / "clip.mp4", depth=tmp_path / "depth.mp4")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"clip.mp4": "old", "depth.mp4": "old"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "12:30 sunset.mp4",
+        "a:b.gif",
+        "file:x.mp4",
+        "100%.mp4",
+        "a%03d.webp",
+        "-x.mp4",
+        'it\'s "q".mp4',
+        "é 日本.MP4",
+        "%d/",
+    ],
+)
+def test_names_are_only_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Colons are no protocols, percent signs no patterns, leading dashes no options."""
+    monkeypatch.chdir(tmp_path)
+    with frame_writer(name, (16, 16)) as write:
+        for _ in range(2):
+            write(np.zeros((16, 16, 3), np.uint8))
+    assert os.listdir() == [name.rstrip("/")]
+    if name.endswith("/"):
+        assert sorted(os.listdir(name)) == ["000000.png", "000001.png"]
+    else:
+        assert os.path.getsize(name) > 0
+
+
+def test_a_folder_of_frames_may_hold_what_systems_put_there(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    for name in ("000000.png", "000009.png", "._000000.png", ".DS_Store"):
+        (tmp_path / "real" / name).touch()
+    (tmp_path / "link").symlink_to("real")
+    with frame_writer(tmp_path / "link", (16, 16)) as write:
+        write(np.zeros((16, 16, 3), np.uint8))
+        assert len(os.listdir(tmp_path / "real")) == 4, "old frames stay until the new ones are whole"
+    assert os.listdir(tmp_path / "real") == ["000000.png"]
+    assert sorted(os.listdir(tmp_path)) == ["link", "real"] and (tmp_path / "link").is_symlink()
+
+
+def test_a_mounted_folder_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another folder cannot take its place."""
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path)
+    with pytest.raises(InputError, match="disk is mounted"):
+        check_output(tmp_path, (2, 2), 30)
+    check_output(tmp_path / "frames", (2, 2), 30)

@@ -22,6 +22,7 @@ from mine.config import EvalConfig
 from mine.errors import InputError
 from mine.training import log, state
 from mine.training import train as training
+from mine.training.stop import GracefulStop
 
 WRITTEN = {"state.pt", "mine.safetensors", "figures.json", "log.jsonl"}
 
@@ -239,3 +240,14 @@ def test_an_output_that_cannot_be_written_is_told_before_the_run(
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write"):
         training.train(config_for(tmp_path / "file" / "run"))
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """As SIGHUP under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with GracefulStop() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop.requested and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -48,8 +48,9 @@ def test_stopped_and_resumed_is_the_same_as_unbroken(tmp_path: Path, feed: Calla
     assert not torch.allclose(saved(tmp_path / "other")["decoder.heads.0.weight"], unbroken["decoder.heads.0.weight"])
 
 
-def test_sigterm_finishes_the_step_and_the_same_call_resumes(
-    tmp_path: Path, feed: Callable[..., Feed], capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_finishes_the_step_and_the_same_call_resumes(
+    tmp_path: Path, feed: Callable[..., Feed], capfd: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
     """With gradient accumulation, which is resumed exactly too."""
     settings = {"accumulate": 2, "batch": 4, "save_every": 100, "steps": 4}
@@ -58,15 +59,15 @@ def test_sigterm_finishes_the_step_and_the_same_call_resumes(
 
     def end(step: int, sample: Sample) -> Sample:
         if step == 4:  # batches are twice as large as `steps` counts them
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
         return sample
 
     config = config_for(tmp_path / "broken", **settings)
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     dataset = feed(end)
     checkpoint = training.train(config)
     assert dataset.steps == 4 and checkpoint.is_file()
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
     assert "stopped after step 2 of 4: the same command goes on from there" in capfd.readouterr().err
     dataset = feed()
     training.train(config)

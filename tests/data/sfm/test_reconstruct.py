@@ -1,5 +1,6 @@
 """Structure from motion on rendered pictures whose cameras are known."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -105,6 +106,13 @@ def test_rate_says_how_many_frames_are_taken(tmp_path: Path) -> None:
     video = film(tmp_path / "walk.mp4", np.zeros((8, 3)), fps=4)
     assert len(extract_frames(video, tmp_path / "all", 4)) == 8
     assert extract_frames(video, tmp_path / "half", 2) == [f"{i:06d}.jpg" for i in range(1, 5)]
+
+
+def test_a_percent_sign_in_a_folder_is_no_pattern(tmp_path: Path) -> None:
+    """TMPDIR may have one."""
+    video = film(tmp_path / "12:30 walk 100%d.mp4", np.zeros((8, 3)), fps=4)
+    names = extract_frames(video, tmp_path / "100%d of", 2)
+    assert names == sorted(os.listdir(tmp_path / "100%d of")) and len(names) == 4
 
 
 def test_videos_that_cannot_be_used(tmp_path: Path) -> None:

@@ -159,6 +159,15 @@ def test_view_opens_the_page_of_a_scene(tmp_path: Path, monkeypatch: pytest.Monk
     assert packed_scene(page)["blended"]
 
 
+def test_a_view_that_fails_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(webbrowser, "open", lambda address: 1 / 0)
+    scene().save(tmp_path / "garden.mpi")
+    with pytest.raises(ZeroDivisionError):
+        view(tmp_path / "garden.mpi")
+    assert [path.name for path in tmp_path.iterdir()] == ["garden.mpi"]
+
+
 def test_bundle_was_built_from_the_viewer_source() -> None:
     # The same hash as in viewer/vite.config.js; `make viewer` rebuilds.
     digest = hashlib.sha256()
