@@ -137,7 +137,7 @@ class Asks:
 @pytest.mark.parametrize(
     "backbone",
     [Asks(bytearray, 10), Asks(set, [1]), torch.device("cpu"), torch.float32, torch.eye(2).to_sparse(), {1}, b"bytes"],
-    ids=str,
+    ids=["bytearray", "set-by-call", "device", "dtype", "sparse", "set", "bytes"],
 )
 def test_pickles_that_name_more_than_weights_are_refused(tmp_path: Path, backbone: object, legacy: bool) -> None:
     path = tmp_path / "checkpoint.pth"
