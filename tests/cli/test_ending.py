@@ -53,8 +53,19 @@ def test_a_signal_ends_a_video_with_one_line_and_leaves_nothing(
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (status, "", f"mine: stopped by {number.name}\n")
     assert os.listdir(tmp_path) == []
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    wait_for_end(process.pid)
+
+
+def wait_for_end(group: int, seconds: float = 10) -> None:
+    """Waits until a process group has no member: init reaps the encoder some moments after its parent has ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"processes of group {group} still run after {seconds} s")
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
