@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mine import InputError
-from mine.scene.decode import decode_file
+from mine.scene.decoding.decode import decode_file
 
 SHOWN = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM")
 """What files of formats begin with that all browsers show."""

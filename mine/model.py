@@ -16,11 +16,11 @@ from mine.render import blend_source
 from mine.scene.as_tensor import ArrayLike, as_tensor
 from mine.scene.camera import check_intrinsics, intrinsics, resize_intrinsics
 from mine.scene.exif import phone_fov
-from mine.scene.fine import visible_disparity
 from mine.scene.limits import check_scene_size
 from mine.scene.mpi import MPI, check_disparity
 from mine.scene.photo import Photo, Source, read_photo
 from mine.scene.resize import resize
+from mine.scene.view_planes import visible_disparity
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 

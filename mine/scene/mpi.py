@@ -22,10 +22,10 @@ from mine.scene.camera import (
     shift_principal_point,
 )
 from mine.scene.detail import detail_size, photo_detail
-from mine.scene.fine import FineScene, fine_size, make_fine_scene
 from mine.scene.limits import check_view_size
 from mine.scene.mpi_file import FORMAT, encode, read_parts
 from mine.scene.photo import ROUNDING
+from mine.scene.view_planes import FineScene, fine_size, make_fine_scene
 
 SOURCE_DEPTH_SIDE = 128
 """Longest side in pixels of `MPI.source_depth`."""
@@ -45,7 +45,7 @@ class MPI:
             the source camera sees the scene.
         surface: Disparity of the visible surface that the planes were lifted from, or None. With a surface and a photo,
             views larger than the planes are rendered from planes of their own resolution, whose silhouettes are the
-            photo's (`mine.scene.fine`).
+            photo's (`mine.scene.view_planes`).
     """
 
     planes: Float[Tensor, "S 4 H W"]

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from mine.errors import InputError, InputWarning
-from mine.scene.decode import Decoded, check_size, decode_file, decode_image
+from mine.scene.decoding.decode import Decoded, check_size, decode_file, decode_image
 from mine.scene.resize import resize
 
 MAX_SIDE = 2048

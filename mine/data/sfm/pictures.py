@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from mine.errors import InputError
 from mine.inputs.images import open_image
 from mine.inputs.kinds import RAW_SUFFIXES
-from mine.scene.decode import decode_file
+from mine.scene.decoding.decode import decode_file
 from mine.scene.exif import read_exif
 
 COLMAP_FORMATS = {"JPEG", "MPO", "PNG", "TIFF", "BMP", "WEBP"}

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
 from mine.errors import InputError, InputWarning
 from mine.inputs import images
-from mine.scene import cicp
+from mine.scene.decoding import colour_code_points
 from mine.scene.photo import read_photo
 
 QUADRANTS = np.array([[(200, 40, 40), (40, 180, 60)], [(40, 60, 200), (220, 210, 50)]], np.uint8)
@@ -225,11 +225,11 @@ def test_code_points_of_srgb_change_nothing(tmp_path: Path) -> None:
         np.testing.assert_array_equal(seen(tmp_path / "a.png"), QUADRANTS)
 
 
-@pytest.mark.parametrize(("transfer", "white"), [(cicp.PQ, 0.5807), (cicp.HLG, 0.75)])
+@pytest.mark.parametrize(("transfer", "white"), [(colour_code_points.PQ, 0.5807), (colour_code_points.HLG, 0.75)])
 def test_the_white_of_hdr_is_nearly_white_and_order_is_kept(transfer: int, white: float) -> None:
     """203 of 10000 nits are 58 % of PQ's range and 75 % of HLG's (ITU-R BT.2408)."""
     ramp = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 256, 3)
-    shown = cicp.to_srgb(ramp, cicp.ColourCodes(9, transfer))[0].astype(int)
+    shown = colour_code_points.to_srgb(ramp, colour_code_points.ColourCodes(9, transfer))[0].astype(int)
     assert (np.diff(shown[:, 0]) >= 0).all() and np.abs(shown - shown[:, :1]).max() <= 1
     assert shown[0, 0] == 0 and shown[255, 0] >= 253
     assert 225 <= shown[round(white * 255), 0] <= 252

@@ -10,11 +10,11 @@ from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 from mine.errors import InputError
 from mine.inputs.files import open_regular, parsing, reason
 from mine.inputs.images import MAX_PIXELS, open_image
-from mine.scene import cicp
-from mine.scene.cut_jpeg import complete
-from mine.scene.deep import check_deep_colour, to_8bit
+from mine.scene.decoding import colour_code_points
+from mine.scene.decoding.high_bit_depth import check_deep_colour, to_8bit
+from mine.scene.decoding.tiff import select_picture
+from mine.scene.decoding.truncated_jpeg import complete
 from mine.scene.exif import horizontal_fov, read_exif, upright
-from mine.scene.tiff import select_picture
 
 MIN_SIDE = 16
 """Smallest width and height in pixels: a smaller photo holds no scene."""
@@ -63,7 +63,7 @@ def decode_image(
     name: str,
     side: int,
     path: Path | None = None,
-    codes: cicp.ColourCodes | None = None,
+    codes: colour_code_points.ColourCodes | None = None,
 ) -> Decoded:
     """Decodes an opened image.
 
@@ -97,8 +97,8 @@ def decode_image(
     with parsing(f"{name} is damaged or cut short", "copy it again"):
         pixels, note = _to_srgb(image, deep, name)
         pixels.thumbnail((side, side), Image.Resampling.LANCZOS)
-        if codes and not cicp.is_srgb(codes):
-            pixels = Image.fromarray(cicp.to_srgb(np.asarray(pixels), codes))
+        if codes and not colour_code_points.is_srgb(codes):
+            pixels = Image.fromarray(colour_code_points.to_srgb(np.asarray(pixels), codes))
     check_size(pixels.height, pixels.width, f"{name} shrunk to {side} pixels")
     return Decoded(upright(pixels, exif), horizontal_fov(exif, size), warning or note)
 
@@ -111,16 +111,16 @@ def check_size(height: int, width: int, name: str, most: int | None = MAX_PIXELS
         raise InputError(f"{name} has {width}x{height} pixels, more than {most // 10**6} million: shrink it first")
 
 
-def _colour_codes(image: Image.Image, path: Path) -> cicp.ColourCodes | None:
+def _colour_codes(image: Image.Image, path: Path) -> colour_code_points.ColourCodes | None:
     """The colour codes of an image file, None where it has none."""
     nclx = image.info.get("nclx_profile")
     if nclx:
-        return cicp.ColourCodes(int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]))
+        return colour_code_points.ColourCodes(int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]))
     if image.format not in ("PNG", "AVIF"):
         return None
     with open_regular(path) as file:
         head = file.read(HEAD)
-    return cicp.png_codes(head) if image.format == "PNG" else cicp.box_codes(head)
+    return colour_code_points.png_codes(head) if image.format == "PNG" else colour_code_points.box_codes(head)
 
 
 def _to_srgb(image: Image.Image, deep: bool, name: str) -> tuple[Image.Image, str | None]:

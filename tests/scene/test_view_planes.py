@@ -10,10 +10,10 @@ from mine.evaluation.silhouettes import SHAPES, disparity_of_photo, edge_errors,
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.output.camera_paths import swing
 from mine.scene.camera import intrinsics, off_axis_shift, shift_principal_point
-from mine.scene.fine import MOST_PIXELS, fine_size, fit_planes, snap_silhouettes, subdivide, visible_disparity
-from mine.scene.layers import find_layers
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
+from mine.scene.silhouettes import find_layers
+from mine.scene.view_planes import MOST_PIXELS, fine_size, fit_planes, snap_silhouettes, subdivide, visible_disparity
 
 SIZE, PLANES = (640, 960), (128, 192)
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from mine.render import Backend, Prepared, View, lift_layers, prepare
 from mine.scene.detail import photo_detail
 from mine.scene.inpaint import DISCONTINUITY
-from mine.scene.layers import PURE_RADIUS, find_layers
 from mine.scene.resize import resize
+from mine.scene.silhouettes import PURE_RADIUS, find_layers
 
 LEAST_MAGNIFICATION = 1.25
 """Ratio of a view's longer side to that of the planes from which on the view has planes of its own."""
