@@ -13,8 +13,9 @@ from mine.scene.inpaint import DISCONTINUITY
 from mine.scene.resize import resize
 from mine.scene.silhouettes import PURE_RADIUS, find_layers
 
-LEAST_MAGNIFICATION = 1.25
-"""Ratio of a view's longer side to that of the planes from which on the view has planes of its own."""
+LEAST_MAGNIFICATION = 2.5
+"""Ratio of a view's longer side to that of the planes from which on the view has planes of its own. In smaller views,
+stairs are hardly seen, and hard silhouettes leave an outline of the photo's mixed pixels around hair."""
 
 PIXELS_PER_STEP = 3
 """Factor of resolution for each subdivision of the steps between planes: their parallax grows with the resolution."""
