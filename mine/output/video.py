@@ -86,16 +86,24 @@ def render_video(
             writes.append(_depth_writer(write, scene, largest if is_folder(depth) else None))
         report = progress or _progress_bar(stack)
         encoder = stack.enter_context(ThreadPoolExecutor(1))
-        queue: deque[Future[None]] = deque()
         done = 0
-        for view in render_path(scene, path, size, crop):
-            if len(queue) == MAX_QUEUED:
-                queue.popleft().result()
-            queue.append(encoder.submit(_write_all, writes, view))
-            done += len(view.rgb)
+        for rendered in _encode_behind(encoder, writes, render_path(scene, path, size, crop)):
+            done += rendered
             report(done / len(path.poses))
-        for future in queue:
-            future.result()
+
+
+def _encode_behind(
+    encoder: ThreadPoolExecutor, writes: list[Callable[[View], None]], views: Iterator[View]
+) -> Iterator[int]:
+    """Encodes views while the next ones are rendered; yields the frames of each, and returns when all are written."""
+    queue: deque[Future[None]] = deque()
+    for view in views:
+        if len(queue) == MAX_QUEUED:
+            queue.popleft().result()
+        queue.append(encoder.submit(_write_all, writes, view))
+        yield len(view.rgb)
+    for future in queue:
+        future.result()
 
 
 def render_path(
