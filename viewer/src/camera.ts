@@ -2,22 +2,19 @@
 //
 // The camera moves but does not rotate; its principal point shifts so that points at the depth PIVOT stay in place (an
 // off-axis projection). That shows less of what lies outside the photo than rotating would.
-import { translation, type Matrix3, type Pose } from "./matrix";
+import { lookingAt, translation, type Matrix3, type Pose } from "./matrix";
 import type { Scene } from "./decode_planes";
+import { PIVOT, type PathPoint } from "./paths";
 
-/** Depth that stays in place, in near depths: near and far things move equally far, in opposite directions. */
-const PIVOT = 2;
 /** Largest motion of near and far things, as a fraction of the photo's width: more shows too much disoccluded background. */
 const MAX_PARALLAX = 0.05;
-/** Zoom of the view at rest, so that the photo's borders rarely show. */
-const REST_ZOOM = 1.07;
+/** Largest zoom that keeps a moving view inside the photo: a larger one would cut off too much. */
+const MAX_COVER = 1.2;
 /** Largest motion forward and backward, in near depths. */
 const FORWARD = 0.3;
 const BACKWARD = 0.08;
 /** Largest zoom by the user, as a factor. */
 const MAX_ZOOM = 5;
-/** The photo fills the window when that cuts off less than this fraction of it; otherwise it is shown whole. */
-const MAX_CROP = 0.25;
 /** Rate (1/s) at which the camera approaches its target. */
 const SMOOTHING = 10;
 
@@ -83,31 +80,63 @@ export class ViewerCamera {
     return moved;
   }
 
-  /** The canvas in a window: it fills the window where that cuts off little of the photo, and grows with the zoom. */
+  /** The canvas in a window: the whole photo at rest; it grows with the zoom until it fills the window. */
   frame(windowWidth: number, windowHeight: number): Frame {
     const { aspect } = this.scene;
-    const whole = Math.min(windowWidth, windowHeight * aspect);
-    const filling = Math.max(windowWidth, windowHeight * aspect);
-    const photoWidth = whole / filling > 1 - MAX_CROP ? filling : whole;
+    const photoWidth = Math.min(windowWidth, windowHeight * aspect);
     const grown = photoWidth * this.zoom;
     return { width: Math.min(windowWidth, grown), height: Math.min(windowHeight, grown / aspect), photoWidth };
   }
 
   /** Pose and intrinsics of the view on a canvas of `width` x `height` pixels, shown at the size of `frame`. */
   view(frame: Frame, width: number, height: number): View {
-    const { K, width: planeWidth, height: planeHeight, near, aspect } = this.scene;
-    const scale = (frame.photoWidth / frame.width) * width * REST_ZOOM * this.zoom;
-    const [sx, sy] = [scale / planeWidth, scale / aspect / planeHeight];
+    const { near } = this.scene;
     const x = this.limitX * Math.tanh(this.now.x);
     const y = this.limitX * Math.tanh(this.now.y);
     // Zooming in also moves forward, which shows parallax.
     const along = Math.tanh(this.now.z + 0.5 * this.now.zoom);
     const z = near * along * (along > 0 ? FORWARD : BACKWARD);
+    const scale = (frame.photoWidth / frame.width) * width * this.zoom;
+    return this.offAxis([x, y, z], PIVOT * near, scale * this.cover([x, y, z], PIVOT * near), width, height);
+  }
+
+  /** The view from a point on a camera path; `cover` is the zoom that hides the photo's borders all along the path. */
+  pathView({ centre, focal, turns }: PathPoint, cover: number, frame: Frame, width: number, height: number): View {
+    const near = this.scene.nearDepth;
+    const scaled: [number, number, number] = [centre[0] * near, centre[1] * near, centre[2] * near];
+    const scale = (frame.photoWidth / frame.width) * width * focal * cover;
+    if (!turns) return this.offAxis(scaled, PIVOT * near, scale, width, height);
+    const { K } = this.offAxis([0, 0, 0], PIVOT * near, scale, width, height);
+    return { T: lookingAt(scaled, PIVOT * near), K };
+  }
+
+  /** The zoom that hides the photo's borders all along a path, given some of its points. */
+  pathCover(points: PathPoint[]): number {
+    const near = this.scene.nearDepth;
+    const covers = points.map(({ centre: [x, y, z], focal }) => this.cover([x * near, y * near, z * near], PIVOT * near) / focal);
+    return Math.max(1, ...covers);
+  }
+
+  /** A camera at `centre` that faces ahead and keeps the plane at depth `pivot` still; the photo is `scale` pixels wide. */
+  private offAxis([x, y, z]: [number, number, number], pivot: number, scale: number, width: number, height: number): View {
+    const { K, width: planeWidth, height: planeHeight, aspect } = this.scene;
+    const [sx, sy] = [scale / planeWidth, scale / aspect / planeHeight];
     const fx = K[0] * sx, fy = K[4] * sy;
-    const pivot = PIVOT * near - z;
-    const cx = (K[2] + 0.5 - planeWidth / 2) * sx + width / 2 - 0.5 + (fx * x) / pivot;
-    const cy = (K[5] + 0.5 - planeHeight / 2) * sy + height / 2 - 0.5 + (fy * y) / pivot;
+    const distance = Math.max(pivot - z, pivot / 100);
+    const cx = (K[2] + 0.5 - planeWidth / 2) * sx + width / 2 - 0.5 + (fx * x) / distance;
+    const cy = (K[5] + 0.5 - planeHeight / 2) * sy + height / 2 - 0.5 + (fy * y) / distance;
     return { T: translation(-x, -y, -z), K: [fx, K[1] * sx, cx, 0, fy, cy, 0, 0, 1] };
+  }
+
+  /**
+   * The zoom at which a camera at `centre` sees little beyond the photo's borders. The farthest things at a border move
+   * by f c / pivot; so do the nearest, the other way. At rest it is 1: the whole photo.
+   */
+  private cover([x, y, z]: [number, number, number], pivot: number): number {
+    const { K, width, height } = this.scene;
+    const beyond = Math.hypot((2 * K[0] * x) / pivot / width, (2 * K[4] * y) / pivot / height);
+    const back = Math.max(0, -z) / pivot;
+    return Math.min(MAX_COVER, 1 + beyond ** 2 / (beyond + 0.005) + back);
   }
 
   private get zoom(): number {

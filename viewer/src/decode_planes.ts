@@ -16,6 +16,7 @@ interface Packed {
   K: Matrix3;
   near: number;
   far: number;
+  nearDepth?: number;
   blended: boolean;
   photo: string | null;
   planes: { colour: string; density: string }[];
@@ -33,6 +34,8 @@ export interface Scene {
   /** depths in scene units that the depth view shows brightest and darkest */
   near: number;
   far: number;
+  /** depth of the nearest objects in scene units, which camera paths are scaled by */
+  nearDepth: number;
   /** a layer per plane: the optical depth q = σ Δz of the plane's interval along its normal */
   density: WebGLArrayRenderTarget;
   /** a layer per plane: colour, and the source camera's transmittance in front of the plane in alpha */
@@ -78,6 +81,7 @@ export async function decodeScene(renderer: WebGLRenderer, progress: (fraction: 
   transmittance.dispose();
   return {
     width, height, aspect: packed.aspect, disparity: packed.disparity, K: packed.K, near: packed.near, far: packed.far,
+    nearDepth: packed.nearDepth ?? packed.near,
     density, colour, detail, photo: backdrop!,
   };
 }

@@ -3,9 +3,11 @@ import "./style.css";
 import { ViewerCamera, type View } from "./camera";
 import { Controls } from "./controls";
 import { decodeScene } from "./decode_planes";
+import { listen, tell } from "./embedding";
 import type { Matrix3, Pose } from "./matrix";
+import { Playback, type PlayOptions } from "./playback";
 import { createRenderer, SceneRenderer } from "./renderer";
-import { buttons, element, fail, hideHint, paintBackdrop, showProgress } from "./ui";
+import { buttons, element, fail, hideHint, hideWhenIdle, paintBackdrop, showHint, showProgress, showRange } from "./ui";
 
 /** The interface for scripts and tests. */
 export interface MineViewer {
@@ -16,7 +18,11 @@ export interface MineViewer {
    * K: target intrinsics (9 numbers, row-major) in canvas pixels; by default those of the view at rest.
    */
   setPose(T: Pose, K?: Matrix3): void;
-  /** the pose and intrinsics on the screen, and the canvas size in pixels that they are for */
+  /** plays a camera path by its name, until the next input by the user; false when there is no such path */
+  play(path: string, options?: PlayOptions): boolean;
+  /** stops the path that plays, or the motion before the first input, and goes back to the view at rest */
+  stop(): void;
+  /** the pose and intrinsics on the screen, and the size in pixels of a full-resolution canvas that they are for */
   view(): View & { width: number; height: number };
   /** renders at full resolution and returns RGBA bytes, top row first */
   readPixels(): { width: number; height: number; data: Uint8Array };
@@ -32,17 +38,22 @@ declare global {
 
 /** Rate (1/s) of the fade between colours and depth. */
 const DEPTH_FADE = 4;
+/** Seconds of motion before the first input on a machine too slow for it: then the picture rests, and is sharp. */
+const SLOW_SWAY = 8;
 
 async function start(api: Partial<MineViewer>) {
   const canvas = element("view") as HTMLCanvasElement;
   const renderer = createRenderer(canvas);
+  canvas.addEventListener("webglcontextlost", () => fail("The graphics were interrupted. They come back by themselves, or after a reload."));
+  canvas.addEventListener("webglcontextrestored", () => location.reload());
   const scene = await decodeScene(renderer, showProgress);
   paintBackdrop(scene.photo);
   const camera = new ViewerCamera(scene);
+  const playback = new Playback(camera);
   const sceneRenderer = new SceneRenderer(renderer, scene);
 
   let fixed: { T: Pose; K?: Matrix3 } | null = null;
-  let idleSince: number | null = matchMedia("(prefers-reduced-motion: reduce)").matches ? null : performance.now();
+  let swaying: number | null = matchMedia("(prefers-reduced-motion: reduce)").matches ? null : 0;
   let depth = false;
   let last = 0;
   let pending = 0;
@@ -50,74 +61,123 @@ async function start(api: Partial<MineViewer>) {
 
   const currentView = (state: "moving" | "resting" | "exact") => {
     const frame = camera.frame(innerWidth, innerHeight);
-    const { width, height } = sceneRenderer.fit(frame, state);
-    const own = camera.view(frame, width, height);
-    return { T: fixed?.T ?? own.T, K: fixed?.K ?? own.K, width, height };
+    const { width, height } = sceneRenderer.size(frame, state);
+    const own = playback.view(frame, width, height) ?? camera.view(frame, width, height);
+    return { T: fixed?.T ?? own.T, K: fixed?.K ?? own.K, width, height, frame };
+  };
+  const render = (state: "moving" | "resting" | "exact") => {
+    const view = currentView(state);
+    sceneRenderer.fit(view.frame, view.width, view.height);
+    sceneRenderer.render(view);
   };
   const wake = () => (pending ||= requestAnimationFrame(tick));
-  const touched = () => {
+  const takeOver = () => {
     fixed = null;
-    idleSince = null;
-    hideHint();
+    swaying = null;
+    playback.stop();
     wake();
+  };
+  const touched = () => {
+    takeOver();
+    hideHint();
+    tell({ mine: "touched" });
   };
   const controls = new Controls(canvas, camera, touched);
 
   function tick(now: number) {
     pending = 0;
     // A frame's time stamp may lie before the call that rendered the first one.
-    const seconds = Math.min(Math.max(now - last, 0) / 1000, 0.1);
+    const elapsed = Math.max(now - last, 0);
+    const seconds = Math.min(elapsed / 1000, 0.1);
     if (!settled) sceneRenderer.adaptResolution(now - last);
     last = now;
     const opacity = sceneRenderer.depthOpacity;
     const fade = DEPTH_FADE * seconds;
     sceneRenderer.depthOpacity = depth ? Math.min(1, opacity + fade) : Math.max(0, opacity - fade);
-    if (idleSince !== null) camera.set(sway((now - idleSince) / 1000));
+    showRange(sceneRenderer.depthOpacity);
+    if (swaying !== null) {
+      swaying += seconds;
+      camera.set(sway(swaying));
+      if (sceneRenderer.slow && swaying > SLOW_SWAY) {
+        swaying = null;
+        camera.reset();
+      }
+    }
+    // A path keeps its time on slow machines too.
+    playback.step(Math.min(elapsed / 1000, 0.5));
     const held = controls.step(seconds);
-    const moving = [held, camera.follow(seconds), opacity !== sceneRenderer.depthOpacity, idleSince !== null].includes(true);
-    sceneRenderer.render(currentView(moving ? "moving" : "resting"));
+    const changes = [held, camera.follow(seconds), opacity !== sceneRenderer.depthOpacity, swaying !== null, playback.playing];
+    const moving = changes.includes(true);
+    render(moving ? "moving" : "resting");
     settled = !moving;
     if (moving) wake();
   }
 
+  const reset = () => {
+    takeOver();
+    camera.reset();
+  };
+  const showDepth = (on: boolean) => {
+    depth = on;
+    element("depth").setAttribute("aria-pressed", String(on));
+    tell({ mine: "depth", on });
+    wake();
+  };
+  const play = (path: string, options: PlayOptions = {}) => {
+    const known = playback.play(path, options);
+    if (known) {
+      fixed = null;
+      swaying = null;
+      hideHint();
+      wake();
+    }
+    return known;
+  };
   buttons({
     reset: () => {
       touched();
       camera.reset();
     },
     depth: () => {
-      depth = !depth;
-      wake();
+      showDepth(!depth);
       return depth;
     },
     tilt: Controls.canTilt ? () => controls.toggleTilt() : null,
     save: () => {
-      sceneRenderer.render(currentView("exact"));
+      render("exact");
       canvas.toBlob((blob) => blob && download(blob), "image/png");
     },
   });
+  hideWhenIdle();
+  listen({ play, stop: reset, reset, showDepth });
   addEventListener("resize", wake);
-  canvas.addEventListener("webglcontextrestored", () => location.reload());
 
   api.setPose = (T, K) => {
     touched();
     fixed = { T, K };
     camera.reset();
     camera.follow(Infinity);
-    sceneRenderer.render(currentView("exact"));
+    render("exact");
   };
-  api.view = () => currentView("exact");
+  api.play = play;
+  api.stop = reset;
+  api.view = () => {
+    const { T, K, width, height } = currentView("exact");
+    return { T, K, width, height };
+  };
   api.readPixels = () => {
-    sceneRenderer.render(currentView("exact"));
+    render("exact");
     return sceneRenderer.read();
   };
   api.showDepth = (on) => {
-    depth = on;
+    showDepth(on);
     sceneRenderer.depthOpacity = on ? 1 : 0;
-    wake();
+    showRange(sceneRenderer.depthOpacity);
   };
   tick(performance.now());
   document.body.classList.add("ready");
+  showHint();
+  tell({ mine: "ready" });
 }
 
 /** The idle motion before the first input: position on a slow ellipse, `seconds` after its start. */
@@ -135,6 +195,7 @@ function download(blob: Blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
+if (location.hash === "#bare") document.body.classList.add("bare");
 const api: Partial<MineViewer> = {};
 api.ready = start(api);
 api.ready.catch(fail);

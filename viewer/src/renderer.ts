@@ -42,18 +42,26 @@ export class SceneRenderer {
     this.resolution = Math.min(1, Math.max(MIN_RESOLUTION, this.resolution * change));
   }
 
-  /** Sizes the canvas: in motion by the frame rate, at rest by MAX_REST_TIME, "exact" always by the screen. */
-  fit(frame: Frame, state: "moving" | "resting" | "exact"): { width: number; height: number } {
+  /** Canvas size in pixels: in motion by the frame rate, at rest by MAX_REST_TIME, "exact" always by the screen. */
+  size(frame: Frame, state: "moving" | "resting" | "exact"): { width: number; height: number } {
     let ratio = Math.min(devicePixelRatio, MAX_SIDE / Math.max(frame.width, frame.height));
     const wait = this.millisecondsPerPixel * frame.width * frame.height * ratio ** 2;
     if (state === "moving") ratio *= this.resolution;
     if (state === "resting") ratio *= Math.max(this.resolution, Math.min(1, Math.sqrt(MAX_REST_TIME / wait)));
-    const width = Math.max(1, Math.round(frame.width * ratio)), height = Math.max(1, Math.round(frame.height * ratio));
+    return { width: Math.max(1, Math.round(frame.width * ratio)), height: Math.max(1, Math.round(frame.height * ratio)) };
+  }
+
+  /** Gives the canvas a size in pixels, which clears it if it is another one, and shows it at the size of `frame`. */
+  fit(frame: Frame, width: number, height: number) {
     const canvas = this.renderer.domElement;
     if (canvas.width !== width || canvas.height !== height) this.renderer.setSize(width, height, false);
     canvas.style.width = `${frame.width}px`;
     canvas.style.height = `${frame.height}px`;
-    return { width, height };
+  }
+
+  /** Whether frames in motion are rendered at the lowest resolution: this machine is slow. */
+  get slow(): boolean {
+    return this.resolution <= MIN_RESOLUTION;
   }
 
   /** Renders one view to the canvas. */

@@ -133,9 +133,18 @@ out vec4 pixel;
 const float MIN_TRANSMITTANCE = 2e-3;  // below it, a ray ends
 const float MIN_WEIGHT = 2e-4;         // below it, a plane's colour is not read
 
+// The colour map of mine/scene/depth.py, 17 of its colours: 0 is far, 1 is near.
+const vec3 INFERNO[17] = vec3[17](
+  vec3(0.0, 0.0, 0.016), vec3(0.043, 0.027, 0.141), vec3(0.129, 0.047, 0.29), vec3(0.239, 0.035, 0.396),
+  vec3(0.341, 0.063, 0.431), vec3(0.443, 0.098, 0.431), vec3(0.541, 0.133, 0.416), vec3(0.639, 0.173, 0.38),
+  vec3(0.737, 0.216, 0.329), vec3(0.816, 0.271, 0.271), vec3(0.89, 0.349, 0.2), vec3(0.945, 0.443, 0.122),
+  vec3(0.976, 0.549, 0.039), vec3(0.988, 0.667, 0.059), vec3(0.976, 0.788, 0.196), vec3(0.949, 0.91, 0.396),
+  vec3(0.988, 1.0, 0.643)
+);
+
 vec3 colourMap(float t) {
-  const vec3 far = vec3(0.055, 0.06, 0.17), low = vec3(0.27, 0.2, 0.52), high = vec3(0.89, 0.42, 0.42), near = vec3(1.0, 0.93, 0.72);
-  return t < 0.33 ? mix(far, low, t / 0.33) : t < 0.7 ? mix(low, high, (t - 0.33) / 0.37) : mix(high, near, (t - 0.7) / 0.3);
+  int below = min(int(16.0 * t), 15);
+  return mix(INFERNO[below], INFERNO[below + 1], 16.0 * t - float(below));
 }
 
 void main() {

@@ -1,4 +1,5 @@
 // The page around the canvas: buttons, hint, progress bar, messages.
+import { tell } from "./embedding";
 
 type Action = () => void | boolean | Promise<boolean>;
 /** What each button does; a returned boolean says whether it is now on. null hides the button. */
@@ -46,8 +47,34 @@ export function showProgress(fraction: number) {
   element("progress").style.transform = `scaleX(${fraction})`;
 }
 
+/** Seconds that the hint is shown, unless the user moves the scene earlier. */
+const HINT = 6;
+/** Seconds without input after which the toolbar hides. */
+const IDLE = 3;
+
+export function showHint() {
+  setTimeout(hideHint, 1000 * HINT);
+}
+
 export function hideHint() {
   element("hint").classList.add("gone");
+}
+
+/** Hides the toolbar while nothing points at the page; whatever moves, touches or takes the focus shows it again. */
+export function hideWhenIdle() {
+  let timer = 0;
+  const show = () => {
+    document.body.classList.remove("idle");
+    clearTimeout(timer);
+    timer = setTimeout(() => document.body.classList.add("idle"), 1000 * IDLE);
+  };
+  for (const type of ["pointermove", "pointerdown", "keydown", "focusin"]) addEventListener(type, show);
+  show();
+}
+
+/** Shows which colours are near and far, as far as depth is shown: `opacity` from 0 to 1. */
+export function showRange(opacity: number) {
+  element("range").style.opacity = String(opacity);
 }
 
 export function fail(error: unknown) {
@@ -55,4 +82,5 @@ export function fail(error: unknown) {
   const message = webgl ? String(error instanceof Error ? error.message : error) : "This browser offers no WebGL 2, which the scene needs.";
   element("message").textContent = message;
   document.body.classList.add("failed");
+  tell({ mine: "failed", message });
 }

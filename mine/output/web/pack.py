@@ -7,6 +7,7 @@ For S planes of H x W pixels:
     disparity   S numbers, near to far, in 1 / scene units
     K           9 numbers, row-major: intrinsics in pixels of the planes, pixel (0, 0) at the centre of the first one
     near, far   depths in scene units that the depth view shows brightest and darkest
+    nearDepth   depth of the nearest objects in scene units, by which camera paths are scaled
     blended     true: a plane's colour is c_k = T_k I + (1 - T_k) h_k (source blending); false: it is h_k
     photo       I: WebP, at most 1600 pixels a side, or null
     planes      S objects, near to far:
@@ -37,7 +38,7 @@ from PIL import Image
 from torch import Tensor
 
 from mine.render.reference import LAST_INTERVAL, pixel_grid, transmittance
-from mine.scene.depth import depth_range
+from mine.scene.depth import depth_range, near_depth
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
 
@@ -81,6 +82,7 @@ def pack(scene: MPI) -> dict[str, Any]:
         "K": scene.K.flatten().tolist(),
         "near": near,
         "far": far,
+        "nearDepth": near_depth(scene),
         "blended": blended,
         "photo": photo,
         "planes": planes,

@@ -1,0 +1,174 @@
+"""The viewer as a part of other pages: camera paths that play in it, messages in a frame, what it shows at rest."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from browser import ARGUMENTS, CHROMIUM, needs_chromium
+from small_scene import make_photo, make_scene
+
+from mine.output.camera_paths import PATHS, CameraPath, near_depth
+from mine.output.web import export
+from mine.scene.mpi import MPI
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
+pytestmark = needs_chromium
+
+WINDOW = {"width": 240, "height": 240}
+
+
+@pytest.fixture(scope="module")
+def scene() -> MPI:
+    return make_scene(make_photo())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with playwright.sync_playwright() as engine:
+        running = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def page_file(scene: MPI, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("viewer") / "scene.html"
+    export(scene, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(browser: "playwright.Browser", page_file: Path) -> "playwright.Page":
+    """The viewer alone, standing still."""
+    page = browser.new_context(viewport=WINDOW, reduced_motion="reduce").new_page()
+    page.goto(page_file.as_uri())
+    page.evaluate("mineViewer.ready")
+    return page
+
+
+@pytest.fixture(scope="module")
+def around(
+    browser: "playwright.Browser", page_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> "playwright.Page":
+    """A page with the viewer in a sandboxed frame; `heard` collects the viewer's messages."""
+    file = tmp_path_factory.mktemp("around") / "around.html"
+    file.write_text(
+        "<script>const heard = []; addEventListener('message', ({ data }) => heard.push(data))</script>"
+        f'<iframe sandbox="allow-scripts" src="{page_file.as_uri()}" width="230" height="200"></iframe>'
+    )
+    page = browser.new_context(viewport=WINDOW, reduced_motion="reduce").new_page()
+    page.goto(file.as_uri())
+    hear(page, "ready")
+    return page
+
+
+def hear(page: "playwright.Page", kind: str) -> None:
+    """Waits for a message of the viewer."""
+    page.wait_for_function("kind => heard.some(message => message.mine === kind)", arg=kind)
+    page.evaluate("heard.length = 0")
+
+
+def test_the_whole_photo_is_shown_at_rest(page: "playwright.Page", scene: MPI) -> None:
+    """Also in a window of another aspect: nothing is cut off."""
+    view = page.evaluate("mineViewer.view()")
+    box = page.locator("#view").bounding_box()
+    assert box is not None
+    assert box["width"] == WINDOW["width"]
+    assert box["width"] / box["height"] == pytest.approx(scene.size[1] / scene.size[0], rel=0.02)
+    K = scene.intrinsics((view["height"], view["width"]))
+    torch.testing.assert_close(torch.tensor(view["K"]).reshape(3, 3), K, atol=0.6, rtol=0.01)
+
+
+def test_asking_for_the_view_leaves_the_canvas_as_it_is(page: "playwright.Page") -> None:
+    size = "(() => { const c = document.getElementById('view'); return [c.width, c.height]; })()"
+    page.evaluate("document.getElementById('view').width = 7")
+    page.evaluate("mineViewer.view()")
+    assert page.evaluate(size)[0] == 7
+    page.evaluate("mineViewer.readPixels(), null")
+    assert page.evaluate(size)[0] == WINDOW["width"]
+
+
+@pytest.mark.parametrize("name", [name for name in PATHS if name != "line"])
+@pytest.mark.parametrize("amount", [0.5, 2.0])
+def test_paths_in_the_viewer_are_those_of_python(page: "playwright.Page", scene: MPI, name: str, amount: float) -> None:
+    """Time is stopped at eight phases of a round."""
+    frames = 8
+    path = PATHS[name](frames=frames, amount=amount, depth=near_depth(scene))
+    path = path if isinstance(path, CameraPath) else CameraPath.of(path)
+    shown = page.evaluate(
+        """async ([name, amount, frames]) => {
+          const real = requestAnimationFrame, views = [];
+          let tick = null, now = 1e9;
+          window.requestAnimationFrame = (callback) => { tick = callback; return 1; };
+          await new Promise((done) => setTimeout(done, 50));
+          mineViewer.stop();
+          for (let i = 0; i < 200 && tick; i++) { const t = tick; tick = null; t(now += 100); }
+          mineViewer.play(name, { amount, seconds: 2 });
+          for (let i = 0; i < frames; i++) {
+            views.push(mineViewer.view());
+            const t = tick; tick = null; t(now += 250);
+          }
+          mineViewer.stop();
+          window.requestAnimationFrame = real;
+          if (tick) real(tick);
+          return views;
+        }""",
+        [name, amount, frames],
+    )
+    poses = torch.tensor([view["T"] for view in shown]).reshape(-1, 4, 4)
+    torch.testing.assert_close(poses, path.poses, atol=1e-5, rtol=1e-4)
+    K = torch.tensor([view["K"] for view in shown]).reshape(-1, 3, 3)
+    torch.testing.assert_close(K[:, 0, 0] / K[0, 0, 0], path.focal / path.focal[0], atol=1e-4, rtol=1e-4)
+    shift = torch.zeros(frames, 2) if path.shift is None else path.shift
+    own = (scene.K[:2, 2] + 0.5 - torch.tensor(scene.plane_size[::-1]) / 2) / scene.K[[0, 1], [0, 1]]
+    middle = (torch.tensor([shown[0]["width"], shown[0]["height"]]) - 1) / 2
+    torch.testing.assert_close((K[:, :2, 2] - middle) / K[:, [0, 1], [0, 1]], shift + own, atol=2e-3, rtol=1e-3)
+
+
+def test_an_unknown_path_does_not_play(page: "playwright.Page") -> None:
+    assert page.evaluate("mineViewer.play('toString')") is False
+    assert page.evaluate("mineViewer.play('swing', { seconds: 0 })") is False
+
+
+def test_a_frame_obeys_and_answers_the_page_around_it(around: "playwright.Page") -> None:
+    frame = around.frames[1]
+    post = "message => document.querySelector('iframe').contentWindow.postMessage(message, '*')"
+    around.evaluate(post, {"mine": "play", "path": "swing", "amount": 1, "seconds": 2})
+    frame.wait_for_selector("#hint.gone", state="attached")
+    moved = "Math.abs(mineViewer.view().T[3])"
+    assert any(frame.evaluate(moved) > 0.001 or around.wait_for_timeout(50) for _ in range(100))
+    around.evaluate(post, {"mine": "depth", "on": True})
+    hear(around, "depth")
+    assert frame.locator("#depth").get_attribute("aria-pressed") == "true"
+    frame.locator("#view").click()
+    hear(around, "touched")
+    around.evaluate(post, {"mine": "depth", "on": False})
+    hear(around, "depth")
+    for nonsense in ["play", None, {"mine": "play", "path": "nowhere"}, {"mine": "constructor"}]:
+        around.evaluate(post, nonsense)
+    assert frame.evaluate("document.body.className").split()[0] == "ready"
+
+
+def test_the_toolbar_hides_when_idle_and_comes_back(page: "playwright.Page") -> None:
+    page.mouse.move(20, 20)
+    opacity = "Number(getComputedStyle(document.getElementById('bar')).opacity)"
+    assert page.evaluate(opacity) > 0.5
+    page.locator("body.idle").wait_for()
+    assert page.evaluate(opacity) == 0
+    page.keyboard.press("Tab")
+    assert page.evaluate(opacity) > 0.5
+
+
+def test_the_hint_goes_by_itself(page: "playwright.Page") -> None:
+    page.locator("#hint.gone").wait_for(state="attached")
+
+
+def test_lost_graphics_are_told(browser: "playwright.Browser", page_file: Path) -> None:
+    page = browser.new_context(viewport=WINDOW, reduced_motion="reduce").new_page()
+    page.goto(page_file.as_uri())
+    page.evaluate("mineViewer.ready")
+    lose = "document.getElementById('view').getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()"
+    page.evaluate(lose)
+    page.get_by_text("graphics were interrupted").wait_for()
+    page.context.close()
