@@ -19,11 +19,11 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo.access import RefuseFetching
-from demo.jobs import JobRunner, SceneSettings, VideoSettings
-from demo.layout import STYLE, THEME, UPLOAD, WELCOME, embed_page, lay_out
-from demo.preview import Previews
 from mine import InputError, load
+from mine.demo.access import RefuseFetching
+from mine.demo.jobs import JobRunner, SceneSettings, VideoSettings
+from mine.demo.layout import STYLE, THEME, UPLOAD, WELCOME, embed_page, lay_out
+from mine.demo.preview import Previews
 from mine.output.stereo import Layout
 
 MAX_UPLOAD = 40 * gr.FileSize.MB

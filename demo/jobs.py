@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from demo.scene_store import SceneStore, remove_stale, replace_folder
 from mine import MPI, InputError, Model
+from mine.demo.scene_store import SceneStore, remove_stale, replace_folder
 from mine.network.input_size import network_size
 from mine.output.camera_paths import PATHS, CameraPath, near_depth
 from mine.output.depth_image import write_depth_image

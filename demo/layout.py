@@ -7,12 +7,12 @@ from typing import Any, get_args
 
 import gradio as gr
 
-from demo.access import UploadedPhoto
-from demo.jobs import DETAIL, FPS, SceneSettings, VideoSettings
+from mine.demo.access import UploadedPhoto
+from mine.demo.jobs import DETAIL, FPS, SceneSettings, VideoSettings
 from mine.output.camera_paths import PATHS
 from mine.output.stereo import Layout
 
-SAMPLES = Path(__file__).parent.parent / "data" / "samples"
+SAMPLES = (Path(__file__).parent.parent / "samples").resolve()
 STYLE = Path(__file__).with_name("style.css")
 UPLOAD = Path(__file__).with_name("upload.js")
 

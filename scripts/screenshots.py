@@ -13,8 +13,8 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 import mine
-from demo.app import private_folder, serve
-from demo.jobs import JobRunner
+from mine.demo.app import private_folder, serve
+from mine.demo.jobs import JobRunner
 
 ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
 ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

@@ -31,7 +31,7 @@ def demo(
     check_checkpoint(checkpoint)
     if auth is not None and ":" not in auth:
         raise InputError(f"auth {auth!r} has no colon: give name:password")
-    from demo.app import launch
+    from mine.demo.app import launch
 
     launch(host, port, share, auth, checkpoint)
 

@@ -17,9 +17,9 @@ from browser import ARGUMENTS, CHROMIUM
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from demo.app import private_folder, serve
-from demo.jobs import JobRunner, SceneSettings, VideoSettings
-from demo.scene_store import SceneStore, remove_stale, replace_folder
+from mine.demo.app import private_folder, serve
+from mine.demo.jobs import JobRunner, SceneSettings, VideoSettings
+from mine.demo.scene_store import SceneStore, remove_stale, replace_folder
 from mine.errors import InputError
 from mine.model import Model, load
 from mine.scene.mpi import MPI

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from starlette.responses import PlainTextResponse
 
-from demo.preview import Previews
+from mine.demo.preview import Previews
 
 
 @pytest.fixture
