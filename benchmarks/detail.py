@@ -36,12 +36,13 @@ NARROW, WIDE = 640, 1920
 
 
 def wall(photo: Tensor, depth: float = PIVOT) -> mine.MPI:
-    """The photo (3, H, W) on an opaque wall at a depth, with planes 384 pixels wide."""
+    """The photo (3, H, W) on an opaque wall at a depth, with planes 384 pixels wide, and of the view's size from 960 on."""
     height, width = photo.shape[-2:]
     size = (round(384 * height / width), 384)
     rgb = resize(photo, size)[None].repeat(2, 1, 1, 1)
     K = intrinsics(size, 67, aspect=width / height)
-    return mine.MPI(rgb, torch.full((2, 1, *size), 1e5), 1 / torch.tensor([depth, 100 * depth]), K, photo)
+    surface = torch.full((1, *size), 1 / depth)
+    return mine.MPI(rgb, torch.full((2, 1, *size), 1e5), 1 / torch.tensor([depth, 100 * depth]), K, photo, surface)
 
 
 def fine_detail(image: Tensor) -> float:

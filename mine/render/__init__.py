@@ -34,6 +34,7 @@ def render(
     size: tuple[int, int],
     detail: Float[Tensor, "#B 3 Hp Wp"] | None = None,
     backend: Backend = "auto",
+    photo_reach: Float[Tensor, "#B 1 H W"] | None = None,
 ) -> View:
     """Renders planes from other cameras (Li et al. 2021, section 3.2 and 3.3).
 
@@ -53,6 +54,8 @@ def render(
             without detail), "triton" (GPU: gradients of planes and detail), or "auto", the first in `BACKENDS` that
             supports device, type and the gradients that autograd records. "cpu" and "triton" take upper triangular
             intrinsics and compute in float32.
+        photo_reach: Disparity down to which planes show the photo at each of their pixels. Where it is given, detail is
+            added to these planes alone, and no source transmittance of each plane is computed and kept.
 
     Returns:
         rgb (B, 3, H', W'), depth (B, 1, H', W') and mask (B, 1, H', W').
@@ -60,7 +63,7 @@ def render(
     Raises:
         InputError: The backend named does not run here or lacks the gradients.
     """
-    return prepare(planes, disparity, K_src, detail).render(K_tgt, T_tgt_src, size, backend)
+    return prepare(planes, disparity, K_src, detail, photo_reach).render(K_tgt, T_tgt_src, size, backend)
 
 
 def prepare(
@@ -68,9 +71,10 @@ def prepare(
     disparity: Float[Tensor, "#B S"],
     K_src: Float[Tensor, "#B 3 3"],
     detail: Float[Tensor, "#B 3 Hp Wp"] | None = None,
+    photo_reach: Float[Tensor, "#B 1 H W"] | None = None,
 ) -> Prepared:
     """A scene to render many times: `prepare(...).render(K_tgt, T_tgt_src, size)`; arguments as those of `render`."""
-    return Prepared(planes, disparity, K_src, detail)
+    return Prepared(planes, disparity, K_src, detail, photo_reach)
 
 
 def join(rgb: Float[Tensor, "*batch 3 H W"], sigma: Float[Tensor, "*batch 1 H W"]) -> Float[Tensor, "*batch 4 H W"]:
@@ -127,7 +131,7 @@ def lift_layers(
     background_rgb: Tensor,
     disparity: Tensor,
     shell: Tensor,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Lifts two layers of a surface to planes, whose memory grows with the surface, not with the number of planes.
 
     Opacities are those of `mine.network.disparity.lift`, times `opacity`. Planes have density only as far behind a
@@ -144,7 +148,8 @@ def lift_layers(
             its planes reach that far.
 
     Returns:
-        (S, 4, H, W) planes on the CPU, float32, laid out as its renderer reads them.
+        (S, 4, H, W) planes on the CPU, float32, laid out as its renderer reads them; and (1, H, W) disparities down to
+        which they show the visible surface, see `photo_reach` of `render`.
     """
     from mine.render.cpu import layers  # imported on use: numba takes seconds to start
 

@@ -18,11 +18,12 @@ class Prepared:
         disparity: Float[Tensor, "#B S"],
         K_src: Float[Tensor, "#B 3 3"],
         detail: Float[Tensor, "#B 3 Hp Wp"] | None = None,
+        photo_reach: Float[Tensor, "#B 1 H W"] | None = None,
     ) -> None:
-        scene = (planes, disparity, K_src) if detail is None else (planes, disparity, K_src, detail)
-        batch = max(len(part) for part in scene)
-        self._planes, self._disparity, self._K_src, *details = (_expand(part, batch) for part in scene)
-        self._detail = details[0] if details else None
+        parts = planes, disparity, K_src, detail, photo_reach
+        batch = max(len(part) for part in parts if part is not None)
+        self._planes, self._disparity, self._K_src = (_expand(part, batch) for part in parts[:3])
+        self._photo = [None if part is None else _expand(part, batch) for part in parts[3:]]
         self._states: dict[Implementation, Any] = {}
 
     def render(
@@ -34,21 +35,22 @@ class Prepared:
     ) -> View:
         """Views from target cameras; arguments as those of `mine.render.render`."""
         cameras = self._disparity, self._K_src, K_tgt, T_tgt_src
-        call = Call.describe(self._planes, self._detail, *cameras, detail=self._detail is not None)
+        detail = self._photo[0]
+        call = Call.describe(self._planes, detail, *cameras, detail=detail is not None)
         implementation = find_implementation(call, backend)
         module = implementation.load()
         batch = max(len(self._planes), len(T_tgt_src), len(K_tgt))
         expanded = [_expand(part, batch) for part in cameras]
         if implementation.prepares:
             return module.render_prepared(self._state(implementation), *expanded, size)
-        details = () if self._detail is None else (_expand(self._detail, batch),)
-        return module.render(_expand(self._planes, batch), *expanded, size, *details)
+        photo = [_expand(part, batch) for part in self._photo if part is not None]
+        return module.render(_expand(self._planes, batch), *expanded, size, *photo)
 
     def _state(self, implementation: Implementation) -> Any:
         """What an implementation prepared of this scene."""
         if implementation not in self._states:
             prepare = implementation.load().prepare
-            self._states[implementation] = prepare(self._planes, self._disparity, self._K_src, self._detail)
+            self._states[implementation] = prepare(self._planes, self._disparity, self._K_src, *self._photo)
         return self._states[implementation]
 
 

@@ -177,13 +177,17 @@ def render(
     T_tgt_src: Float[Tensor, "B 4 4"],
     size: tuple[int, int],
     detail: Float[Tensor, "B 3 Hp Wp"] | None = None,
+    photo_reach: Float[Tensor, "B 1 H W"] | None = None,
 ) -> View:
     """See `mine.render.render`, whose arguments these are; here all batch sizes are equal."""
     pixel = source_pixels(disparity, K_src, K_tgt, T_tgt_src, size)
     warped = _sample_planes(planes, pixel)
     rgb, sigma = warped[:, :, :3], warped[:, :, 3]
     if detail is not None:
-        visible = source_transmittance(planes[:, :, 3], disparity, K_src)[:, :, None]
+        if photo_reach is None:
+            visible = source_transmittance(planes[:, :, 3], disparity, K_src)[:, :, None]
+        else:
+            visible = (photo_reach <= disparity[:, :, None, None]).to(planes)[:, :, None]
         rgb = rgb + _sample_planes(visible, pixel) * _sample_detail(detail, pixel, _size(planes))
     points = plane_points(_clamp(pixel, _size(planes)), disparity, K_src)
     depth = torch.einsum("bj,bsjhw->bshw", T_tgt_src[:, 2, :3], points) + T_tgt_src[:, 2, 3, None, None, None]

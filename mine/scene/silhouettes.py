@@ -16,6 +16,8 @@ What lies farther behind is inpainted at half the map's resolution (`mine.scene.
 from itertools import product
 from typing import NamedTuple
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -169,10 +171,17 @@ def _guided_filter(guide: Tensor, mask: Tensor, weight: Tensor, radius: int) -> 
 
 def _box(x: Tensor, weight: Tensor, radius: int) -> Tensor:
     """Means of x (1, C, H, W) over windows, weighted by `weight` (1, 1, H, W); 0 in windows without weight."""
-    sums = torch.cat([x * weight, weight], dim=1)
-    sums = F.avg_pool2d(sums, (1, 2 * radius + 1), 1, (0, radius))
-    sums = F.avg_pool2d(sums, (2 * radius + 1, 1), 1, (radius, 0))
-    return sums[:, :-1] / sums[:, -1:].clamp(min=1e-6)
+    means = torch.empty_like(x)
+    total = _window_sum(weight[0, 0], radius).clamp(min=1e-6)
+    for c in range(x.shape[1]):
+        torch.div(_window_sum(x[0, c] * weight[0, 0], radius), total, out=means[0, c])
+    return means
+
+
+def _window_sum(x: Tensor, radius: int) -> Tensor:
+    """Sums of x (H, W) over windows; OpenCV's take a tenth of the time of torch's."""
+    side = 2 * radius + 1
+    return torch.from_numpy(cv2.boxFilter(x.numpy(), -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT))
 
 
 def _unmix(
@@ -233,7 +242,14 @@ def _ramp(x: Tensor, ends: tuple[float, float]) -> Tensor:
 
 def _grow(mask: Tensor, radius: int) -> Tensor:
     """A mask (H, W) dilated by a square of 2 `radius` + 1 pixels."""
-    return F.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)[0, 0] > 0
+    return largest_within(mask.byte(), radius) > 0
+
+
+def largest_within(x: Tensor, radius: int) -> Tensor:
+    """Largest value of x (..., H, W), on the CPU, within `radius` rows and columns of each pixel."""
+    square = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    images = x.reshape(-1, *x.shape[-2:]).numpy()
+    return torch.from_numpy(np.stack([cv2.dilate(image, square) for image in images])).view(x.shape)
 
 
 def _inpaint(disparity: Tensor, image: Tensor, map_size: tuple[int, int]) -> tuple[Tensor, Tensor]:

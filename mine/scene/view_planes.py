@@ -8,10 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mine.render import Backend, Prepared, View, lift_layers, prepare
-from mine.scene.detail import photo_detail
+from mine.scene.detail import FINER, photo_detail
 from mine.scene.inpaint import DISCONTINUITY
-from mine.scene.resize import resize
-from mine.scene.silhouettes import PURE_RADIUS, find_layers
+from mine.scene.silhouettes import PURE_RADIUS, Layers, find_layers, largest_within
 
 LEAST_MAGNIFICATION = 2.5
 """Ratio of a view's longer side to that of the planes from which on the view has planes of its own. In smaller views,
@@ -28,6 +27,9 @@ SPREAD = 0.25
 
 SNAP_RADIUS = 9
 """Pixels from a silhouette within which a surface is opaque on one plane."""
+
+DETAIL_RAMP = 2
+"""Half of the pixels over which the photo's detail sets in beside silhouettes."""
 
 FIT_ITERATIONS = 4
 """Iterations of `fit_planes`: few, so that planes still spread over surfaces without silhouettes."""
@@ -89,16 +91,18 @@ def make_fine_scene(surface: Tensor, photo: Tensor, disparity: Tensor, K: Tensor
         The finer planes, on the device of the photo. On CPUs the steps between planes are subdivided.
     """
     with torch.no_grad():
-        image = resize(photo, size).clamp(0, 1)
-        layers = find_layers(surface.cpu(), image.cpu())
-        detail = _detail(image, layers.disparity.to(photo.device))
+        image = photo.float()
+        if size != tuple(photo.shape[-2:]):
+            image = F.interpolate(image[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
+        layers, detail = split_detail(image, find_layers(surface.cpu(), image.cpu()))
         steps = math.ceil(max(size) / max(surface.shape) / PIXELS_PER_STEP) if photo.device.type == "cpu" else 1
         outline = layers.disparity[_is_silhouette(layers.disparity, SHELL_INSET)]
         fine = fit_planes(subdivide(disparity.float().cpu(), steps), outline)
         snapped, shell = (snap_silhouettes(layers.disparity, fine, radius) for radius in (SNAP_RADIUS, SHELL_INSET))
         layers = layers._replace(disparity=snapped, opacity=((layers.opacity - SPREAD) / (1 - SPREAD)).clamp(min=0))
-        planes = lift_layers(*layers, fine, shell).to(photo.device)
-    return FineScene(prepare(planes[None], fine[None].to(photo.device), K[None], detail), len(disparity) / len(fine))
+        planes, reach = (x.to(photo.device) for x in lift_layers(*layers, fine, shell))
+    prepared = prepare(planes[None], fine[None].to(photo.device), K[None], detail, reach[None])
+    return FineScene(prepared, len(disparity) / len(fine))
 
 
 def snap_silhouettes(surface: Tensor, disparity: Tensor, radius: int) -> Tensor:
@@ -122,23 +126,33 @@ def snap_silhouettes(surface: Tensor, disparity: Tensor, radius: int) -> Tensor:
 
 def _is_silhouette(surface: Tensor, radius: int) -> Tensor:
     """Which pixels (1, H, W) have a surface farther than their own within `radius` pixels."""
-    return surface > -DISCONTINUITY * _largest(-surface, radius)
+    return surface > -DISCONTINUITY * largest_within(-surface, radius)
 
 
-def _largest(x: Tensor, radius: int) -> Tensor:
-    """Largest value of x (1, H, W) within `radius` rows and columns of each pixel."""
-    across = F.max_pool2d(x[None], (1, 2 * radius + 1), 1, (0, radius))
-    return F.max_pool2d(across, (2 * radius + 1, 1), 1, (radius, 0))[0]
+def split_detail(image: Tensor, layers: Layers) -> tuple[Layers, Tensor | None]:
+    """Splits a photo into what planes show and the detail that their bilinear samples would lose.
 
+    Away from silhouettes the planes get the photo at half its resolution, and the detail the rest: together, they keep
+    what bilinear samples of all of it would lose. At silhouettes, which would ring, the planes keep what they have.
 
-def _detail(image: Tensor, surface: Tensor) -> Tensor | None:
-    """Detail (1, 3, h, w) that bilinear samples of an image (3, H, W) lack; none at silhouettes, which would ring."""
+    Args:
+        image: (3, H, W) in [0, 1].
+        layers: The photo's layers, of its size, on the CPU.
+
+    Returns:
+        The layers with smooth colours, and the detail (1, 3, h, w), on the device of the image; or what was given, and
+        None, where the photo is too large for a detail of more pixels than it has.
+    """
     size = (image.shape[-2], image.shape[-1])
-    detail = photo_detail(image, size, size)
+    detail = photo_detail(image, (max(1, size[0] // 2), max(1, size[1] // 2)), size)
     if detail.shape == image.shape:
-        return None
-    beside = _largest(surface, PURE_RADIUS) > -DISCONTINUITY * _largest(-surface, PURE_RADIUS)
-    return detail[None] * ~F.interpolate(beside[None].float(), detail.shape[-2:], mode="nearest").bool()
+        return layers, None
+    nearest, farthest = largest_within(layers.disparity, PURE_RADIUS), -largest_within(-layers.disparity, PURE_RADIUS)
+    whole = largest_within((nearest > DISCONTINUITY * farthest).float(), DETAIL_RAMP)
+    share = 1 - F.avg_pool2d(whole, 2 * DETAIL_RAMP + 1, 1, DETAIL_RAMP, count_include_pad=False)
+    rgb = layers.rgb - share * F.avg_pool2d(detail, FINER).cpu()
+    detail *= F.interpolate(share[None].to(detail.device), detail.shape[-2:], mode="nearest")[0]
+    return layers._replace(rgb=rgb), detail[None]
 
 
 def fit_planes(disparity: Tensor, outline: Tensor) -> Tensor:

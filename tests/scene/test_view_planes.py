@@ -9,6 +9,7 @@ from mine.errors import InputError
 from mine.evaluation.silhouettes import SHAPES, disparity_of_photo, edge_errors, generate_photo
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.output.camera_paths import swing
+from mine.output.framing import zoom_intrinsics
 from mine.scene.camera import intrinsics, off_axis_shift, shift_principal_point
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
@@ -49,6 +50,26 @@ def test_the_source_camera_sees_the_photo_and_its_depth() -> None:
     depth = 1 / disparity_of_photo(SIZE, SIZE)
     assert ((view.depth[0] / depth - 1).abs() > 0.02).float().mean() < 0.01
     assert view.mask.max() == 32
+
+
+def test_a_slanted_surface_keeps_the_photos_fine_detail() -> None:
+    """Most of its pixels are shown by two planes: the photo is sharp on both, whatever the first one hides."""
+    photo = resize(torch.rand(3, 1067, 1600, generator=torch.Generator().manual_seed(0)), SIZE)
+    surface = torch.linspace(0.6, 0.9, PLANES[1]).expand(1, *PLANES).contiguous()
+    disparity = plane_disparities(surface[None], 32)
+    planes = lift_to_mpi(resize(photo, PLANES)[None], surface[None], disparity[None])[0]
+    slanted = MPI.from_planes(planes, disparity, intrinsics(PLANES, 65.0, aspect=1.5), photo, surface)
+    K = zoom_intrinsics(slanted.intrinsics(SIZE), torch.tensor([1.034]))
+    for pose in (torch.eye(4), torch.as_tensor(swing(4, depth=1.1)[1])):
+        view = slanted.render(pose, K, SIZE).rgb[0]
+        assert fine_detail(view) / fine_detail(photo) > 0.6, "noise, of which the scene's own planes keep 0.4"
+
+
+def fine_detail(image: torch.Tensor) -> float:
+    """Variance of the Laplacian."""
+    grey = image.mean(0)
+    across = grey[1:-1, :-2] + grey[1:-1, 2:]
+    return float((across + grey[:-2, 1:-1] + grey[2:, 1:-1] - 4 * grey[1:-1, 1:-1]).var())
 
 
 def test_small_views_are_rendered_from_the_scenes_own_planes() -> None:

@@ -7,7 +7,7 @@ A row of blocks of target pixels goes through the planes front to back. For each
 2. samples density and colour bilinearly, texels of four interleaved channels two at a time (see `sampling`);
 3. composites them by Li et al. 2021, eq. 3 and 4: w = T (1 - exp(-σδ)), then T ← T (exp(-σδ) + 1e-6);
 4. where there is detail of the photo, adds w T^src times the detail: T^src is the source camera's transmittance, and
-   tells how much of the plane the photo shows.
+   tells how much of the plane the photo shows; or 1 down to a disparity that is given for each pixel, and 0 behind it.
 
 Two accelerations leave out what changes a pixel by less than `TOLERANCE`:
 
@@ -71,7 +71,14 @@ from mine.render.cpu.layout import (
     SceneArrays,
     Scratch,
 )
-from mine.render.cpu.sampling import LANES, add_weighted_texels, any_positive, sample_scalars, sample_texels
+from mine.render.cpu.sampling import (
+    LANES,
+    add_weighted_texels,
+    any_positive,
+    sample_at_most,
+    sample_scalars,
+    sample_texels,
+)
 from mine.render.reference import LAST_INTERVAL, TRANSMITTANCE_FLOOR
 
 TOLERANCE = 1e-4
@@ -89,7 +96,9 @@ class Inputs(NamedTuple):
     max_density: Array
     """(S, tiles down, tiles across)"""
     source_transmittance: np.uint64
-    """address of (S, H W)"""
+    """address of (S, H W); not read with photo_reach"""
+    photo_reach: np.uint64
+    """address of (H W), or 0"""
     detail: np.uint64
     """address of (Hp Wp, 4), or 0"""
     disparity: Array
@@ -152,14 +161,20 @@ def _add_colour(samples, colours, i):
 
 
 @inlined
-def _multiply_by_source_transmittance(image, row_bytes, offsets, samples, least_weight):
-    """w ← w T^src, or 0 where that is at most `least_weight`; `image` is the address of T^src (H, W) of the plane."""
+def _multiply_by_source_transmittance(inputs, k, offsets, samples, least_weight):
+    """w ← w T^src of plane k, or 0 where that is at most `least_weight`."""
+    image_bytes, row_bytes = _strides(inputs.size)
+    image_bytes, row_bytes = image_bytes // uint64(4), row_bytes // uint64(4)
     for i in range(BLOCK):
         offsets[i] //= 4  # from texels of four channels to those of one
     for i in range(0, BLOCK, LANES):
         across, down = _address(samples, WEIGHT_U, i), _address(samples, WEIGHT_V, i)
-        out = _address(samples, SOURCE_TRANSMITTANCE, i)
-        sample_scalars(image, row_bytes, uint64(offsets.ctypes.data) + uint64(4 * i), across, down, out)
+        out, offset = _address(samples, SOURCE_TRANSMITTANCE, i), uint64(offsets.ctypes.data) + uint64(4 * i)
+        if inputs.photo_reach:
+            sample_at_most(inputs.photo_reach, row_bytes, offset, across, down, out, inputs.disparity[k])
+        else:
+            plane = inputs.source_transmittance + uint64(k) * image_bytes
+            sample_scalars(plane, row_bytes, offset, across, down, out)
     for i in range(BLOCK):
         weight = samples[WEIGHT, i] * samples[SOURCE_TRANSMITTANCE, i]
         samples[WEIGHT, i] = weight if weight > least_weight else float32(0)
@@ -169,10 +184,7 @@ def _multiply_by_source_transmittance(image, row_bytes, offsets, samples, least_
 def _add_detail(inputs, k, states, b, offsets, samples, colours):
     """Adds w T^src times the photo's detail to block b's colour sums, where any of it shows on plane k."""
     disparity, size, detail_size = inputs.disparity, inputs.size, inputs.detail_size
-    image_bytes, row_bytes = _strides(size)
-    source_transmittance = inputs.source_transmittance + uint64(k) * (image_bytes // uint64(4))
-    least_weight = float32(TOLERANCE / len(disparity))
-    _multiply_by_source_transmittance(source_transmittance, row_bytes // uint64(4), offsets, samples, least_weight)
+    _multiply_by_source_transmittance(inputs, k, offsets, samples, float32(TOLERANCE / len(disparity)))
     geometry.locate_detail(states, b, disparity[k], size, detail_size, offsets, samples)
     for i in range(0, BLOCK, LANES):
         if any_positive(_address(samples, WEIGHT, i)):
@@ -330,10 +342,12 @@ def _write(states, b, out, view, y0, x0):
 def _view_inputs(scenes, disparities, cameras, view):
     """The inputs of one view: arrays of one scene are those of all views."""
     planes, transmittance, detail = scenes.planes, scenes.source_transmittance, scenes.detail
+    reach = scenes.photo_reach
     return Inputs(
         uint64(planes[min(view, len(planes) - 1)].ctypes.data),
         borrowed(scenes.max_density)[min(view, len(scenes.max_density) - 1)],
         uint64(transmittance[min(view, len(transmittance) - 1)].ctypes.data),
+        uint64(reach[min(view, len(reach) - 1)].ctypes.data) if reach.size else uint64(0),
         uint64(detail[min(view, len(detail) - 1)].ctypes.data) if detail.size else uint64(0),
         borrowed(disparities)[view],
         (

@@ -126,16 +126,20 @@ def _copy_colour(texels, first, last, pixel, colours, source):
                 texel[c] = colours[c, source]
 
 
-@compiled("void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,:,::1], int32[:,:,::1], int64, int64)")
-def extend_rows(surface, rgb, background_rgb, texels, bounds, first, last):
+@compiled(
+    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,:,::1], int32[:,:,::1], int32[:,::1], int64, int64)"
+)
+def extend_rows(surface, rgb, background_rgb, texels, bounds, reach, first, last):
     """Colours the texels without density beside those that have some, for bilinear samples mix both.
 
-    Arguments as for `lift_rows`. Colours are those of the neighbour, or the pixel's own on the same surface.
+    Arguments as for `lift_rows`. Colours are those of the neighbour, or the pixel's own on the same surface. `reach`
+    (H, W) is filled with the last plane that has the visible surface's own colour.
     """
     height, width = surface.shape
     for y in range(first, last):
         for x in range(width):
             pixel, own = y * width + x, bounds[y, x]
+            shown = own[1]
             for v in range(max(y - 1, 0), min(y + 2, height)):
                 for u in range(max(x - 1, 0), min(x + 2, width)):
                     planes, source = bounds[v, u], v * width + u
@@ -143,5 +147,9 @@ def extend_rows(surface, rgb, background_rgb, texels, bounds, first, last):
                         ratio = surface[v, u] / surface[y, x]
                         same = ratio < float32(SAME_SURFACE) and ratio * float32(SAME_SURFACE) > 1
                         _copy_colour(texels, planes[0], planes[1], pixel, rgb, pixel if same else source)
+                        shown = max(shown, planes[1]) if same else shown
                     if planes[2] < own[2] or planes[3] > own[3]:
                         _copy_colour(texels, planes[2], planes[3], pixel, background_rgb, source)
+            if own[2] <= own[3]:
+                shown = max(own[1], min(shown, own[2] - 1))  # nothing of the surface behind it
+            reach[y, x] = shown

@@ -20,7 +20,7 @@ def lift_layers(
     background_rgb: Tensor,
     disparity: Tensor,
     shell: Tensor,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Lifts two layers to planes; arguments and result as those of `mine.render.lift_layers`."""
     height, width = surface.shape[-2:]
     texels = _untouched_zeros(len(disparity), height * width, 4)
@@ -29,8 +29,10 @@ def lift_layers(
     colours = [_array(x.flatten(1)) for x in (rgb, background_rgb)]
     lift = maps[0], maps[1], colours[0], maps[2], colours[1], _array(disparity), maps[3], texels, bounds
     run_in_bands(height, lambda *rows: lift_rows(*lift, *rows))
-    run_in_bands(height, lambda *rows: extend_rows(maps[0], *colours, texels, bounds, *rows))
-    return torch.from_numpy(texels).view(len(disparity), height, width, 4).movedim(-1, 1)
+    reach = np.empty((height, width), np.int32)
+    run_in_bands(height, lambda *rows: extend_rows(maps[0], *colours, texels, bounds, reach, *rows))
+    planes = torch.from_numpy(texels).view(len(disparity), height, width, 4).movedim(-1, 1)
+    return planes, disparity.float()[torch.from_numpy(reach)][None]
 
 
 def _untouched_zeros(*shape: int) -> Array:

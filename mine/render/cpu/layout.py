@@ -50,8 +50,8 @@ PROGRESS_COLUMNS = 4
 class SceneArrays(NamedTuple):
     """Scenes as the kernels read them, with what does not depend on the view. b is B, or 1 for one scene in all views.
 
-    A pixel beyond the last of planes, source_transmittance and detail is readable where their images have one column,
-    since texels are read in pairs.
+    A pixel beyond the last of planes, source_transmittance, photo_reach and detail is readable where their images have
+    one column, since texels are read in pairs.
     """
 
     planes: Array
@@ -59,7 +59,9 @@ class SceneArrays(NamedTuple):
     max_density: Array
     """(b, S, ⌈H / TILE⌉, ⌈W / TILE⌉) float32: bound on bilinear samples that begin in a tile"""
     source_transmittance: Array
-    """(b, S, H W) float32; empty without detail"""
+    """(b, S, H W) float32; empty without detail, and with photo_reach"""
+    photo_reach: Array
+    """(b, H W) float32: disparity down to which planes show the photo; empty where source_transmittance tells it"""
     detail: Array
     """(b, Hp Wp, 4) float32; empty without detail"""
     size: tuple[int, int]
@@ -113,7 +115,15 @@ class Scratch(NamedTuple):
 SIZE_TYPE = types.UniTuple(int64, 2)
 
 SCENES_TYPE = types.Tuple(
-    (float32[:, :, :, ::1], float32[:, :, :, ::1], float32[:, :, ::1], float32[:, :, ::1], SIZE_TYPE, SIZE_TYPE)
+    (
+        float32[:, :, :, ::1],
+        float32[:, :, :, ::1],
+        float32[:, :, ::1],
+        float32[:, ::1],
+        float32[:, :, ::1],
+        SIZE_TYPE,
+        SIZE_TYPE,
+    )
 )
 
 CAMERAS_TYPE = types.Tuple((float64[:, :, ::1], float64[:, ::1], float64[:, :, ::1], float64[:, ::1]))

@@ -36,7 +36,13 @@ __all__ = [
 ]
 
 
-def prepare(planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | None = None) -> SceneArrays:
+def prepare(
+    planes: Tensor,
+    disparity: Tensor,
+    K_src: Tensor,
+    detail: Tensor | None = None,
+    photo_reach: Tensor | None = None,
+) -> SceneArrays:
     """What the kernels need of scenes whatever the view: their texels, T^src, and the largest densities of tiles.
 
     Args:
@@ -45,17 +51,23 @@ def prepare(planes: Tensor, disparity: Tensor, K_src: Tensor, detail: Tensor | N
         disparity: (B, S).
         K_src: (B, 3, 3).
         detail: (B, 3, Hp, Wp) or None, see `mine.render.render`.
+        photo_reach: (B, 1, H, W) or None, see `mine.render.render`.
     """
     size, detail_size = _size(planes), (0, 0) if detail is None else _size(detail)
     texels = _texels(distinct(planes))
-    if detail is None:
-        transmittance, detail_texels = np.empty((1, 1, 0), np.float32), np.empty((1, 0, 4), np.float32)
-    else:
-        transmittance = _source_transmittance(texels, disparity, K_src, size[1])
+    transmittance, reach = np.empty((1, 1, 0), np.float32), np.empty((1, 0), np.float32)
+    detail_texels = np.empty((1, 0, 4), np.float32)
+    if detail is not None:
         detail_texels = _texels(distinct(detail))
+        if photo_reach is None:
+            transmittance = _source_transmittance(texels, disparity, K_src, size[1])
+        else:
+            reach = _float32(distinct(photo_reach).flatten(1))
+    images = (_with_room(image, size) for image in (texels, transmittance, reach))
+    texels, transmittance, reach = images
     max_densities = _max_densities(texels, size)
-    images = _with_room(texels, size), max_densities, _with_room(transmittance, size)
-    return SceneArrays(*images, _with_room(detail_texels, detail_size), size, detail_size)
+    detail_texels = _with_room(detail_texels, detail_size)
+    return SceneArrays(texels, max_densities, transmittance, reach, detail_texels, size, detail_size)
 
 
 def render_prepared(
@@ -81,6 +93,7 @@ def render(
     T_tgt_src: Tensor,
     size: tuple[int, int],
     detail: Tensor | None = None,
+    photo_reach: Tensor | None = None,
 ) -> View:
     """See `mine.render.render`, whose arguments these are; batch sizes are equal, intrinsics upper triangular.
 
@@ -94,7 +107,8 @@ def render(
     """
     if torch.is_grad_enabled() and planes.requires_grad:
         raise InputError('the "cpu" renderer has no gradients: use backend="reference", or torch.no_grad()')
-    return render_prepared(prepare(planes, disparity, K_src, detail), disparity, K_src, K_tgt, T_tgt_src, size)
+    prepared = prepare(planes, disparity, K_src, detail, photo_reach)
+    return render_prepared(prepared, disparity, K_src, K_tgt, T_tgt_src, size)
 
 
 def interleave_channels(*parts: Tensor) -> Tensor:

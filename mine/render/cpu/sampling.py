@@ -32,6 +32,15 @@ def _gather_pairs(builder, image, offset):
     return [shuffle(builder, pairs, pairs, list(range(half, 2 * LANES, 2))) for half in (0, 1)]
 
 
+def _bilinear(builder, image, row_bytes, offset, across, down, value_of):
+    """Bilinear samples of `value_of` texels: a function of vectors."""
+    rows = []
+    for row in (image, builder.add(image, row_bytes)):
+        left, right = (value_of(texels) for texels in _gather_pairs(builder, row, offset))
+        rows.append(lerp(builder, left, right, across))
+    return lerp(builder, rows[0], rows[1], down)
+
+
 def _load_scalar(builder, address, lane, element=FLOAT):
     return builder.load(builder.inttoptr(builder.add(address, LONG(4 * lane)), element.as_pointer()), align=4)
 
@@ -54,15 +63,38 @@ def sample_scalars(typing_context, image, row_bytes, offsets, across, down, out)
 
     def generate(context, builder, signature, arguments):
         image, row_bytes, offsets, across, down, out = arguments
-        offset, weight = load(builder, offsets, INTS), load(builder, across, FLOATS)
-        left, right = _gather_pairs(builder, image, offset)
-        top = lerp(builder, left, right, weight)
-        left, right = _gather_pairs(builder, builder.add(image, row_bytes), offset)
-        bottom = lerp(builder, left, right, weight)
-        store(builder, lerp(builder, top, bottom, load(builder, down, FLOATS)), out)
+        offset, across, down = load(builder, offsets, INTS), load(builder, across, FLOATS), load(builder, down, FLOATS)
+        samples = _bilinear(builder, image, row_bytes, offset, across, down, lambda texels: texels)
+        store(builder, samples, out)
         return context.get_dummy_value()
 
     return types.void(*[types.uint64] * 6), generate
+
+
+@llvm_intrinsic
+def sample_at_most(typing_context, image, row_bytes, offsets, across, down, out, limit):
+    """Bilinear samples of whether texels of an image of one channel are at most `limit`: 1 where they are, else 0.
+
+    Args:
+        image, row_bytes, offsets, across, down, out: as for `sample_scalars`.
+        limit: float32.
+    """
+
+    def generate(context, builder, signature, arguments):
+        image, row_bytes, offsets, across, down, out, limit = arguments
+        undefined = ir.Constant(FLOATS, ir.Undefined)
+        limits = shuffle(builder, builder.insert_element(undefined, limit, INT(0)), undefined, [0] * LANES)
+        one, zero = splat(FLOATS, 1.0), splat(FLOATS, 0.0)
+
+        def is_at_most(texels):
+            return builder.select(builder.fcmp_ordered("<=", texels, limits), one, zero)
+
+        offset, across, down = load(builder, offsets, INTS), load(builder, across, FLOATS), load(builder, down, FLOATS)
+        samples = _bilinear(builder, image, row_bytes, offset, across, down, is_at_most)
+        store(builder, samples, out)
+        return context.get_dummy_value()
+
+    return types.void(*[types.uint64] * 6, types.float32), generate
 
 
 @llvm_intrinsic

@@ -41,6 +41,7 @@ def render(
     T_tgt_src: Tensor,
     size: tuple[int, int],
     detail: Tensor | None = None,
+    photo_reach: Tensor | None = None,
 ) -> View:
     """See `mine.render.render`, whose arguments these are; batch sizes are equal, intrinsics upper triangular.
 
@@ -59,9 +60,12 @@ def render(
     scene = _dense(planes)
     detail = None if detail is None else _dense(detail)
     differentiable = torch.is_grad_enabled() and (scene.requires_grad or (detail is not None and detail.requires_grad))
-    source_transmittance = (
-        None if detail is None else _source_transmittance(scene[:, :, 3], distinct(disparity), distinct(K_src))
-    )
+    source_transmittance = None
+    if photo_reach is not None:
+        reached = distinct(photo_reach) <= distinct(disparity)[:, :, None, None].to(photo_reach)
+        source_transmittance = reached.float().contiguous()
+    elif detail is not None:
+        source_transmittance = _source_transmittance(scene[:, :, 3], distinct(disparity), distinct(K_src))
     cameras = _cameras(disparity, K_src, K_tgt, T_tgt_src, differentiable).to(planes.device)
     disparity = disparity.to(planes.device, torch.float32).contiguous()
     image, mask = _Render.apply(kernels, scene, source_transmittance, detail, disparity, cameras, size, differentiable)

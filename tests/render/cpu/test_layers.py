@@ -49,7 +49,7 @@ def random_layers(seed: int) -> tuple[Tensor, ...]:
 def test_densities_are_those_of_the_equations() -> None:
     disparity = torch.linspace(1, 0.1, 24)
     surface, opacity, rgb, background, hidden = random_layers(0)
-    planes = lift_layers(surface, opacity, rgb, background, hidden, disparity, surface)
+    planes, _ = lift_layers(surface, opacity, rgb, background, hidden, disparity, surface)
     intervals = torch.cat([(1 / disparity).diff(), torch.ones(1)])[:, None, None]
     expected = dense_optical_depth(surface[0], opacity[0], least_around(surface[0]), disparity)
     behind = dense_optical_depth(background[0], torch.ones(SIZE), torch.full(SIZE, 0.15), disparity)
@@ -61,7 +61,7 @@ def test_densities_are_those_of_the_equations() -> None:
 def test_texels_with_density_have_the_colour_of_their_layer() -> None:
     disparity = torch.linspace(1, 0.1, 24)
     surface, opacity, rgb, background, hidden = random_layers(1)
-    planes = lift_layers(surface, opacity, rgb, background, hidden, disparity, surface)
+    planes, _ = lift_layers(surface, opacity, rgb, background, hidden, disparity, surface)
     dense = planes[:, 3] > 0
     front = dense & (disparity[:, None, None] > 0.2)
     assert front.any(0).all()
@@ -76,6 +76,23 @@ def test_the_foregrounds_colour_reaches_beyond_its_edge() -> None:
     surface[..., :6] = 1.0
     rgb = torch.where(surface > 0.5, 0.9, 0.2).expand(3, *SIZE).contiguous()
     none = torch.zeros(1, *SIZE)
-    planes = lift_layers(surface, torch.ones(1, *SIZE), rgb, none, rgb, torch.linspace(1, 0.1, 8), surface)
+    planes, _ = lift_layers(surface, torch.ones(1, *SIZE), rgb, none, rgb, torch.linspace(1, 0.1, 8), surface)
     assert (planes[0, 3, :, 6] == 0).all()
     assert torch.allclose(planes[0, :3, :, 6], torch.tensor(0.9))
+
+
+def test_the_photo_is_shown_down_to_the_back_of_its_surface_and_before_the_background() -> None:
+    """A slope through the four nearest planes, then with a background from the fifth on."""
+    disparity = torch.linspace(1, 0.1, 10)
+    surface = torch.linspace(0.98, 0.72, SIZE[1]).expand(1, *SIZE).contiguous()
+    rgb, none = torch.rand(3, *SIZE), torch.zeros(1, *SIZE)
+    planes, reach = lift_layers(surface, torch.ones(1, *SIZE), rgb, none, rgb, disparity, surface)
+    assert reach.shape == (1, *SIZE)
+    for x in range(SIZE[1]):
+        least = surface[0, 0, min(x + 2, SIZE[1] - 1)]  # of its own window and of its neighbours'
+        assert reach[0, 4, x] == disparity[disparity <= least][0]
+    shown = (disparity[:, None, None] >= reach) & (planes[:, 3] > 0)
+    assert torch.equal(planes[:, :3].movedim(1, -1)[shown], rgb.movedim(0, -1).expand(10, *SIZE, 3)[shown])
+    hidden = torch.full((1, *SIZE), 0.58)
+    planes, reach = lift_layers(surface, torch.ones(1, *SIZE), rgb, hidden, 1 - rgb, disparity, surface)
+    assert (reach > 0.65).all(), "the background begins on the plane at 0.6"

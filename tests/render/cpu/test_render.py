@@ -71,6 +71,23 @@ def test_agrees_with_the_reference_on_surfaces(detailed: bool) -> None:
     assert_same(cpu.render(*arguments), render_in_double(*arguments))
 
 
+def random_reach(batch: int, disparity: Tensor) -> Tensor:
+    """Disparities (B, 1, H, W) of planes at random."""
+    return disparity[torch.randint(len(disparity), (batch, 1, *PLANE_SIZE))]
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_detail_is_shown_down_to_a_disparity_at_each_pixel(views: int) -> None:
+    torch.manual_seed(0)
+    planes = torch.linspace(1, 0.1, 8)
+    scenes, disparity = random_planes(views, 8, 1.0), planes.expand(views, 8)
+    photo = torch.rand(views, 3, 33, 44) - 0.5, random_reach(views, planes)
+    arguments = (scenes, disparity, *cameras(views, 0.05, 0.1), SIZE, *photo)
+    view = cpu.render(*arguments)
+    assert_same(view, render_in_double(*arguments))
+    assert (view.rgb - cpu.render(*arguments[:-1]).rgb).abs().max() > 0.02, "elsewhere than the source transmittance"
+
+
 @pytest.mark.parametrize("density", [0.0, 1e-6, 1e-4, 1e-2])
 @pytest.mark.parametrize("forward", [-0.3, 0.0, 3.0])
 def test_agrees_with_the_reference_in_thin_fog(density: float, forward: float) -> None:
@@ -108,6 +125,8 @@ def test_agrees_with_the_reference_on_planes_one_pixel_wide(plane_size: tuple[in
     K_src = torch.tensor([[[10.0, 0, 1], [0, 10, 1], [0, 0, 1]]])
     arguments = (scenes, disparity, K_src, K_src, cameras(1, 0.1, 0.1)[2], (7, 5), torch.rand(1, 3, *plane_size))
     assert_same(cpu.render(*arguments), render_in_double(*arguments))
+    reach = torch.full((1, 1, *plane_size), 0.5)
+    assert_same(cpu.render(*arguments, reach), render_in_double(*arguments, reach))
 
 
 def test_an_opaque_plane_shows_its_colour_at_its_distance() -> None:

@@ -5,7 +5,14 @@ import numpy as np
 from numba import uint64
 from numpy.typing import NDArray
 
-from mine.render.cpu.sampling import LANES, add_weighted_texels, any_positive, sample_scalars, sample_texels
+from mine.render.cpu.sampling import (
+    LANES,
+    add_weighted_texels,
+    any_positive,
+    sample_at_most,
+    sample_scalars,
+    sample_texels,
+)
 
 WIDTH = 40
 
@@ -17,6 +24,15 @@ def samples(image: Floats, offsets: NDArray[np.int32], weights: Floats) -> Float
     out = np.empty(LANES, np.float32)
     at, down, row = uint64(weights[0].ctypes.data), uint64(weights[1].ctypes.data), uint64(4 * image.shape[1])
     sample_scalars(uint64(image.ctypes.data), row, uint64(offsets.ctypes.data), at, down, uint64(out.ctypes.data))
+    return out
+
+
+@numba.njit  # type: ignore[untyped-decorator]
+def shares_at_most(image: Floats, offsets: NDArray[np.int32], weights: Floats, limit: np.float32) -> Floats:
+    out = np.empty(LANES, np.float32)
+    at, down, row = uint64(weights[0].ctypes.data), uint64(weights[1].ctypes.data), uint64(4 * image.shape[1])
+    start, into = uint64(image.ctypes.data), uint64(out.ctypes.data)
+    sample_at_most(start, row, uint64(offsets.ctypes.data), at, down, into, limit)
     return out
 
 
@@ -65,6 +81,14 @@ def test_samples_of_one_channel_are_bilinear() -> None:
     corner, weights = random_positions()
     found = samples(image, byte_offsets(corner, 4), weights)
     np.testing.assert_allclose(found, bilinear(image, corner, weights), rtol=1e-6)
+
+
+def test_comparisons_are_sampled_after_they_are_made() -> None:
+    image = np.random.default_rng(1).random((9, WIDTH), np.float32)
+    corner, weights = random_positions()
+    limit = image[corner[1][0], corner[0][0]]  # equal counts
+    found = shares_at_most(image, byte_offsets(corner, 4), weights, limit)
+    np.testing.assert_allclose(found, bilinear((image <= limit).astype(np.float32), corner, weights), rtol=1e-6)
 
 
 def test_samples_of_four_channels_are_bilinear() -> None:

@@ -117,6 +117,15 @@ def test_views_without_gradients_agree_with_the_reference(seed: int) -> None:
     assert_same(on_device(*arguments), render_in_double(*arguments), 2e-4)
 
 
+def test_detail_is_shown_down_to_a_disparity_at_each_pixel() -> None:
+    torch.manual_seed(0)
+    planes = torch.linspace(1, 0.1, 4)
+    reach = planes[torch.randint(4, (2, 1, *PLANE_SIZE))]
+    scenes, detail = random_planes(2, 4, 1.0), torch.rand(2, 3, 15, 9) - 0.5
+    arguments = (scenes, planes.expand(2, 4), *cameras(2, 0.05, 0.1), SIZE, detail, reach)
+    assert_same(on_device(*arguments), render_in_double(*arguments), 2e-4)
+
+
 def test_gradients_pass_planes_behind_the_camera() -> None:
     torch.manual_seed(0)
     K = intrinsics(PLANE_SIZE)[None]
