@@ -58,6 +58,12 @@ def test_importing_the_package_and_the_command_line_does_not_import_torch() -> N
     assert run_python(code) == "False False"
 
 
+def test_a_prediction_does_not_import_the_compiler_of_torch_or_what_only_training_needs() -> None:
+    code = "import sys, mine; mine.load().predict('data/samples/cat.jpg', planes=2)"
+    heavy = ["torch._dynamo", "torchvision", "timm", "kornia", "pydantic", "sympy", "gradio"]
+    assert run_python(f"{code}; print([name for name in {heavy} if name in sys.modules])") == "[]"
+
+
 def test_every_public_name_is_there() -> None:
     assert set(mine.__all__) >= {"MPI", "InputError", "Model", "View", "load", "paths", "render_video"}
     for name in mine.__all__:

@@ -166,8 +166,8 @@ def _colour_writer(write: WriteFrame) -> Callable[[View], None]:
     """A function that appends the colours of a batch of views to a video."""
 
     def write_colour(view: View) -> None:
-        frames = (view.rgb.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        for frame in frames:
+        levels = view.rgb.clamp(0, 1).mul_(255).round_().permute(0, 2, 3, 1)
+        for frame in levels.to(torch.uint8, memory_format=torch.contiguous_format).cpu().numpy():
             write(frame)
 
     return write_colour

@@ -38,10 +38,9 @@ def colour_depth(depth: Float[Tensor, "N 1 H W"], near: float, far: float) -> UI
     Returns:
         RGB images.
     """
-    level = (1 / depth[:, 0].clamp(min=1e-6) - 1 / far) / (1 / near - 1 / far)
-    grey = (level.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    coloured: UInt8[np.ndarray, "N H W 3"] = _INFERNO[grey]
-    return coloured
+    scale = 255 / (1 / near - 1 / far)
+    level = depth[:, 0].clamp(min=1e-6).reciprocal_().sub_(1 / far).mul_(scale)
+    return np.take(_INFERNO, level.clamp_(0, 255).round_().to(torch.uint8).cpu().numpy(), axis=0)
 
 
 def disparity_16bit(depth: Float[Tensor, "N 1 H W"], largest: float) -> UInt16[np.ndarray, "N H W"]:

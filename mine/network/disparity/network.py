@@ -43,7 +43,8 @@ class DisparityDecoder(nn.Module):
         self.mix = nn.ModuleList(nn.Sequential(_block(w, w, 3), _block(w, w, 3)) for w in widths[:-1])
         self.context = nn.Sequential(_block(widths[-1], widths[-1], 3), _block(widths[-1], widths[-1], 3))
         self.head = nn.Conv2d(widths[0], 1, 3, padding=1, padding_mode="replicate")
-        nn.init.normal_(self.head.weight, std=0.01)
+        if not self.head.weight.is_meta:  # (there, torch would import its compiler, a second, to do nothing)
+            nn.init.normal_(self.head.weight, std=0.01)
 
     def forward(self, features: list[Float[Tensor, "B _ _ _"]]) -> Float[Tensor, "B 1 H W"]:
         """Predicts log-disparity at half the image's resolution.
