@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 
 import mine
 from mine.errors import exit_on_input_error
-from mine.output.web import export
+from mine.output.export import export
 from mine.output.web.pack import decode_density, encode_density, source_transmittance
 from mine.scene.mpi import MPI
 

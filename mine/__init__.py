@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mine.errors import InputError as InputError
     from mine.model import Model as Model
     from mine.model import load as load
+    from mine.output.export import export as export
     from mine.output.video import render_video as render_video
     from mine.render import View as View
     from mine.scene.mpi import MPI as MPI
@@ -27,11 +28,12 @@ _PUBLIC = {
     "MPI": "mine.scene.mpi",
     "Model": "mine.model",
     "View": "mine.render",
+    "export": "mine.output.export",
     "load": "mine.model",
     "render_video": "mine.output.video",
 }
 
-__all__ = ["MPI", "InputError", "Model", "View", "load", "paths", "render_video"]
+__all__ = ["MPI", "InputError", "Model", "View", "export", "load", "paths", "render_video"]
 
 
 def __getattr__(name: str) -> Any:

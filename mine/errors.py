@@ -18,6 +18,7 @@ EXTRAS = {
     ),
     "sfm": ("pycolmap",),
     "demo": ("gradio",),
+    "formats": ("OpenEXR", "gsply"),
 }
 """By extra (pyproject.toml), the modules that only its packages provide."""
 

@@ -2,14 +2,13 @@
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-from mine.errors import InputError
+from mine.errors import InputError, extras_required
 from mine.files import check_writable
+from mine.output.formats import PACKAGES, choose_kind
 from mine.output.key_poses import PATH_NAMES, read_key_poses
-
-EXPORTED = (".html",)
-"""Endings of the files that `mine export` writes, see `mine.output.web`."""
 
 
 def is_scene(source: Path) -> bool:
@@ -99,6 +98,21 @@ def check_ending(output: Path, endings: tuple[str, ...]) -> None:
     check_writable(output)
     if output.suffix.lower() not in endings:
         raise InputError(f"cannot write {output}: give a name that ends in {' or '.join(endings)}")
+
+
+def check_export(output: Path, kind: str | None, size: int | None) -> None:
+    """Checks what `mine export` is to write.
+
+    Raises:
+        InputError: There is no such format, it does not hold that kind, its package is not installed, or the file
+            cannot be written.
+    """
+    check_writable(output)
+    choose_kind(output, kind, size)
+    package = PACKAGES.get(output.suffix.lower())
+    if package is not None and find_spec(package) is None:
+        with extras_required():
+            raise ModuleNotFoundError(name=package)
 
 
 def check_path(name: str, frames: int | None, amount: float | None) -> None:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from mine.cli import options
-from mine.cli.checks import EXPORTED, check_checkpoint, check_ending, check_path, check_scene, check_source, is_scene
+from mine.cli.checks import (
+    check_checkpoint,
+    check_ending,
+    check_export,
+    check_path,
+    check_scene,
+    check_source,
+    is_scene,
+)
 from mine.errors import InputError
 
 if TYPE_CHECKING:
@@ -115,19 +123,30 @@ def predict(
 
 
 def export(
-    scene: Positional[Annotated[Path, arg(metavar="SCENE")]], output: Annotated[Path, arg(aliases=["-o"])]
+    scene: Positional[Annotated[Path, arg(metavar="SCENE")]],
+    output: Annotated[Path, arg(aliases=["-o"], metavar="FILE")],
+    kind: Annotated[
+        str | None, arg(metavar="KIND", help_behavior_hint="(default: mesh in .glb, splats in .ply)")
+    ] = None,
+    size: Annotated[
+        int | None, options.SIZE, arg(help_behavior_hint="(default: the photo's, at most 768 to 2048)")
+    ] = None,
 ) -> None:
     """Writes a scene in the format that the output's extension names.
 
     Args:
         scene: A scene file (.mpi) written by `mine predict`, or a photo.
-        output: File to write: .html, one page that needs no server and no network.
+        output: File to write. .html is one page that needs no server and no network; .glb a 3D model for Blender,
+            three.js and phones; .ply 3D Gaussian splats or a point cloud, .spz compressed splats; .zip the planes as
+            PNGs with transparency, and a JSON file; .png the depth in 16 bits, .exr in floats.
+        kind: What the file holds where there is a choice: mesh or planes in .glb, splats or points in .ply.
+        size: Longest side in pixels of textures, planes, depth, or of the grid of splats or points.
     """
-    check_ending(output, EXPORTED)
+    check_export(output, kind, size)
     check_source(scene)
-    from mine.output.web import export as export_scene
+    from mine.output.export import export as export_scene
 
-    export_scene(_scene(scene), output)
+    export_scene(_scene(scene), output, kind, size)
     print(output)
 
 

@@ -34,9 +34,13 @@ COMMANDS = {
         ("mine predict photo.jpg -o photo.mpi", "mine predict photo.jpg -o photo.mpi --planes 64 --fov 65"),
     ),
     "export": Command(
-        "Export a scene as one HTML page that shows it in 3D, also offline.",
+        "Export a scene: a web page, 3D model, splats, point cloud, layers or depth.",
         "mine.cli.scenes:export",
-        ("mine export photo.mpi -o photo.html", "mine export photo.jpg -o photo.html"),
+        (
+            "mine export photo.mpi -o photo.html",
+            "mine export photo.jpg -o photo.glb",
+            "mine export photo.jpg -o points.ply --kind points --size 512",
+        ),
     ),
     "view": Command("Open a scene in the web browser, in 3D.", "mine.cli.scenes:view", ("mine view photo.mpi",)),
     "demo": Command(

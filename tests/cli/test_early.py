@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import mine
-from mine.cli.checks import EXPORTED
 from mine.cli.main import main
 from mine.cli.table import COMMANDS
-from mine.output import web
 from mine.output.camera_paths import PATHS
+from mine.output.export import _WRITERS
+from mine.output.formats import FORMATS
 from mine.output.key_poses import PATH_NAMES
 
 # Runs many command lines in one process, and prints for each its exit status, its error, and whether torch was loaded.
@@ -66,7 +66,11 @@ REFUSED = {
     ("predict", "none.jpg"): "no photo at none.jpg",
     ("predict", "photo.jpg", "-o", "a.txt"): "a.txt",
     ("predict", "photo.jpg", "--fov", "0"): "field of view 0",
-    ("export", "photo.jpg", "-o", "x.glb"): "x.glb",
+    ("export", "photo.jpg", "-o", "x.obj"): "x.obj",
+    ("export", "photo.jpg", "-o", "x.glb", "--kind", "points"): "cannot hold 'points': choose mesh or planes",
+    ("export", "photo.jpg", "-o", "x.ply", "--size", "1"): "size 1",
+    ("export", "photo.jpg", "-o", "x.html", "--size", "100"): "leave it out",
+    ("export", "none.jpg", "-o", "x.glb"): "no photo at none.jpg",
     ("export", "none.jpg", "-o", "x.html"): "no photo at none.jpg",
     ("view", "photo.jpg"): "not a scene file",
     ("demo", "--port", "99999"): "port 99999",
@@ -107,7 +111,8 @@ def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(tmp_path:
 
 def test_names_known_without_torch_are_those_of_the_modules() -> None:
     assert tuple(PATHS) == PATH_NAMES
-    assert tuple(web._WRITERS) == EXPORTED
+    known = {(ending, kind) for ending, known in FORMATS.items() for kind in known.kinds}
+    assert known - {(".html", "viewer")} == set(_WRITERS)
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["-V"], ["version"]])

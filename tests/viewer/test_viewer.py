@@ -14,7 +14,7 @@ from browser import ARGUMENTS, CHROMIUM, needs_chromium
 from torch import Tensor
 
 from mine.network.disparity.lift import lift_to_mpi
-from mine.output.web import export
+from mine.output.export import export
 from mine.output.web.html import SCENE_SLOT
 from mine.render.reference import blend_source
 from mine.scene.camera import intrinsics, pose

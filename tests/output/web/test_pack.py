@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mine.errors import InputError
-from mine.output.web import export, view
+from mine.output.export import export
+from mine.output.web import view
 from mine.output.web.html import SCENE_SLOT
 from mine.output.web.pack import (
     LONGEST_PHOTO,
@@ -144,7 +145,7 @@ def test_page_is_one_file_named_after_its_scene(tmp_path: Path) -> None:
 
 
 def test_an_unknown_extension_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'.obj'.*\.html"):
+    with pytest.raises(InputError, match=r"scene.obj.*\.html"):
         export(scene(), tmp_path / "scene.obj")
 
 

@@ -1,0 +1,64 @@
+"""The files that a scene can be exported to, known without torch, so that mistakes are told at once."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from mine.errors import InputError
+
+
+class Format(NamedTuple):
+    """What files with one ending can hold."""
+
+    kinds: dict[str, int]
+    """what the file holds, the default first, each with its longest side in pixels unless a size is given"""
+    about: str
+    """one line of help"""
+
+
+FORMATS: dict[str, Format] = {
+    ".html": Format({"viewer": 0}, "one page that shows the scene in 3D, without server or network"),
+    ".glb": Format({"mesh": 2048, "planes": 1024}, "a textured mesh of both surfaces, or planes with transparency"),
+    ".ply": Format({"splats": 768, "points": 1024}, "3D Gaussians in the layout of 3DGS, or coloured points"),
+    ".spz": Format({"splats": 768}, "the same Gaussians, compressed"),
+    ".zip": Format({"planes": 1024}, "a PNG with transparency of each plane, and a JSON file of planes and camera"),
+    ".png": Format({"depth": 1920}, "disparity in 16 bits, near is bright"),
+    ".exr": Format({"depth": 1920}, "depth in scene units, 32-bit floats"),
+}
+"""By ending."""
+
+
+def choose_kind(path: str | Path, kind: str | None = None, size: int | None = None) -> tuple[str, int]:
+    """Finds what to write to a file, and at which size.
+
+    Args:
+        path: The file.
+        kind: What it is to hold; by default the first kind of its ending.
+        size: Longest side in pixels; by default that of the kind.
+
+    Returns:
+        The kind, and the longest side in pixels.
+
+    Raises:
+        InputError: The ending is unknown, the file cannot hold that kind, or the size is out of range.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in FORMATS:
+        raise InputError(f"cannot export to {path}: use {', '.join(FORMATS)}")
+    kinds = FORMATS[ending].kinds
+    if kind is not None and kind not in kinds:
+        raise InputError(f"a {ending} file cannot hold {kind!r}: choose {' or '.join(kinds)}, or another ending")
+    kind = kind or next(iter(kinds))
+    if size is None:
+        return kind, kinds[kind]
+    if kinds[kind] == 0:
+        raise InputError(f"size {size} does not apply to {path}: the page has the sizes of the scene, leave it out")
+    if not 2 <= size <= MAX_SIZE:
+        raise InputError(f"size {size} is out of range: give the longest side in pixels, 2 to {MAX_SIZE}")
+    return kind, size
+
+
+PACKAGES = {".spz": "gsply", ".exr": "OpenEXR"}
+"""Modules that writers need, by ending; they come with `mine[formats]`."""
+
+MAX_SIZE = 8192
+"""Longest side in pixels that may be asked for."""
