@@ -128,7 +128,7 @@ def test_silhouettes_are_cut_by_the_texture(scene: MPI, tmp_path: Path) -> None:
     assert torch.allclose(
         meshes["silhouettes"].texture[:3, border & ~is_square].T, torch.tensor([1.0, 0, 0]), atol=0.02
     )
-    assert (meshes["background"].texture[0] < 0.1).all(), "no red of the square is left behind it"
+    assert (meshes["background"].texture[0] > 0.1).sum() <= CORNERS, "no red of the square is left behind it"
 
 
 def test_glb_says_what_viewers_need(scene: MPI, tmp_path: Path) -> None:
