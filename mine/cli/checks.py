@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mine.errors import InputError, extras_required
 from mine.files import check_writable
+from mine.inputs.weights import tensor_format
 from mine.output.formats import PACKAGES, choose_kind
 from mine.output.key_poses import PATH_NAMES, read_key_poses
 
@@ -71,22 +72,19 @@ def check_source(source: Path, **of_photos: object) -> None:
 
 
 def check_scene(scene: Path) -> None:
-    """Checks that there is a scene file.
-
-    Raises:
-        InputError: It is missing, or the name of a photo.
-    """
-    if not is_scene(scene):
-        check_photo(scene)
-        raise InputError(f"{scene} is not a scene file (.mpi): make one with `mine predict {scene}`")
+    """Checks that there is a scene file. Raises InputError otherwise."""
     if not os.path.isfile(scene):
         raise InputError(f"no scene file at {scene}: make one with `mine predict PHOTO -o {scene}`")
+    tensor_format(scene, "scene file", f"make one with `mine predict PHOTO -o {scene}`")
 
 
 def check_checkpoint(path: Path | None) -> None:
-    """Checks that a checkpoint's file is there, if one is named. Raises InputError otherwise."""
-    if path is not None and not os.path.isfile(path):
+    """Checks that a checkpoint's file is there, if one is named, and of tensors. Raises InputError otherwise."""
+    if path is None:
+        return
+    if not os.path.isfile(path):
         raise InputError(f"no checkpoint at {path}: check the path")
+    tensor_format(path, "checkpoint", "give a .safetensors file of `mine train`, or a published checkpoint.pth")
 
 
 def check_ending(output: Path, endings: tuple[str, ...]) -> None:

@@ -88,7 +88,7 @@ def run(name: str, *arguments: str) -> None:
 
     Args:
         name: Name of the command.
-        arguments: Its arguments and options, as strings; tyro parses them by the function's signature.
+        arguments: Its arguments and options, as strings; they are parsed by the function's signature.
 
     Raises:
         InputError: For an unknown command, and whatever the command finds wrong with its input.
@@ -97,18 +97,11 @@ def run(name: str, *arguments: str) -> None:
         close = get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {close[0]}? Commands are" if close else "choose one of"
         raise InputError(f"unknown command {name!r}: {hint} {', '.join(COMMANDS)}")
-    import tyro
-
-    from mine.cli.options import RefusedError
+    from mine.cli.parse import parse  # imported on use: `mine --help` need not wait for tyro
 
     command = COMMANDS[name]
     module, function = command.function.split(":")
-    try:
-        tyro.cli(
-            getattr(import_module(module), function), prog=f"mine {name}", description=_about(command), args=arguments
-        )
-    except RefusedError as refused:
-        raise refused.error from None
+    parse(name, getattr(import_module(module), function), _about(command), arguments)()
 
 
 def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: object) -> None:

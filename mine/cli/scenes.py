@@ -16,7 +16,6 @@ from mine.cli.checks import (
     check_ending,
     check_export,
     check_path,
-    check_scene,
     check_source,
     is_scene,
 )
@@ -77,8 +76,8 @@ def render(
     for written in [output, depth_output] if depth else [output]:
         check_output(written, (2, 2), 30 if fps is None else fps)
     check_path(path, frames, amount)
-    check_checkpoint(checkpoint)
     check_source(photo, planes=planes, fov=fov, checkpoint=checkpoint)
+    check_checkpoint(checkpoint)
     from mine.output.video import default_size, render_video
 
     scene = _scene(photo, planes, fov, checkpoint)
@@ -154,12 +153,12 @@ def view(scene: Positional[Annotated[Path, arg(metavar="SCENE")]]) -> None:
     """Opens a scene in the default browser.
 
     Args:
-        scene: A scene file (.mpi) written by `mine predict`.
+        scene: A scene file (.mpi) written by `mine predict`, or a photo.
     """
-    check_scene(scene)
+    check_source(scene)
     from mine.output.web import view as view_scene
 
-    print(view_scene(scene))
+    print(view_scene(_scene(scene), scene.stem))
 
 
 def _note(text: str) -> None:

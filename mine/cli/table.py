@@ -42,7 +42,11 @@ COMMANDS = {
             "mine export photo.jpg -o points.ply --kind points --size 512",
         ),
     ),
-    "view": Command("Open a scene in the web browser, in 3D.", "mine.cli.scenes:view", ("mine view photo.mpi",)),
+    "view": Command(
+        "Open a scene or a photo in the web browser, in 3D.",
+        "mine.cli.scenes:view",
+        ("mine view photo.jpg", "mine view photo.mpi"),
+    ),
     "demo": Command(
         "Start the web demo: upload a photo, see it in 3D, download videos.",
         "mine.cli.tools:demo",

@@ -10,7 +10,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.inputs.files import open_input, parsing, shown
+from mine.inputs.files import parsing, shown
+from mine.inputs.weights import tensor_format
 
 MAX_TENSORS = 10_000
 """Most tensors in a file: ours have five, and networks some hundred."""
@@ -50,7 +51,8 @@ def open_tensors(path: str | Path, what: str, format_name: str, remedy: str) -> 
     Raises:
         InputError: It is no regular file, not in safetensors' format, or of another `format_name`.
     """
-    open_input(path, what, remedy).close()
+    if tensor_format(path, what, remedy) != "safetensors":
+        raise InputError(f"{path} is not a readable {what}: it is in torch's format, not in safetensors': {remedy}")
     with ExitStack() as stack:
         with parsing(f"{path} is not a readable {what}", remedy):
             file = stack.enter_context(safe_open(str(path), framework="pt"))

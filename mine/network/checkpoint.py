@@ -22,6 +22,7 @@ from mine.errors import InputError
 from mine.files import replacing
 from mine.inputs.files import parsing, shown
 from mine.inputs.tensors import open_tensors
+from mine.inputs.weights import tensor_format
 from mine.network import network_kind
 from mine.network.architecture import Architecture
 from mine.network.planes.plain_weights import read_plain_weights
@@ -29,6 +30,8 @@ from mine.network.planes.published_checkpoint import convert, disparity_range
 from mine.network.protocol import Network
 
 FORMAT = "mine.network/1"
+
+REMEDY = "download or train it again"
 
 FORMER_NAMES = {"surface": "disparity"}
 """Kinds of networks by the names that older files have for them."""
@@ -54,8 +57,8 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     """Reads a checkpoint without executing anything in the file.
 
     Args:
-        path: A file of ours (".safetensors"), or a published "checkpoint.pth", whose range of disparities is read from
-            the "params.yaml" beside it, if there is one.
+        path: A file of ours (safetensors), or a published "checkpoint.pth", whose range of disparities is read from
+            the "params.yaml" beside it, if there is one. Contents count, not the name.
 
     Returns:
         The network in evaluation mode, on the CPU.
@@ -65,7 +68,8 @@ def load_network(path: str | os.PathLike[str]) -> Network:
             another shape; the message names the key.
     """
     path = Path(path)
-    return _read_ours(path) if path.suffix == ".safetensors" else _read_published(path)
+    ours = tensor_format(path, "checkpoint", REMEDY) == "safetensors"
+    return _read_ours(path) if ours else _read_published(path)
 
 
 def make_network(architecture: Architecture) -> Network:
@@ -86,15 +90,14 @@ def make_network(architecture: Architecture) -> Network:
 
 def _read_ours(path: Path) -> Network:
     """The network in a safetensors file of ours."""
-    remedy = "download or train it again"
-    with open_tensors(path, "checkpoint", FORMAT, remedy) as file:
-        with parsing(f"{path} is not a readable checkpoint", remedy):
+    with open_tensors(path, "checkpoint", FORMAT, REMEDY) as file:
+        with parsing(f"{path} is not a readable checkpoint", REMEDY):
             entries = json.loads(file.metadata.get("architecture", ""))
         try:
             architecture = Architecture.from_dict(entries)
             decoder = FORMER_NAMES.get(architecture.decoder, architecture.decoder)
             network = _build(replace(architecture, decoder=decoder), file.shapes)
-            with parsing("its values cannot be read", remedy):
+            with parsing("its values cannot be read", REMEDY):
                 weights = {key: file.read(key) for key in file.shapes}
             return _with_weights(network, weights)
         except InputError as error:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -221,7 +222,7 @@ def test_scenes_that_cannot_be_read(run: Run, folder: Path, scene: Path) -> None
         (["--size", 20000], "size 20000 is out of range"),
         (["--planes", 4], "--planes"),
         (["--planes", 4, "--fov", 60, "--checkpoint", "file"], "--planes and --fov and --checkpoint"),
-        (["--checkpoint", "none.pth"], "no checkpoint at none.pth"),
+        (["--checkpoint", "none.pth"], "--checkpoint can only be given with a photo"),
         (["--amount", "nan"], "nan"),
         (["--size", 0], "size 0"),
         (["--size", -5], "size -5"),
@@ -280,12 +281,27 @@ def test_unknown_export_formats_are_refused(run: Run, folder: Path, scene: Path)
     check(run, folder, ["export", scene, "-o", "a.xyz"], ".xyz")
     check(run, folder, ["export", scene, "-o", "a"], "a name that ends in .html")
     check(run, folder, ["view", "a.jpg"], "no photo at a.jpg")
-    Image.new("RGB", (32, 32)).save("a.jpg")
-    check(run, folder, ["view", "a.jpg"], "not a scene file")
+
+
+def test_a_photo_or_a_scene_is_viewed(
+    run: Run, folder: Path, photo: Path, scene: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)  # it returns None: no browser could be started
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    monkeypatch.setattr("mine.model.shipped_checkpoint", lambda: tiny_checkpoint)
+    for source in (photo, scene):
+        status, out, err = run("view", source)
+        page = Path(out.strip())
+        assert status == 0 and page.stem == source.stem and page.is_file()
+        assert err == f"mine: no browser could be started: open {page} in one\n"
+        assert opened.pop() == page.as_uri()
 
 
 def test_checkpoints_of_other_models(run: Run, folder: Path, photo: Path, tiny_checkpoint: Path) -> None:
     weights = load_file(tiny_checkpoint)
+    shutil.copy(tiny_checkpoint, "ours.PTH")
+    assert run("predict", photo, "--planes", 2, "--checkpoint", "ours.PTH")[0] == 0, "contents count, not the name"
     other = Architecture(encoder="resnet18", widths=(8, 8, 8, 8, 8), bottleneck=(8, 8)).as_dict()
     metadata = {"format": "mine.network/1", "architecture": json.dumps(other)}
     save_file(weights, "other.safetensors", metadata=metadata)

@@ -62,6 +62,13 @@ REFUSED = {
     ("predict", "photo.jpg", "-o", "folder"): "is a folder",
     ("export", "photo.jpg", "-o", "x" * 252 + ".html"): "longer than 255 bytes",
     ("render", "photo.jpg", "--checkpoint", "none.pth"): "no checkpoint at none.pth",
+    ("render", "photo.jpg", "--checkpoint", "pointer.pth"): "pointer of Git LFS",
+    ("render", "photo.jpg", "--checkpoint", "page.safetensors"): "it is a web page",
+    ("render", "photo.jpg", "--checkpoint", "photo.jpg"): "it is a picture",
+    ("render", "photo.jpg", "--checkpoint", "notes.txt"): "it is text",
+    ("demo", "--checkpoint", "empty.pth"): "it is empty",
+    ("render", "photo.mpi"): "photo.mpi is not a readable scene file: it is a picture",
+    ("export", "pointer.mpi", "-o", "a.html"): "pointer of Git LFS",
     ("render", "none.mpi"): "no scene file at none.mpi",
     ("predict", "none.jpg"): "no photo at none.jpg",
     ("predict", "photo.jpg", "-o", "a.txt"): "a.txt",
@@ -72,7 +79,8 @@ REFUSED = {
     ("export", "photo.jpg", "-o", "x.html", "--size", "100"): "leave it out",
     ("export", "none.jpg", "-o", "x.glb"): "no photo at none.jpg",
     ("export", "none.jpg", "-o", "x.html"): "no photo at none.jpg",
-    ("view", "photo.jpg"): "not a scene file",
+    ("view", "none.jpg"): "no photo at none.jpg",
+    ("view", "notes.txt"): "notes.txt is not an image",
     ("demo", "--port", "99999"): "port 99999",
     ("demo", "--port", "http"): "port 'http'",
     ("demo", "--auth", "me"): "has no colon",
@@ -86,11 +94,30 @@ REFUSED = {
     ("eval", "photo.jpg", "-o", "a.txt"): "a.txt",
     ("eval", "photo.jpg", "--checkpoint", "none.pth"): "no checkpoint at none.pth",
     ("rendr", "photo.jpg"): "did you mean render?",
+    ("render",): "PHOTO must be given; see mine render --help",
+    ("export", "photo.jpg"): "-o OUTPUT must be given",
+    ("colmap",): "IMAGES and -o FOLDER must be given",
+    ("render", "photo.jpg", "--dept"): "no option --dept: did you mean --depth?",
+    ("predict", "photo.jpg", "--plane=3"): "no option --plane: did you mean --planes?",
+    ("render", "photo.jpg", "--frames"): "--frames needs a value",
+    ("render", "photo.jpg", "--frames", "--size", "9"): "--frames needs a value",
+    ("render", "photo.jpg", "-o", "-x.mp4"): "give -o ./-x.mp4",
+    ("render", "photo.jpg", "--output", "-x.mp4"): "give --output=-x.mp4",
+    ("render", "-x.jpg"): "a file of that name is given as ./-x.jpg",
+    ("render", "photo.jpg", "b.jpg"): "b.jpg is one argument too many",
+    ("render", "photo.jpg", "--depth", "5"): "--depth takes no value",
+    ("render", "photo.jpg", "--no-depth=5"): "--no-depth takes no value",
+    ("demo", "now"): "now is one argument too many",
 }
 
 
 def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
-    (tmp_path / "photo.jpg").write_bytes(Path(__file__).parents[2].joinpath("data/samples/cat.jpg").read_bytes())
+    for name in ("photo.jpg", "photo.mpi"):
+        (tmp_path / name).write_bytes(Path(__file__).parents[2].joinpath("data/samples/cat.jpg").read_bytes())
+    for name in ("pointer.pth", "pointer.mpi"):
+        (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    (tmp_path / "page.safetensors").write_text("\n<!DOCTYPE html><html>Sign in</html>")
+    (tmp_path / "empty.pth").touch()
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "frames-depth").mkdir()

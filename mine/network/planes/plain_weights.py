@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import torch
 
 from mine.errors import InputError
-from mine.inputs.files import open_input, parsing
+from mine.inputs.files import open_input, parsing, shorten
 
 MAX_BYTES = 1 << 31
 """Most bytes of a file: the published ones have 200 MB."""
@@ -59,13 +59,14 @@ def read_plain_weights(path: Path) -> Any:
     Raises:
         InputError: The file is missing, damaged, or holds other things.
     """
-    with (
-        open_input(path, "checkpoint", "check the path", MAX_BYTES) as file,
-        parsing(f"{path} cannot be read as plain weights", "it is damaged or holds code, which is never executed"),
-    ):
-        check_pickles(file)
-        file.seek(0)
-        return torch.load(file, weights_only=True, map_location="cpu")
+    with open_input(path, "checkpoint", "check the path", MAX_BYTES) as file:
+        try:
+            with parsing("it cannot be read", "download it again"):
+                check_pickles(file)
+                file.seek(0)
+                return torch.load(file, weights_only=True, map_location="cpu")
+        except InputError as error:
+            raise InputError(f"{path} is not a readable checkpoint: {error}") from error
 
 
 def check_pickles(file: BinaryIO) -> None:
@@ -94,7 +95,10 @@ def _check_pickle(stream: Any) -> None:
     for operation, argument, position in pickletools.genops(stream):
         name = operation.name
         if name in _REFUSED or (name == "GLOBAL" and argument not in NAMED):
-            raise ValueError(f"it asks for {argument if name == 'GLOBAL' else name}")
+            raise InputError(
+                f"it holds more than weights ({shorten(str(argument)) if name == 'GLOBAL' else name}), which could run "
+                "code and is never read: save its backbone and decoder alone, where it was made"
+            )
         if position is not None and position - start > MAX_PICKLE:
             raise ValueError(f"its pickle is longer than {MAX_PICKLE} bytes")
         if name.endswith("PUT") and isinstance(argument, int):

@@ -3,10 +3,12 @@
 import html
 import json
 import shutil
+import warnings
 import webbrowser
 from importlib import resources
 from pathlib import Path
 
+from mine.errors import InputWarning
 from mine.files import replacing
 from mine.output.web.pack import pack
 from mine.scene.mpi import MPI
@@ -37,11 +39,12 @@ def export_html(scene: MPI, path: str | Path) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
-def view(scene_path: str | Path) -> Path:
-    """Opens a scene in the default browser.
+def view(scene: MPI | str | Path, name: str | None = None) -> Path:
+    """Opens a scene in the default browser. Where there is none, a warning says so.
 
     Args:
-        scene_path: Scene file (.mpi).
+        scene: The scene, or a scene file (.mpi).
+        name: Title of the page; by default the file's name.
 
     Returns:
         The page written for it, in a temporary folder, which a later run removes after an hour.
@@ -49,12 +52,14 @@ def view(scene_path: str | Path) -> Path:
     Raises:
         InputError: When the file is missing or holds no scene.
     """
-    scene = MPI.open(scene_path)
+    if not isinstance(scene, MPI):
+        scene, name = MPI.open(scene), name or Path(scene).stem
     folder = make_folder("view")
-    page = folder / f"{Path(scene_path).stem[:60]}.html"
+    page = folder / f"{(name or 'scene')[:60]}.html"
     try:
         export_html(scene, page)
-        webbrowser.open(page.as_uri())
+        if not webbrowser.open(page.as_uri()):
+            warnings.warn(f"no browser could be started: open {page} in one", InputWarning, stacklevel=2)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -151,7 +151,7 @@ def test_an_unknown_extension_is_refused(tmp_path: Path) -> None:
 
 def test_view_opens_the_page_of_a_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr(webbrowser, "open", lambda page: opened.append(page) or True)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     scene().save(tmp_path / "garden.mpi")
     page = view(tmp_path / "garden.mpi")

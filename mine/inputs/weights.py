@@ -1,0 +1,55 @@
+"""Files of tensors, told by their contents, and what files that are taken for such are instead."""
+
+from pathlib import Path
+from typing import Literal
+
+from mine.errors import InputError
+from mine.inputs.files import open_input
+
+Format = Literal["safetensors", "torch"]
+
+HEAD = 512
+"""Bytes at the beginning of a file that are looked at."""
+
+LONGEST_HEADER = 100_000_000
+"""Most bytes of a header of safetensors, in its own specification."""
+
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
+
+
+def tensor_format(path: str | Path, what: str, remedy: str) -> Format:
+    """The format of a file of tensors, whatever its name is.
+
+    Args:
+        path: The file.
+        what: What it should hold, such as "checkpoint", for messages.
+        remedy: What to do when it holds something else.
+
+    Raises:
+        InputError: It is missing, no regular file, or something else, such as a web page.
+    """
+    with open_input(path, what, remedy) as file:
+        head = file.read(HEAD)
+    length = int.from_bytes(head[:8], "little")
+    if head[8:9] == b"{" and length <= LONGEST_HEADER:
+        return "safetensors"
+    if head.startswith((b"PK\3\4", b"\x80")):
+        return "torch"
+    raise InputError(f"{path} is not a readable {what}: {_instead(head, remedy)}")
+
+
+def _instead(head: bytes, remedy: str) -> str:
+    """What a file is that begins with these bytes and is none of tensors, and what to do."""
+    if not head:
+        return f"it is empty: {remedy}"
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS to the file: fetch the file itself with `git lfs pull`"
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return (
+            "it is a web page, saved in place of the file: open its address in a browser, and download the file there"
+        )
+    if head.startswith(_PICTURES) or head[4:8] == b"ftyp":
+        return f"it is a picture or a video: {remedy}"
+    if head.isascii() and not any(byte < 9 for byte in head):
+        return f"it is text: {remedy}"
+    return f"it is neither in safetensors' format nor in torch's, or damaged: {remedy}"
