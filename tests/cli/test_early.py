@@ -95,7 +95,7 @@ REFUSED = {
     ("eval", "photo.jpg", "--checkpoint", "none.pth"): "no checkpoint at none.pth",
     ("rendr", "photo.jpg"): "did you mean render?",
     ("render",): "PHOTO must be given; see mine render --help",
-    ("export", "photo.jpg"): "-o OUTPUT must be given",
+    ("export", "photo.jpg"): "-o FILE must be given",
     ("colmap",): "IMAGES and -o FOLDER must be given",
     ("render", "photo.jpg", "--dept"): "no option --dept: did you mean --depth?",
     ("predict", "photo.jpg", "--plane=3"): "no option --plane: did you mean --planes?",

@@ -53,7 +53,7 @@ def view(scene: MPI | str | Path, name: str | None = None) -> Path:
         InputError: When the file is missing or holds no scene.
     """
     if not isinstance(scene, MPI):
-        scene, name = MPI.open(scene), name or Path(scene).stem
+        name, scene = name or Path(scene).stem, MPI.open(scene)
     folder = make_folder("view")
     page = folder / f"{(name or 'scene')[:60]}.html"
     try:
