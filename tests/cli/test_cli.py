@@ -279,7 +279,7 @@ def test_options_without_effect_are_told(run: Run, folder: Path, scene: Path) ->
 
 def test_unknown_export_formats_are_refused(run: Run, folder: Path, scene: Path) -> None:
     check(run, folder, ["export", scene, "-o", "a.xyz"], ".xyz")
-    check(run, folder, ["export", scene, "-o", "a"], "a name that ends in .html")
+    check(run, folder, ["export", scene, "-o", "a"], "cannot export to a: use")
     check(run, folder, ["view", "a.jpg"], "no photo at a.jpg")
 
 
