@@ -14,10 +14,10 @@ EXTRAS = {
         "kornia",
         "timm",
         "h5py",
-        "pydantic",
     ),
     "sfm": ("pycolmap",),
     "demo": ("gradio",),
+    "photos": ("rawpy", "pillow_jxl"),
     "formats": ("OpenEXR", "gsply"),
 }
 """By extra (pyproject.toml), the modules that only its packages provide."""

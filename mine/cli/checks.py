@@ -41,10 +41,14 @@ def _check_header(path: Path) -> None:
     """Checks that a file begins as a picture. Raises InputError otherwise."""
     from PIL import UnidentifiedImageError
 
-    from mine.inputs.images import open_image
+    from mine.inputs.images import RawPhotoError, open_image
+    from mine.inputs.raw import open_raw
 
     try:
         with open_image(path):
+            pass
+    except RawPhotoError as refused:
+        with open_raw(path, refused):
             pass
     except UnidentifiedImageError as error:
         raise InputError(str(error)) from error

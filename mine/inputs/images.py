@@ -8,14 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from mine.errors import InputError
 from mine.inputs.files import open_regular, reason
-from mine.inputs.kinds import is_jpeg_xl, raw_format, refusal
+from mine.inputs.kinds import is_jpeg_xl, raw_format, raw_refusal, refusal
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "AVIF")
-"""Pillow's names of what is read, besides HEIC, and JPEG XL where pillow-jxl-plugin is installed.
+"""Pillow's names of what is read, besides HEIC, and JPEG XL where mine[photos] is installed.
 
 MPO, several JPEGs in one file, is JPEG's. Pillow knows more: its PostScript reader starts another program."""
 
@@ -25,6 +25,14 @@ MAX_PIXELS = 178_000_000
 
 MAX_JPEG_PIXELS = 700_000_000
 """The same for JPEGs, which are decoded at a fraction of their size; a progressive one takes 3 bytes a pixel."""
+
+
+DNG_VERSION = 50706
+"""Tag of DNG, a raw photo built as a TIFF."""
+
+
+class RawPhotoError(UnidentifiedImageError):
+    """A raw photo, which is developed elsewhere (`mine.scene.decoding.raw`), with what to do where it is not."""
 
 
 @contextmanager
@@ -38,7 +46,7 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
         The image with its header read.
 
     Raises:
-        UnidentifiedImageError: An OSError: the file is no image of these formats.
+        UnidentifiedImageError: An OSError: the file is no image of these formats. RawPhotoError: it is a raw photo.
         OSError: The file is missing, no regular file, or too large. Exceptions of the block are OSErrors too, as
             Pillow's decoders raise many kinds on damaged files, except for InputErrors.
     """
@@ -57,17 +65,24 @@ def _open(file: BinaryIO, path: str | Path) -> Image.Image:
     """The image in a file with its header read."""
     head = file.read(16)
     file.seek(0)
+    suffix = Path(path).suffix
     if raw_format(head):  # Pillow would take some for TIFF, and their thumbnail for the photo
-        raise UnidentifiedImageError(f"{path} {refusal(head, Path(path).suffix)}")
+        raise RawPhotoError(f"{path} {refusal(head, suffix)}")
     try:
         if head[:3] == b"\xff\xd8\xff":
             # Not by Image.open, whose limit of pixels is meant for what is decoded whole.
             return _limited(JpegImagePlugin.JpegImageFile(file))
-        return Image.open(file, formats=(*FORMATS, *_plugins(head)))
+        image = Image.open(file, formats=(*FORMATS, *_plugins(head)))
     except Image.DecompressionBombError as error:
         raise OSError(f"it unfolds to more than {MAX_PIXELS // 10**6} million pixels: shrink it first") from error
     except Exception as error:  # Pillow's readers raise many kinds on damaged files
-        raise UnidentifiedImageError(f"{path} {refusal(head, Path(path).suffix)}") from error
+        kind = RawPhotoError if raw_format(head, suffix) else UnidentifiedImageError
+        raise kind(f"{path} {refusal(head, suffix)}") from error
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        raw = "DNG" if DNG_VERSION in image.tag_v2 else raw_format(b"", suffix)
+        if raw:
+            raise RawPhotoError(f"{path} {raw_refusal(raw)}")
+    return image
 
 
 def _plugins(head: bytes) -> list[str]:

@@ -55,7 +55,7 @@ def refusal(head: bytes, suffix: str) -> str:
     if raw:
         return raw_refusal(raw)
     if is_jpeg_xl(head):
-        return "is JPEG XL: pip install pillow-jxl-plugin, or save it as JPEG or PNG"
+        return 'is JPEG XL: pip install "mine[photos]" to read it, or save it as JPEG or PNG'
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "is a TIFF of a kind that is not read: save it with 8 or 16 bits a colour, or as JPEG or PNG"
     if head[4:8] == b"ftyp" and head[8:12] in VIDEO_BRANDS:
@@ -65,4 +65,4 @@ def refusal(head: bytes, suffix: str) -> str:
 
 def raw_refusal(kind: str) -> str:
     """What is said of a raw photo, after "FILE ..."."""
-    return f"is a raw photo ({kind}), which is not developed here: export it as JPEG, HEIC or TIFF first"
+    return f'is a raw photo ({kind}): pip install "mine[photos]" to read it, or export it as JPEG, HEIC or TIFF'

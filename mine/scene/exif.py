@@ -81,6 +81,22 @@ def horizontal_fov(exif: Image.Exif, size: tuple[int, int]) -> float | None:
     return fov if FOVS[0] < fov < FOVS[1] else None
 
 
+def exif_of(fov: float | None, size: tuple[int, int]) -> Image.Exif:
+    """EXIF data from which `horizontal_fov` reads a field of view.
+
+    Args:
+        fov: Horizontal field of view in degrees, None for none.
+        size: (W, H) of the upright photo.
+    """
+    exif = Image.Exif()
+    if fov is not None:
+        focal = size[0] / 2 / math.tan(math.radians(fov) / 2)
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = round(
+            focal * FULL_FRAME_DIAGONAL / math.hypot(*size)
+        )
+    return exif
+
+
 def phone_fov(size: tuple[int, int]) -> float:
     """Horizontal field of view in degrees of a photo by a phone's main camera.
 

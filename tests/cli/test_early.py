@@ -38,7 +38,7 @@ REFUSED = {
     ("render", "https://example.com/cat.jpg"): "https://example.com/cat.jpg is an address",
     ("render", "link.jpg"): "it is a link to gone.jpg",
     ("render", "notes.txt"): "notes.txt is not an image",
-    ("render", "photo.NEF"): "photo.NEF is a raw photo (NEF)",
+    ("render", "photo.NEF"): "photo.NEF is a raw photo that cannot be developed (Unsupported file format",
     ("render", "photo.jpg", "--frames", "0"): "frames 0",
     ("render", "photo.jpg", "--frames", "1.5"): "frames '1.5': give a whole number",
     ("render", "photo.jpg", "--frames=abc"): "frames 'abc': give a whole number",

@@ -10,10 +10,10 @@ from pathlib import Path
 from PIL import ExifTags, Image
 
 from mine.errors import InputError
-from mine.inputs.images import open_image
+from mine.inputs.images import RawPhotoError, open_image
 from mine.inputs.kinds import RAW_SUFFIXES
 from mine.scene.decoding.decode import decode_file
-from mine.scene.exif import read_exif
+from mine.scene.exif import exif_of, read_exif
 
 COLMAP_FORMATS = {"JPEG", "MPO", "PNG", "TIFF", "BMP", "WEBP"}
 """Formats, by Pillow's names, that COLMAP reads by itself."""
@@ -35,6 +35,8 @@ class Pictures:
     """names of the files, relative to `folder`"""
     not_read: dict[str, str]
     """why files of the given folder are left out, by their names there"""
+    given: dict[str, str]
+    """names in the given folder of those that were converted, by their names in `folder`"""
 
 
 def picture_names(folder: Path) -> list[str]:
@@ -63,23 +65,25 @@ def prepare(folder: Path, names: list[str], work: Path) -> Pictures:
     for name in names:
         try:
             (ready if _is_ready(folder / name) else convert).append(name)
+        except RawPhotoError:
+            convert.append(name)
         except OSError as error:
             not_read[name] = str(error)
     if not convert:
-        return Pictures(folder, ready, not_read)
+        return Pictures(folder, ready, not_read, {})
     target = work / "pictures"
     for name in ready:
-        _link(folder / name, target / name)
-    done = list(ready)
+        link(folder / name, target / name)
+    given: dict[str, str] = {}
     for name in convert:
         new = name if name.lower().endswith((".jpg", ".jpeg")) else Path(name).with_suffix(".jpg").as_posix()
-        new = f"{name}.jpg" if new != name and new in {*names, *done} else new
+        new = f"{name}.jpg" if new != name and new in {*names, *given} else new
         try:
             _convert(folder / name, target / new)
-            done.append(new)
+            given[new] = name
         except InputError as error:
             not_read[name] = str(error)
-    return Pictures(target, sorted(done), not_read)
+    return Pictures(target, sorted([*ready, *given]), not_read, given)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -107,9 +111,12 @@ def _convert(path: Path, target: Path) -> None:
     Raises:
         InputError: It cannot be decoded.
     """
-    with open_image(path) as image:
-        exif = read_exif(image)
     decoded = decode_file(path, MAX_SIDE)
+    try:
+        with open_image(path) as image:
+            exif = read_exif(image)
+    except RawPhotoError:
+        exif = exif_of(decoded.fov, decoded.image.size)
     for tag in (ExifTags.Base.Orientation, ExifTags.IFD.GPSInfo, ExifTags.IFD.Makernote):
         exif.pop(tag, None)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +126,7 @@ def _convert(path: Path, target: Path) -> None:
         decoded.image.save(target, quality=95, subsampling=0, exif=Image.Exif())
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
     """Links to a file, or copies it where there are no links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

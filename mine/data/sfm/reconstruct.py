@@ -43,13 +43,20 @@ class Report:
     points: int
     error: float
     """mean reprojection error, in pixels"""
+    not_used: tuple[str, ...] = ()
+    """those of the others that could not be used at all, each with the reason"""
 
     def __str__(self) -> str:
-        total = len(self.registered) + len(self.left_out)
+        total = len(self.registered) + len(self.left_out) + len(self.not_used)
         text = f"{len(self.registered)} of {total} pictures registered, {self.points} points, {self.error:.2f} px error"
-        if self.left_out:
-            text += f"; left out, unreadable or without overlap: {', '.join(self.left_out[:10])}"
-        return text + (f" and {len(self.left_out) - 10} more" if len(self.left_out) > 10 else "")
+        text += _first("left out, without overlap", self.left_out)
+        return text + _first("not used", self.not_used)
+
+
+def _first(what: str, names: tuple[str, ...], most: int = 10) -> str:
+    """The first of some names, as the end of a line; nothing if there are none."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"; {what}: {', '.join(names[:most])}{rest}" if names else ""
 
 
 def reconstruct(images: str | Path, output: str | Path, progress: bool = True, rate: float = RATE) -> Report:
@@ -75,7 +82,7 @@ def reconstruct(images: str | Path, output: str | Path, progress: bool = True, r
         if video:
             phase(f"taking {rate:g} frames per second")
             names = _enough(extract_frames(images, work / "frames", rate), f"{images} at {rate:g} frames per second")
-            pictures = Pictures(work / "frames", names, {})
+            pictures = Pictures(work / "frames", names, {}, {})
         else:
             phase(f"reading {len(names)} pictures")
             pictures = readable(images, names, work)
@@ -134,7 +141,8 @@ def check_usable(account: Report, given: Path) -> None:
     Raises:
         InputError: It holds only a few of the images, or few points.
     """
-    found, total = len(account.registered), len(account.registered) + len(account.left_out)
+    found = len(account.registered)
+    total = found + len(account.left_out) + len(account.not_used)
     if found < min(max(MIN_IMAGES, total / 4), MANY_IMAGES) or account.points < MIN_POINTS:
         raise InputError(
             f"{found} of {total} pictures in {given} could be placed, with {account.points} points, too few "
@@ -172,10 +180,15 @@ def match(database: Path, count: int, in_order: bool, phase: Callable[[str], Non
 
 
 def report(model: pycolmap.Reconstruction, pictures: Pictures) -> Report:
-    """The report on a model of these images."""
-    registered = sorted(image.name for image in model.images.values() if image.has_pose)
-    left_out = sorted({*pictures.names, *pictures.not_read} - set(registered))
-    return Report(tuple(registered), tuple(left_out), len(model.points3D), model.compute_mean_reprojection_error())
+    """The report on a model of these images, by the names that they have in the folder that was given."""
+    registered = {image.name for image in model.images.values() if image.has_pose}
+    found, left_out = (
+        tuple(sorted(pictures.given.get(name, name) for name in names))
+        for names in (registered, set(pictures.names) - registered)
+    )
+    # A reason names the file already.
+    not_used = tuple(why if name in why else f"{name} ({why})" for name, why in sorted(pictures.not_read.items()))
+    return Report(found, left_out, len(model.points3D), model.compute_mean_reprojection_error(), not_used)
 
 
 def _map_cameras(

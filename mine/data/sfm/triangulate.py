@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mine.data.sfm.colmap_library import pycolmap
-from mine.data.sfm.pictures import Pictures
+from mine.data.sfm.pictures import Pictures, link
 from mine.data.sfm.reconstruct import (
     Report,
     check_new,
@@ -64,7 +64,7 @@ def triangulate(images: str | Path, poses: str | Path, output: str | Path, progr
             for image in model.images.values():
                 _link(pictures.folder / image.name, folder / "images" / image.name)
     others = dict.fromkeys(set(names) - set(known), "it has no camera")
-    return report(model, Pictures(pictures.folder, pictures.names, pictures.not_read | others))
+    return report(model, Pictures(pictures.folder, pictures.names, pictures.not_read | others, pictures.given))
 
 
 def _triangulate(
@@ -73,6 +73,11 @@ def _triangulate(
     """Extracts and matches features, and triangulates their points."""
     phase(f"finding features in {len(known)} pictures")
     database = work / "database.db"
+    # COLMAP's lists of pairs have no way to write a name with a space.
+    names = {f"{number:06d}{Path(name).suffix}": name for number, name in enumerate(known)}
+    for alias, name in names.items():
+        link(images / name, work / "linked" / alias)
+    images, known = work / "linked", {alias: known[name] for alias, name in names.items()}
     find_features(database, images, list(known), pycolmap.CameraMode.PER_IMAGE, "PINHOLE")
     model = _known_cameras(database, known)
     phase(f"matching {len(known)} pictures in their order")
@@ -81,7 +86,10 @@ def _triangulate(
     pairing.match_list_path.write_text("".join(f"{a} {b}\n" for a, b in _pairs_to_match(list(known))))
     pycolmap.match_image_pairs(database, pairing_options=pairing)
     phase("triangulating")
-    return pycolmap.triangulate_points(model, database, images, work)
+    model = pycolmap.triangulate_points(model, database, images, work)
+    for image in model.images.values():
+        image.name = names[image.name]
+    return model
 
 
 def _known_cameras(database: Path, known: dict[str, Frame]) -> pycolmap.Reconstruction:

@@ -9,7 +9,7 @@ from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
 from mine.errors import InputError
 from mine.inputs.files import open_regular, parsing, reason
-from mine.inputs.images import MAX_PIXELS, open_image
+from mine.inputs.images import MAX_PIXELS, RawPhotoError, open_image
 from mine.scene.decoding import colour_code_points
 from mine.scene.decoding.high_bit_depth import check_deep_colour, to_8bit
 from mine.scene.decoding.tiff import select_picture
@@ -38,7 +38,7 @@ def decode_file(path: Path, side: int) -> Decoded:
     """Decodes an image file.
 
     Args:
-        path: File in one of `mine.inputs.images.FORMATS`, or HEIC.
+        path: File in one of `mine.inputs.images.FORMATS`, or HEIC; with mine[photos] also JPEG XL, or a raw photo.
         side: Larger images are shrunk to this longest side in pixels.
 
     Raises:
@@ -48,6 +48,10 @@ def decode_file(path: Path, side: int) -> Decoded:
         with open_image(path) as image:
             codes = None if image.info.get("icc_profile") and image.format != "PNG" else _colour_codes(image, path)
             return decode_image(image, str(path), side, path, codes)
+    except RawPhotoError as refused:
+        from mine.scene.decoding.raw import develop  # imported on use: few photos are raw, and it needs this module
+
+        return develop(path, side, refused)
     except FileNotFoundError as error:
         raise InputError(f"no photo at {path}: check the name") from error
     except IsADirectoryError as error:

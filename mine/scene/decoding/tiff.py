@@ -1,14 +1,13 @@
 """TIFF files: which of their pictures is the photo, and which kinds cannot be read."""
 
-from pathlib import Path
-
 from PIL import TiffImagePlugin
 
 from mine.errors import InputError
-from mine.inputs.kinds import raw_format, raw_refusal
+from mine.inputs.images import RawPhotoError
+from mine.inputs.kinds import raw_refusal
 
-SUBFILE_TYPE, BITS, PHOTOMETRIC, PLANAR, DNG_VERSION = 254, 258, 262, 284, 50706
-"""Tags of TIFF 6.0 and DNG."""
+SUBFILE_TYPE, BITS, PHOTOMETRIC, PLANAR = 254, 258, 262, 284
+"""Tags of TIFF 6.0."""
 
 REDUCED = 1
 """Bit of the subfile type of a thumbnail."""
@@ -28,11 +27,9 @@ def select_picture(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
         name: What messages call it.
 
     Raises:
-        InputError: It is a raw photo, or its samples lie in planes of more than 8 bits, which Pillow decodes wrongly.
+        InputError: Its samples lie in planes of more than 8 bits, which Pillow decodes wrongly.
+        RawPhotoError: It holds no other picture than thumbnails.
     """
-    raw = "DNG" if DNG_VERSION in image.tag_v2 else raw_format(b"", Path(name).suffix)
-    if raw:
-        raise InputError(f"{name} {raw_refusal(raw)}")
     for number in range(MOST_PICTURES):
         try:
             image.seek(number)
@@ -42,7 +39,7 @@ def select_picture(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
         if tags.get(PHOTOMETRIC) not in SENSOR and not int(tags.get(SUBFILE_TYPE, 0)) & REDUCED:
             _check_planes(image, name)
             return
-    raise InputError(f"{name} {raw_refusal('it holds a thumbnail alone')}")
+    raise RawPhotoError(f"{name} {raw_refusal('it holds a thumbnail alone')}")
 
 
 def _check_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None:

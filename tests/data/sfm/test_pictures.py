@@ -1,6 +1,5 @@
 """Which files of a folder become pictures of a capture, and in what form."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +83,6 @@ def test_pictures_that_cannot_be_read_are_told_when_too_few_are_left(tmp_path: P
     with pytest.raises(InputError, match=r"0 of 4 pictures in .* can be read \(first other: .*0\.dng is a raw photo"):
         reconstruct(photos, tmp_path / "scene", progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
-
-
-@pytest.mark.skipif(find_spec("pillow_jxl") is not None, reason="JPEG XL is read here")
-def test_jpeg_xl_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.jxl").write_bytes(b"\xff\x0a" + bytes(60))
-    assert "JPEG XL" in prepare(tmp_path, ["a.jxl"], tmp_path / "work").not_read["a.jxl"]
 
 
 def names(count: int) -> tuple[str, ...]:

@@ -141,13 +141,15 @@ def write_trajectory(path: Path, names: list[str], centres: np.ndarray) -> Path:
 
 def test_known_cameras_stay_and_points_take_their_unit(tmp_path: Path) -> None:
     names = [f"{900000 + 100000 * i}" for i in range(5)]  # from six digits to seven
-    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "part 1").mkdir(parents=True)
     for name, centre in zip(names, CENTRES, strict=True):
-        photograph(centre).save(tmp_path / "frames" / f"{name}.png")
+        photograph(centre).save(tmp_path / "frames" / ("part 1" if name > "9" else "") / f"{name}.png")
     photograph(CENTRES[0]).save(tmp_path / "frames" / "7.png")
     cameras = write_trajectory(tmp_path / "cameras.txt", [*names, "5000000"], [*CENTRES, CENTRES[0]])
     account = triangulate(tmp_path / "frames", cameras, tmp_path / "scene", progress=False)
-    assert len(account.registered) == 5 and account.left_out == ("7.png",)
+    assert account.registered == ("1000000.png", "1100000.png", "1200000.png", "1300000.png", "part 1/900000.png")
+    assert (account.left_out, account.not_used) == ((), ("7.png (it has no camera)",))
+    assert str(account).endswith("; not used: 7.png (it has no camera)")
     pictures = {picture.path.stem: picture for picture in read_capture(tmp_path / "scene", (HEIGHT, WIDTH))}
     for name, centre in zip(names, CENTRES, strict=True):
         np.testing.assert_allclose(pictures[name].centre, centre, atol=1e-9)
@@ -196,10 +198,14 @@ def test_photos_of_phones_in_subfolders_become_a_capture(tmp_path: Path) -> None
             photograph(centre).rotate(90, expand=True).save(photos / "day 1" / f"{number}.jpg", quality=98, exif=turned)
         else:
             photograph(centre).save(photos / f"{number}.png")
+    pillow_heif.from_pillow(Image.new("RGB", (WIDTH, HEIGHT), "grey")).save(photos / "grey.HEIC", quality=95)
+    (photos / "text.jpg").write_text("no picture")
     (photos / "._4.png").write_bytes(b"\0\5\x16\7")
     (photos / ".DS_Store").touch()
     account = reconstruct(photos, tmp_path / "scene", progress=False)
-    assert len(account.registered) == 5 and account.left_out == ()
+    assert account.registered == ("4.png", "IMG_0.HEIC", "IMG_1.HEIC", "day 1/2.jpg", "day 1/3.jpg")
+    assert account.left_out == ("grey.HEIC",), "the name that the photo has, not that of its copy"
+    assert len(account.not_used) == 1 and "text.jpg is not an image" in account.not_used[0]
     pictures = read_capture(tmp_path / "scene", (HEIGHT, WIDTH))
     assert {picture.path.relative_to(tmp_path / "scene" / "images").as_posix() for picture in pictures} == {
         "IMG_0.jpg",

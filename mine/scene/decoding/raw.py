@@ -1,0 +1,77 @@
+"""Raw photos: the camera's own picture of them where they hold one that is large enough, else what LibRaw develops."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from PIL import ExifTags, Image, TiffImagePlugin
+
+from mine.inputs.files import open_regular
+from mine.inputs.images import MAX_PIXELS, RawPhotoError
+from mine.inputs.raw import open_raw
+from mine.scene.decoding.decode import Decoded, check_size, decode_image
+from mine.scene.exif import horizontal_fov, read_exif
+
+_TURNS = {3: Image.Transpose.ROTATE_180, 5: Image.Transpose.ROTATE_90, 6: Image.Transpose.ROTATE_270}
+"""By LibRaw's numbers of how a camera was held."""
+
+
+def develop(path: Path, side: int, refused: RawPhotoError) -> Decoded:
+    """Decodes a raw photo.
+
+    Args:
+        path: The file.
+        side: Larger photos are shrunk to this longest side in pixels.
+        refused: What was said when it was opened as an image.
+
+    Raises:
+        InputError: It cannot be developed, is too small or too large; or rawpy is not installed.
+    """
+    with open_raw(path, refused) as raw:
+        sizes = raw.sizes
+        check_size(sizes.height, sizes.width, str(path), MAX_PIXELS)
+        longest = max(sizes.width, sizes.height)
+        picture = _embedded(raw, min(side, longest // 2))
+        if picture is None:
+            half = longest >= 2 * side
+            picture = Image.fromarray(raw.postprocess(use_camera_wb=True, half_size=half, user_flip=0))
+        exif = read_exif(picture)
+        exif.pop(ExifTags.Base.Orientation, None)  # LibRaw adds the raw photo's to pictures that have none
+        image = decode_image(picture, str(path), side).image
+    # Embedded pictures lie as the sensor does, unless their shape shows that the camera has turned them.
+    turned = sizes.flip in (5, 6) and (image.width < image.height) != (sizes.width < sizes.height)
+    if sizes.flip in _TURNS and not turned:
+        image = image.transpose(_TURNS[sizes.flip])
+    return Decoded(image, horizontal_fov(exif, image.size) or _fov_of_tiff(path, image.size), None)
+
+
+def _embedded(raw: Any, least: int) -> Image.Image | None:
+    """The largest picture in a raw photo, None if its longest side has less than `least` pixels."""
+    import rawpy
+
+    try:
+        found = raw.extract_thumb()
+    except (rawpy.LibRawNoThumbnailError, rawpy.LibRawUnsupportedThumbnailError):
+        return None
+    picture: Image.Image
+    if found.format == rawpy.ThumbFormat.JPEG:
+        picture = Image.open(io.BytesIO(found.data), formats=("JPEG",))
+    else:
+        picture = Image.fromarray(found.data)
+    return picture if max(picture.size) >= least else None
+
+
+def _fov_of_tiff(path: Path, size: tuple[int, int]) -> float | None:
+    """Field of view by the EXIF data of a raw photo that is built as a TIFF, as most are.
+
+    Args:
+        path: The file.
+        size: (W, H) of the upright photo.
+    """
+    try:
+        with open_regular(path) as file:
+            exif = read_exif(TiffImagePlugin.TiffImageFile(file))
+    except Exception:  # Pillow's readers raise many kinds on files of another structure
+        return None
+    exif.pop(ExifTags.Base.Orientation, None)
+    return horizontal_fov(exif, size)
