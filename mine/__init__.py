@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mine.model import Model as Model
     from mine.model import load as load
     from mine.output.export import export as export
+    from mine.output.stereo import render_stereo as render_stereo
     from mine.output.video import render_video as render_video
     from mine.render import View as View
     from mine.scene.mpi import MPI as MPI
@@ -30,10 +31,11 @@ _PUBLIC = {
     "View": "mine.render",
     "export": "mine.output.export",
     "load": "mine.model",
+    "render_stereo": "mine.output.stereo",
     "render_video": "mine.output.video",
 }
 
-__all__ = ["MPI", "InputError", "Model", "View", "export", "load", "paths", "render_video"]
+__all__ = ["MPI", "InputError", "Model", "View", "export", "load", "paths", "render_stereo", "render_video"]
 
 
 def __getattr__(name: str) -> Any:

@@ -55,6 +55,9 @@ FPS = number("fps", float, 0, 240, "frames per second above 0, at most 240")
 VIDEO_FPS = number("fps", float, 0, 60, "frames per second above 0, at most 60")
 AMOUNT = number("amount", float, -100, 100, "a factor such as 0.5 or 2, at most 100")
 SIZE = number("size", int, 2, 8192, "the longest side of the video in pixels, 2 to 8192")
+EYE_DISTANCE = number(
+    "eye distance", float, 0, 10, "a per cent of the width above 0, at most 10; 1 to 4 are comfortable"
+)
 PLANES = number("planes", int, 2, 1024, "at least 2 planes, at most 1024")
 FOV = number("field of view", float, 0, 179.9, "the horizontal angle in degrees, above 0, below 180")
 PORT = number("port", int, 1, 65535, "a port from 1 to 65535")

@@ -19,6 +19,7 @@ from mine.cli.checks import (
     check_source,
     is_scene,
 )
+from mine.cli.render_options import ONE_VIEW, OWN_SIZES, StereoOptions
 from mine.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def render(
     size: Annotated[
         int | None, options.SIZE, arg(help_behavior_hint="(default: the photo's, at most 1920, a GIF's 480)")
     ] = None,
+    codec: Annotated[str | None, arg(metavar="CODEC", help_behavior_hint="(default: h264; vp9 in .webm)")] = None,
+    stereo: Annotated[StereoOptions, arg(name="")] = ONE_VIEW,
     planes: Planes = None,
     fov: Fov = None,
     checkpoint: Checkpoint = None,
@@ -57,7 +60,8 @@ def render(
 
     Args:
         photo: The photo, or a scene file (.mpi) written by `mine predict`.
-        output: Video to write (.mp4, .m4v, .mov, .gif or .webp); a name without extension makes a folder of PNGs.
+        output: Video to write (.mp4, .m4v, .mov, .mkv, .webm, .gif, .webp or .apng); a name without extension makes a
+            folder of PNGs.
         path: How the camera moves: swing (left and right), zoom (into the photo and back), circle, orbit (around
             the middle), spiral, dolly-zoom (the background grows, the subject stays), line (left to right) or wiggle (a
             quick swing); or a JSON file of key poses: {"frames": 90, "keys": [{"position": [0, 0, 0]}, ...]}.
@@ -66,30 +70,39 @@ def render(
         amount: How far the camera moves, as a factor: 2 moves it twice as far as usual, 0.5 half as far.
         depth: Write the depth as a second video too, named like the first with -depth: out-depth.mp4. Near is bright.
         size: Longest side of the video in pixels, at most the photo's.
+        codec: How a video is encoded: h264, hevc, vp9, av1, or prores in .mov for editing.
+        stereo: Options for two eyes.
         planes: Number of planes of the scene, in depth. More planes make finer depth and take longer.
         fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone 65 to 70.
         checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
     """
     from mine.output.writers import check_output, is_folder
 
+    stereo.check(output, frames=frames, fps=fps, amount=amount, codec=codec)
+    depth = depth and stereo.stereo is None
     depth_output = output.parent / f"{output.stem}-depth{output.suffix}"
-    for written in [output, depth_output] if depth else [output]:
-        check_output(written, (2, 2), 30 if fps is None else fps)
+    for written in [] if stereo.is_still(output) else [output, depth_output] if depth else [output]:
+        check_output(written, (2, 2), 30 if fps is None else fps, codec)
     check_path(path, frames, amount)
     check_source(photo, planes=planes, fov=fov, checkpoint=checkpoint)
     check_checkpoint(checkpoint)
     from mine.output.video import default_size, render_video
 
     scene = _scene(photo, planes, fov, checkpoint)
-    if size is not None and size > max(scene.size):
+    if size is not None and size > max(scene.size) and stereo.stereo not in OWN_SIZES:
         _note(f"--size {size} is more than the photo has: the video is {max(default_size(scene.size, size))} pixels")
     if fps is not None and is_folder(output):
         _note(f"a folder of PNGs has no frame rate: --fps {fps:g} has no effect on {output}")
+    camera = _camera_path(path, scene, frames, amount)
+    if stereo.stereo is not None:
+        print(stereo.render(scene, camera, output, fps, size, codec))
+        return
     render_video(
         scene,
-        _camera_path(path, scene, frames, amount),
+        camera,
         output,
         30 if fps is None else fps,
+        codec=codec,
         depth=depth_output if depth else None,
         size=None if size is None else default_size(scene.size, size),
     )

@@ -26,6 +26,8 @@ COMMANDS = {
             "mine render photo.jpg",
             "mine render photo.heic -o loop.gif --path wiggle",
             "mine render photo.jpg -o zoom.mp4 --path dolly-zoom --frames 150 --size 1280 --no-depth",
+            "mine render photo.jpg -o pair.jpg --stereo sbs --eye-distance 2",
+            "mine render photo.jpg -o headset.mp4 --stereo vr180",
         ),
     ),
     "predict": Command(

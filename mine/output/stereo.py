@@ -1,7 +1,14 @@
-"""Stereo images of a scene: both eyes' views side by side, or as a red-cyan anaglyph."""
+"""Stereo images and videos of a scene.
 
+Both cameras face the same way and stand side by side. Their principal points are shifted so that the pivot
+(`camera_paths.PIVOT`) appears in the plane of the screen; converging axes would cause vertical disparity in the
+corners.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -10,56 +17,109 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.files import check_writable, replacing
-from mine.output.camera_paths import PIVOT
-from mine.output.framing import covering_zoom, zoom_intrinsics
+from mine.output.camera_paths import PIVOT, CameraPath
+from mine.output.quilt import DEFAULT_SIDE, make_quilt
+from mine.output.spherical import add_stereo_metadata, photo_sphere_xmp
+from mine.output.stereo_layouts import COMBINE
+from mine.output.stereo_options import (
+    DEFAULT_QUILT,
+    check_eye_distance,
+    check_layout,
+    is_still,
+    quilt_name,
+)
+from mine.output.video import LONGEST_GIF_SIDE, default_size, encode_behind, progress_bar, render_path, render_video
+from mine.output.vr180 import EYE_SIDE, HalfSphere
+from mine.output.writers import WriteFrame, check_output, frame_encoder
 from mine.render import View
-from mine.scene.camera import OffAxisPoses, off_axis_shift, pose, shift_principal_point
-from mine.scene.depth import near_depth
+from mine.scene.depth import depth_range, near_depth
 from mine.scene.mpi import MPI
 
 Layout = Literal["side-by-side", "cross-eyed", "anaglyph"]
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
+"""Layouts that the web demo offers; "side-by-side" is the long name of "sbs"."""
 
 BASELINE = 0.05
 """Distance between the eyes in near depths: a little more than stereo photographers' rule of 1/30."""
 
+MAX_BASELINE = 0.15
+"""Most of it that an eye distance in per cent becomes, where a scene is flat: more would uncover too much."""
 
-def render_stereo(scene: MPI, out: str | Path, layout: Layout = "side-by-side", baseline: float = BASELINE) -> None:
-    """Renders a stereo pair of a scene and writes it as one image.
+WIGGLE_FRAMES = 6
+"""Frames of a wigglegram, there and back."""
+
+WIGGLE_FPS = 9.0
+"""Its frames per second."""
+
+
+def render_stereo(
+    scene: MPI,
+    out: str | Path,
+    layout: str = "sbs",
+    baseline: float | None = None,
+    *,
+    eye_distance: float | None = None,
+    path: CameraPath | Tensor | None = None,
+    fps: float | None = None,
+    size: int | None = None,
+    quilt: tuple[int, int] = DEFAULT_QUILT,
+    codec: str | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Path:
+    """Renders a scene for two eyes and writes one image, or a video along a camera path.
 
     Args:
         scene: The scene.
-        out: Image file to write: .jpg, .jpeg, .png or .webp.
-        layout: "side-by-side" (left eye's view on the left), "cross-eyed" (on the right), or "anaglyph" (for red-cyan
-            glasses).
-        baseline: Distance between the eyes in the scene's near depths (`near_depth`), above 0, at most 1.
+        out: Image (.jpg, .jpeg, .png, .webp) of the source camera's view, or a video as for `render_video`.
+        layout: One of `mine.output.stereo_options.LAYOUTS`.
+        baseline: Distance between the eyes in the scene's near depths (`near_depth`), above 0, at most 1; by default
+            0.05.
+        eye_distance: The same in another measure: by how many per cent of the picture's width the nearest things move
+            between the eyes, compared with the farthest. 1 to 4 are comfortable.
+        path: Poses or path of a video; wigglegrams and images have none.
+        fps: Frames per second; by default 30, and 9 for wigglegrams.
+        size: Longest side in pixels of one eye's view, or of the whole quilt; by default the scene's, at most 1920.
+        quilt: Columns and rows of a quilt.
+        codec: See `render_video`.
+        progress: See `render_video`.
+
+    Returns:
+        The file written: `out`, or the name that a quilt's form was added to.
 
     Raises:
-        InputError: For an unknown layout or extension, a baseline out of range, or a file that cannot be written.
+        InputError: For an unknown layout or extension, a distance out of range, or a file that cannot be written.
     """
-    if layout not in get_args(Layout):
-        raise InputError(f"unknown stereo layout {layout!r}: choose one of {', '.join(get_args(Layout))}")
-    if Path(out).suffix.lower() not in EXTENSIONS:
-        raise InputError(f"cannot write {out}: use {', '.join(EXTENSIONS)}")
+    layout = "sbs" if layout == "side-by-side" else layout
+    check_layout(out, layout)
     check_writable(out)
-    left, right = stereo_pair(scene, baseline).rgb
-    image = {
-        "side-by-side": lambda: torch.cat([left, right], dim=2),
-        "cross-eyed": lambda: torch.cat([right, left], dim=2),
-        "anaglyph": lambda: anaglyph(left, right),
-    }[layout]()
-    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, 2).cpu().numpy()
-    with replacing(out) as temporary:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, quality=95)
+    near = near_depth(scene)
+    eyes = eye_baseline(scene, near, baseline, eye_distance)
+    if layout == "wigglegram":
+        longest = size or (LONGEST_GIF_SIDE if Path(out).suffix.lower() == ".gif" else default_longest(scene))
+        wiggle, rate = wiggle_path(eyes, PIVOT * near), WIGGLE_FPS if fps is None else fps
+        render_video(scene, wiggle, out, rate, size=default_size(scene.size, longest), codec=codec, progress=progress)
+        return Path(out)
+    if layout == "quilt":
+        out = quilt_name(out, *quilt, scene.size[1] / scene.size[0])
+        _save(make_quilt(scene, eyes, PIVOT * near, quilt, size or DEFAULT_SIDE), out)
+        return out
+    sphere = HalfSphere(scene, size or EYE_SIDE) if layout == "vr180" else None
+    still = is_still(out, layout)
+    view_size = sphere.view_size if sphere else scene.size if still and size is None else _view_size(scene, size)
+    path = CameraPath.of(torch.eye(4)[None]) if still or path is None else path
+    both = eye_path(
+        path if isinstance(path, CameraPath) else CameraPath.of(path), eyes, None if sphere else PIVOT * near
+    )
+    combine = sphere.combine if sphere else COMBINE[layout]
+    frames = _combined(render_path(scene, both, view_size, crop=sphere is None), combine)
+    if still:
+        _save(next(frames)[0], out, photo_sphere_xmp() if sphere else None)
+    else:
+        _write_video(frames, len(both.poses) // 2, out, 30 if fps is None else fps, codec, layout, progress)
+    return Path(out)
 
 
 def stereo_pair(scene: MPI, baseline: float = BASELINE) -> View:
-    """Renders the views of the left and the right eye.
-
-    The optical axes are parallel and the principal points are shifted so that the pivot (`camera_paths.PIVOT`) appears
-    in the plane of the screen; converging axes would cause vertical disparity in the corners. Both views are zoomed in
-    as videos are (`covering_zoom`).
+    """Renders the views of the left and the right eye, zoomed in as videos are (`covering_zoom`).
 
     Args:
         scene: The scene.
@@ -71,28 +131,129 @@ def stereo_pair(scene: MPI, baseline: float = BASELINE) -> View:
     Raises:
         InputError: For a baseline out of range.
     """
-    if not 0 < baseline <= 1:
-        raise InputError(f"baseline {baseline} is out of range: give a fraction of the near depth above 0, at most 1")
     near = near_depth(scene)
-    eyes = torch.tensor([[-1.0, 0, 0], [1, 0, 0]]) * baseline * near / 2
-    poses = OffAxisPoses.about(pose(translation=-eyes), PIVOT * near)
-    K, shift = scene.intrinsics(scene.size), off_axis_shift(poses)
-    zoom = covering_zoom(scene, poses, torch.ones(2), shift)
-    with torch.no_grad():
-        return scene.render(poses, shift_principal_point(zoom_intrinsics(K, torch.full((2,), zoom)), shift))
+    both = eye_path(CameraPath.of(torch.eye(4)[None]), eye_baseline(scene, near, baseline, None), PIVOT * near)
+    views = list(render_path(scene, both, scene.size))
+    return View(*(torch.cat(parts) for parts in zip(*views, strict=True)))
 
 
-def anaglyph(left: Tensor, right: Tensor) -> Tensor:
-    """Combines two views for red-cyan glasses: red from the left view's luma (BT.709), green and blue of the right.
+def eye_baseline(scene: MPI, near: float, baseline: float | None, eye_distance: float | None) -> float:
+    """Distance between the eyes in scene units; the arguments are those of `render_stereo`, `near` the near depth."""
+    if eye_distance is None:
+        baseline = BASELINE if baseline is None else baseline
+        if not 0 < baseline <= 1:
+            raise InputError(
+                f"baseline {baseline} is out of range: give a fraction of the near depth above 0, at most 1"
+            )
+        return baseline * near
+    check_eye_distance(eye_distance)
+    nearest, farthest = depth_range(scene)
+    focal = float(scene.K[0, 0]) / scene.plane_size[1]
+    return min(eye_distance / 100 / focal / (1 / nearest - 1 / farthest), MAX_BASELINE * near)
 
-    Luma rather than the left view's red channel, because saturated reds would flicker between the eyes.
+
+def eye_path(path: CameraPath, baseline: float, pivot: float | None) -> CameraPath:
+    """The path of both eyes around a camera's path.
 
     Args:
-        left: RGB (3, H, W) in [0, 1].
-        right: RGB (3, H, W) in [0, 1].
+        path: N poses.
+        baseline: Distance between the eyes in scene units.
+        pivot: Depth of what appears in the plane of the screen, in front of the source camera; None is infinity.
 
     Returns:
-        RGB (3, H, W) in [0, 1].
+        2 N poses: left, right, left, right and so on.
     """
-    luma = torch.einsum("c,chw->hw", left.new_tensor([0.2126, 0.7152, 0.0722]), left)
-    return torch.cat([luma[None], right[1:]])
+    side = torch.tensor([[1.0], [-1.0]]) * baseline / 2  # what lies right of the left eye moves right
+    poses = path.poses.float().repeat_interleave(2, 0)
+    moved = poses.clone()
+    moved[:, 0, 3] += side.repeat(len(path.poses), 1)[:, 0]
+    shift = torch.zeros(len(path.poses), 2) if path.shift is None else path.shift
+    shift = shift.float().repeat_interleave(2, 0)
+    if pivot is not None:
+        distance = (pivot + poses[:, 2, 3]).clamp(min=pivot / 100)
+        shift = shift - torch.stack([(moved - poses)[:, 0, 3] / distance, torch.zeros_like(distance)], dim=1)
+    return CameraPath(moved, path.focal.repeat_interleave(2, 0), shift)
+
+
+def wiggle_path(baseline: float, pivot: float) -> CameraPath:
+    """A path from the left to the right eye and back, evenly spaced, that loops."""
+    there = torch.linspace(-1, 1, WIGGLE_FRAMES // 2 + 1)
+    offset = torch.cat([there, there.flip(0)[1:-1]]) * baseline / 2
+    poses = torch.eye(4).repeat(len(offset), 1, 1)
+    poses[:, 0, 3] = -offset
+    return CameraPath(poses, torch.ones(len(offset)), torch.stack([offset / pivot, 0 * offset], dim=1))
+
+
+def default_longest(scene: MPI) -> int:
+    """Longest side of one eye's view in a video."""
+    return max(default_size(scene.size))
+
+
+def _view_size(scene: MPI, size: int | None) -> tuple[int, int]:
+    """(H, W) of one eye's view in a video: even, so that all layouts are."""
+    height, width = default_size(scene.size, size or default_longest(scene))
+    return height, width
+
+
+def _combined(views: Iterator[View], combine: Callable[[Tensor, Tensor], Tensor]) -> Iterator[Tensor]:
+    """Frames (n, 3, H, W) from batches of views, which alternate between the eyes but may end between them."""
+    waiting: Tensor | None = None
+    for view in views:
+        rgb = view.rgb if waiting is None else torch.cat([waiting, view.rgb])
+        pairs = len(rgb) // 2
+        waiting = rgb[2 * pairs :]
+        if pairs:
+            yield combine(rgb[0 : 2 * pairs : 2], rgb[1 : 2 * pairs : 2])
+
+
+def _write_video(
+    frames: Iterator[Tensor],
+    count: int,
+    out: str | Path,
+    fps: float,
+    codec: str | None,
+    layout: str,
+    progress: Callable[[float], None] | None,
+) -> None:
+    """Encodes `count` frames that come in batches, and adds what players read of the layout."""
+    first = next(frames)
+    size = (first.shape[-2], first.shape[-1])
+    check_output(out, size, fps, codec)
+
+    def all_frames() -> Iterator[Tensor]:
+        yield first
+        yield from frames
+
+    with ExitStack() as stack:
+        report = progress or progress_bar(stack)
+        temporary = stack.enter_context(replacing(out))
+        with frame_encoder(out, temporary, size, fps, codec=codec) as write:
+            done = 0
+            for batch in encode_behind(_writer(write), all_frames()):
+                done += len(batch)
+                report(done / count)
+        add_stereo_metadata(temporary, layout)
+
+
+def _writer(write: WriteFrame) -> Callable[[Tensor], None]:
+    """A function that appends a batch of frames (n, 3, H, W)."""
+
+    def write_frames(frames: Tensor) -> None:
+        for pixels in _pixels(frames):
+            write(pixels)
+
+    return write_frames
+
+
+def _pixels(images: Tensor) -> np.ndarray:
+    """Images (n, 3, H, W), uint8 or in [0, 1], as (n, H, W, 3) uint8."""
+    if images.dtype != torch.uint8:
+        images = (images.clamp(0, 1) * 255).round().to(torch.uint8)
+    return images.movedim(1, -1).contiguous().cpu().numpy()
+
+
+def _save(image: Tensor, out: str | Path, xmp: bytes | None = None) -> None:
+    """Writes an image (3, H, W) in [0, 1]."""
+    options: dict[str, Any] = {} if xmp is None or Path(out).suffix.lower() == ".png" else {"xmp": xmp}
+    with replacing(out) as temporary:
+        Image.fromarray(_pixels(image[None])[0]).save(temporary, quality=95, **options)

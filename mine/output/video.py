@@ -4,7 +4,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from rich.console import Console
@@ -20,6 +22,8 @@ from mine.scene.as_tensor import ArrayLike, as_tensor
 from mine.scene.camera import check_poses, shift_principal_point
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
 from mine.scene.mpi import MPI
+
+Batch = TypeVar("Batch")
 
 LONGEST_SIDE = 1920
 """Longest side in pixels of a video unless a size is given."""
@@ -43,6 +47,7 @@ def render_video(
     *,
     size: tuple[int, int] | None = None,
     crop: bool = True,
+    codec: str | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Renders a scene along a camera path and writes a video of the views, and one of their depth if requested.
@@ -53,14 +58,16 @@ def render_video(
     Args:
         scene: The scene.
         path: (N, 4, 4) target-from-source poses, or a CameraPath, which changes the intrinsics too.
-        out: Video to write: .mp4, .m4v or .mov (H.264), .gif or .webp (both loop); or a folder of numbered PNGs, when
-            the name has no extension or ends in a slash.
+        out: Video to write: .mp4, .m4v, .mov or .mkv (H.264), .webm (VP9), .gif, .webp or .apng (these loop); or a
+            folder of numbered PNGs, when the name has no extension or ends in a slash.
         fps: Frames per second, at most 240.
         depth: Depth video to write as well, named like `out`; by default none. A video shows disparity by colour, near
             is bright, with one scale for the whole clip. A folder holds 16-bit PNGs: disparity in 1 / scene units is
             value / 65535 times the number "largest_disparity" in the PNG's metadata.
         size: (H, W) in pixels; by default the scene's own, made even, at most 1920 a side (480 for a GIF).
         crop: Zoom in, by at most 1.2, just enough that no view shows what lies outside the photo (`covering_zoom`).
+        codec: "h264", "hevc", "vp9", "av1" or "prores" (10 bits, for editing) instead of what the extension stands for;
+            `mine.output.writers.CODECS` has the extensions of each.
         progress: Called with the fraction done, 0 to 1. By default a progress bar is shown on standard error when that
             is a terminal.
 
@@ -74,36 +81,42 @@ def render_video(
     size = size or default_size(scene.size, LONGEST_GIF_SIDE if Path(out).suffix.lower() == ".gif" else LONGEST_SIDE)
     outputs = [out] if depth is None else [out, depth]
     for output in outputs:
-        check_output(output, size, fps)
+        check_output(output, size, fps, codec)
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing_together(outputs))
-        writes = [_colour_writer(stack.enter_context(frame_encoder(out, temporary[0], size, fps)))]
+        writes = [_colour_writer(stack.enter_context(frame_encoder(out, temporary[0], size, fps, codec=codec)))]
         if depth is not None:
             # A camera that moves forward sees larger disparities than the source camera: leave room for twice as much.
             largest = 2 * float(scene.disparity[0])
             text = {"largest_disparity": repr(largest)}
-            write = stack.enter_context(frame_encoder(depth, temporary[1], size, fps, text))
+            write = stack.enter_context(frame_encoder(depth, temporary[1], size, fps, text, codec))
             writes.append(_depth_writer(write, scene, largest if is_folder(depth) else None))
-        report = progress or _progress_bar(stack)
-        encoder = stack.enter_context(ThreadPoolExecutor(1))
+        report = progress or progress_bar(stack)
         done = 0
-        for rendered in _encode_behind(encoder, writes, render_path(scene, path, size, crop)):
-            done += rendered
+        for view in encode_behind(partial(_write_all, writes), render_path(scene, path, size, crop)):
+            done += len(view.rgb)
             report(done / len(path.poses))
 
 
-def _encode_behind(
-    encoder: ThreadPoolExecutor, writes: list[Callable[[View], None]], views: Iterator[View]
-) -> Iterator[int]:
-    """Encodes views while the next ones are rendered; yields the frames of each, and returns when all are written."""
+def encode_behind(write: Callable[[Batch], None], batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Encodes batches of frames in another thread while the next ones are rendered.
+
+    Args:
+        write: Encodes one batch.
+        batches: What to encode.
+
+    Yields:
+        Each batch as it is handed over; the end comes when all are written.
+    """
     queue: deque[Future[None]] = deque()
-    for view in views:
-        if len(queue) == MAX_QUEUED:
-            queue.popleft().result()
-        queue.append(encoder.submit(_write_all, writes, view))
-        yield len(view.rgb)
-    for future in queue:
-        future.result()
+    with ThreadPoolExecutor(1) as encoder:
+        for batch in batches:
+            if len(queue) == MAX_QUEUED:
+                queue.popleft().result()
+            queue.append(encoder.submit(write, batch))
+            yield batch
+        for future in queue:
+            future.result()
 
 
 def render_path(
@@ -191,7 +204,7 @@ def _write_all(writes: list[Callable[[View], None]], view: View) -> None:
         write(view)
 
 
-def _progress_bar(stack: ExitStack) -> Callable[[float], None]:
+def progress_bar(stack: ExitStack) -> Callable[[float], None]:
     """A progress bar on standard error that vanishes when done; nothing when that is no terminal."""
     console = Console(stderr=True)
     bar = stack.enter_context(Progress(console=console, transient=True, disable=not console.is_terminal))

@@ -1,4 +1,4 @@
-"""Writers of frames: H.264 video, GIF, animated WebP and folders of PNGs. Files appear whole or not at all.
+"""Writers of frames: videos, animated images and folders of PNGs. Files appear whole or not at all.
 
 Frames go to ffmpeg through a pipe, so that a long video needs no memory. `imageio_ffmpeg` finds the program; its own
 writer is not used because it ignores ffmpeg's exit status, so that a full disk would go unnoticed.
@@ -27,9 +27,32 @@ WriteFrame = Callable[[np.ndarray[Any, Any]], None]
 """Appends one frame: (H, W, 3) uint8 RGB; folders also take (H, W) uint16."""
 
 # Players guess the colour matrix of untagged video from its size: convert to BT.709 and tag it as such.
-_BT709 = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,"
-_BT709 += "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
-_H264 = ["-vf", _BT709, "-c:v", "libx264", "-preset", "fast", "-crf", "18", "-movflags", "+faststart"]
+_BT709 = (
+    "scale=out_color_matrix=bt709:out_range=tv,format={},"
+    "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
+)
+_YUV420 = ["-vf", _BT709.format("yuv420p")]
+_H264 = [*_YUV420, "-c:v", "libx264", "-preset", "fast", "-crf", "18", "-movflags", "+faststart"]
+_HEVC = [*_YUV420, "-c:v", "libx265", "-preset", "fast", "-crf", "20", "-tag:v", "hvc1", "-x265-params", "log-level=1"]
+_HEVC += ["-movflags", "+faststart"]
+_VP9 = [
+    *_YUV420,
+    "-c:v",
+    "libvpx-vp9",
+    "-b:v",
+    "0",
+    "-crf",
+    "24",
+    "-row-mt",
+    "1",
+    "-deadline",
+    "good",
+    "-cpu-used",
+    "4",
+]
+_AV1 = [*_YUV420, "-c:v", "libsvtav1", "-preset", "8", "-crf", "28"]
+# For editing: each frame on its own, 10 bits, 4:2:2.
+_PRORES = ["-vf", _BT709.format("yuv422p10le"), "-c:v", "prores_ks", "-profile:v", "hq", "-vendor", "apl0"]
 # One palette for the whole clip, made from all frames, so that colours do not flicker.
 _GIF = ["-vf", "split[a][b];[a]palettegen[p];[b][p]paletteuse", "-loop", "0", "-f", "gif"]
 _WEBP = ["-c:v", "libwebp_anim", "-quality", "80", "-loop", "0", "-f", "webp"]
@@ -40,8 +63,24 @@ ENCODERS: dict[str, list[str]] = {
     ".mov": [*_H264, "-f", "mov"],
     ".gif": _GIF,
     ".webp": _WEBP,
+    ".apng": ["-plays", "0", "-pred", "mixed", "-f", "apng"],
+    ".webm": [*_VP9, "-f", "webm"],
+    ".mkv": [*_H264, "-f", "matroska"],
 }
 """ffmpeg's output options by file extension."""
+
+CODECS: dict[str, dict[str, list[str]]] = {
+    "h264": {ending: ENCODERS[ending] for ending in (".mp4", ".m4v", ".mov", ".mkv")},
+    "hevc": {".mp4": [*_HEVC, "-f", "mp4"], ".mov": [*_HEVC, "-f", "mov"], ".mkv": [*_HEVC, "-f", "matroska"]},
+    "vp9": {".webm": ENCODERS[".webm"], ".mkv": [*_VP9, "-f", "matroska"]},
+    "av1": {
+        ".webm": [*_AV1, "-f", "webm"],
+        ".mp4": [*_AV1, "-movflags", "+faststart", "-f", "mp4"],
+        ".mkv": [*_AV1, "-f", "matroska"],
+    },
+    "prores": {".mov": [*_PRORES, "-f", "mov"]},
+}
+"""ffmpeg's output options by codec and file extension, where another codec than the extension's default is wanted."""
 
 
 def is_folder(out: str | Path) -> bool:
@@ -51,16 +90,21 @@ def is_folder(out: str | Path) -> bool:
 
 @contextmanager
 def frame_writer(
-    out: str | Path, size: tuple[int, int], fps: float = 30, text: dict[str, str] | None = None
+    out: str | Path,
+    size: tuple[int, int],
+    fps: float = 30,
+    text: dict[str, str] | None = None,
+    codec: str | None = None,
 ) -> Iterator[WriteFrame]:
     """Opens a video for writing; the file or folder appears when the block ends without an exception.
 
     Args:
-        out: .mp4, .m4v or .mov (H.264, yuv420p, BT.709), .gif or .webp (both loop for ever), or a folder of 000000.png,
-            000001.png and so on (`is_folder`).
+        out: .mp4, .m4v, .mov or .mkv (H.264, yuv420p, BT.709), .webm (VP9), .gif, .webp or .apng (these loop for ever),
+            or a folder of 000000.png, 000001.png and so on (`is_folder`).
         size: (H, W) of the frames in pixels.
         fps: Frames per second.
         text: Metadata of each PNG of a folder, by name.
+        codec: One of `CODECS` instead of the extension's own.
 
     Yields:
         A function that appends one frame.
@@ -69,13 +113,18 @@ def frame_writer(
         InputError: For an unknown extension, a frame rate out of range, an odd size for H.264, a folder that holds
             other files, or when writing fails.
     """
-    check_output(out, size, fps)
-    with replacing(out) as temporary, frame_encoder(out, temporary, size, fps, text) as write:
+    check_output(out, size, fps, codec)
+    with replacing(out) as temporary, frame_encoder(out, temporary, size, fps, text, codec) as write:
         yield write
 
 
 def frame_encoder(
-    out: str | Path, temporary: Path, size: tuple[int, int], fps: float, text: dict[str, str] | None = None
+    out: str | Path,
+    temporary: Path,
+    size: tuple[int, int],
+    fps: float,
+    text: dict[str, str] | None = None,
+    codec: str | None = None,
 ) -> AbstractContextManager[WriteFrame]:
     """The context of `frame_writer`, for callers that put several files in place together.
 
@@ -85,20 +134,22 @@ def frame_encoder(
         size: As for `frame_writer`.
         fps: As for `frame_writer`.
         text: As for `frame_writer`.
+        codec: As for `frame_writer`.
 
     Returns:
         A context with a function that appends one frame; the video is whole when it ends without an exception.
     """
-    return _folder(out, temporary, text or {}) if is_folder(out) else _ffmpeg(out, temporary, size, fps)
+    return _folder(out, temporary, text or {}) if is_folder(out) else _ffmpeg(out, temporary, size, fps, codec)
 
 
-def check_output(out: str | Path, size: tuple[int, int], fps: float) -> None:
+def check_output(out: str | Path, size: tuple[int, int], fps: float, codec: str | None = None) -> None:
     """Checks a video's name, size and frame rate before there are frames.
 
     Args:
         out: As for `frame_writer`.
         size: As for `frame_writer`.
         fps: As for `frame_writer`.
+        codec: As for `frame_writer`.
 
     Raises:
         InputError: As `frame_writer`, except for failures of the writing itself.
@@ -106,13 +157,17 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float) -> None:
     check_writable(out, is_folder(out))
     if not (math.isfinite(fps) and 0 < fps <= 240):
         raise InputError(f"fps {fps} is out of range: give frames per second above 0, at most 240")
+    suffix = Path(out).suffix.lower()
+    if codec is not None and suffix not in CODECS.get(codec, {}):
+        if codec not in CODECS:
+            raise InputError(f"unknown codec {codec!r}: choose {', '.join(CODECS)}")
+        raise InputError(f"{codec} cannot be written to {out}: give a name that ends in {' or '.join(CODECS[codec])}")
     if is_folder(out):
         _check_folder(Path(out))
         return
-    suffix = Path(out).suffix.lower()
     if suffix not in ENCODERS:
         raise InputError(f"cannot write {out}: use {', '.join(ENCODERS)}, or no extension for a folder of PNGs")
-    if "libx264" in ENCODERS[suffix] and (size[0] % 2 or size[1] % 2):
+    if "-c:v" in _options(suffix, codec) and suffix != ".webp" and (size[0] % 2 or size[1] % 2):
         raise InputError(f"{suffix} video cannot be {size[1]}x{size[0]}: give an even width and height")
 
 
@@ -150,11 +205,13 @@ def _folder(out: str | Path, temporary: Path, text: dict[str, str]) -> Iterator[
 
 
 @contextmanager
-def _ffmpeg(out: str | Path, temporary: Path, size: tuple[int, int], fps: float) -> Iterator[WriteFrame]:
+def _ffmpeg(
+    out: str | Path, temporary: Path, size: tuple[int, int], fps: float, codec: str | None
+) -> Iterator[WriteFrame]:
     """Pipes frames to an ffmpeg process that writes `temporary`; errors name `out`."""
     with unnamed_file() as log:
         process = subprocess.Popen(
-            _ffmpeg_command(temporary, size, fps), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
+            _ffmpeg_command(temporary, size, fps, codec), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
         )
         assert process.stdin is not None
         pipe = process.stdin
@@ -179,11 +236,16 @@ def _ffmpeg(out: str | Path, temporary: Path, size: tuple[int, int], fps: float)
             process.wait()
 
 
-def _ffmpeg_command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
+def _options(suffix: str, codec: str | None) -> list[str]:
+    """ffmpeg's output options for a file extension and a codec, which is that of the extension if None."""
+    return ENCODERS[suffix] if codec is None else CODECS[codec][suffix]
+
+
+def _ffmpeg_command(path: Path, size: tuple[int, int], fps: float, codec: str | None = None) -> list[str]:
     """The command that reads raw RGB frames on standard input and writes `path`, whatever colons its name has."""
     rate = str(Fraction(fps).limit_denominator(1001))
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[1]}x{size[0]}", "-r", rate, "-i", "-"]
-    return [get_ffmpeg_exe(), "-y", "-loglevel", "error", *raw, *ENCODERS[path.suffix.lower()], f"file:{path}"]
+    return [get_ffmpeg_exe(), "-y", "-loglevel", "error", *raw, *_options(path.suffix.lower(), codec), f"file:{path}"]
 
 
 def _last_line(log: IO[bytes]) -> str:

@@ -361,7 +361,7 @@ def test_a_failing_encoder_is_reported(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "mine.output.writers._ffmpeg_command",
-        lambda path, size, fps: [*_ffmpeg_command(path, size, fps)[:-1], "/dev/full"],
+        lambda path, size, fps, codec: [*_ffmpeg_command(path, size, fps)[:-1], "/dev/full"],
     )
     with pytest.raises(InputError, match="disk full"), frame_writer(tmp_path / "clip.mp4", (480, 640)) as write:
         for _ in range(3):
@@ -374,7 +374,7 @@ def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_both_videos_or_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str) -> None:
     """When one of them cannot be finished after all frames were written: the old ones stay."""
 
-    def command(path: Path, size: tuple[int, int], fps: float) -> list[str]:
+    def command(path: Path, size: tuple[int, int], fps: float, codec: str | None) -> list[str]:
         whole = _ffmpeg_command(path, size, fps)
         return [*whole[:-1], "/dev/full"] if full in path.name else whole
 
