@@ -36,7 +36,7 @@ NARROW, WIDE = 640, 1920
 
 
 def wall(photo: Tensor, depth: float = PIVOT) -> mine.MPI:
-    """The photo (3, H, W) on an opaque wall at a depth, with planes 384 pixels wide, and of the view's size from 960 on."""
+    """The photo (3, H, W) on an opaque wall at a depth, with planes 384 pixels wide; larger views have their own."""
     height, width = photo.shape[-2:]
     size = (round(384 * height / width), 384)
     rgb = resize(photo, size)[None].repeat(2, 1, 1, 1)

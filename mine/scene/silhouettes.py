@@ -7,8 +7,9 @@ the photo tells where the silhouette is:
    and which of the two each pixel shows.
 2. `_segment` moves the border between the two to the photo's edge: two guided filters (He et al. 2013, "Guided Image
    Filtering", section 4.4, matting), from the map's resolution to the photo's.
-3. `_unmix` solves I = α F + (1 - α) B for the pixels of the photo that mix both sides, with F and B the mean colours of
-   the pure pixels around (Levin et al. 2008, "A Closed-Form Solution to Natural Image Matting", eq. 1).
+3. `_unmix` solves I = α F + (1 - α) B for the pixels of the photo that mix both sides (Levin et al. 2008, "A
+   Closed-Form Solution to Natural Image Matting", eq. 1). B is the mean colour of the pure pixels around. At sharp
+   silhouettes so is F, and α is solved for; at hair and out of focus α is that of the guided filters, and F is.
 
 What lies farther behind is inpainted at half the map's resolution (`mine.scene.inpaint`).
 """
@@ -37,7 +38,20 @@ MIXED_RADIUS = 1
 PURE_RADIUS = 3
 """Pixels from the silhouette from which on neither lens nor sharpening show the other side."""
 
-COLOUR_RADIUS = 6
+SOFT_RADIUS = 9
+"""Pixels from the silhouette within which hair, and what is out of focus, may show both sides."""
+
+SHARES = (0.15, 0.85)
+"""Shares by the guided filters, which are noisy, up to which the foreground counts as absent, and from which on it is
+opaque."""
+
+SOLVED_SHARES = (0.15, 0.5)
+"""Shares α below which F = (I - (1 - α) B) / α is not solved, for it would be noise, and from which on it is."""
+
+SOFT_CONTRAST = (0.3, 0.6)
+"""As `CONTRAST`, where α is not measured: from there on, what F leaves in the background is subtracted."""
+
+COLOUR_RADIUS = 9
 """Pixels from the centre of the window of the mean colours F and B to its sides."""
 
 CONTRAST = (1.0, 2.0)
@@ -51,6 +65,9 @@ SHARPNESS = (0.5, 0.8)
 """Shares of that change within `SHARP_RADIUS` below which a silhouette is out of focus and left as it is, and from
 which on it counts as sharp."""
 
+EVEN = (0.03, 0.08)
+"""Standard deviations of colours in [0, 1]³ up to which a background is even, and from which on it has a texture."""
+
 LEAST_VARIATION = 0.05
 """Added to the variation of colours in [0, 1]³: what photos' noise is."""
 
@@ -59,6 +76,9 @@ OPACITIES = (0.05, 0.95)
 
 REACH = 28
 """Width of the inpainted background in pixels of half the map's resolution: what the default path uncovers of it."""
+
+LEAST_STEP = 1.05
+"""Ratio of disparities from which on what is inpainted behind a surface counts as another surface."""
 
 UNMIXED_AT_ONCE = 1 << 15
 """Pixels that `_unmix` treats at a time: bounds its memory."""
@@ -91,13 +111,16 @@ def find_layers(disparity_map: Float[Tensor, "1 h w"], image: Float[Tensor, "3 H
     """
     size = image.shape[-2:]
     near, far, is_near, at_edge = _two_sides(disparity_map[None])
+    beyond = F.interpolate(_nearer_around(disparity_map[None], near, far, at_edge), size, mode="nearest")[0, 0] > 0
     near, far, smooth = (F.interpolate(x, size, mode="bilinear") for x in (near, far, disparity_map[None]))
     edge = F.interpolate(at_edge.float(), size, mode="nearest") > 0
-    foreground = _segment(is_near, at_edge, image[None]) & edge
+    share = _ramp(_segment(is_near, at_edge, image[None])[0, 0], SHARES)
+    nearer = torch.where(edge[0, 0], _majority(share > 0.5), beyond)
+    foreground = (nearer & edge[0, 0])[None, None]
     disparity = torch.where(edge, torch.where(foreground, near, far), smooth)[0]
     background, colour = _inpaint(disparity, image, (disparity_map.shape[-2], disparity_map.shape[-1]))
     opacity, rgb = torch.ones_like(disparity), image.clone()
-    pixels, alpha, front, back = _unmix(image, foreground[0, 0], edge[0, 0])
+    pixels, alpha, front, back = _unmix(image, share, nearer, edge[0, 0])
     shown = alpha > 0
     y, x = pixels.unbind(1)
     rgb[:, y, x] = torch.where(shown[:, None], front, back).T
@@ -106,7 +129,8 @@ def find_layers(disparity_map: Float[Tensor, "1 h w"], image: Float[Tensor, "3 H
     mixed = shown & (alpha < 1)
     y, x = y[mixed], x[mixed]
     background[0, y, x], colour[:, y, x] = far[0, 0, y, x], back[mixed].T
-    hidden = background < disparity / DISCONTINUITY
+    hidden = background * LEAST_STEP < disparity
+    hidden[0, y, x] = True
     return Layers(disparity, opacity, rgb, background * hidden, colour)
 
 
@@ -135,8 +159,18 @@ def _two_sides(disparity_map: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return near, far, disparity_map > middle, at_edge
 
 
+def _nearer_around(disparity_map: Tensor, near: Tensor, far: Tensor, at_edge: Tensor) -> Tensor:
+    """Whether pixels of a map (1, 1, h, w) around its discontinuities are on the nearer side: 1 or 0, 0 elsewhere.
+
+    Arguments as `_two_sides` returns them. Where a pixel is beside several discontinuities, their mean decides.
+    """
+    weight, middle = at_edge.float(), (near * far).sqrt()
+    around = _box(middle, weight, 2 * SIDE_RADIUS)
+    return ((around > 0) & (disparity_map > around)).float()
+
+
 def _segment(is_near: Bool[Tensor, "1 1 h w"], valid: Bool[Tensor, "1 1 h w"], image: Tensor) -> Tensor:
-    """Which pixels (1, 1, H, W) of an image (1, 3, H, W) show the nearer side, where the map's `is_near` is `valid`."""
+    """Share (1, 1, H, W) of the nearer side in pixels of an image (1, 3, H, W), given `is_near` where it is `valid`."""
     size = image.shape[-2:]
     mask, weight = is_near.float(), valid.float()
     for factor, radius in ((1, 3), (3, 3)):
@@ -146,8 +180,14 @@ def _segment(is_near: Bool[Tensor, "1 1 h w"], valid: Bool[Tensor, "1 1 h w"], i
         mode = "bilinear" if mask.shape[-1] <= at[1] else "area"
         slope, offset = _guided_filter(guide, F.interpolate(mask, at, mode=mode), usable, radius)
         slope, offset = (F.interpolate(x, size, mode="bilinear") for x in (slope, offset))
-        mask = ((slope * image).sum(1, keepdim=True) + offset > 0.5).float()
-    return _box(mask, torch.ones_like(mask), 1) > 0.5  # a majority vote removes single pixels
+        share = (slope * image).sum(1, keepdim=True) + offset
+        mask = (share > 0.5).float()
+    return share
+
+
+def _majority(mask: Tensor) -> Tensor:
+    """A mask (H, W) without single pixels: what most of each 3x3 window is."""
+    return _window_sum(mask.float(), 1) > 4.5
 
 
 def _guided_filter(guide: Tensor, mask: Tensor, weight: Tensor, radius: int) -> tuple[Tensor, Tensor]:
@@ -185,17 +225,25 @@ def _window_sum(x: Tensor, radius: int) -> Tensor:
 
 
 def _unmix(
-    image: Float[Tensor, "3 H W"], foreground: Bool[Tensor, "H W"], edge: Bool[Tensor, "H W"]
+    image: Float[Tensor, "3 H W"],
+    share: Float[Tensor, "H W"],
+    foreground: Bool[Tensor, "H W"],
+    edge: Bool[Tensor, "H W"],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Separates the two sides in the pixels within `PURE_RADIUS` of a silhouette.
+    """Separates the two sides in the pixels near a silhouette that may show both.
+
+    These are within `PURE_RADIUS`, and as far as `SOFT_RADIUS` where `_segment` found a share of each side.
 
     Returns:
         Rows and columns (N, 2) of these pixels, the share α (N,) of the foreground, and both colours F, B (N, 3).
     """
-    grown, shrunk = _grow(foreground, PURE_RADIUS), ~_grow(~foreground, PURE_RADIUS)
     mixed = _grow(foreground, MIXED_RADIUS) & _grow(~foreground, MIXED_RADIUS)
-    pixels = (grown & ~shrunk & edge).nonzero()
-    pure, sides = torch.stack([shrunk, ~grown & edge]).float(), torch.stack([foreground, mixed])
+    close, near = (_grow(foreground, r) & _grow(~foreground, r) for r in (PURE_RADIUS, SOFT_RADIUS))
+    soft = (share > OPACITIES[0]) & (share < OPACITIES[1])
+    zone = edge & (close | (near & _grow(soft, 1)))
+    pure = torch.stack([foreground & ~zone, ~foreground & edge & ~zone]).float()
+    sides = torch.stack([foreground.float(), mixed.float(), share])
+    pixels = zone.nonzero()
     parts = [_unmix_pixels(image, pure, sides, part) for part in pixels.split(UNMIXED_AT_ONCE)]
     alpha, front, back = (torch.cat(x) for x in zip(*parts, strict=True))
     return pixels, alpha, front, back
@@ -204,9 +252,9 @@ def _unmix(
 def _unmix_pixels(image: Tensor, pure: Tensor, sides: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """α (N,), F and B (N, 3) of `pixels` (N, 2).
 
-    `pure` (2, H, W) has the pixels that show the foreground alone, and the background alone; `sides` (2, H, W) what is
-    foreground, and what may mix both. What F leaves in pixels of the background is subtracted: the photo's blur, and
-    the halo of its sharpening.
+    `pure` (2, H, W) has the pixels that show the foreground alone, and the background alone; `sides` (3, H, W) what is
+    foreground, what may mix both at a sharp silhouette, and the share of the foreground at hair and out of focus. What
+    F leaves in pixels of the background is subtracted: the photo's blur, and the halo of its sharpening.
     """
     y, x = pixels.unbind(1)
     step = torch.arange(-COLOUR_RADIUS, COLOUR_RADIUS + 1, device=image.device)
@@ -217,22 +265,32 @@ def _unmix_pixels(image: Tensor, pure: Tensor, sides: Tensor, pixels: Tensor) ->
     total = weight.sum(-1)
     around = image[:, rows, columns]
     means = torch.einsum("snw,cnw->snc", weight, around) / total[..., None].clamp(min=1e-6)
-    colour, (inside, mixed) = image[:, y, x].T, sides[:, y, x]
+    colour, (inside, mixed, share) = image[:, y, x].T, sides[:, y, x]
     difference = means[0] - means[1]
     distance = difference.square().sum(1).sqrt()
     squares = (weight * around.square().sum(0)).sum(-1) / total.clamp(min=1e-6)
-    variation = (squares - means.square().sum(-1)).clamp(min=0).sqrt().sum(0) + LEAST_VARIATION
+    deviation = (squares - means.square().sum(-1)).clamp(min=0).sqrt()
+    variation = deviation.sum(0) + LEAST_VARIATION
     close = torch.maximum(dy.abs(), dx.abs()) <= SHARP_RADIUS
     across = torch.einsum("cnw,nc->nw", around[..., close], difference / distance.square().clamp(min=1e-6)[:, None])
     sharpness = across.amax(1) - across.amin(1)
-    trust = _ramp(distance / variation, CONTRAST) * _ramp(sharpness, SHARPNESS) * (total > 0).all(0)
+    known = (total > 0).all(0)
+    trust = _ramp(distance / variation, CONTRAST) * _ramp(sharpness, SHARPNESS) * known
     measured = ((colour - means[1]) * difference).sum(1) / distance.square().clamp(min=1e-6)
-    alpha = torch.where(mixed, trust * measured + (1 - trust) * inside.float(), inside.float()).clamp(0, 1)
+    soft = torch.where(known, share, inside)
+    alpha = (trust * torch.where(mixed > 0, measured, inside) + (1 - trust) * soft).clamp(0, 1)
     alpha = torch.where(alpha < OPACITIES[0], 0, torch.where(alpha > OPACITIES[1], 1, alpha))
     pull = (trust * (alpha > 0) * (alpha < 1))[:, None]
-    front = pull * means[0] + (1 - pull) * colour
-    left = (trust * measured * (alpha < 1)).clamp(-0.5, 1)[:, None]
-    return alpha, front, (colour - left * difference).clamp(0, 1)
+    # Without trust in F, it is what B leaves of the pixel's colour: together, both show the photo.
+    rest = ((colour - (1 - alpha[:, None]) * means[1]) / alpha[:, None].clamp(min=SOLVED_SHARES[0])).clamp(0, 1)
+    pull = torch.where(known[:, None], torch.maximum(pull, 1 - _ramp(alpha, SOLVED_SHARES)[:, None]), pull)
+    front = pull * means[0] + (1 - pull) * torch.where(alpha[:, None] < 1, rest, colour)
+    seen = torch.maximum(trust, _ramp(distance / variation, SOFT_CONTRAST) * known)
+    left = (seen * measured * (alpha < 1)).clamp(-0.5, 1)[:, None]
+    even = 1 - _ramp(deviation[1], EVEN)  # skies: whatever halo the photo's sharpening left there
+    mixes = (torch.where(alpha > 0, 1, even) * (alpha < 1) * known)[:, None]
+    back = mixes * means[1] + (1 - mixes) * (colour - left * difference)
+    return alpha, front, back.clamp(0, 1)
 
 
 def _ramp(x: Tensor, ends: tuple[float, float]) -> Tensor:

@@ -12,9 +12,8 @@ from mine.scene.detail import FINER, photo_detail
 from mine.scene.inpaint import DISCONTINUITY
 from mine.scene.silhouettes import PURE_RADIUS, Layers, find_layers, largest_within
 
-LEAST_MAGNIFICATION = 2.5
-"""Ratio of a view's longer side to that of the planes from which on the view has planes of its own. In smaller views,
-stairs are hardly seen, and hard silhouettes leave an outline of the photo's mixed pixels around hair."""
+LEAST_MAGNIFICATION = 1.25
+"""Ratio of a view's longer side to that of the planes from which on the view has planes of its own."""
 
 PIXELS_PER_STEP = 3
 """Factor of resolution for each subdivision of the steps between planes: their parallax grows with the resolution."""

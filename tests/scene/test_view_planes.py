@@ -41,6 +41,42 @@ def test_silhouettes_are_drawn_where_they_are_without_stairs_or_fringes() -> Non
             assert errors.fringe < 0.05
 
 
+@pytest.mark.parametrize("size", [(172, 258), (256, 384)])
+def test_silhouettes_are_drawn_where_they_are_in_views_little_larger_than_the_planes(size: tuple[int, int]) -> None:
+    photo, surface = generate_photo(size), disparity_of_photo(size, PLANES)
+    disparity = plane_disparities(surface[None], 32)
+    planes = lift_to_mpi(resize(photo, PLANES)[None], surface[None], disparity[None])[0]
+    lifted = MPI.from_planes(planes, disparity, intrinsics(PLANES, 65.0, aspect=1.5), photo, surface)
+    poses, K = swing(4, depth=1.0)[[1, 3]], lifted.intrinsics(size)
+    targets = shift_principal_point(K.expand(2, 3, 3), off_axis_shift(poses))
+    views = lifted.render(poses, targets, size)
+    for shape in SHAPES:
+        for rgb, K_tgt, T in zip(views.rgb, targets, poses.as_subclass(torch.Tensor), strict=True):
+            errors = edge_errors(shape, rgb, K, K_tgt, T, size)
+            assert errors.rms < 0.35
+            assert errors.step < 0.9
+            assert errors.fringe < 0.05
+
+
+@pytest.mark.parametrize("ratio", [1.15, 1.3, 2.0])
+def test_no_gap_opens_between_the_visible_background_and_what_is_inpainted(ratio: float) -> None:
+    """The last plane lies far behind both: seen through a gap, it would show as a depth of its own."""
+    surface = torch.tensor([0.48, 0.52]).repeat(PLANES[1] // 2).expand(1, *PLANES).clone()
+    surface[..., 70:110] = 0.5 * ratio
+    surface[..., :4] = 0.05
+    photo = torch.full((3, *SIZE), 0.7)
+    photo[..., 350:550] = 0.2
+    disparity = torch.linspace(float(surface.max()), 0.05, 32)
+    planes = lift_to_mpi(resize(photo, PLANES)[None], surface[None], disparity[None])[0]
+    lifted = MPI.from_planes(planes, disparity, intrinsics(PLANES, 65.0, aspect=1.5), photo, surface)
+    for pose in swing(4, depth=2 / ratio)[[1, 3]].as_subclass(torch.Tensor):
+        view = lifted.render(pose)
+        inner = (..., slice(100, -100), slice(150, -150))
+        assert (1 / view.depth[inner]).min() > 0.45
+        blend = ((view.rgb[inner] - 0.2) / 0.5).flatten()
+        assert ((blend < -0.02) | (blend > 1.02)).sum() == 0, "no colour but those of both sides and their mixtures"
+
+
 def test_the_source_camera_sees_the_photo_and_its_depth() -> None:
     lifted = scene(fine=True)
     view = lifted.render(torch.eye(4))
@@ -151,6 +187,38 @@ def test_a_pixel_that_mixes_both_sides_gets_its_opacity_and_pure_colours(edge: f
     behind = ((foreground < 1) & (foreground > 0)).expand(3, -1, -1)
     assert torch.allclose(layers.background_rgb[behind], back.expand(3, *size)[behind], atol=0.02)
     assert torch.allclose(layers.rgb[~visible], back.expand(3, *size)[~visible], atol=0.02)
+
+
+def soft_edge(width: float, noise: float = 0.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A photo whose blue right side fades into the yellow left one over `width` pixels; its map; the share of blue."""
+    size, small = (60, 80), (12, 16)
+    share = ((torch.arange(80) + 0.5 - 40) / width + 0.5).clamp(0, 1).expand(1, *size)
+    front, back = torch.tensor([0.1, 0.2, 0.8])[:, None, None], torch.tensor([0.9, 0.8, 0.3])[:, None, None]
+    surface = torch.full((1, *small), 0.2)
+    surface[..., 8:] = 0.8
+    texture = noise * torch.randn(1, *size, generator=torch.Generator().manual_seed(0))
+    return (share * front + (1 - share) * back + texture).clamp(0, 1), surface, share
+
+
+@pytest.mark.parametrize("width", [4.0, 8.0])
+def test_an_edge_out_of_focus_fades_from_opaque_to_nothing(width: float) -> None:
+    image, surface, share = soft_edge(width)
+    layers = find_layers(surface, image)
+    foreground = layers.opacity * (layers.disparity > 0.5)
+    inner = (..., slice(10, -10), slice(None))
+    assert (foreground - share)[inner].abs().max() < 0.3
+    assert (foreground[inner].diff(dim=-1) > -0.05).all()
+    seen = layers.opacity * layers.rgb + (1 - layers.opacity) * layers.background_rgb
+    assert (seen - image)[inner].abs().max() < 0.2, "the source view shows the photo"
+
+
+def test_halos_of_sharpening_do_not_stay_on_an_even_background() -> None:
+    image, surface, _ = soft_edge(1.0)
+    halo = image.clone()
+    halo[..., 37:39] = (halo[..., 37:39] + torch.tensor([0.05, 0.08, 0.12])[:, None, None]).clamp(0, 1)
+    layers = find_layers(surface, halo)
+    behind = torch.where(layers.disparity > 0.5, layers.background_rgb, layers.rgb)[..., 30:39]
+    assert (behind - image[..., 30:31]).abs().max() < 0.04
 
 
 def test_without_discontinuities_the_photo_has_one_opaque_layer() -> None:

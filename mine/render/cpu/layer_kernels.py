@@ -34,15 +34,14 @@ def _plane_behind(disparity, value):
 
 
 @inlined
-def _back(layer, y, x):
-    """Least disparity of the surface in the 3x3 window of pixel (y, x) of a layer (H, W): the back of its shell."""
-    own = layer[y, x]
-    back = own
+def _least_around(layer, y, x, own):
+    """Least disparity in the 3x3 window of pixel (y, x) of a layer (H, W) that belongs to a surface at `own`."""
+    least = own
     for v in range(max(y - 1, 0), min(y + 2, layer.shape[0])):
         for u in range(max(x - 1, 0), min(x + 2, layer.shape[1])):
             if layer[v, u] * float32(SAME_SURFACE) > own:
-                back = min(back, layer[v, u])
-    return back
+                least = min(least, layer[v, u])
+    return least
 
 
 @inlined
@@ -104,15 +103,15 @@ def lift_rows(surface, opacity, rgb, background, background_rgb, disparity, shel
         for x in range(width):
             pixel, planes = y * width + x, bounds[y, x]
             value = surface[y, x]
-            back = min(value, _back(shell, y, x))
+            # The background continues surfaces that end at a silhouette before them: without a gap between both.
+            back = min(_least_around(shell, y, x, shell[y, x]), _least_around(background, y, x, value))
             _lift_surface(texels, disparity, value, back, opacity[y, x], rgb, pixel, planes[:2])
             planes[2], planes[3] = 1, 0
             hidden, colours = background[y, x], rgb
             if hidden > 0:
                 colours = background_rgb
-                _lift_surface(
-                    texels, disparity, hidden, _back(background, y, x), float32(1), colours, pixel, planes[2:]
-                )
+                back = min(_least_around(background, y, x, hidden), _least_around(surface, y, x, hidden))
+                _lift_surface(texels, disparity, hidden, back, float32(1), colours, pixel, planes[2:])
             _write(texels[last_plane, pixel], colours, pixel, float32(1), float32(1))
 
 
