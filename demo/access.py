@@ -1,5 +1,6 @@
-"""Access control: visitors may send only files they uploaded, and fetch only files that the demo made for them."""
+"""What visitors may send: files they uploaded, values in range; and fetch: only files that the demo made for them."""
 
+import math
 from abc import ABCMeta
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,11 @@ class UploadedPhoto(gr.Image, metaclass=_Quiet):
         """
         if payload is None:
             return None
-        path = Path(payload.path or "").resolve()
+        text = payload.path or ""
+        # A path with other characters, or longer than any, is not looked up.
+        if "\0" in text or len(text) > 4096:
+            raise gr.Error("This is not a photo you uploaded.", print_exception=False)
+        path = Path(text).resolve()
         if path.parent.parent != Path(self.GRADIO_CACHE).resolve():
             raise gr.Error("This is not a photo you uploaded.", print_exception=False)
         if not path.is_file():
@@ -51,6 +56,60 @@ class UploadedPhoto(gr.Image, metaclass=_Quiet):
         if str(url_or_file_path).lower().startswith(("http:", "https:")):
             raise gr.Error("Addresses are not fetched: upload the photo.", print_exception=False)
         return await super().async_move_resource_to_block_cache(url_or_file_path)
+
+
+class Ranged(gr.Slider, metaclass=_Quiet):
+    """A gr.Slider that says what is wrong with a value, whatever it is."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> float:
+        """The number, checked; raises gr.Error for anything else."""
+        number = isinstance(payload, (int, float)) and not isinstance(payload, bool) and math.isfinite(payload)
+        if not number:
+            raise gr.Error(f"{self.label} is not a number.", print_exception=False)
+        if not self.minimum <= payload <= self.maximum:
+            more = "greater than maximum" if payload > self.maximum else "less than minimum"
+            limit = self.maximum if payload > self.maximum else self.minimum
+            raise gr.Error(f"{self.label} {payload:g} is {more} {limit:g}.", print_exception=False)
+        return super().preprocess(payload)
+
+
+class Choice(gr.Radio, metaclass=_Quiet):
+    """A gr.Radio that says which values there are."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        """The choice, checked; raises gr.Error for anything else."""
+        names = [value for _, value in self.choices]
+        if not isinstance(payload, str) or payload not in names:
+            raise gr.Error(f"{self.label} is not in the list: {', '.join(map(str, names))}.", print_exception=False)
+        return super().preprocess(payload)
+
+
+class Flag(gr.Checkbox, metaclass=_Quiet):
+    """A gr.Checkbox that takes nothing but true and false."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> bool:
+        """The value, checked; raises gr.Error for anything else."""
+        if not isinstance(payload, bool):
+            raise gr.Error(f"{self.label} is neither true nor false.", print_exception=False)
+        return payload
+
+
+class Page(gr.Blocks):
+    """gr.Blocks whose endpoints may be called without their last inputs, which then have their initial values."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Fills in inputs that were left out; raises gr.Error when there are too many or too few."""
+        inputs.extend(widget.value for widget in block_fn.inputs[len(inputs) :] if widget.value is not None)
+        if len(inputs) != len(block_fn.inputs):
+            raise gr.Error(
+                f"{block_fn.name} takes {len(block_fn.inputs)} values: see the API page.", print_exception=False
+            )
 
 
 class RefuseFetching:

@@ -1,15 +1,12 @@
-"""The web demo's server: the page's events, and what each of them calls."""
+"""The web demo's server: its start, what lies in front of Gradio, and the endpoints of the page."""
 
 import atexit
-import html
 import os
-import secrets
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +16,31 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import gradio as gr
 from starlette.middleware import Middleware
 
-from mine import InputError, load
-from mine.demo.access import RefuseFetching
-from mine.demo.jobs import JobRunner, SceneSettings, VideoSettings
-from mine.demo.layout import STYLE, THEME, UPLOAD, WELCOME, embed_page, lay_out
-from mine.demo.preview import Previews
-from mine.output.stereo import Layout
+from demo.access import Page, RefuseFetching
+from demo.events import Events
+from demo.jobs import JobRunner
+from demo.layout import STYLES, THEME, lay_out
+from demo.preview import Previews
+from demo.samples import unpack
+from demo.scene_pages import ScenePages
+from demo.security import CheckHost, Login, SafeHeaders, own_hosts
+from demo.uploads import LimitUploads, Presence
+from demo.worker import Processes
+from mine import InputError
 
 MAX_UPLOAD = 40 * gr.FileSize.MB
 
 MAX_WAITING = 64
 """Jobs that may wait in the queue; Gradio refuses further ones."""
 
-PROGRESS = gr.Progress()
-"""Default value by which Gradio recognises functions that report progress; it passes each call its own."""
-
 SESSION_STATES = 100
 """Sessions whose widgets Gradio keeps in memory."""
+
+SWEEP_SECONDS = 3.0
+"""Seconds between looks at what is no longer needed."""
+
+CREDENTIALS = "MINE_DEMO_AUTH"
+"""Environment variable with "name:password", which `ps` does not show."""
 
 
 def launch(
@@ -44,6 +49,8 @@ def launch(
     share: bool = False,
     auth: str | None = None,
     checkpoint: Path | None = None,
+    url: str | None = None,
+    workers: int = 1,
 ) -> None:
     """Serves the demo until it is stopped.
 
@@ -51,22 +58,34 @@ def launch(
         host: Address to listen on.
         port: Port to listen on.
         share: Also serve at a public gradio.live address.
-        auth: "name:password" that visitors must give; by default none.
+        auth: "name:password" that visitors must give; by default what the environment's MINE_DEMO_AUTH says, or none.
         checkpoint: Network weights: ours or published MINE ones; by default the shipped ones.
+        url: Address at which a reverse proxy serves the demo, with the prefix that it takes off.
+        workers: Processes that work at the same time, each with a model of its own.
 
     Raises:
-        InputError: For a checkpoint that cannot be read, an `auth` of another form, or a port that is taken.
+        InputError: For a checkpoint that cannot be read, an `auth` or a `url` of another form, or a port that is taken.
     """
     # SystemExit instead of sudden death: the temporary folder is then removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    jobs = JobRunner(load(checkpoint), private_folder())
-    page = serve(jobs, host, port, share, auth)
-    jobs.warm_up()
-    page.block_thread()
+    folder = private_folder()
+    pool = Processes(checkpoint, workers)
+    jobs = JobRunner(pool, folder)
+    try:
+        page = serve(jobs, host, port, share, auth or os.environ.get(CREDENTIALS), url)
+        threading.Thread(target=jobs.warm_up, daemon=True).start()
+        page.block_thread()
+    finally:
+        pool.close()
 
 
 def serve(
-    jobs: JobRunner, host: str = "127.0.0.1", port: int = 7860, share: bool = False, auth: str | None = None
+    jobs: JobRunner,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    share: bool = False,
+    auth: str | None = None,
+    url: str | None = None,
 ) -> gr.Blocks:
     """Starts the demo in the background.
 
@@ -76,30 +95,46 @@ def serve(
         port: Port to listen on.
         share: Also serve at a public gradio.live address.
         auth: "name:password" that visitors must give; by default none.
+        url: Address at which a reverse proxy serves the demo, with the prefix that it takes off.
 
     Returns:
         The running app; `close()` stops it.
 
     Raises:
-        InputError: For an `auth` of another form, or a port that is taken.
+        InputError: For an `auth` or a `url` of another form, or a port that is taken.
     """
     login = None if auth is None else tuple(auth.split(":", 1))
     if login is not None and len(login) != 2:
-        raise InputError(f"auth {auth!r} has no colon: give name:password")
+        raise InputError("auth has no colon: give name:password")
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise InputError(f"url {url!r} is no address: give https://NAME/PREFIX, where the proxy serves the demo")
     page = build(jobs)
+    space = os.environ.get("SPACE_HOST")
+    middleware = [
+        Middleware(SafeHeaders, ancestors="'self' https://huggingface.co" if space else "'self'"),
+        Middleware(CheckHost, hosts=own_hosts(url, share, space)),
+        *([Middleware(Login, user=lambda cookies: _user(page, cookies))] if login else []),
+        Middleware(RefuseFetching),
+        Middleware(ScenePages, folder=jobs.folder),
+        Middleware(Presence, opened=jobs.arrive, closed=jobs.leave),
+        Middleware(LimitUploads, folder=jobs.folder, largest=MAX_UPLOAD),
+        Middleware(Previews, folder=jobs.folder),
+    ]
     try:
         page.launch(
             server_name=host,
             server_port=port,
             share=share,
             auth=login,
+            root_path=url,
             prevent_thread_lock=True,
+            quiet=True,
+            show_error=True,
             max_file_size=MAX_UPLOAD,
             state_session_capacity=SESSION_STATES,
-            app_kwargs={"middleware": [Middleware(RefuseFetching), Middleware(Previews, folder=jobs.folder)]},
+            app_kwargs={"middleware": middleware},
             theme=THEME,
-            css_paths=STYLE,
-            js=UPLOAD.read_text(encoding="utf-8"),
+            css_paths=STYLES,
             footer_links=["api"],
             run_history=False,
             ssr_mode=False,
@@ -107,6 +142,8 @@ def serve(
         )
     except OSError as error:
         raise InputError(f"cannot listen on port {port} of {host}: choose another") from error
+    print(f"The demo is at {url or page.local_url}" + (f" and {page.share_url}" if page.share_url else ""), flush=True)
+    _sweep_regularly(page, jobs)
     return page
 
 
@@ -120,126 +157,50 @@ def private_folder() -> Path:
 
 
 def build(jobs: JobRunner) -> gr.Blocks:
-    """Builds the page and connects its events. All jobs share one queue and run one at a time: each uses all cores."""
+    """Builds the page and its endpoints. All jobs share one queue; as many run at a time as there are workers."""
     events = Events(jobs)
-    with gr.Blocks(title="MINE", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
-        w = lay_out()
-        scene_settings = [w.photo, w.planes, w.detail]
-        video_settings = [w.path, w.amount, w.seconds, w.loop, w.longest, w.gif]
-        job: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 1}
-        predicted = gr.on(
-            [w.photo.change, w.predict_again.click],
-            events.predict,
-            scene_settings,
-            [w.viewer, w.depth, w.files],
-            api_name="predict",
-            show_progress_on=w.viewer,
-            trigger_mode="always_last",
-            **job,
-        )
-        video_job: dict[str, Any] = {"outputs": [w.video, w.files], "show_progress_on": w.video, **job}
-        first_video = predicted.success(
-            events.video, scene_settings + video_settings, api_name="first_video", api_visibility="private", **video_job
-        )
-        video = gr.on(
-            [w.make_video.click, w.path.input],
-            events.video,
-            scene_settings + video_settings,
-            api_name="video",
-            trigger_mode="always_last",
-            **video_job,
-        )
-        stereo = w.make_stereo.click(events.stereo, [*scene_settings, w.layout], w.stereo, api_name="stereo", **job)
-        w.stop.click(events.stop, cancels=[predicted, first_video, video, stereo], queue=False, api_name="stop")
-        unqueued: dict[str, Any] = {"queue": False, "api_visibility": "private"}
-        w.photo.change(_buttons, w.photo, [w.make_video, w.predict_again, w.make_stereo], **unqueued)
-        w.loop.change(lambda on: gr.Video(loop=on), w.loop, w.video, **unqueued)
-        page.unload(events.close)
-    jobs.own_folders |= set(jobs.folder.iterdir())  # Gradio's copies of the sample photos
+    samples = unpack(jobs.folder / "samples")
+    jobs.own_folders.add(jobs.folder / "samples")
+    with Page(title="MINE", analytics_enabled=False, fill_width=True) as page:
+        w = lay_out(samples, MAX_UPLOAD)
+        job: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": jobs.workers.count, "queue": True}
+        scene, film = w.scene_settings, w.video_settings
+        # Endpoints are events without a trigger that is shown: the page's script calls them by name.
+        trigger = gr.Button(visible=False)
+        outputs = [w.viewer, w.depth, w.files]
+        trigger.click(events.predict, [*scene, w.fov], outputs, api_name="predict", **job)
+        trigger.click(events.motions, [*scene, w.fov], w.motions, api_name="motions", **job)
+        inputs = [*scene, *film, w.fov, w.speed, w.aspect, w.webp]
+        trigger.click(events.video, inputs, [w.video, w.files], api_name="video", **job)
+        trigger.click(events.stereo, [*scene, w.layout, w.fov], w.stereo, api_name="stereo", **job)
+        trigger.click(events.estimate, None, w.words, api_name="estimate", concurrency_limit=None)
+        trigger.click(events.stop, queue=False, api_name="stop")
+        page.unload(lambda: None)  # tells clients to hold a connection open as long as they are there (Presence)
+    jobs.own_folders |= set(jobs.folder.iterdir())
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
 
 
-class Events:
-    """The event handlers of the page, which are also its HTTP API. An InputError is shown as a message on the page."""
-
-    def __init__(self, jobs: JobRunner) -> None:
-        self.jobs = jobs
-
-    def predict(
-        self, photo: str | None, planes: float, detail: str, request: gr.Request, progress: gr.Progress = PROGRESS
-    ) -> tuple[str, str | None, list[str]]:
-        """Predicts the scene of a photo; returns an HTML frame that shows it, its depth map and its files."""
-        if photo is None:
-            return WELCOME, None, []
-        with _show_input_error(photo):
-            files = self.jobs.scene(_session(request), Path(photo), SceneSettings(int(planes), detail), progress)
-            return embed_page(files.html), str(files.depth), [str(file) for file in files.all()]
-
-    def video(
-        self,
-        photo: str | None,
-        planes: float,
-        detail: str,
-        path: str,
-        amount: float,
-        seconds: float,
-        loop: bool,
-        longest: float,
-        gif: bool,
-        request: gr.Request,
-        progress: gr.Progress = PROGRESS,
-    ) -> tuple[str | None, list[str]]:
-        """Renders a video along a camera path; returns it and all files to download."""
-        if photo is None:
-            return None, []
-        settings = VideoSettings(path, amount, seconds, loop, int(longest), gif)
-        with _show_input_error(photo):
-            files, videos = self.jobs.video(
-                _session(request), Path(photo), SceneSettings(int(planes), detail), settings, progress
-            )
-            return str(videos[0]), [str(file) for file in [*videos, *files.all()]]
-
-    def stereo(
-        self,
-        photo: str | None,
-        planes: float,
-        detail: str,
-        layout: Layout,
-        request: gr.Request,
-        progress: gr.Progress = PROGRESS,
-    ) -> str | None:
-        """Renders a stereo image of the scene and returns it."""
-        if photo is None:
-            return None
-        with _show_input_error(photo):
-            settings = SceneSettings(int(planes), detail)
-            return str(self.jobs.stereo(_session(request), Path(photo), settings, layout, progress))
-
-    def stop(self, request: gr.Request) -> None:
-        """Stops this session's running job."""
-        self.jobs.stop(_session(request))
-
-    def close(self, request: gr.Request) -> None:
-        """Ends the session and removes its files."""
-        self.jobs.close(_session(request))
+def _user(page: gr.Blocks, cookies: dict[str, str]) -> str | None:
+    """Who is logged in with these cookies, as Gradio's own routes find it."""
+    app = page.app
+    kinds = ("access-token", "access-token-unsecure")
+    tokens = (cookies.get(f"{kind}-{app.cookie_id}") for kind in kinds)
+    return next((app.tokens[token] for token in tokens if token in app.tokens), None)
 
 
-def _session(request: gr.Request) -> str:
-    """The id of the visitor's session. Plain HTTP calls may lack one: each is then a session of its own."""
-    return request.session_hash or secrets.token_hex(16)
+def _sweep_regularly(page: gr.Blocks, jobs: JobRunner) -> None:
+    """Removes, as long as the page is served, what is no longer needed."""
 
+    def sweep() -> None:
+        while not stopped.wait(SWEEP_SECONDS):
+            jobs.sweep(waiting=len(page._queue) > 0)
 
-@contextmanager
-def _show_input_error(photo: str) -> Iterator[None]:
-    """Turns an InputError into a message on the page, without the server's folder names."""
-    try:
-        yield
-    except InputError as error:
-        text = str(error).replace(f"{Path(photo).parent}{os.sep}", "")
-        # The page shows messages as HTML, and the file's name is the visitor's: escape it.
-        raise gr.Error(html.escape(text, quote=False), print_exception=False) from error
+    stopped = threading.Event()
+    close = page.close
 
+    def close_all(*args: Any, **kwargs: Any) -> None:
+        stopped.set()
+        close(*args, **kwargs)
 
-def _buttons(photo: str | None) -> list[gr.Button]:
-    """The buttons that need a photo, enabled when there is one."""
-    return [gr.Button(interactive=photo is not None) for _ in range(3)]
+    page.close = close_all  # type: ignore[method-assign]
+    threading.Thread(target=sweep, daemon=True).start()

@@ -1,28 +1,21 @@
-"""The jobs of the demo: predicting a scene, rendering a video, rendering a stereo pair. One runs at a time."""
+"""The jobs of the demo's visitors: who may do what, for how long, and where its files are."""
 
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+from demo.estimate import Estimates, in_words
+from demo.making import DETAIL, FPS, GIF_FPS, Report, SceneFiles, SceneSettings, VideoSettings
+from demo.scene_store import SceneStore, latest, new_folder, remove_stale, replace_folder
+from demo.worker import InProcess, Workers
+from mine import InputError, Model
+from mine.output.stereo import Layout
 
-from mine import MPI, InputError, Model
-from mine.demo.scene_store import SceneStore, remove_stale, replace_folder
-from mine.network.input_size import network_size
-from mine.output.camera_paths import PATHS, CameraPath, near_depth
-from mine.output.depth_image import write_depth_image
-from mine.output.stereo import Layout, render_stereo
-from mine.output.video import default_size, render_video
-from mine.output.web import export_html
-from mine.scene.photo import read_photo
-
-DETAIL = {"Draft": 256 * 128, "Standard": 384 * 256, "Fine": 768 * 512}
-"""Pixels of a plane by level of detail; time and file size grow with them."""
-
-FPS, GIF_FPS = 30, 15
+__all__ = ["DETAIL", "FPS", "GIF_FPS", "JobRunner", "SceneFiles", "SceneSettings", "VideoSettings"]
 
 JOB_SECONDS = 180.0
 """Time limit of a job in seconds, because other visitors wait for it."""
@@ -30,96 +23,82 @@ JOB_SECONDS = 180.0
 UPLOAD_SECONDS = 600.0
 """Age in seconds at which uploads without a scene are removed; a younger one may still wait in the queue."""
 
-Report = Callable[[float, str], None]
-"""Called with the fraction done, 0 to 1, and a text on what is being done; raises InputError to end the job."""
+IDLE_SECONDS = 45.0
+"""The same while nobody waits; and how long the scenes of visitors without an open page are kept."""
+
+AWAY_SECONDS = 8.0
+"""Seconds after the last page of a session is closed until it ends: a lost connection comes back earlier."""
+
+VIDEOS = 6
+"""Videos kept of a scene."""
 
 
-@dataclass(frozen=True)
-class SceneSettings:
-    """What a scene depends on besides the photo: number of planes, and level of detail (`DETAIL`)."""
+class Control:
+    """What a job reports to, and what ends it: its visitor, or the time limit.
 
-    planes: int = 32
-    detail: str = "Standard"
+    Args:
+        report: Called with the fraction done and the text.
+        job_seconds: Time limit; it begins with `begin`.
+        estimate: Seconds that the job will probably take.
+    """
 
+    def __init__(self, report: Report, job_seconds: float, estimate: float) -> None:
+        self._report, self._job_seconds, self._estimate = report, job_seconds, estimate
+        self.stopped = threading.Event()
+        self._start: float | None = None
 
-@dataclass(frozen=True)
-class VideoSettings:
-    """What a video depends on besides the scene."""
-
-    path: str = "swing"
-    """name of the camera path, see `mine.paths.PATHS`"""
-    amount: float = 1.0
-    """factor on the size of the motion"""
-    seconds: float = 3.0
-    loop: bool = True
-    """whether a path that does not loop by itself goes there and back"""
-    longest: int = 960
-    """longest side in pixels"""
-    gif: bool = False
-    """whether to write a GIF as well"""
-
-    def poses(self, scene: MPI, fps: int) -> CameraPath:
-        """The camera path through a scene at `fps` frames per second."""
-        frames = max(2, round(self.seconds * fps))
-        there_and_back = self.loop and self.path == "line"
-        poses = PATHS[self.path](
-            frames=frames // 2 + 1 if there_and_back else frames, amount=self.amount, depth=near_depth(scene)
-        )
-        if isinstance(poses, CameraPath):
-            return poses
-        length = len(poses)
-        return CameraPath.of(poses[[*range(length), *range(length - 2, 0, -1)]] if there_and_back else poses)
-
-
-@dataclass(frozen=True)
-class SceneFiles:
-    """The files of one scene: <name>.mpi, <name>.html and <name>-depth.png in a folder of its own."""
-
-    folder: Path
-    name: str
+    def begin(self) -> None:
+        """Starts the clock, once the job need not wait for others."""
+        self._start = time.monotonic()
 
     @property
-    def mpi(self) -> Path:
-        """The scene file."""
-        return self.folder / f"{self.name}.mpi"
+    def seconds(self) -> float:
+        """Seconds since the job began."""
+        return 0.0 if self._start is None else time.monotonic() - self._start
 
-    @property
-    def html(self) -> Path:
-        """The web page."""
-        return self.folder / f"{self.name}.html"
+    def check(self) -> None:
+        """Raises InputError once the job is stopped or out of time."""
+        if self.stopped.is_set():
+            raise InputError("stopped")
+        if self._start is not None and self.seconds > self._job_seconds:
+            raise InputError(f"took more than {self._job_seconds:g} seconds: ask for fewer planes or frames")
 
-    @property
-    def depth(self) -> Path:
-        """The depth map in colour."""
-        return self.folder / f"{self.name}-depth.png"
-
-    def all(self) -> list[Path]:
-        """The files to download."""
-        return [self.html, self.depth, self.mpi]
+    def __call__(self, fraction: float, text: str) -> None:
+        """Reports, with what is probably left of the time."""
+        self.check()
+        left = max(self._estimate - self.seconds, self.seconds * (1 - fraction) / max(fraction, 0.2), 0)
+        self._report(fraction, text if fraction >= 1 else f"{text} ({in_words(left)} left)")
 
 
 class JobRunner:
-    """Runs the jobs of all sessions, one at a time, on one model.
+    """Runs the jobs of all sessions.
 
     Scenes are kept as files, so that the network runs once per photo and settings, and idle sessions take no memory.
 
     Args:
-        model: The model that predicts scenes.
+        workers: What does the jobs; a model does them in this process, one at a time.
         folder: Gradio's upload folder, which holds a folder per upload; scenes are kept in it too.
         job_seconds: Time limit of a job.
     """
 
-    def __init__(self, model: Model, folder: Path, job_seconds: float = JOB_SECONDS) -> None:
-        self.model, self.folder, self.job_seconds = model, folder, job_seconds
+    def __init__(self, workers: Workers | Model, folder: Path, job_seconds: float = JOB_SECONDS) -> None:
+        self.workers: Workers = InProcess(workers) if isinstance(workers, Model) else workers
+        self.folder, self.job_seconds = folder, job_seconds
         self.scenes = SceneStore(folder / "scenes")
         self.own_folders = {self.scenes.root}  # what in `folder` is no upload
-        self._lock = threading.Lock()
-        self._running: tuple[str, threading.Event] | None = None
+        self.estimates = Estimates()
+        self.visits: Counter[str] = Counter()
+        """open pages of each session"""
+        self._left: dict[str, float] = {}
+        self._lock = threading.RLock()
+        self._running: dict[Control, str] = {}
+        self._photos: Counter[Path] = Counter()
 
     def warm_up(self) -> None:
-        """Predicts and renders a tiny scene, so that compiled code is loaded before the first visitor comes."""
-        with self._lock:
-            self.model.predict(torch.zeros(3, 128, 128), planes=2).to("cpu").render(torch.eye(4))
+        """Loads compiled code before the first visitor comes."""
+        for _ in range(self.workers.count):
+            control = Control(lambda fraction, text: None, self.job_seconds, 0)
+            self.workers.run("warm_up", (), control)
 
     def scene(self, session: str, photo: Path, settings: SceneSettings, report: Report) -> SceneFiles:
         """Predicts the scene of a photo, unless the session has it already.
@@ -127,94 +106,125 @@ class JobRunner:
         Raises:
             InputError: When the file is no photo, or the job was stopped or took too long; as all jobs.
         """
-        with self._job(session, report) as step:
-            return self._scene(session, photo, settings, step)
+        with self._job(session, photo, report, self._scene_seconds(settings)) as control:
+            return self._scene(session, photo, settings, control)
+
+    def motions(self, session: str, photo: Path, settings: SceneSettings, report: Report) -> SceneFiles:
+        """Renders the moving thumbnails of the camera paths, unless the scene has them already."""
+        with self._job(session, photo, report, self.estimates.seconds("motions")) as control:
+            files = self._scene(session, photo, settings, control)
+            if not files.motions.exists():
+                self._run("motions", (files,), control)
+            return files
 
     def video(
         self, session: str, photo: Path, scene_settings: SceneSettings, settings: VideoSettings, report: Report
     ) -> tuple[SceneFiles, list[Path]]:
-        """Renders a video of a photo's scene; returns the scene's files and the video, with a GIF if requested."""
-        with self._job(session, report) as step:
-            files = self._scene(session, photo, scene_settings, step)
-            scene = MPI.open(files.mpi)
-            mp4 = replace_folder(files.folder, "video") / f"{files.name}-{settings.path}.mp4"
-            size = default_size(scene.size, settings.longest)
-            progress = _part(step, 0, 0.7 if settings.gif else 1, "Rendering the video")
-            render_video(scene, settings.poses(scene, FPS), mp4, FPS, size=size, progress=progress)
-            if not settings.gif:
-                return files, [mp4]
-            gif = mp4.with_suffix(".gif")
-            render_video(
-                scene, settings.poses(scene, GIF_FPS), gif, GIF_FPS, progress=_part(step, 0.7, 1, "Making the GIF")
-            )
-            return files, [mp4, gif]
+        """Renders a video of a photo's scene.
+
+        Returns:
+            The scene's files, and all of its videos, GIFs and WebPs, the latest first.
+        """
+        units = settings.seconds / 3 * (settings.longest / 960) ** 2 * (1 + 0.5 * settings.gif + 0.5 * settings.webp)
+        with self._job(session, photo, report, self.estimates.seconds("video", units)) as control:
+            files = self._scene(session, photo, scene_settings, control)
+            folder = new_folder(files.folder, "video", VIDEOS)
+            try:
+                self._run("video", (files, settings, folder), control, units)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            return files, latest(files.folder, "video")
 
     def stereo(self, session: str, photo: Path, settings: SceneSettings, layout: Layout, report: Report) -> Path:
         """Renders a stereo pair of a photo's scene to one image and returns the file."""
-        with self._job(session, report) as step:
-            files = self._scene(session, photo, settings, step)
+        with self._job(session, photo, report, self.estimates.seconds("stereo")) as control:
+            files = self._scene(session, photo, settings, control)
             out = replace_folder(files.folder, "stereo") / f"{files.name}-{layout}.jpg"
-            step(0.5, "Rendering both eyes")
-            render_stereo(MPI.open(files.mpi), out, layout)
+            self._run("stereo", (files, layout, out), control)
             return out
 
     def stop(self, session: str) -> None:
-        """Stops the running job if it is this session's."""
-        running = self._running
-        if running is not None and running[0] == session:
-            running[1].set()
+        """Stops this session's running jobs."""
+        with self._lock:
+            for control, owner in self._running.items():
+                if owner == session:
+                    control.stopped.set()
 
     def close(self, session: str) -> None:
-        """Ends a session: stops its running job, removes its scenes and all stale uploads."""
-        self.stop(session)
+        """Ends a session: stops its jobs and removes its scenes, without waiting for anything."""
         with self._lock:
+            self.stop(session)
             self.scenes.close(session)
-            remove_stale(self.folder, self.own_folders | self.scenes.photo_folders(), UPLOAD_SECONDS)
+
+    def arrive(self, session: str) -> None:
+        """A page of a session was opened."""
+        with self._lock:
+            self.visits[session] += 1
+            self._left.pop(session, None)
+
+    def leave(self, session: str) -> None:
+        """A page of a session was closed. After its last one the session ends, unless one opens soon."""
+        with self._lock:
+            self.visits[session] -= 1
+            if self.visits[session] <= 0:
+                del self.visits[session]
+                self._left[session] = time.monotonic()
+
+    def sweep(self, waiting: bool = True) -> None:
+        """Ends the sessions of visitors who have gone; removes their scenes, and uploads without a scene or a job.
+
+        Args:
+            waiting: Whether jobs wait that may need an upload.
+        """
+        with self._lock:
+            gone = time.monotonic() - AWAY_SECONDS
+            for session in [session for session, left in self._left.items() if left < gone]:
+                del self._left[session]
+                self.close(session)
+            self.scenes.close_idle(set(self.visits) | set(self._running.values()), IDLE_SECONDS)
+            keep = self.own_folders | self.scenes.photo_folders() | {photo.parent for photo in self._photos}
+            busy = waiting or bool(self._running)
+            remove_stale(self.folder, keep, UPLOAD_SECONDS if busy else IDLE_SECONDS)
+
+    def _scene_seconds(self, settings: SceneSettings) -> float:
+        return self.estimates.seconds("scene", _scene_units(settings))
+
+    def _run(self, maker: str, arguments: tuple[object, ...], control: Control, units: float = 1.0) -> None:
+        """Has a job done, and learns how long it takes."""
+        start = time.monotonic()
+        self.workers.run(maker, arguments, control)
+        self.estimates.learn(maker, units, time.monotonic() - start)
 
     @contextmanager
-    def _job(self, session: str, report: Report) -> Iterator[Report]:
-        """Waits until no other job runs; yields `report`, made to raise once the job is stopped or out of time."""
+    def _job(self, session: str, photo: Path, report: Report, estimate: float) -> Iterator[Control]:
+        """Registers a job while it runs, so that it can be stopped and its photo is kept."""
+        control = Control(report, self.job_seconds, estimate)
         with self._lock:
-            stopped = threading.Event()
-            deadline = time.monotonic() + self.job_seconds
+            self._running[control] = session
+            self._photos[photo] += 1
+        try:
+            control.begin()
+            yield control
+        finally:
+            with self._lock:
+                del self._running[control]
+                self._photos[photo] -= 1
+                self._photos += Counter()  # drops zeros
 
-            def step(fraction: float, text: str) -> None:
-                if stopped.is_set():
-                    raise InputError("stopped")
-                if time.monotonic() > deadline:
-                    raise InputError(f"took more than {self.job_seconds:g} seconds: ask for fewer planes or frames")
-                report(fraction, text)
-
-            self._running = session, stopped
-            try:
-                yield step
-            finally:
-                self._running = None
-
-    def _scene(self, session: str, photo: Path, settings: SceneSettings, step: Report) -> SceneFiles:
+    def _scene(self, session: str, photo: Path, settings: SceneSettings, control: Control) -> SceneFiles:
         """The files of a photo's scene, made unless the session has them already."""
         # Gradio names an upload's folder by a hash of the content, so that the same path is the same photo.
-        found = self.scenes.find(session, photo, settings)
+        with self._lock:
+            found = self.scenes.find(session, photo, settings)
         if found is not None:
             return SceneFiles(found, photo.stem)
-        with self.scenes.new(session, photo, settings) as folder:
+        with self.scenes.new(session, photo, settings, self._lock, control.check) as folder:
             files = SceneFiles(folder, photo.stem)
-            step(0.05, "Reading the photo")
-            image = read_photo(photo)
-            height, width = image.rgb.shape[-2:]
-            size = network_size(height, width, DETAIL[settings.detail])
-            step(0.1, "Predicting the planes")
-            scene = self.model.predict(image.rgb, settings.planes, size=size, fov=image.fov).to("cpu")
-            step(0.6, "Encoding the 3D view")
-            scene.save(files.mpi)
-            export_html(scene, files.html)
-            step(0.9, "Rendering the depth map")
-            write_depth_image(scene, files.depth)
-            step(1.0, "Done")
+            self._run("scene", (photo, settings, files), control, _scene_units(settings))
             return files
 
 
-def _part(step: Report, start: float, end: float, text: str) -> Callable[[float], None]:
-    """A progress callback that fills the part from `start` to `end` of the job's progress bar."""
-    step(start, text)
-    return lambda fraction: step(start + (end - start) * fraction, text)
+def _scene_units(settings: SceneSettings) -> float:
+    """The work of a scene: half of it is the same for all."""
+    return 0.5 + 0.5 * settings.size / SceneSettings().size

@@ -1,150 +1,198 @@
-"""The page's widgets, their arrangement and the colour theme; no events."""
+"""The page: its markup, styles and scripts, and the typed inputs and outputs of its HTTP API, which are not shown."""
 
 import html
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import gradio as gr
 
-from mine.demo.access import UploadedPhoto
-from mine.demo.jobs import DETAIL, FPS, SceneSettings, VideoSettings
+from demo.access import Choice, Flag, Ranged, UploadedPhoto
+from demo.contact_sheet import FRAMES
+from demo.jobs import SceneSettings, VideoSettings
+from demo.making import ASPECTS, DETAIL
+from demo.samples import Sample
 from mine.output.camera_paths import PATHS
 from mine.output.stereo import Layout
 
-SAMPLES = (Path(__file__).parent.parent / "samples").resolve()
-STYLE = Path(__file__).with_name("style.css")
-UPLOAD = Path(__file__).with_name("upload.js")
+PAGE = Path(__file__).with_name("page")
+STYLES = [PAGE / name for name in ("style.css", "stage.css", "phone.css")]
+SCRIPTS = [PAGE / name for name in ("calls.js", "stage.js", "motions.js", "results.js", "studio.js")]
 
 THEME = gr.themes.Base(
     primary_hue="orange",
     neutral_hue="stone",
-    radius_size="lg",
     font=["system-ui", "sans-serif"],
     font_mono=["ui-monospace", "monospace"],
-).set(
-    # The base theme's colours have too little contrast on white.
-    body_text_color_subdued="*neutral_500",
-    button_primary_background_fill="*primary_600",
-    button_primary_background_fill_hover="*primary_700",
-    link_text_color="*primary_700",
-    link_text_color_hover="*primary_800",
-    link_text_color_dark="*primary_400",
-    link_text_color_hover_dark="*primary_300",
 )
 
-TITLE = "<h1>MINE</h1><p>One photo in, a scene to fly through out.</p>"
-WELCOME = '<div class="welcome"><p>Your scene appears here.</p><p>Drag it to look around.</p></div>'
+MOTIONS = {
+    "swing": "Side to side",
+    "wiggle": "Wiggle",
+    "zoom": "Push in",
+    "circle": "Circle",
+    "orbit": "Look around",
+    "spiral": "Spiral",
+    "dolly-zoom": "Hitchcock",
+    "line": "Slide past",
+}
+"""Camera paths in words that people use."""
+
+LAYOUTS = {"anaglyph": "red-cyan glasses", "side-by-side": "headset, side by side", "cross-eyed": "crossed eyes"}
+"""Stereo layouts in words that people use."""
+
+DETAILS = {"Draft": "Draft, fastest", "Standard": "Standard", "Fine": "Fine, slower"}
+"""Levels of detail in words that people use."""
+
+ACCEPTED = ["image/*", *(f".{ending}" for ending in ("heic", "heif", "hif", "avif", "jxl", "tif", "tiff"))]
+"""Files that the dialog offers: browsers do not know that some of these are photos."""
 
 
 @dataclass(frozen=True)
 class Widgets:
-    """The widgets that events read or change."""
+    """What the events of the API take and return."""
 
     photo: gr.Image
-    viewer: gr.HTML
-    path: gr.Radio
-    make_video: gr.Button
-    stop: gr.Button
-    video: gr.Video
-    depth: gr.Image
-    files: gr.File
-    amount: gr.Slider
-    seconds: gr.Slider
-    longest: gr.Slider
-    loop: gr.Checkbox
-    gif: gr.Checkbox
     planes: gr.Slider
     detail: gr.Radio
-    predict_again: gr.Button
+    fov: gr.Slider
+    path: gr.Radio
+    amount: gr.Slider
+    seconds: gr.Slider
+    loop: gr.Checkbox
+    longest: gr.Slider
+    gif: gr.Checkbox
+    speed: gr.Slider
+    aspect: gr.Radio
+    webp: gr.Checkbox
     layout: gr.Radio
-    make_stereo: gr.Button
+    viewer: gr.HTML
+    depth: gr.Image
+    files: gr.File
+    motions: gr.Image
+    video: gr.Video
     stereo: gr.Image
+    words: gr.Textbox
+
+    @property
+    def scene_settings(self) -> list[Any]:
+        """The photo, and what `SceneSettings` had first."""
+        return [self.photo, self.planes, self.detail]
+
+    @property
+    def video_settings(self) -> list[Any]:
+        """What `VideoSettings` had first."""
+        return [self.path, self.amount, self.seconds, self.loop, self.longest, self.gif]
 
 
-def lay_out() -> Widgets:
-    """Adds the page's widgets to the current gr.Blocks and returns them."""
-    defaults = VideoSettings()
-    gr.HTML(TITLE, elem_id="title")
-    photo, viewer = _top()
-    with gr.Row(elem_classes="acting"):
-        path = gr.Radio(list(PATHS), value=defaults.path, label="Camera path", scale=4, min_width=300)
-        with gr.Column(scale=1, min_width=250), gr.Row():
-            make_video = gr.Button("Make video", variant="primary", interactive=False, scale=2, min_width=140)
-            stop = gr.Button("Stop", min_width=80)
-    with gr.Row(elem_id="results"):
-        video = gr.Video(
-            label="Video", autoplay=True, loop=defaults.loop, interactive=False, buttons=[], elem_id="video"
-        )
-        depth = gr.Image(label="Depth", type="filepath", interactive=False, buttons=["fullscreen"], elem_id="depth")
-    files = gr.File(label="Downloads", file_count="multiple", interactive=False, elem_id="files")
-    with gr.Accordion("Video settings", open=False):
-        video_settings = _video_settings()
-    with gr.Accordion("Scene settings", open=False), gr.Row(elem_classes="acting"):
-        planes = gr.Slider(
-            4,
-            64,
-            SceneSettings.planes,
-            step=1,
-            precision=0,
-            label="Planes",
-            info="More planes: finer depth, slower",
-            buttons=[],
-        )
-        detail = gr.Radio(
-            list(DETAIL), value=SceneSettings.detail, label="Detail", info="Resolution of the planes: finer is slower"
-        )
-        predict_again = gr.Button("Make the scene again", interactive=False, scale=0, min_width=200)
-    with gr.Accordion("Stereo pair", open=False):
-        with gr.Row(elem_classes="acting"):
-            layout = gr.Radio(list(get_args(Layout)), value="anaglyph", label="Layout", scale=4)
-            make_stereo = gr.Button("Make stereo pair", interactive=False, scale=1, min_width=160)
-        stereo = gr.Image(
-            label="Stereo", type="filepath", interactive=False, buttons=["fullscreen", "download"], elem_id="stereo"
-        )
-    scene = photo, viewer, path, make_video, stop, video, depth, files
-    return Widgets(*scene, *video_settings, planes, detail, predict_again, layout, make_stereo, stereo)
+def lay_out(samples: list[Sample], largest: int) -> Widgets:
+    """Adds the page to the current gr.Blocks and returns the widgets of the API.
+
+    Args:
+        samples: Samples that the page offers, in the folder that the demo serves.
+        largest: Bytes of the largest photo.
+    """
+    gr.HTML(
+        _markup(samples, largest),
+        js_on_load=_script(),
+        apply_default_css=False,
+        elem_id="page",
+    )
+    return _api()
 
 
-def embed_page(page: Path) -> str:
-    """HTML that shows a page of `mine.output.web` in a sandboxed frame, isolated from the page around it."""
-    content = html.escape(page.read_text(encoding="utf-8"))
+def embed_page(page: str) -> str:
+    """HTML that shows a scene's page in a sandboxed frame, isolated from the page around it."""
     return (
         '<iframe title="3D view" sandbox="allow-scripts allow-downloads" '
-        f'allow="fullscreen; accelerometer; gyroscope" srcdoc="{content}"></iframe>'
+        f'allow="fullscreen; accelerometer; gyroscope; xr-spatial-tracking" src="{html.escape(page)}"></iframe>'
     )
 
 
-def _top() -> tuple[gr.Image, gr.HTML]:
-    """The upload with the sample photos, and the 3D view beside it."""
-    with gr.Row():
-        with gr.Column(scale=2, min_width=300):
-            photo = UploadedPhoto(
-                label="Photo", type="filepath", sources=["upload", "webcam", "clipboard"], buttons=[], elem_id="photo"
-            )
-            samples = [[str(sample)] for sample in sorted(SAMPLES.glob("*.jpg"))]
-            if samples:
-                gr.Examples(samples, photo, label="Or try one of these", elem_id="samples")
-        with gr.Column(scale=3, min_width=300):
-            viewer = gr.HTML(WELCOME, elem_id="viewer")
-    return photo, viewer
+def _api() -> Widgets:
+    """The inputs and outputs of the endpoints; Gradio checks values by them and describes them in its API page."""
+    scene, video = SceneSettings(), VideoSettings()
+    hidden: dict[str, Any] = {"visible": False}
+    return Widgets(
+        photo=UploadedPhoto(label="Photo", type="filepath", **hidden),
+        planes=Ranged(4, 64, scene.planes, step=1, precision=0, label="Planes", **hidden),
+        detail=Choice(list(DETAIL), value=scene.detail, label="Detail", **hidden),
+        fov=Ranged(0, 170, scene.fov, label="Field of view", **hidden),
+        path=Choice(list(PATHS), value=video.path, label="Camera path", **hidden),
+        amount=Ranged(0.1, 3, video.amount, step=0.1, label="Amount", **hidden),
+        seconds=Ranged(1, 10, video.seconds, step=0.5, label="Length", **hidden),
+        loop=Flag(video.loop, label="Loop", **hidden),
+        longest=Ranged(240, 1920, video.longest, step=80, precision=0, label="Size", **hidden),
+        gif=Flag(video.gif, label="Also as GIF", **hidden),
+        speed=Ranged(0.2, 4, video.speed, label="Speed", **hidden),
+        aspect=Choice(list(ASPECTS), value=video.aspect, label="Shape", **hidden),
+        webp=Flag(video.webp, label="Also as WebP", **hidden),
+        layout=Choice(list(get_args(Layout)), value="anaglyph", label="Layout", **hidden),
+        viewer=gr.HTML(label="3D view", **hidden),
+        depth=gr.Image(label="Depth", type="filepath", **hidden),
+        files=gr.File(label="Downloads", file_count="multiple", **hidden),
+        motions=gr.Image(label="Motions", type="filepath", **hidden),
+        video=gr.Video(label="Video", **hidden),
+        stereo=gr.Image(label="Stereo", type="filepath", **hidden),
+        words=gr.Textbox(label="Time", **hidden),
+    )
 
 
-def _video_settings() -> tuple[gr.Slider, gr.Slider, gr.Slider, gr.Checkbox, gr.Checkbox]:
-    """The widgets of `VideoSettings`: amount, seconds, longest side, loop, GIF."""
-    defaults = VideoSettings()
-    slider: dict[str, Any] = {"buttons": []}
-    with gr.Row():
-        amount = gr.Slider(
-            0.1, 3, defaults.amount, step=0.1, label="Amount", info="How far the camera moves; 1 is normal", **slider
-        )
-        seconds = gr.Slider(
-            1, 10, defaults.seconds, step=0.5, label="Length", info=f"Seconds, at {FPS} frames per second", **slider
-        )
-        longest = gr.Slider(
-            240, 1920, defaults.longest, step=80, precision=0, label="Size", info="Longest side in pixels", **slider
-        )
-    with gr.Row():
-        loop = gr.Checkbox(defaults.loop, label="Loop", info="Play again and again; a line then goes there and back")
-        gif = gr.Checkbox(defaults.gif, label="Also as GIF", info="For chats and slides; takes a little longer")
-    return amount, seconds, longest, loop, gif
+def _script() -> str:
+    """The page's scripts as one function body."""
+    return "\n".join(["'use strict';", *(file.read_text(encoding="utf-8") for file in SCRIPTS)])
+
+
+def _markup(samples: list[Sample], largest: int) -> str:
+    """The page's markup with its choices filled in."""
+    config = {
+        "samples": [_described(sample) for sample in samples],
+        "largestBytes": largest,
+        "largest": f"{largest >> 20} MB",
+    }
+    slots = {
+        "CONFIG": html.escape(json.dumps(config)),
+        "ACCEPT": ",".join(ACCEPTED),
+        "SAMPLES": "".join(_sample_button(sample) for sample in samples),
+        "MOTIONS": "".join(_motion(row, name) for row, name in enumerate(PATHS)),
+        "ASPECTS": "".join(_radio("aspect", name, name, name == VideoSettings.aspect) for name in ASPECTS),
+        "LAYOUTS": "".join(f'<option value="{name}">{LAYOUTS.get(name, name)}</option>' for name in get_args(Layout)),
+        "DETAILS": "".join(
+            f'<option value="{name}"{" selected" if name == SceneSettings.detail else ""}>{DETAILS.get(name, name)}'
+            "</option>"
+            for name in DETAIL
+        ),
+    }
+    markup = (PAGE / "studio.html").read_text(encoding="utf-8")
+    for slot, content in slots.items():
+        markup = markup.replace(f"%{slot}%", content)
+    return markup
+
+
+def _described(sample: Sample) -> dict[str, str]:
+    """A sample as the page's script knows it."""
+    files = {part: str(getattr(sample, part)) for part in ("photo", "depth", "video", "motions")}
+    return {"name": sample.name, "title": sample.title, "page": f"scene/samples/{sample.page.name}", **files}
+
+
+def _sample_button(sample: Sample) -> str:
+    return (
+        f'<button type="button" data-sample="{sample.name}" aria-pressed="false" aria-label="{sample.title}">'
+        '<img alt="" /></button>'
+    )
+
+
+def _motion(row: int, name: str) -> str:
+    """A camera path: a radio button with a moving thumbnail."""
+    checked = " checked" if name == VideoSettings.path else ""
+    style = f"--row: {row}; --rows: {len(PATHS)}; --frames: {FRAMES}"
+    return (
+        f'<label><input type="radio" name="motion" value="{name}"{checked} />'
+        f'<i style="{style}"></i><span>{MOTIONS.get(name, name)}</span></label>'
+    )
+
+
+def _radio(group: str, value: str, text: str, checked: bool) -> str:
+    mark = " checked" if checked else ""
+    return f'<label><input type="radio" name="{group}" value="{value}"{mark} />{text}</label>'

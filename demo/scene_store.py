@@ -4,11 +4,11 @@ import secrets
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-PER_SESSION = 4
+PER_SESSION = 6
 """Scenes kept per session. A scene takes about 20 MB of disk and no memory."""
 
 OVERALL = 24
@@ -31,6 +31,7 @@ class SceneStore:
     def __init__(self, root: Path, per_session: int = PER_SESSION, overall: int = OVERALL) -> None:
         self.root, self.per_session, self.overall = root, per_session, overall
         self._folders: OrderedDict[Key, Path] = OrderedDict()
+        self._used: dict[str, float] = {}
 
     def __len__(self) -> int:
         """Number of scenes."""
@@ -41,6 +42,7 @@ class SceneStore:
         folder = self._folders.get((session, photo, settings))
         if folder is not None:
             self._folders.move_to_end((session, photo, settings))
+            self._used[session] = time.monotonic()
         return folder
 
     def photo_folders(self) -> set[Path]:
@@ -48,13 +50,22 @@ class SceneStore:
         return {photo.parent for _, photo, _ in self._folders}
 
     @contextmanager
-    def new(self, session: str, photo: Path, settings: Hashable) -> Iterator[Path]:
+    def new(
+        self,
+        session: str,
+        photo: Path,
+        settings: Hashable,
+        lock: AbstractContextManager[object] | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> Iterator[Path]:
         """Makes the folder of a new scene. It is removed if the block raises; else old scenes beyond the limits are.
 
         Args:
             session: Owner of the scene.
             photo: File of the photo.
             settings: What else the scene depends on.
+            lock: Held while the store changes, but not while the block runs.
+            check: Called with the lock held once the scene is made; raises if its owner has gone.
 
         Yields:
             An empty folder. Its name cannot be guessed, because whoever knows a file's name can fetch it.
@@ -63,23 +74,70 @@ class SceneStore:
         folder.mkdir(parents=True)
         try:
             yield folder
+            with lock or nullcontext():
+                check()
+                self._add((session, photo, settings), folder)
         except BaseException:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
-        self._folders[session, photo, settings] = folder
-        own = [key for key in self._folders if key[0] == session]
-        for key in own[: -self.per_session]:
-            self._remove(key)
-        while len(self._folders) > self.overall:
-            self._remove(next(iter(self._folders)))
 
     def close(self, session: str) -> None:
         """Removes all scenes of a session."""
         for key in [key for key in self._folders if key[0] == session]:
             self._remove(key)
 
+    def close_idle(self, keep: set[str], seconds: float) -> None:
+        """Removes the scenes of all sessions but `keep` that were not used for some seconds."""
+        oldest = time.monotonic() - seconds
+        for session in {key[0] for key in self._folders} - keep:
+            if self._used[session] < oldest:
+                self.close(session)
+
+    def _add(self, key: Key, folder: Path) -> None:
+        """Takes a scene in; the oldest beyond the limits go."""
+        session = key[0]
+        if key in self._folders:  # made twice at once: the later one stays
+            self._remove(key)
+        self._folders[key] = folder
+        self._used[session] = time.monotonic()
+        own = [key for key in self._folders if key[0] == session]
+        for old in own[: -self.per_session]:
+            self._remove(old)
+        while len(self._folders) > self.overall:
+            self._remove(next(iter(self._folders)))
+
     def _remove(self, key: Key) -> None:
         shutil.rmtree(self._folders.pop(key), ignore_errors=True)
+        if not any(other[0] == key[0] for other in self._folders):
+            self._used.pop(key[0], None)
+
+
+def new_folder(folder: Path, kind: str, keep: int) -> Path:
+    """Makes an empty folder `kind-NUMBER-*` inside `folder`; the oldest of more than `keep` of this kind go."""
+    old = _by_age(folder, kind)
+    for one in old[: max(0, len(old) - keep + 1)]:
+        shutil.rmtree(one, ignore_errors=True)
+    number = _number(old[-1]) + 1 if old else 0
+    new = folder / f"{kind}-{number}-{secrets.token_hex(4)}"
+    new.mkdir()
+    return new
+
+
+def latest(folder: Path, kind: str) -> list[Path]:
+    """The files in the folders `kind-*` inside `folder`, latest folder first, MP4 before the others."""
+    return [
+        file
+        for one in reversed(_by_age(folder, kind))
+        for file in sorted(one.iterdir(), key=lambda file: (file.suffix != ".mp4", file.name))
+    ]
+
+
+def _by_age(folder: Path, kind: str) -> list[Path]:
+    return sorted(folder.glob(f"{kind}-*-*"), key=_number)
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name.split("-")[1])
 
 
 def replace_folder(folder: Path, kind: str) -> Path:
@@ -95,7 +153,14 @@ def replace_folder(folder: Path, kind: str) -> Path:
 
 
 def remove_stale(uploads: Path, keep: set[Path], seconds: float) -> None:
-    """Removes the folders in `uploads` that are older than `seconds`, except those in `keep`."""
-    for folder in set(uploads.iterdir()) - keep:
-        if time.time() - folder.stat().st_mtime > seconds:
-            shutil.rmtree(folder, ignore_errors=True)
+    """Removes what is in `uploads` and older than `seconds`, except `keep`: folders, and files of broken uploads."""
+    for entry in set(uploads.iterdir()) - keep:
+        try:
+            if time.time() - entry.stat().st_mtime <= seconds:
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink()
+        except FileNotFoundError:
+            continue  # moved to its folder, or removed by another sweep

@@ -107,3 +107,33 @@ def _at_most(longest: int, size: tuple[int, int]) -> tuple[int, int]:
     """`size` (H, W) shrunk so that its longer side is at most `longest`."""
     shrink = min(1.0, longest / max(size))
     return max(2, round(size[0] * shrink)), max(2, round(size[1] * shrink))
+
+
+def crop_to_aspect(scene: MPI, aspect: float | None) -> MPI:
+    """The middle of a scene, as wide for its height as asked for: what a camera with another sensor would have seen.
+
+    Args:
+        scene: The scene.
+        aspect: Width / height of its views; None keeps the scene as it is.
+
+    Returns:
+        A scene of the planes and the photo cut to whole pixels of the planes, with the principal point moved along.
+    """
+    if aspect is None:
+        return scene
+    height, width = scene.plane_size
+    stretch = scene.size[1] * height / (scene.size[0] * width)  # a plane's pixel, width / height
+    kept_height = min(height, max(2, round(width * stretch / aspect)))
+    kept_width = min(width, max(2, round(height * aspect / stretch)))
+    top, left = (height - kept_height) // 2, (width - kept_width) // 2
+    cut = (slice(top, top + kept_height), slice(left, left + kept_width))
+    K = scene.K.clone()
+    K[0, 2] -= left
+    K[1, 2] -= top
+    photo = scene.photo
+    if photo is not None:
+        rows, columns = photo.shape[-2] / height, photo.shape[-1] / width
+        photo = photo[..., round(top * rows) : round((top + kept_height) * rows), :]
+        photo = photo[..., round(left * columns) : round((left + kept_width) * columns)]
+    surface = None if scene.surface is None else scene.surface[..., *cut]
+    return MPI(scene.rgb[..., *cut], scene.sigma[..., *cut], scene.disparity, K, photo, surface)

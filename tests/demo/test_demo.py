@@ -1,7 +1,6 @@
 """The web demo: in a real browser, and through its API by many clients at once."""
 
 import os
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +12,9 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from browser import ARGUMENTS, CHROMIUM
+from demo_server import files_left, make_photo, running_demo, wait_until
 from gradio_client import Client, handle_file
-from PIL import Image
 
-from mine.demo.app import private_folder, serve
 from mine.demo.jobs import JobRunner, SceneSettings, VideoSettings
 from mine.demo.scene_store import SceneStore, remove_stale, replace_folder
 from mine.errors import InputError
@@ -46,16 +43,8 @@ def model(tiny_checkpoint) -> CountingModel:
 @pytest.fixture(scope="module")
 def app(model) -> Iterator[tuple[str, JobRunner]]:
     """Address and job runner of a running demo."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", "")  # put back afterwards
-        patch.setenv("GRADIO_EXAMPLES_CACHE", "")
-        jobs = JobRunner(model, private_folder())
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        page = serve(jobs, port=port)
-        yield page.local_url, jobs
-        page.close()
+    with running_demo(model) as running:
+        yield running
 
 
 @pytest.fixture
@@ -63,31 +52,6 @@ def client(app) -> Iterator[Client]:
     client = Client(app[0], verbose=False, analytics_enabled=False)
     yield client
     client.close()
-
-
-def make_photo(path: Path, colour=(200, 80, 40), size=(64, 48)) -> Path:
-    """Writes a photo of one colour with a little texture."""
-    noise = np.random.default_rng(0).integers(0, 30, (size[1], size[0], 3))
-    Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8)).save(path)
-    return path
-
-
-def files_left(root: Path, pattern: str) -> list[Path] | None:
-    """Files by pattern, or None while folders vanish as they are listed."""
-    try:
-        return list(root.glob(pattern))
-    except FileNotFoundError:
-        return None
-
-
-def wait_until(condition, seconds=20.0) -> bool:
-    """Whether `condition` comes true in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 # --- scenes on disk
@@ -301,80 +265,3 @@ def test_only_the_apps_files_are_served(app, tmp_path):
 def test_large_uploads_are_refused(app):
     answer = httpx.post(f"{app[0]}gradio_api/upload", files={"files": ("big.jpg", bytes(41 * 1024 * 1024))})
     assert answer.status_code == 413
-
-
-# --- in a browser
-
-
-@pytest.fixture
-def tab(app):
-    """A tab with the demo in it, as narrow as a phone; `tab.requests` are the URLs that it requested."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        tab = browser.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
-        tab.requests = []
-        tab.on("request", lambda request: tab.requests.append(request.url))
-        tab.goto(app[0])
-        tab.get_by_text("Scene settings").click()
-        tab.get_by_label("Draft").check()
-        tab.get_by_text("Video settings").click()
-        tab.wait_for_timeout(500)  # widgets just unfolded take their first values a moment later
-        for name, value in [("Planes", "4"), ("Length", "1")]:
-            box = tab.get_by_label(f"number input for {name}")
-            box.fill(value)
-            box.press("Tab")
-        yield tab
-        browser.close()
-
-
-@pytest.mark.parametrize("name", ["IMG_0001.HEIC", "DSC1.HIF", "no_ending"])
-def test_photos_of_phones_are_accepted_and_shown(tab, tmp_path, name):
-    """Browsers have no type for these names."""
-    pillow_heif = pytest.importorskip("pillow_heif")
-    pillow_heif.from_pillow(Image.open(make_photo(tmp_path / "a.png"))).save(tmp_path / name, quality=90)
-    tab.set_input_files("#photo input[type=file]", tmp_path / name)
-    tab.frame_locator("#viewer iframe").locator("body.ready").wait_for()
-    shown = "document.querySelector('#photo img')?.naturalWidth"
-    assert wait_until(lambda: tab.evaluate(shown) == 64)
-
-
-def test_a_visit_in_the_browser(tab, app, tmp_path):
-    """Bad and large files are reported; a photo becomes a view that can be dragged and a video to download."""
-    text = tmp_path / "notes.jpg"
-    text.write_text("no photo")
-    tab.set_input_files("#photo input[type=file]", text)
-    tab.get_by_text("notes.jpg is not an image").wait_for()
-    tab.get_by_label("Remove Image").click()
-
-    large = tmp_path / "large.jpg"
-    large.write_bytes(bytes(41 * 1024 * 1024))
-    tab.set_input_files("#photo input[type=file]", large)
-    tab.get_by_text("exceed the maximum allowed size").wait_for()
-
-    tab.set_input_files("#photo input[type=file]", make_photo(tmp_path / "photo.png"))
-    view = tab.frame_locator("#viewer iframe")
-    view.locator("body.ready").wait_for()
-    canvas = view.locator("#view")
-    before = canvas.screenshot()
-    box = canvas.bounding_box()
-    tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    tab.mouse.down()
-    tab.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2)
-    tab.mouse.up()
-    assert wait_until(lambda: canvas.screenshot() != before)
-
-    tab.locator("#video video").wait_for()
-    with tab.expect_download() as download:
-        tab.locator("#files a[download='photo-swing.mp4']").click()
-    assert iio.imread(download.value.path(), extension=".mp4").shape == (30, 48, 64, 3)
-
-    width = tab.evaluate("document.documentElement.scrollWidth")
-    assert width <= 390
-    own = (app[0], "data:", "blob:")
-    assert [url for url in tab.requests if not url.startswith(own)] == []
-    assert list(app[1].scenes.root.glob("*/photo.mpi"))
-    tab.close()
-    assert wait_until(lambda: files_left(app[1].scenes.root, "*/photo.mpi") == [])

@@ -1,7 +1,8 @@
 // Messages between the viewer in a frame and the page around it. Both ways they are objects with a `mine` field:
 //
 //   to the viewer    { mine: "play", path, amount, seconds } | { mine: "stop" } | { mine: "reset" } | { mine: "depth", on }
-//   from the viewer  { mine: "ready", slow } | { mine: "failed", message } | { mine: "touched" } | { mine: "depth", on }
+//   from the viewer  { mine: "ready" } | { mine: "failed", message } | { mine: "touched" } | { mine: "depth", on }
+//                    { mine: "slow" } once, when frames in motion are coarse on this machine
 import type { PlayOptions } from "./playback";
 
 export interface Commands {

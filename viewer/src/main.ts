@@ -58,6 +58,7 @@ async function start(api: Partial<MineViewer>) {
   let last = 0;
   let pending = 0;
   let settled = true;
+  let toldSlow = false;
 
   const currentView = (state: "moving" | "resting" | "exact") => {
     const frame = camera.frame(innerWidth, innerHeight);
@@ -90,6 +91,10 @@ async function start(api: Partial<MineViewer>) {
     const elapsed = Math.max(now - last, 0);
     const seconds = Math.min(elapsed / 1000, 0.1);
     if (!settled) sceneRenderer.adaptResolution(now - last);
+    if (sceneRenderer.slow && !toldSlow) {
+      toldSlow = true;
+      tell({ mine: "slow" });
+    }
     last = now;
     const opacity = sceneRenderer.depthOpacity;
     const fade = DEPTH_FADE * seconds;

@@ -7,6 +7,7 @@ import warnings
 import webbrowser
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from mine.errors import InputWarning
 from mine.files import replacing
@@ -32,9 +33,22 @@ def export_html(scene: MPI, path: str | Path) -> None:
     Raises:
         InputError: When the file cannot be written.
     """
+    write_page(pack(scene), path)
+
+
+def write_page(packed: dict[str, Any], path: str | Path) -> None:
+    """Writes the page of a scene that is packed already.
+
+    Args:
+        packed: The scene, see `mine.output.web.pack`.
+        path: File to write; its name becomes the page's title.
+
+    Raises:
+        InputError: When the file cannot be written.
+    """
     viewer = resources.files("mine.output.web").joinpath("viewer.html").read_text(encoding="utf-8")
     page = viewer.replace(TITLE_SLOT, f"<title>{html.escape(Path(path).stem)}</title>", 1)
-    page = page.replace(SCENE_SLOT, SCENE_SLOT + json.dumps(pack(scene), separators=(",", ":")), 1)
+    page = page.replace(SCENE_SLOT, SCENE_SLOT + json.dumps(packed, separators=(",", ":")), 1)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

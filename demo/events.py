@@ -1,0 +1,137 @@
+"""The handlers of the page's calls, which are also its HTTP API."""
+
+import html
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gradio as gr
+
+from demo.estimate import in_words
+from demo.jobs import JobRunner, SceneSettings, VideoSettings
+from demo.layout import embed_page
+from mine import InputError
+from mine.output.stereo import Layout
+
+PROGRESS = gr.Progress()
+"""Default value by which Gradio recognises functions that report progress; it passes each call its own."""
+
+
+class Events:
+    """The event handlers. An InputError is shown as a message on the page."""
+
+    def __init__(self, jobs: JobRunner) -> None:
+        self.jobs = jobs
+
+    def predict(
+        self,
+        photo: str | None,
+        planes: float,
+        detail: str,
+        fov: float,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> tuple[str, str | None, list[str]]:
+        """Predicts the scene of a photo; returns an HTML frame that shows it, its depth map and its files."""
+        if photo is None:
+            return "", None, []
+        with _show_input_error(photo):
+            files = self.jobs.scene(_session(request), Path(photo), _scene_settings(planes, detail, fov), progress)
+            page = f"scene/{files.html.relative_to(self.jobs.folder).as_posix()}"
+            return embed_page(page), str(files.depth), [str(file) for file in files.all()]
+
+    def motions(
+        self,
+        photo: str | None,
+        planes: float,
+        detail: str,
+        fov: float,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> str | None:
+        """Renders moving thumbnails of all camera paths to one picture: a row of 12 frames for each path."""
+        if photo is None:
+            return None
+        with _show_input_error(photo):
+            settings = _scene_settings(planes, detail, fov)
+            return str(self.jobs.motions(_session(request), Path(photo), settings, progress).motions)
+
+    def video(
+        self,
+        photo: str | None,
+        planes: float,
+        detail: str,
+        path: str,
+        amount: float,
+        seconds: float,
+        loop: bool,
+        longest: float,
+        gif: bool,
+        fov: float,
+        speed: float,
+        aspect: str,
+        webp: bool,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> tuple[str | None, list[str]]:
+        """Renders a video along a camera path; returns it and all files to download, the latest first."""
+        if photo is None:
+            return None, []
+        settings = VideoSettings(path, amount, seconds, loop, int(longest), gif, speed, aspect, webp)
+        with _show_input_error(photo):
+            files, videos = self.jobs.video(
+                _session(request), Path(photo), _scene_settings(planes, detail, fov), settings, progress
+            )
+            return str(videos[0]), [str(file) for file in [*videos, *files.all()]]
+
+    def stereo(
+        self,
+        photo: str | None,
+        planes: float,
+        detail: str,
+        layout: Layout,
+        fov: float,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> str | None:
+        """Renders a stereo image of the scene and returns it."""
+        if photo is None:
+            return None
+        with _show_input_error(photo):
+            settings = _scene_settings(planes, detail, fov)
+            return str(self.jobs.stereo(_session(request), Path(photo), settings, layout, progress))
+
+    def estimate(self) -> str:
+        """How long a scene takes on this machine, as it has learnt: "about 3 s"."""
+        return in_words(self.jobs.estimates.seconds("scene"))
+
+    def stop(self, request: gr.Request) -> None:
+        """Stops this session's running jobs."""
+        self.jobs.stop(_session(request))
+
+
+def _scene_settings(planes: float, detail: str, fov: float) -> SceneSettings:
+    return SceneSettings(int(planes), detail, float(fov))
+
+
+def _session(request: gr.Request) -> str:
+    """The id of the visitor's session. Plain HTTP calls may lack one: each is then a session of its own."""
+    return request.session_hash or secrets.token_hex(16)
+
+
+@contextmanager
+def _show_input_error(photo: str) -> Iterator[None]:
+    """Turns an InputError into a message on the page, without the server's folder names."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error).replace(f"{Path(photo).parent}{os.sep}", "")
+        # The page shows messages as HTML, and the file's name is the visitor's: escape it.
+        raise gr.Error(html.escape(text, quote=False), print_exception=False) from error
+    except OSError as error:
+        full = shutil.disk_usage(Path(photo).anchor).free < 1 << 20
+        text = "The server's disk is full: try again later." if full else "This scene is no longer here: try again."
+        raise gr.Error(text, print_exception=False) from error

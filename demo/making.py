@@ -1,0 +1,198 @@
+"""What the demo makes of a photo: the scene's files, moving thumbnails, videos, stereo pairs.
+
+Each function takes a model, where its output goes, and a `Report`. None knows sessions or queues: they run in a worker
+process (`demo.worker`) or in this one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from demo.contact_sheet import write_contact_sheet
+from mine import MPI, InputError, Model
+from mine.network.input_size import network_size
+from mine.output.camera_paths import PATHS, CameraPath, near_depth
+from mine.output.depth_image import write_depth_image
+from mine.output.framing import crop_to_aspect
+from mine.output.stereo import Layout, render_stereo
+from mine.output.video import default_size, render_video
+from mine.output.web import export_html
+from mine.scene.photo import read_photo
+
+DETAIL = {"Draft": 256 * 128, "Standard": 384 * 256, "Fine": 768 * 512}
+"""Pixels of a plane by level of detail; time and file size grow with them."""
+
+ASPECTS: dict[str, float | None] = {"As the photo": None, "1:1": 1.0, "9:16": 9 / 16, "16:9": 16 / 9}
+"""Width / height of a video by its shape; None is the photo's."""
+
+FPS, GIF_FPS = 30, 15
+
+ROUND_SECONDS = 3.0
+"""Seconds of a round of a camera path at speed 1."""
+
+Report = Callable[[float, str], None]
+"""Called with the fraction done, 0 to 1, and a text on what is being done; raises InputError to end the job."""
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What a scene depends on besides the photo: number of planes, level of detail (`DETAIL`), and the lens."""
+
+    planes: int = 32
+    detail: str = "Standard"
+    fov: float = 0.0
+    """horizontal field of view in degrees; 0 is what the photo's EXIF says, else a phone's"""
+
+    @property
+    def size(self) -> int:
+        """Pixels of all planes together: what the time depends on."""
+        return self.planes * DETAIL[self.detail]
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """What a video depends on besides the scene."""
+
+    path: str = "swing"
+    """name of the camera path, see `mine.paths.PATHS`"""
+    amount: float = 1.0
+    """factor on the size of the motion"""
+    seconds: float = 3.0
+    loop: bool = True
+    """whether a path that does not loop by itself goes there and back"""
+    longest: int = 960
+    """longest side in pixels"""
+    gif: bool = False
+    """whether to write a GIF as well"""
+    speed: float = 1.0
+    """factor on the speed; a video holds whole rounds of the path, so that it loops"""
+    aspect: str = "As the photo"
+    """shape of the video, see `ASPECTS`"""
+    webp: bool = False
+    """whether to write an animated WebP as well"""
+
+    def poses(self, scene: MPI, fps: int) -> CameraPath:
+        """The camera path through a scene at `fps` frames per second: whole rounds, so that it loops."""
+        frames = max(2, round(self.seconds * fps))
+        rounds = max(1, min(round(self.seconds * self.speed / ROUND_SECONDS), frames // 2))
+        one = self._round(scene, frames // rounds)
+        shift = None if one.shift is None else one.shift.repeat(rounds, 1)
+        return CameraPath(one.poses.repeat(rounds, 1, 1), one.focal.repeat(rounds), shift)
+
+    def _round(self, scene: MPI, frames: int) -> CameraPath:
+        """One round of the path in `frames` poses."""
+        there_and_back = self.loop and self.path == "line"
+        poses = PATHS[self.path](
+            frames=frames // 2 + 1 if there_and_back else frames, amount=self.amount, depth=near_depth(scene)
+        )
+        if isinstance(poses, CameraPath):
+            return poses
+        length = len(poses)
+        return CameraPath.of(poses[[*range(length), *range(length - 2, 0, -1)]] if there_and_back else poses)
+
+
+@dataclass(frozen=True)
+class SceneFiles:
+    """The files of one scene: <name>.mpi, <name>.html and <name>-depth.png in a folder of its own."""
+
+    folder: Path
+    name: str
+
+    @property
+    def mpi(self) -> Path:
+        """The scene file."""
+        return self.folder / f"{self.name}.mpi"
+
+    @property
+    def html(self) -> Path:
+        """The web page."""
+        return self.folder / f"{self.name}.html"
+
+    @property
+    def depth(self) -> Path:
+        """The depth map in colour."""
+        return self.folder / f"{self.name}-depth.png"
+
+    @property
+    def motions(self) -> Path:
+        """The moving thumbnails of all camera paths."""
+        return self.folder / f"{self.name}-motions.webp"
+
+    def all(self) -> list[Path]:
+        """The files to download."""
+        return [self.html, self.depth, self.mpi]
+
+
+def make_scene(model: Model, photo: Path, settings: SceneSettings, files: SceneFiles, report: Report) -> None:
+    """Predicts the scene of a photo and writes its files."""
+    report(0.02, "Reading the photo")
+    image = read_photo(photo)
+    height, width = image.rgb.shape[-2:]
+    size = network_size(height, width, DETAIL[settings.detail])
+    report(0.1, "Finding depth")
+    scene = model.predict(image.rgb, settings.planes, size=size, fov=settings.fov or image.fov).to("cpu")
+    report(0.5, "Building the 3D view")
+    export_html(scene, files.html)
+    report(0.85, "Drawing the depth picture")
+    write_depth_image(scene, files.depth)
+    scene.save(files.mpi)
+    report(1.0, "Done")
+
+
+def make_motions(model: Model, files: SceneFiles, report: Report) -> None:
+    """Renders the moving thumbnails of a scene's camera paths to one picture."""
+    report(0.0, "Drawing the camera motions")
+    write_contact_sheet(MPI.open(files.mpi), files.motions, lambda done: report(done, "Drawing the camera motions"))
+
+
+def make_video(model: Model, files: SceneFiles, settings: VideoSettings, folder: Path, report: Report) -> None:
+    """Renders a video along a camera path to a folder, as MP4 and, if asked for, as GIF and WebP."""
+    scene = crop_to_aspect(MPI.open(files.mpi), ASPECTS[settings.aspect])
+    name = folder / f"{files.name}-{settings.path}"
+    extras = [ending for ending, wanted in ((".gif", settings.gif), (".webp", settings.webp)) if wanted]
+    share = 1 - 0.25 * len(extras)
+    poses = settings.poses(scene, FPS)
+    progress = _part(report, 0, share, "Filming", len(poses.poses))
+    size = default_size(scene.size, settings.longest)
+    render_video(scene, poses, name.with_suffix(".mp4"), FPS, size=size, progress=progress)
+    for number, ending in enumerate(extras):
+        start = share + 0.25 * number
+        text = f"Making the {ending[1:].upper() if ending == '.gif' else 'WebP'}"
+        progress = _part(report, start, start + 0.25, text)
+        render_video(scene, settings.poses(scene, GIF_FPS), name.with_suffix(ending), GIF_FPS, progress=progress)
+
+
+def make_stereo(model: Model, files: SceneFiles, layout: Layout, out: Path, report: Report) -> None:
+    """Renders a stereo pair of a scene to one image."""
+    report(0.2, "Rendering both eyes")
+    render_stereo(MPI.open(files.mpi), out, layout)
+
+
+def warm_up(model: Model, report: Report) -> None:
+    """Predicts and renders a tiny scene, so that compiled code is loaded before the first visitor comes."""
+    model.predict(torch.zeros(3, 128, 128), planes=2).to("cpu").render(torch.eye(4))
+
+
+def _part(report: Report, start: float, end: float, text: str, frames: int = 0) -> Callable[[float], None]:
+    """A progress callback that fills the part from `start` to `end` of the job's progress bar."""
+    report(start, text)
+
+    def progress(done: float) -> None:
+        count = f", picture {round(done * frames)} of {frames}" if frames else ""
+        report(start + (end - start) * done, text + count)
+
+    return progress
+
+
+MAKERS: dict[str, Callable[..., None]] = {
+    "scene": make_scene,
+    "motions": make_motions,
+    "video": make_video,
+    "stereo": make_stereo,
+    "warm_up": warm_up,
+}
+"""All jobs by name."""
+
+__all__ = ["DETAIL", "MAKERS", "InputError", "Report", "SceneFiles", "SceneSettings", "VideoSettings"]

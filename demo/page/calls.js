@@ -1,0 +1,110 @@
+// Calls of this server's endpoints, by Gradio's own protocol: join the queue, then read one stream of events.
+
+const root = (window.gradio_config?.root ?? location.origin).replace(/\/$/, "");
+const api = `${root}/gradio_api`;
+const session = Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
+
+/** Where the browser gets a file of the server. */
+const fileUrl = (path) => `${api}/file=${path.split("/").map(encodeURIComponent).join("/")}`;
+
+const endpoint = (name) => window.gradio_config.dependencies.find((one) => one.api_name === name).id;
+
+/** The session lives as long as this connection: when the page closes, the server removes its files. */
+const heartbeat = () => new EventSource(`${api}/heartbeat/${session}`);
+
+/** Uploads a file; `progress` is called with the fraction sent. Returns Gradio's description of the file. */
+function upload(file, progress, signal) {
+  return new Promise((resolve, reject) => {
+    const body = new FormData();
+    body.append("files", file, file.name || "photo");
+    const request = new XMLHttpRequest();
+    request.open("POST", `${api}/upload`);
+    request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+    request.onload = () => {
+      if (request.status !== 200) return reject(new Error(uploadProblem(request)));
+      const path = JSON.parse(request.responseText)[0];
+      resolve({ path, orig_name: file.name || "photo", size: file.size, meta: { _type: "gradio.FileData" } });
+    };
+    request.onerror = () => reject(new Error("The server does not answer. Is it still running?"));
+    signal?.addEventListener("abort", () => (request.abort(), reject(new Error("stopped"))));
+    request.send(body);
+  });
+}
+
+function uploadProblem({ status, responseText }) {
+  if (status === 413) return `This file is too large: photos may have ${config.largest}. Choose a smaller one.`;
+  return responseText && responseText.length < 200 ? responseText : `The upload failed (${status}). Try again.`;
+}
+
+/** Calls an endpoint; `progress` is called with { fraction, text } or { waiting }. Resolves to its results. */
+async function call(name, data, progress = () => {}, signal = undefined) {
+  const fn_index = endpoint(name);
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ data, fn_index, session_hash: session, event_data: null, trigger_id: null });
+  const joined = await fetch(`${api}/queue/join`, { method: "POST", headers, body }).catch(() => null);
+  if (!joined) throw new Error("The server does not answer. Is it still running?");
+  const answer = await joined.json();
+  if (!joined.ok) throw new Error(typeof answer.detail === "string" ? answer.detail : "The server is busy. Try again soon.");
+  signal?.addEventListener("abort", () => {
+    const cancelled = { session_hash: session, fn_index, event_id: answer.event_id };
+    fetch(`${api}/cancel`, { method: "POST", headers, body: JSON.stringify(cancelled) });
+    events.drop(answer.event_id);
+  });
+  return events.wait(answer.event_id, progress);
+}
+
+/** The stream of events of all calls that run; it is open while there are any. */
+const events = {
+  calls: new Map(),
+  early: [],
+  source: null,
+  wait(id, progress) {
+    return new Promise((resolve, reject) => {
+      this.calls.set(id, { progress, resolve, reject });
+      this.early.splice(0).forEach((message) => this.hear(message));
+      this.open();
+    });
+  },
+  drop(id) {
+    this.calls.get(id)?.reject(new Error("stopped"));
+    this.calls.delete(id);
+    if (!this.calls.size) this.shut();
+  },
+  open() {
+    if (this.source || !this.calls.size) return;
+    this.source = new EventSource(`${api}/queue/data?session_hash=${session}`);
+    this.source.onmessage = ({ data }) => this.hear(JSON.parse(data));
+    this.source.onerror = () => this.lost("The connection was lost. Try again.");
+  },
+  shut() {
+    this.source?.close();
+    this.source = null;
+  },
+  lost(text) {
+    this.shut();
+    for (const { reject } of this.calls.values()) reject(new Error(text));
+    this.calls.clear();
+  },
+  hear(message) {
+    if (message.msg === "close_stream") return this.shut(), this.open();
+    if (message.msg === "server_stopped") return this.lost("The server has stopped.");
+    const one = this.calls.get(message.event_id);
+    if (!one) return message.event_id && this.early.push(message);
+    if (message.msg === "estimation") one.progress({ waiting: message.rank });
+    if (message.msg === "progress") {
+      const last = message.progress_data?.at(-1);
+      if (last) one.progress({ fraction: last.progress ?? last.index / last.length, text: last.desc });
+    }
+    if (message.msg === "process_completed") {
+      this.calls.delete(message.event_id);
+      if (!this.calls.size) this.shut();
+      if (message.success) one.resolve(message.output.data);
+      else one.reject(new Error(plain(message.output?.error ?? "The server could not do this. Try again.")));
+    }
+  },
+};
+
+/** Messages come escaped for HTML; here they are shown as text. */
+function plain(text) {
+  return new DOMParser().parseFromString(text, "text/html").documentElement.textContent;
+}

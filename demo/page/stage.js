@@ -1,0 +1,168 @@
+// The stage: one large area that shows the scene in 3D, its video, its depth, or photo beside depth; and what it waits
+// for, or what went wrong, in the same place.
+
+const $ = (id) => document.getElementById(id);
+const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const TABS = ["3d", "video", "depth", "compare"];
+
+const stage = {
+  tab: "3d",
+  scene: null, // { name, photo, page, depth, video, motions }
+  frame: null,
+  ready: false,
+  slow: false,
+  revealed: false,
+
+  /** Shows another scene. */
+  show(scene) {
+    this.scene = scene;
+    this.ready = this.slow = this.revealed = false;
+    this.fail(null);
+    this.still(scene.photo);
+    this.hero(scene.video);
+    this.frame?.remove();
+    this.frame = Object.assign(document.createElement("iframe"), {
+      title: `${scene.name} in 3D: drag it to look around`,
+      sandbox: "allow-scripts allow-downloads",
+      allow: "fullscreen; accelerometer; gyroscope; xr-spatial-tracking",
+      src: `${root}/${scene.page}`,
+    });
+    $("viewer").append(this.frame);
+    this.film(scene.video);
+    if (scene.depth) $("compare-depth").src = scene.depth;
+    $("compare-photo").src = scene.photo;
+    this.open("3d");
+  },
+
+  /** Clears the stage for a photo that is to come. */
+  leave() {
+    this.frame?.remove();
+    this.frame = this.scene = null;
+    this.ready = this.revealed = false;
+    this.hero(null);
+    this.film(null);
+    this.open("3d");
+  },
+
+  /** Opens a tab. */
+  open(tab) {
+    this.tab = tab;
+    for (const name of TABS) {
+      const button = $(`tab-${name}`), chosen = name === tab;
+      button.setAttribute("aria-selected", String(chosen));
+      button.tabIndex = chosen ? 0 : -1;
+    }
+    $("stage").setAttribute("aria-labelledby", `tab-${tab}`);
+    $("stage").dataset.tab = tab;
+    const film = $("video").firstElementChild, has = Boolean(film.src);
+    $("video").hidden = tab !== "video" || !has;
+    $("no-video").hidden = tab !== "video" || has;
+    $("compare").hidden = tab !== "compare";
+    $("viewer").hidden = tab !== "3d" && tab !== "depth";
+    if (tab === "video" && has) film.play().catch(() => {});
+    else film.pause();
+    if (tab === "depth") this.reveal();
+    this.place();
+    this.tell({ mine: "depth", on: tab === "depth" });
+  },
+
+  /** The photo, until the scene is there. The stage takes its shape, within limits, so that the whole photo fills it. */
+  still(photo) {
+    const still = $("still"), { style } = $("stage");
+    still.onload = () => {
+      style.setProperty("--aspect", String(still.naturalWidth / still.naturalHeight));
+      style.setProperty("--photo", `url("${photo}")`);
+    };
+    still.src = photo;
+    still.hidden = false;
+  },
+
+  /** A moving picture of the scene, until the scene itself is there: from the first moment, and on slow machines. */
+  hero(video) {
+    const hero = $("hero");
+    hero.hidden = !video || reduced;
+    if (hero.hidden) return hero.removeAttribute("src");
+    hero.src = video;
+    hero.play().catch(() => (hero.hidden = true));
+  },
+
+  film(video) {
+    const film = $("video").firstElementChild;
+    if (video) film.src = video;
+    else film.removeAttribute("src");
+    film.load();
+  },
+
+  tell(message) {
+    if (this.ready) this.frame.contentWindow.postMessage(message, "*");
+  },
+
+  /** What the viewer tells. */
+  hear({ source, data }) {
+    if (!this.frame || source !== this.frame.contentWindow) return;
+    if (data.mine === "ready") {
+      this.ready = true;
+      this.tell({ mine: "depth", on: this.tab === "depth" });
+      $("viewer").dataset.ready = "true";
+      motions.restart();
+      // A slow machine tells so in its first frames; it keeps the moving picture until somebody takes hold of the scene.
+      setTimeout(() => this.slow || this.reveal(), $("hero").hidden ? 0 : 800);
+    }
+    if (data.mine === "slow") {
+      this.slow = true;
+      if (!$("hero").hidden && !this.revealed) this.tell({ mine: "stop" });
+    }
+    if (data.mine === "touched") {
+      this.reveal();
+      motions.paused();
+    }
+    if (data.mine === "failed") this.fail(data.message);
+  },
+
+  /** Shows the 3D view in place of the pictures that stood for it. */
+  reveal() {
+    this.revealed = true;
+    this.place();
+  },
+
+  place() {
+    const shown = this.revealed && this.ready;
+    $("viewer").classList.toggle("shown", shown);
+    const covered = shown || this.tab === "compare" || (this.tab === "video" && !$("video").hidden);
+    if (covered) $("hero").pause();
+    else if (!$("hero").hidden) $("hero").play().catch(() => {});
+  },
+
+  /** Says what is being done: { fraction, text }, or null when nothing is. */
+  wait(progress) {
+    if (progress !== null) $("no-video").hidden = true;
+    const box = $("waiting");
+    box.hidden = progress === null;
+    $("stage").classList.toggle("busy", progress !== null);
+    if (progress === null) return;
+    const [, step, left] = /^(.*?)(?: \((.*)\))?$/.exec(progress.text ?? "");
+    box.querySelector(".step").textContent = step;
+    box.querySelector(".left").textContent = left ?? "";
+    box.querySelector(".bar i").style.transform = `scaleX(${progress.fraction ?? 0})`;
+  },
+
+  /** Says what went wrong, until the next photo or scene. */
+  fail(text) {
+    $("problem").hidden = text === null;
+    if (text !== null) $("problem").querySelector("p").textContent = text;
+  },
+
+  start() {
+    addEventListener("message", (event) => event.data && this.hear(event));
+    for (const name of TABS) $(`tab-${name}`).addEventListener("click", () => this.open(name));
+    document.querySelector("#studio .tabs").addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      const next = TABS[(TABS.indexOf(this.tab) + step + TABS.length) % TABS.length];
+      this.open(next);
+      $(`tab-${next}`).focus();
+    });
+    const slider = $("compare").querySelector("input");
+    slider.addEventListener("input", () => $("compare").style.setProperty("--at", `${slider.value}%`));
+  },
+};

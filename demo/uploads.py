@@ -1,0 +1,115 @@
+"""Limits on uploads, and who is there: what a visitor sends is counted, and what broken uploads leave is removed."""
+
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+UPLOAD = "/gradio_api/upload"
+HEARTBEAT = "/gradio_api/heartbeat/"
+
+OVERHEAD = 1 << 20
+"""Bytes that a request may have beyond the largest file: names and boundaries."""
+
+CLIENT_BYTES, CLIENT_SECONDS = 400 << 20, 600.0
+"""Bytes that an address may upload within so many seconds."""
+
+ALL_BYTES = 2 << 30
+"""Bytes of uploads and results that may lie in the demo's folder; more uploads are refused until some are removed."""
+
+REMEMBERED = 10_000
+"""Addresses whose uploads are counted."""
+
+
+class LimitUploads:
+    """ASGI middleware that refuses uploads that are too large, too many, or find no room.
+
+    Args:
+        app: The application behind it.
+        folder: Folder of the uploads.
+        largest: Bytes of the largest file.
+        client_bytes: Bytes that an address may upload within CLIENT_SECONDS.
+        all_bytes: Bytes that may lie in the folder.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        folder: Path,
+        largest: int,
+        client_bytes: int = CLIENT_BYTES,
+        all_bytes: int = ALL_BYTES,
+    ) -> None:
+        self.app, self.folder, self.largest = app, folder, largest
+        self.client_bytes, self.all_bytes = client_bytes, all_bytes
+        self._sent: OrderedDict[str, list[tuple[float, int]]] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 413, 429 or 507 to such an upload, passes others on."""
+        if scope["type"] != "http" or scope["path"].rstrip("/") != UPLOAD or scope["method"] != "POST":
+            return await self.app(scope, receive, send)
+        length = Headers(scope=scope).get("content-length", "")
+        size = int(length) if length.isdecimal() and len(length) < 20 else None
+        refusal = self._refusal((scope.get("client") or ("",))[0], size)
+        if refusal is not None:
+            return await refusal(scope, receive, send)
+        # The server reads no more of a body than the length that it tells.
+        await self.app(scope, receive, send)
+
+    def _refusal(self, address: str, size: int | None) -> PlainTextResponse | None:
+        """Why an upload is refused; else it is counted and None."""
+        if size is None:
+            return PlainTextResponse("An upload must tell its length", 411)
+        if size > self.largest + OVERHEAD:
+            return PlainTextResponse(f"Photos may have {self.largest >> 20} MB: this exceeds the maximum", 413)
+        now = time.monotonic()
+        sent = [(when, bytes_) for when, bytes_ in self._sent.get(address, []) if when > now - CLIENT_SECONDS]
+        if sum(bytes_ for _, bytes_ in sent) + size > self.client_bytes:
+            return PlainTextResponse("That is a lot of photos: wait ten minutes", 429, {"Retry-After": "600"})
+        if folder_bytes(self.folder) + size > self.all_bytes:
+            return PlainTextResponse("There is no room for more photos now: try again in a minute", 507)
+        self._sent[address] = [*sent, (now, size)]
+        self._sent.move_to_end(address)
+        while len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+        return None
+
+
+class Presence:
+    """ASGI middleware that counts each session's open pages, by the connections that they hold open.
+
+    Args:
+        app: The application behind it.
+        opened: Called with a session when a page of it opens.
+        closed: Called when one closes.
+    """
+
+    def __init__(self, app: ASGIApp, opened: Callable[[str], None], closed: Callable[[str], None]) -> None:
+        self.app, self.opened, self.closed = app, opened, closed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Counts a heartbeat while it is open."""
+        if scope["type"] != "http" or not scope["path"].startswith(HEARTBEAT):
+            return await self.app(scope, receive, send)
+        session = scope["path"].removeprefix(HEARTBEAT)
+        self.opened(session)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.closed(session)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files in a folder and below."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # removed meanwhile
+                total += os.stat(os.path.join(root, name)).st_size
+    return total

@@ -1,0 +1,58 @@
+"""A running demo for tests: on a free port, in a temporary folder of its own, with a small model in this process."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.app import private_folder, serve
+from demo.jobs import JobRunner
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextmanager
+def running_demo(workers: Any, **options: Any) -> Iterator[tuple[str, JobRunner]]:
+    """Address and job runner of a demo that runs as long as the context."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", "")  # put back afterwards
+        patch.setenv("GRADIO_EXAMPLES_CACHE", "")
+        jobs = JobRunner(workers, private_folder())
+        page = serve(jobs, port=free_port(), **options)
+        yield page.local_url, jobs
+        page.close()
+
+
+def make_photo(path: Path, colour: tuple[int, int, int] = (200, 80, 40), size: tuple[int, int] = (64, 48)) -> Path:
+    """Writes a photo of one colour with a little texture."""
+    noise = np.random.default_rng(0).integers(0, 30, (size[1], size[0], 3))
+    Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+def files_left(root: Path, pattern: str) -> list[Path] | None:
+    """Files by pattern, or None while folders vanish as they are listed."""
+    try:
+        return list(root.glob(pattern))
+    except FileNotFoundError:
+        return None
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    """Whether `condition` comes true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
