@@ -47,6 +47,33 @@ def photos(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+def depth_maps(folder: Path) -> list[Path]:
+    """Depth maps in each format."""
+    import OpenEXR
+
+    values = np.linspace(1, 5, 16 * 12, dtype=np.float32).reshape(12, 16)
+    levels = (values * 50).astype(np.uint8)
+    Image.fromarray(levels).save(folder / "a.png")
+    Image.fromarray(levels.astype(np.uint16) * 200).save(folder / "16.png")
+    Image.fromarray(values).save(folder / "a.tiff")
+    Image.fromarray(values).save(folder / "a.pfm")
+    np.save(folder / "a.npy", values)
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, {"Z": values}).write(str(folder / "a.exr"))
+    return sorted(folder.iterdir())
+
+
+def portraits(folder: Path) -> list[Path]:
+    """Photos of phones with depth inside."""
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
+    import portrait_photos
+
+    portrait_photos.apple_jpeg(folder / "apple.jpg", orientation=6)
+    portrait_photos.gdepth_jpeg(folder / "gdepth.jpg")
+    portrait_photos.dynamic_depth_jpeg(folder / "dynamic.jpg")
+    portrait_photos.heic(folder / "a.heic")
+    return sorted(folder.iterdir())
+
+
 def scenes(folder: Path) -> list[Path]:
     """Scenes with and without a photo, in 8 bits and in floats."""
     from mine.scene.camera import intrinsics
@@ -122,6 +149,18 @@ def trajectories(folder: Path) -> list[Path]:
     return [folder / "a.txt"]
 
 
+def _read_depth(path: Path) -> object:
+    from mine.scene.depth_maps.read import read_depth
+
+    return read_depth(path, "depth").disparity()
+
+
+def _read_portrait(path: Path) -> object:
+    from mine.scene.depth_maps.read import read_depth
+
+    return read_depth("auto", photo=path)
+
+
 def _read_photo(path: Path) -> object:
     from mine.scene.photo import read_photo
 
@@ -169,6 +208,8 @@ def _read_trajectory(path: Path) -> object:
 
 READERS = {
     "photo": Reader(photos, _read_photo),
+    "depth": Reader(depth_maps, _read_depth),
+    "portrait": Reader(portraits, _read_portrait),
     "scene": Reader(scenes, _read_scene),
     "checkpoint": Reader(checkpoints, _read_checkpoint),
     "published": Reader(published, _read_checkpoint),

@@ -19,6 +19,7 @@ EXTRAS = {
     "demo": ("gradio",),
     "photos": ("rawpy", "pillow_jxl"),
     "formats": ("OpenEXR", "gsply"),
+    "hub": ("transformers",),
 }
 """By extra (pyproject.toml), the modules that only its packages provide."""
 

@@ -10,11 +10,16 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.network.checkpoint import load_network
+from mine.network.disparity.hub import DepthModel
+from mine.network.disparity.lift import lift_to_mpi, plane_disparities
+from mine.network.disparity.own_depth import find_kind, fit_to_photo
 from mine.network.input_size import MULTIPLE, network_size
 from mine.network.protocol import Network
 from mine.render import blend_source
 from mine.scene.as_tensor import ArrayLike, as_tensor
 from mine.scene.camera import check_intrinsics, intrinsics, resize_intrinsics
+from mine.scene.depth_maps.depth_map import DepthMap, check_aspect
+from mine.scene.depth_maps.read import DepthSource, read_depth
 from mine.scene.exif import phone_fov
 from mine.scene.limits import check_scene_size
 from mine.scene.mpi import MPI, check_disparity
@@ -122,6 +127,7 @@ class Model:
         fov: float | None = None,
         K: ArrayLike | None = None,
         blend: bool = True,
+        depth: DepthSource | Tensor | DepthModel | None = None,
     ) -> MPI:
         """Predicts the scene in a photo.
 
@@ -138,13 +144,17 @@ class Model:
             blend: Take colours from the photo wherever the source camera sees the scene (Li et al. 2021, section 3.3),
                 and keep the photo in the scene, so that views have the photo's resolution. Otherwise colours are those
                 of the planes alone.
+            depth: Depth of the photo in place of the network's prediction: a file, array (H, W), image or
+                `mine.DepthMap` (see `mine.read_depth`, also for maps that are inverted or in metres), "auto" for the
+                map in the photo's own file, or a `mine.DepthModel`. Where its kind is not known, the network decides
+                which end is near. The scene is in metres if the map has a scale, else its nearest surface is at 1.
 
         Returns:
             The scene: S planes of RGB in [0, 1] and density σ ≥ 0, with intrinsics in pixels of the planes, on the
             model's device.
 
         Raises:
-            InputError: The photo cannot be read, or planes, size or camera are not possible.
+            InputError: The photo or its depth cannot be read, or planes, size or camera are not possible.
         """
         if not isinstance(planes, Integral) or isinstance(planes, bool):
             raise InputError(f"planes is {planes!r}: give a whole number, at least 2")
@@ -155,18 +165,41 @@ class Model:
             disparity = as_tensor(disparity, "disparity")
             check_disparity(disparity, disparity.numel())
             disparity = disparity.to(self.device, torch.float32)
+        if depth is not None and not isinstance(depth, DepthModel):  # before the photo is decoded
+            of_photo = image if isinstance(image, (str, Path)) else None
+            depth = read_depth(depth.cpu().numpy() if isinstance(depth, Tensor) else depth, photo=of_photo)
         photo = read_photo(image)
+        if isinstance(depth, DepthMap):
+            check_aspect(depth, (photo.rgb.shape[-2], photo.rgb.shape[-1]))
         size = size or network_size(*photo.rgb.shape[-2:])
         if len(size) != 2 or min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
             raise InputError(f"size {tuple(size)} is not possible: give (height, width) in multiples of {MULTIPLE}")
         check_scene_size(planes if disparity is None else len(disparity), size)
         K = self._camera(photo, size, fov, None if K is None else as_tensor(K, "K")).to(self.device)
         resized = resize(photo.rgb, size).clamp(0, 1).to(self.device)[None]
+        if depth is not None:
+            depth_map = depth(photo.rgb) if isinstance(depth, DepthModel) else depth
+            return self._lift_depth(depth_map, resized, planes if disparity is None else disparity, K, photo, blend)
         predicted, disparity = self._predict_planes(resized, planes if disparity is None else disparity)
         if blend and not self.network.kind.photo_colours:
             predicted = blend_source(predicted, disparity[None], K[None], resized)
         surface = visible_disparity(predicted[0], disparity) if blend and self.network.kind.lifted else None
         return MPI.from_planes(predicted[0], disparity, K, photo.rgb.to(self.device) if blend else None, surface)
+
+    def _lift_depth(
+        self, depth_map: DepthMap, image: Tensor, disparity: Tensor | int, K: Tensor, photo: Photo, blend: bool
+    ) -> MPI:
+        """The scene of a photo whose depth is given; `image` (1, 3, H, W) is the photo at the size of the planes."""
+        predicted = None
+        if self.network.kind.lifted and (depth_map.kind == "auto" or depth_map.has_unknown):
+            predicted = self.network(image.contiguous(memory_format=torch.channels_last))
+            depth_map = find_kind(depth_map, predicted)
+        own = fit_to_photo(depth_map, image, predicted)
+        relative = plane_disparities(own.disparity, disparity) if isinstance(disparity, int) else disparity / own.unit
+        planes = lift_to_mpi(image, own.disparity, relative[None])[0]
+        planes[:, 3:] *= own.unit  # densities are per scene unit
+        surface = own.disparity[0] * own.unit if blend else None
+        return MPI.from_planes(planes, relative * own.unit, K, photo.rgb.to(self.device) if blend else None, surface)
 
     def _camera(self, photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> Tensor:
         """Intrinsics (3, 3) in pixels of planes of `size` (H, W), from `K` or `fov` if given, else from the photo."""

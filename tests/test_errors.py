@@ -54,7 +54,12 @@ def test_other_missing_modules_are_programming_errors() -> None:
 
 @pytest.mark.parametrize(
     ("extra", "arguments"),
-    [("train", ("train", "configs/llff.yaml")), ("sfm", ("colmap", "data/samples", "-o", "x")), ("demo", ("demo",))],
+    [
+        ("train", ("train", "configs/llff.yaml")),
+        ("sfm", ("colmap", "data/samples", "-o", "x")),
+        ("demo", ("demo",)),
+        ("hub", ("render", "data/samples/cat.jpg", "--depth-model")),
+    ],
 )
 def test_a_command_without_its_extra_ends_with_one_line(extra: str, arguments: tuple[str, ...]) -> None:
     ended = mine_without(EXTRAS[extra], *arguments)

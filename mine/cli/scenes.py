@@ -19,13 +19,16 @@ from mine.cli.checks import (
     check_source,
     is_scene,
 )
+from mine.cli.depth import NO_DEPTH, DepthOptions
 from mine.cli.render_options import ONE_VIEW, OWN_SIZES, StereoOptions
 from mine.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mine.network.disparity.hub import DepthModel
     from mine.output.camera_paths import CameraPath
+    from mine.scene.depth_maps.depth_map import DepthMap
     from mine.scene.mpi import MPI
 
 FOV_DEFAULT = "(default: from the photo's EXIF data, else a phone's 67 at 4:3; 90 with published checkpoints)"
@@ -34,6 +37,7 @@ Photo = Annotated[Path, arg(metavar="PHOTO")]
 Output = Annotated[Path, arg(aliases=["-o"], metavar="FILE")]
 Planes = Annotated[int | None, options.PLANES, arg(help_behavior_hint="(default: 32)")]
 Fov = Annotated[float | None, options.FOV, arg(help_behavior_hint=FOV_DEFAULT)]
+Depth = Annotated[DepthOptions, arg(name="")]
 Checkpoint = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: the one that comes with MINE)")]
 
 
@@ -55,6 +59,7 @@ def render(
     planes: Planes = None,
     fov: Fov = None,
     checkpoint: Checkpoint = None,
+    own_depth: Depth = NO_DEPTH,
 ) -> None:
     """Renders a camera path through a scene, and its depth, to video files.
 
@@ -75,6 +80,7 @@ def render(
         planes: Number of planes of the scene, in depth. More planes make finer depth and take longer.
         fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone 65 to 70.
         checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
+        own_depth: Depth in place of the network's prediction.
     """
     from mine.output.writers import check_output, is_folder
 
@@ -84,11 +90,12 @@ def render(
     for written in [] if stereo.is_still(output) else [output, depth_output] if depth else [output]:
         check_output(written, (2, 2), 30 if fps is None else fps, codec)
     check_path(path, frames, amount)
-    check_source(photo, planes=planes, fov=fov, checkpoint=checkpoint)
+    check_source(photo, planes=planes, fov=fov, checkpoint=checkpoint, **own_depth.named())
+    depth_source = own_depth.check(photo, checkpoint)
     check_checkpoint(checkpoint)
     from mine.output.video import default_size, render_video
 
-    scene = _scene(photo, planes, fov, checkpoint)
+    scene = _scene(photo, planes, fov, checkpoint, own_depth.load(depth_source))
     if size is not None and size > max(scene.size) and stereo.stereo not in OWN_SIZES:
         _note(f"--size {size} is more than the photo has: the video is {max(default_size(scene.size, size))} pixels")
     if fps is not None and is_folder(output):
@@ -115,6 +122,7 @@ def predict(
     planes: Planes = None,
     fov: Fov = None,
     checkpoint: Checkpoint = None,
+    own_depth: Depth = NO_DEPTH,
 ) -> None:
     """Predicts the multiplane image of a photo and saves it.
 
@@ -124,13 +132,15 @@ def predict(
         planes: Number of planes of the scene, in depth. More planes make finer depth and take longer.
         fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone 65 to 70.
         checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
+        own_depth: Depth in place of the network's prediction.
     """
     check_ending(output, (".mpi",))
-    check_checkpoint(checkpoint)
     check_source(photo)
     if is_scene(photo):
         raise InputError(f"{photo} is a scene already: render, export or view it, or give a photo")
-    _scene(photo, planes, fov, checkpoint).save(output)
+    depth_source = own_depth.check(photo, checkpoint)
+    check_checkpoint(checkpoint)
+    _scene(photo, planes, fov, checkpoint, own_depth.load(depth_source)).save(output)
     print(output)
 
 
@@ -179,7 +189,13 @@ def _note(text: str) -> None:
     print(f"mine: {text}", file=sys.stderr)
 
 
-def _scene(source: Path, planes: int | None = None, fov: float | None = None, checkpoint: Path | None = None) -> "MPI":
+def _scene(
+    source: Path,
+    planes: int | None = None,
+    fov: float | None = None,
+    checkpoint: Path | None = None,
+    depth: "DepthMap | DepthModel | None" = None,
+) -> "MPI":
     """The scene of a file: read from a scene file, predicted from a photo."""
     if is_scene(source):
         from mine.scene.mpi import MPI
@@ -189,7 +205,7 @@ def _scene(source: Path, planes: int | None = None, fov: float | None = None, ch
     from mine.scene.photo import read_photo
 
     photo = read_photo(source)  # before the network is loaded, so that a damaged file is reported first
-    return load(checkpoint).predict(photo, planes=32 if planes is None else planes, fov=fov)
+    return load(checkpoint).predict(photo, planes=32 if planes is None else planes, fov=fov, depth=depth)
 
 
 def _camera_path(name: str, scene: "MPI", frames: int | None, amount: float | None) -> "Tensor | CameraPath":

@@ -4,7 +4,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -90,6 +90,24 @@ def parsing(complaint: str, remedy: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise InputError(f"{complaint} ({reason(error)}): {remedy}") from error
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Context around the call of a library that prints what it thinks of a file, in C as well: its exceptions tell it.
+
+    What other threads print to standard error meanwhile is lost.
+    """
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), ExitStack() as stack:
+        try:
+            kept = os.dup(2)
+        except OSError:  # standard error is closed
+            yield
+            return
+        stack.callback(os.close, kept)
+        stack.callback(os.dup2, kept, 2)
+        os.dup2(nowhere.fileno(), 2)
+        yield
 
 
 def reason(error: BaseException) -> str:

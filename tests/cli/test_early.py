@@ -1,12 +1,15 @@
 """What is said before torch is loaded, and what the command line says about itself."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 import mine
 from mine.cli.main import main
@@ -15,6 +18,7 @@ from mine.output.camera_paths import PATHS
 from mine.output.export import _WRITERS
 from mine.output.formats import FORMATS
 from mine.output.key_poses import PATH_NAMES
+from mine.scene.mpi_file import FORMAT
 
 # Runs many command lines in one process, and prints for each its exit status, its error, and whether torch was loaded.
 MANY = """
@@ -67,6 +71,28 @@ REFUSED = {
     ("render", "photo.jpg", "-o", "a.webm", "--stereo", "vr180"): "headsets read .mp4",
     ("render", "photo.jpg", "--codec", "divx"): "unknown codec 'divx'",
     ("render", "photo.jpg", "-o", "a.gif", "--codec", "prores"): "prores cannot be written to a.gif",
+    ("render", "photo.jpg", "--depth-map", "none.png"): "no depth map at none.png",
+    ("render", "photo.jpg", "--depth-map", "wide.npy"): "of another shape",
+    ("render", "photo.jpg", "--depth-map", "nan.npy"): "0 % of its pixels",
+    ("render", "photo.jpg", "--depth-map", "flat.npy"): "everywhere",
+    ("render", "photo.jpg", "--depth-map", "minus.npy", "--depth-kind", "depth"): "depths down to -1",
+    ("render", "photo.jpg", "--depth-map", "notes.txt"): "is no image, EXR or npy file",
+    ("render", "photo.jpg", "--depth-map", "auto"): "photo.jpg holds no depth map",
+    ("render", "photo.jpg", "--depth-map", "minus.npy", "--depth-scale", "0"): "depth scale 0",
+    ("render", "photo.jpg", "--depth-map", "minus.npy", "--depth-scale", "1"): "give the depth kind",
+    ("render", "photo.jpg", "--depth-map", "minus.npy", "--depth-model", "a/b"): "leave out one of them",
+    ("render", "photo.jpg", "--depth-map", "minus.npy", "--checkpoint", "a.pth"): "leave out one of the two",
+    ("render", "photo.jpg", "--depth-kind", "depth"): "give one with --depth-map",
+    ("render", "photo.jpg", "--depth-invert"): "give one with --depth-map",
+    ("render", "scene.mpi", "--depth-map", "minus.npy"): "--depth-map can only be given with a photo",
+    ("render", "photo.jpg", "--depth-model", "a/b", "--depth-invert"): "leave it out with --depth-model",
+    ("render", "photo.jpg", "--depth-model", "a", "b"): "give one name",
+    ("render", "photo.jpg", "--depth-model", "../no such/model"): "neither a folder nor a name",
+    ("render", "photo.jpg", "--depth-model", "notes.txt"): "neither a folder nor a name",
+    ("render", "photo.jpg", "--depth-model", "folder"): "no configuration of depth model folder: at",
+    ("render", "photo.jpg", "--depth-model", "words"): "is BertModel, not for depth",
+    ("render", "photo.jpg", "--depth-model"): "Depth-Anything-V2-Small-hf is not in the cache and cannot be fetched",
+    ("predict", "photo.jpg", "--depth-map", "none.exr"): "no depth map at none.exr",
     ("predict", "photo.jpg", "-o", "/dev/null"): "is a device",
     ("predict", "photo.jpg", "-o", "folder"): "is a folder",
     ("export", "photo.jpg", "-o", "x" * 252 + ".html"): "longer than 255 bytes",
@@ -135,9 +161,17 @@ def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(tmp_path:
     (tmp_path / "link.jpg").symlink_to("gone.jpg")
     (tmp_path / "photo.NEF").write_bytes(bytes(100))
     (tmp_path / "bad.json").write_text('{"frames": 0, "keys": []}')
+    (tmp_path / "a.pth").touch()
+    (tmp_path / "scene.mpi").write_bytes(save({"rgb": np.zeros(1, np.float32)}, {"format": FORMAT}))
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "config.json").write_text('{"architectures": ["BertModel"]}')
+    ramp = np.linspace(-1, 1, 30 * 45).reshape(30, 45)
+    for name, values in {"wide": ramp[:5], "nan": ramp * np.nan, "flat": 0 * ramp + 3, "minus": ramp}.items():
+        np.save(tmp_path / f"{name}.npy", np.repeat(values, 2, 0))
     before = sorted(tmp_path.rglob("*"))
     command = [sys.executable, "-c", MANY, json.dumps(list(REFUSED))]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    hub = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}  # nothing is fetched
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=os.environ | hub)
     results = [json.loads(line) for line in done.stdout.splitlines()]
     for (line, told), (status, error, loaded) in zip(REFUSED.items(), results, strict=True):
         assert status == 2 and error.count("\n") == 1 and error.startswith("mine: ") and told in error, (line, error)

@@ -1,0 +1,176 @@
+"""The formats of depth maps: images in grey levels or floats, EXR, and NumPy's npy."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+
+from mine.errors import InputError, extras_required
+from mine.inputs.files import open_input, parsing, reason, shown, silenced
+from mine.inputs.images import open_image
+from mine.scene.decoding.high_bit_depth import check_deep_colour
+from mine.scene.decoding.tiff import select_picture
+from mine.scene.depth_maps.depth_map import Kind, check_size
+from mine.scene.exif import read_exif, upright
+
+COLOUR_TOLERANCE = 3
+"""Largest difference of the channels of a grey map that was saved in colours, as JPEGs have it."""
+
+DEPTH_CHANNELS = ("Z", "depth.Z", "depth", "Depth", "depth.V", "ViewLayer.Depth.Z")
+"""Names of an EXR's channels that hold depth, by the OpenEXR specification and Blender."""
+
+OTHER_CHANNELS = ("disparity", "Y", "V", "L", "R")
+"""Names of an EXR's channels that may hold depth or disparity."""
+
+NPY_HEADER = 4096
+"""Most bytes of an npy file's header: those of plain arrays have 128."""
+
+
+def read_image(path: Path, name: str) -> np.ndarray:
+    """Reads a map from a file that Pillow decodes: PNG, TIFF, PFM, PGM, and 8-bit images of other formats.
+
+    Args:
+        path: The file.
+        name: What messages call it.
+
+    Returns:
+        (H, W) uint8, uint16, int32 or float32; float32 with NaN where the image is transparent.
+
+    Raises:
+        InputError: It is no image, damaged, too large, or in colours.
+    """
+    try:
+        with open_image(path) as image:
+            if isinstance(image, TiffImagePlugin.TiffImageFile):
+                select_picture(image, name)
+            return decode_image(image, name)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{name} is no image, EXR or npy file: give depth or disparity in one of these") from error
+    except OSError as error:
+        raise InputError(f"{name} cannot be read ({reason(error)}): save it anew as PNG, TIFF, EXR or npy") from error
+
+
+def decode_image(image: Image.Image, name: str, turn: bool = True) -> np.ndarray:
+    """Values of an opened image; returns and errors as for `read_image`.
+
+    Args:
+        image: The image.
+        name: What messages call it.
+        turn: Turn it upright by its own EXIF orientation.
+    """
+    check_size((image.height, image.width), name)
+    if image.mode not in ("L", "I", "F", "LA", "P", "RGB", "RGBA", "1", "PA") and not image.mode.startswith("I;16"):
+        raise InputError(f"{name} has values of type {image.mode}: save it in grey, of 8 or 16 bits, or as floats")
+    if image.mode.startswith("RGB") and check_deep_colour(image):
+        raise InputError(f"{name} has 16 bits a colour, of which 8 would be read: save it in 16-bit grey")
+    with parsing(f"{name} is damaged or cut short", "copy it again"):
+        image.load()
+        if turn:
+            image = upright(image, read_exif(image))
+        alpha = None
+        if image.mode in ("LA", "RGBA", "PA") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            alpha = np.asarray(image.getchannel("A"))
+        if image.mode not in ("L", "I", "F") and not image.mode.startswith("I;16"):
+            image = image.convert("RGB")
+        values = np.asarray(image)
+    if values.ndim == 3:
+        values = _grey(values[:, :, :3], name)
+    if alpha is None:
+        return values
+    if values.dtype == np.uint8:
+        values = values / np.float32(255)
+    return np.where(alpha == 0, np.float32(np.nan), values.astype(np.float32))
+
+
+def _grey(values: np.ndarray, name: str) -> np.ndarray:
+    """One of the three equal channels of (H, W, 3)."""
+    low, high = values.min(axis=2), values.max(axis=2)
+    if int((high - low).max()) > COLOUR_TOLERANCE:
+        raise InputError(f"{name} is in colours, which do not tell depth: save it in grey levels")
+    return np.ascontiguousarray(values[:, :, 1])
+
+
+def read_npy(path: Path, name: str) -> np.ndarray:
+    """Reads an array from an npy file; its type, shape and size are known before any value is read.
+
+    Args:
+        path: The file.
+        name: What messages call it.
+
+    Returns:
+        (H, W) numbers; a third dimension of 1 is left out.
+
+    Raises:
+        InputError: It is damaged, or no array of numbers for each pixel.
+    """
+    remedy = "save an array (H, W) of numbers with numpy.save"
+    with open_input(path, "depth map", remedy) as file:
+        with parsing(f"{name} is not a readable npy file", remedy):
+            version = np.lib.format.read_magic(file)
+            read_header = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[version]
+            shape, fortran, dtype = read_header(file, max_header_size=NPY_HEADER)
+            at = file.tell()
+            held = file.seek(0, 2) - at
+            file.seek(at)
+        if dtype.kind not in "uif" or dtype.hasobject:
+            raise InputError(f"{name} has values of type {shown(str(dtype))}: {remedy}")
+        sides = [side for side in shape if side != 1] if len(shape) == 3 else list(shape)
+        if len(sides) != 2:
+            raise InputError(f"{name} has shape {shown(shape)}: {remedy}")
+        check_size((sides[0], sides[1]), name)
+        if held < sides[0] * sides[1] * dtype.itemsize:
+            raise InputError(f"{name} is cut short: copy it again")
+        with parsing(f"{name} is not a readable npy file", remedy):
+            values = np.frombuffer(file.read(sides[0] * sides[1] * dtype.itemsize), dtype)
+            native = values.astype(dtype.newbyteorder("=")) if values.dtype.kind != "f" else values.astype(np.float32)
+    return native.reshape(sides[::-1]).T if fortran else native.reshape(sides)
+
+
+def read_exr(path: Path, name: str) -> tuple[np.ndarray, Kind]:
+    """Reads the channel of an EXR file that holds depth.
+
+    Args:
+        path: The file.
+        name: What messages call it.
+
+    Returns:
+        (H, W) float32, and what the channel's name says of its kind.
+
+    Raises:
+        InputError: The package OpenEXR is missing, or the file is damaged or has no such channel.
+    """
+    with extras_required():
+        import OpenEXR
+    remedy = "save one part with a channel Z (depth), Y or R"
+    with silenced(), parsing(f"{name} is not a readable EXR file", remedy):
+        header = _first_header(OpenEXR.File(str(path), header_only=True))
+        (left, top), (right, bottom) = (tuple(int(side) for side in corner) for corner in header["dataWindow"])
+        channels = [channel.name for channel in header["channels"]]
+        deep = "deep" in str(header.get("type", "")).lower()
+    if deep:
+        raise InputError(f"{name} is a deep image, with many depths a pixel: {remedy}")
+    check_size((bottom - top + 1, right - left + 1), name)
+    if len(channels) > 64:
+        raise InputError(f"{name} has {len(channels)} channels: {remedy}")
+    chosen = next((channel for channel in (*DEPTH_CHANNELS, *OTHER_CHANNELS) if channel in channels), None)
+    if chosen is None and len(channels) == 1:
+        chosen = channels[0]
+    if chosen is None:
+        raise InputError(f"{name} has the channels {shown(', '.join(channels))}: {remedy}")
+    with silenced(), parsing(f"{name} is not a readable EXR file", "copy it again, or save it anew"):
+        part = OpenEXR.File(str(path), separate_channels=True)
+        values = np.array(part.channels()[chosen].pixels, np.float32)
+    if chosen in DEPTH_CHANNELS:
+        return values, "depth"
+    return values, "disparity" if chosen == "disparity" else "auto"
+
+
+def _first_header(file: Any) -> dict[str, Any]:
+    """The header of an EXR's first part."""
+    header: dict[str, Any] = file.header()
+    return header

@@ -1,0 +1,213 @@
+"""The depth map in a photo's own file, as phones write it beside portraits.
+
+- HEIC: an auxiliary image, which libheif reads, with the ends of its range.
+- JPEG by Apple: a further picture of the file (CIPA DC-007, Multi-Picture Format), whose XMP says what its values mean.
+- JPEG by Android phones: Google's GDepth (base64 in the extended XMP), or Dynamic Depth (a picture behind the photo).
+"""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, JpegImagePlugin, MpoImagePlugin
+
+from mine.errors import InputError
+from mine.inputs.files import open_input, open_regular, parsing
+from mine.inputs.images import open_image
+from mine.scene.depth_maps.depth_map import DepthMap, Kind, check_size
+from mine.scene.depth_maps.files import decode_image
+from mine.scene.depth_maps.xmp import Properties, extended_xmp, read_xmp
+from mine.scene.exif import read_exif, upright
+
+APPLE = "http://ns.apple.com/pixeldatainfo/1.0/"
+APPLE_DEPTH = "http://ns.apple.com/depthData/1.0/"
+GDEPTH = "http://ns.google.com/photos/1.0/depthmap/"
+DYNAMIC_DEPTH = "http://ns.google.com/photos/dd/1.0/depthmap/"
+CONTAINER_ITEM = ("http://ns.google.com/photos/1.0/container/item/", "http://ns.google.com/photos/dd/1.0/item/")
+
+MOST_PICTURES = 16
+"""Pictures of a file that are looked at: phones write up to six."""
+
+MAX_BYTES = 1 << 28
+"""Most bytes of a JPEG whose auxiliary images are looked for."""
+
+REMEDY = "give the original file of a portrait, or a depth map's"
+
+
+def read_portrait_depth(path: Path) -> DepthMap:
+    """Reads the depth map in a photo's own file.
+
+    Args:
+        path: A HEIC or JPEG photo.
+
+    Returns:
+        The map, upright like the photo, its kind known; its scale too where the phone measured it.
+
+    Raises:
+        InputError: There is none, or it is damaged.
+    """
+    name = f"the depth map in {path}"
+    with open_input(path, "photo", "check the name") as file:
+        head = file.read(16)
+    if head[:3] == b"\xff\xd8\xff":
+        found = _of_jpeg(path, name)
+    elif head[4:8] == b"ftyp":
+        found = _of_heic(path, name)
+    else:
+        found = None
+    if found is None:
+        raise InputError(f"{path} holds no depth map, as phones' portraits do: {REMEDY}")
+    return found
+
+
+def _of_heic(path: Path, name: str) -> DepthMap | None:
+    """The depth image of a HEIC file; libheif turns it upright as it does the photo."""
+    try:
+        with open_image(path) as image:
+            depth_images = image.info.get("depth_images") or []
+            if not depth_images:
+                return None
+            check_size(depth_images[0].size[::-1], name)
+            with parsing(f"{name} is damaged", REMEDY):
+                depth_image = depth_images[0].to_pillow()
+            return heic_depth(
+                decode_image(depth_image, name, turn=False), depth_images[0].info.get("metadata") or {}, name
+            )
+    except OSError as error:
+        raise InputError(f"cannot read photo {path} ({error.strerror or error})") from error
+
+
+def heic_depth(levels: np.ndarray, metadata: dict[str, Any], name: str) -> DepthMap:
+    """The map of a HEIC's depth image.
+
+    Args:
+        levels: (H, W) whole numbers.
+        metadata: `z_near`, `z_far`, `d_min`, `d_max` and `representation_type` of its depth representation
+            (ITU-T H.265, annex G.14.2.3), where the file has them. Types 0 and 1 are levels at even steps of disparity,
+            2 of depth.
+        name: What messages call it.
+    """
+    share = _shares(levels)
+    if metadata.get("representation_type") == 2:
+        near, far = metadata.get("z_near"), metadata.get("z_far")
+        ends = (far, near) if near and far else (1.0, 0.0)
+        return _between(share, (float(ends[0]), float(ends[1])), "depth", None, name)
+    low, high = metadata.get("d_min"), metadata.get("d_max")
+    ends = (float(low), float(high)) if low is not None and high is not None and high > low else (0.0, 1.0)
+    return _between(share, ends, "disparity", None, name)
+
+
+def _of_jpeg(path: Path, name: str) -> DepthMap | None:
+    """The map of a JPEG: Apple's, or one of Google's two."""
+    with open_regular(path) as file:
+        with parsing(f"cannot read photo {path}", "copy it again"):
+            photo = JpegImagePlugin.JpegImageFile(file)
+        exif = read_exif(photo)
+        found = _of_apple(file, photo, name) if "mp" in photo.info else None
+        if found is None:
+            found = _of_google(path, photo, name)
+        if found is None:
+            return None
+        picture, depth_map = found
+        if picture.size[0] > picture.size[1] and photo.size[0] < photo.size[1]:
+            return depth_map  # upright already
+        turned = np.array(upright(Image.fromarray(depth_map.values), exif), np.float32)
+    return DepthMap(turned, depth_map.kind, depth_map.scale, depth_map.offset, name)
+
+
+Found = tuple[Image.Image, DepthMap]
+"""An auxiliary picture, and the map that it is."""
+
+
+def _of_apple(file: Any, photo: Image.Image, name: str) -> Found | None:
+    """The first picture of a Multi-Picture file whose XMP says that it is depth or disparity."""
+    with parsing(f"the pictures beside {name.removeprefix('the depth map in ')} are damaged", REMEDY):
+        pictures = MpoImagePlugin.MpoImageFile(file)
+        count = min(pictures.n_frames, MOST_PICTURES)
+    for number in range(1, count):
+        try:
+            pictures.seek(number)
+        except Exception:  # Pillow lets through whatever its parser meets; the next picture may be whole
+            continue
+        properties = read_xmp(pictures.info.get("xmp", b""))
+        kind = properties.get((APPLE, "AuxiliaryImageType"))
+        if kind not in ("disparity", "depth") or (APPLE, "AuxiliaryImageSubType") in properties:
+            continue
+        return pictures, apple_depth(decode_image(pictures, name, turn=False), properties, name)
+    return None
+
+
+def apple_depth(levels: np.ndarray, properties: Properties, name: str) -> DepthMap:
+    """The map of an auxiliary picture by Apple: levels from IntMin to IntMax stand for floats, 1 / metres or metres."""
+    kind: Kind = "depth" if properties.get((APPLE, "AuxiliaryImageType")) == "depth" else "disparity"
+    ends = [properties.number((APPLE, key)) for key in ("FloatMinValue", "FloatMaxValue", "IntMinValue", "IntMaxValue")]
+    low, high, first, last = ends
+    share = _shares(levels)
+    if first is not None and last is not None and last > first:
+        share = np.clip((levels.astype(np.float32) - np.float32(first)) / np.float32(last - first), 0, 1)
+    known = low is not None and high is not None and high > low
+    absolute = known and properties.get((APPLE_DEPTH, "Accuracy")) == "absolute" and (low or 0) >= 0
+    return _between(share, (low, high) if known else (0.0, 1.0), kind, 1.0 if absolute else None, name)  # type: ignore[arg-type]
+
+
+def _of_google(path: Path, photo: Any, name: str) -> Found | None:
+    """The map of GDepth or of Dynamic Depth."""
+    with parsing(f"the metadata of {path} are damaged", REMEDY):
+        properties = read_xmp(photo.info.get("xmp", b""))
+        properties.update(read_xmp(extended_xmp(photo.applist)))
+    if data := properties.get((GDEPTH, "Data")):
+        with parsing(f"{name} is damaged", REMEDY):
+            encoded = base64.b64decode(data)
+        return _google_picture(encoded, properties, GDEPTH, name)
+    if (DYNAMIC_DEPTH, "Format") in properties or (DYNAMIC_DEPTH, "DepthURI") in properties:
+        behind = _behind(path, properties)
+        return None if behind is None else _google_picture(behind, properties, DYNAMIC_DEPTH, name)
+    return None
+
+
+def _behind(path: Path, properties: Properties) -> bytes | None:
+    """The depth picture among those that follow a JPEG, by the lengths that its container lists."""
+    items = next((found for space in CONTAINER_ITEM if (found := properties.rows(space))), [])
+    chosen = [
+        at for at, item in enumerate(items) if "depth" in (item.get("Semantic") or item.get("DataURI", "")).lower()
+    ]
+    if not chosen:
+        return None
+    lengths = [int(item["Length"]) if item.get("Length", "").isdigit() else 0 for item in items]
+    from_end = sum(lengths[chosen[0] :])
+    with open_input(path, "photo", REMEDY, MAX_BYTES) as file:
+        data = file.read()
+    if not 0 < lengths[chosen[0]] <= from_end < len(data):
+        raise InputError(f"{path} lists a depth map of {lengths[chosen[0]]} bytes that it lacks: {REMEDY}")
+    start = len(data) - from_end
+    return data[start : start + lengths[chosen[0]]]
+
+
+def _google_picture(encoded: bytes, properties: Properties, space: str, name: str) -> Found:
+    """The map of a JPEG or PNG whose levels reach from Near to Far (Google's depth map metadata)."""
+    with parsing(f"{name} is damaged", REMEDY):
+        picture = Image.open(io.BytesIO(encoded), formats=("JPEG", "PNG"))
+    share = _shares(decode_image(picture, name, turn=False))
+    near, far = (properties.number((space, key)) for key in ("Near", "Far"))
+    metric = 1.0 if (properties.get((space, "Units")) or "").lower() in ("m", "meters", "metres") else None
+    if near is None or far is None or not 0 < near < far:
+        near, far, metric = 1.0, 32.0, None
+    if properties.get((space, "Format")) == "RangeLinear":
+        return picture, _between(share, (near, far), "depth", metric, name)
+    # RangeInverse: levels are at even steps of disparity, 0 for the nearest.
+    return picture, _between(share, (1 / near, 1 / far), "disparity", metric, name)
+
+
+def _shares(levels: np.ndarray) -> np.ndarray:
+    """Levels as floats in [0, 1] of their type's range."""
+    if levels.dtype.kind == "f":
+        return levels.astype(np.float32)
+    return (levels / float(np.iinfo(levels.dtype).max)).astype(np.float32)
+
+
+def _between(share: np.ndarray, ends: tuple[float, float], kind: Kind, scale: float | None, name: str) -> DepthMap:
+    """The map whose values are `ends[0]` at a share of 0 and `ends[1]` at 1."""
+    values = (ends[0] + (ends[1] - ends[0]) * share.astype(np.float64)).astype(np.float32)
+    return DepthMap(values, kind, scale, name=name)
