@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,18 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo.access import Page, RefuseFetching
-from demo.events import Events
-from demo.jobs import JobRunner
-from demo.layout import STYLES, THEME, lay_out
-from demo.preview import Previews
-from demo.samples import unpack
-from demo.scene_pages import ScenePages
-from demo.security import CheckHost, Login, SafeHeaders, own_hosts
-from demo.uploads import LimitUploads, Presence
-from demo.worker import Processes
 from mine import InputError
+from mine.demo.access import Page, RefuseFetching
+from mine.demo.events import Events
+from mine.demo.jobs import JobRunner
+from mine.demo.layout import STYLES, THEME, lay_out
+from mine.demo.preview import Previews
+from mine.demo.samples import unpack
+from mine.demo.scene_pages import ScenePages
+from mine.demo.security import CheckHost, Login, SafeHeaders, own_hosts
+from mine.demo.uploads import LimitUploads, Presence
+from mine.demo.worker import Processes
+from mine.temporary import make_folder
 
 MAX_UPLOAD = 40 * gr.FileSize.MB
 
@@ -149,7 +149,7 @@ def serve(
 
 def private_folder() -> Path:
     """Makes the temporary folder for all files of the demo and makes Gradio use it; removed when the program ends."""
-    folder = Path(tempfile.mkdtemp(prefix="mine-demo-")).resolve()
+    folder = make_folder("demo").resolve()
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     os.environ["GRADIO_EXAMPLES_CACHE"] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -173,6 +173,7 @@ def build(jobs: JobRunner) -> gr.Blocks:
         inputs = [*scene, *film, w.fov, w.speed, w.aspect, w.webp]
         trigger.click(events.video, inputs, [w.video, w.files], api_name="video", **job)
         trigger.click(events.stereo, [*scene, w.layout, w.fov], w.stereo, api_name="stereo", **job)
+        trigger.click(events.export, [*scene, w.form, w.fov], w.exported, api_name="export", **job)
         trigger.click(events.estimate, None, w.words, api_name="estimate", concurrency_limit=None)
         trigger.click(events.stop, queue=False, api_name="stop")
         page.unload(lambda: None)  # tells clients to hold a connection open as long as they are there (Presence)

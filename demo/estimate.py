@@ -2,7 +2,7 @@
 
 import threading
 
-PRIORS = {"scene": 4.0, "motions": 3.0, "video": 5.0, "stereo": 2.0}
+PRIORS = {"scene": 4.0, "motions": 3.0, "video": 5.0, "stereo": 2.0, "export": 6.0}
 """Seconds of a job of one unit before any has been done."""
 
 WEIGHT = 0.4

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import gradio as gr
 
-from demo.estimate import in_words
-from demo.jobs import JobRunner, SceneSettings, VideoSettings
-from demo.layout import embed_page
 from mine import InputError
+from mine.demo.estimate import in_words
+from mine.demo.jobs import JobRunner, SceneSettings, VideoSettings
+from mine.demo.layout import embed_page
 from mine.output.stereo import Layout
 
 PROGRESS = gr.Progress()
@@ -103,6 +103,23 @@ class Events:
         with _show_input_error(photo):
             settings = _scene_settings(planes, detail, fov)
             return str(self.jobs.stereo(_session(request), Path(photo), settings, layout, progress))
+
+    def export(
+        self,
+        photo: str | None,
+        planes: float,
+        detail: str,
+        form: str,
+        fov: float,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> str | None:
+        """Writes the scene in another form, such as a 3D model; returns the file."""
+        if photo is None:
+            return None
+        with _show_input_error(photo):
+            settings = _scene_settings(planes, detail, fov)
+            return str(self.jobs.export(_session(request), Path(photo), settings, form, progress))
 
     def estimate(self) -> str:
         """How long a scene takes on this machine, as it has learnt: "about 3 s"."""

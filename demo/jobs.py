@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from demo.estimate import Estimates, in_words
-from demo.making import DETAIL, FPS, GIF_FPS, Report, SceneFiles, SceneSettings, VideoSettings
-from demo.scene_store import SceneStore, latest, new_folder, remove_stale, replace_folder
-from demo.worker import InProcess, Workers
 from mine import InputError, Model
+from mine.demo.estimate import Estimates, in_words
+from mine.demo.exporting import FORMS
+from mine.demo.making import DETAIL, FPS, GIF_FPS, Report, SceneFiles, SceneSettings, VideoSettings
+from mine.demo.scene_store import SceneStore, latest, new_folder, remove_stale, replace_folder
+from mine.demo.worker import InProcess, Workers
 from mine.output.stereo import Layout
 
 __all__ = ["DETAIL", "FPS", "GIF_FPS", "JobRunner", "SceneFiles", "SceneSettings", "VideoSettings"]
@@ -31,6 +32,9 @@ AWAY_SECONDS = 8.0
 
 VIDEOS = 6
 """Videos kept of a scene."""
+
+EXPORTS = 4
+"""Other files kept of a scene: models have tens of megabytes."""
 
 
 class Control:
@@ -142,6 +146,14 @@ class JobRunner:
             files = self._scene(session, photo, settings, control)
             out = replace_folder(files.folder, "stereo") / f"{files.name}-{layout}.jpg"
             self._run("stereo", (files, layout, out), control)
+            return out
+
+    def export(self, session: str, photo: Path, settings: SceneSettings, form: str, report: Report) -> Path:
+        """Writes a photo's scene in another form, see `mine.demo.exporting`, and returns the file."""
+        with self._job(session, photo, report, self.estimates.seconds("export")) as control:
+            files = self._scene(session, photo, settings, control)
+            out = new_folder(files.folder, "export", EXPORTS) / f"{files.name}-{form}{FORMS[form].ending}"
+            self._run("export", (files, form, out), control)
             return out
 
     def stop(self, session: str) -> None:

@@ -8,11 +8,12 @@ from typing import Any, get_args
 
 import gradio as gr
 
-from demo.access import Choice, Flag, Ranged, UploadedPhoto
-from demo.contact_sheet import FRAMES
-from demo.jobs import SceneSettings, VideoSettings
-from demo.making import ASPECTS, DETAIL
-from demo.samples import Sample
+from mine.demo.access import Choice, Flag, Ranged, UploadedPhoto
+from mine.demo.contact_sheet import FRAMES
+from mine.demo.exporting import available
+from mine.demo.jobs import SceneSettings, VideoSettings
+from mine.demo.making import ASPECTS, DETAIL
+from mine.demo.samples import Sample
 from mine.output.camera_paths import PATHS
 from mine.output.stereo import Layout
 
@@ -39,7 +40,11 @@ MOTIONS = {
 }
 """Camera paths in words that people use."""
 
-LAYOUTS = {"anaglyph": "red-cyan glasses", "side-by-side": "headset, side by side", "cross-eyed": "crossed eyes"}
+LAYOUTS = {
+    "anaglyph": "For red-cyan glasses (.jpg)",
+    "side-by-side": "Side by side, for headsets (.jpg)",
+    "cross-eyed": "For crossed eyes (.jpg)",
+}
 """Stereo layouts in words that people use."""
 
 DETAILS = {"Draft": "Draft, fastest", "Standard": "Standard", "Fine": "Fine, slower"}
@@ -67,6 +72,8 @@ class Widgets:
     aspect: gr.Radio
     webp: gr.Checkbox
     layout: gr.Radio
+    form: gr.Radio
+    exported: gr.File
     viewer: gr.HTML
     depth: gr.Image
     files: gr.File
@@ -129,6 +136,8 @@ def _api() -> Widgets:
         aspect=Choice(list(ASPECTS), value=video.aspect, label="Shape", **hidden),
         webp=Flag(video.webp, label="Also as WebP", **hidden),
         layout=Choice(list(get_args(Layout)), value="anaglyph", label="Layout", **hidden),
+        form=Choice(list(available()), value="model", label="Form", **hidden),
+        exported=gr.File(label="File", **hidden),
         viewer=gr.HTML(label="3D view", **hidden),
         depth=gr.Image(label="Depth", type="filepath", **hidden),
         files=gr.File(label="Downloads", file_count="multiple", **hidden),
@@ -157,7 +166,7 @@ def _markup(samples: list[Sample], largest: int) -> str:
         "SAMPLES": "".join(_sample_button(sample) for sample in samples),
         "MOTIONS": "".join(_motion(row, name) for row, name in enumerate(PATHS)),
         "ASPECTS": "".join(_radio("aspect", name, name, name == VideoSettings.aspect) for name in ASPECTS),
-        "LAYOUTS": "".join(f'<option value="{name}">{LAYOUTS.get(name, name)}</option>' for name in get_args(Layout)),
+        "FORMS": _forms(),
         "DETAILS": "".join(
             f'<option value="{name}"{" selected" if name == SceneSettings.detail else ""}>{DETAILS.get(name, name)}'
             "</option>"
@@ -168,6 +177,13 @@ def _markup(samples: list[Sample], largest: int) -> str:
     for slot, content in slots.items():
         markup = markup.replace(f"%{slot}%", content)
     return markup
+
+
+def _forms() -> str:
+    """What else a scene can be taken away in: stereo pictures, and the forms of `mine.demo.exporting`."""
+    stereo = "".join(f'<option value="stereo:{name}">{LAYOUTS[name]}</option>' for name in LAYOUTS)
+    others = "".join(f'<option value="{name}">{form.title}</option>' for name, form in available().items())
+    return f'<optgroup label="Stereo picture">{stereo}</optgroup><optgroup label="Other files">{others}</optgroup>'
 
 
 def _described(sample: Sample) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What the demo makes of a photo: the scene's files, moving thumbnails, videos, stereo pairs.
 
 Each function takes a model, where its output goes, and a `Report`. None knows sessions or queues: they run in a worker
-process (`demo.worker`) or in this one.
+process (`mine.demo.worker`) or in this one.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
-from demo.contact_sheet import write_contact_sheet
 from mine import MPI, InputError, Model
+from mine.demo.contact_sheet import write_contact_sheet
+from mine.demo.exporting import write_form
 from mine.network.input_size import network_size
 from mine.output.camera_paths import PATHS, CameraPath, near_depth
 from mine.output.depth_image import write_depth_image
@@ -170,6 +171,12 @@ def make_stereo(model: Model, files: SceneFiles, layout: Layout, out: Path, repo
     render_stereo(MPI.open(files.mpi), out, layout)
 
 
+def make_export(model: Model, files: SceneFiles, form: str, out: Path, report: Report) -> None:
+    """Writes a scene in another form, see `mine.demo.exporting`."""
+    report(0.1, "Writing the file")
+    write_form(MPI.open(files.mpi), form, out)
+
+
 def warm_up(model: Model, report: Report) -> None:
     """Predicts and renders a tiny scene, so that compiled code is loaded before the first visitor comes."""
     model.predict(torch.zeros(3, 128, 128), planes=2).to("cpu").render(torch.eye(4))
@@ -191,6 +198,7 @@ MAKERS: dict[str, Callable[..., None]] = {
     "motions": make_motions,
     "video": make_video,
     "stereo": make_stereo,
+    "export": make_export,
     "warm_up": warm_up,
 }
 """All jobs by name."""

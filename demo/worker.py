@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
-from demo.making import MAKERS
 from mine import InputError, Model
+from mine.demo.making import MAKERS
 
 GRACE = 3.0
 """Seconds that a worker has to end a job it was told to stop; then its process is killed, and another started."""

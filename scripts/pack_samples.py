@@ -12,8 +12,8 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 import mine
-from demo.contact_sheet import write_contact_sheet
-from demo.samples import TITLES, Sample
+from mine.demo.contact_sheet import write_contact_sheet
+from mine.demo.samples import TITLES, Sample
 from mine.output.depth_image import write_depth_image
 from mine.output.video import default_size, render_video
 from mine.output.web.pack import pack

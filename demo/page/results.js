@@ -9,7 +9,10 @@ const PURPOSES = {
   mpi: ["Scene", "to render again with the mine command"],
   jpg: ["Stereo picture", "for red-cyan glasses or a headset"],
   glb: ["3D model", "for Blender, game engines and headsets"],
-  ply: ["3D points", "for 3D programs and splat viewers"],
+  ply: ["3D splats or points", "for 3D programs and splat viewers"],
+  spz: ["3D splats", "the same, ten times smaller"],
+  zip: ["Layers", "transparent pictures for video editors"],
+  exr: ["Depth", "in floats, for compositing"],
 };
 const MAX_PHOTOS = 6;
 

@@ -96,13 +96,16 @@ const makeVideo = () =>
     say("The video is ready.");
   });
 
-const makeStereo = () =>
+/** Makes a stereo picture, a 3D model or another file of the scene. */
+const makeForm = () =>
   run(async (signal) => {
     const source = photo;
+    const [form, layout] = $("form").value.split(":");
     const progress = ({ fraction, text }) => stage.wait({ text: text ?? "Starting", fraction });
-    const [image] = await call("stereo", [source, ...sceneSettings(), $("layout").value, ...lens()], progress, signal);
-    results.add(source.path, [described(image)]);
-    say("The stereo picture is in the list.");
+    const [name, choice] = layout ? ["stereo", layout] : ["export", form];
+    const [file] = await call(name, [source, ...sceneSettings(), choice, ...lens()], progress, signal);
+    results.add(source.path, [described(file)]);
+    say("The file is in the list.");
   });
 
 /** Runs one job at a time; says what goes wrong where the picture would be. */
@@ -128,7 +131,7 @@ async function run(work) {
 
 function buttons() {
   const idle = photo !== null && job === null;
-  for (const id of ["make", "again", "make-stereo"]) $(id).disabled = !idle;
+  for (const id of ["make", "again", "make-form"]) $(id).disabled = !idle;
   $("studio").dataset.own = String(Boolean(photo) && !config.samples.some((sample) => sample.photo === photo.path));
   $("motion").inert = $("motion-settings").inert = photo === null;
   $("studio").dataset.state = photo ? "scene" : job ? "busy" : "none";
@@ -157,7 +160,7 @@ function listen() {
   $("problem").querySelector("button").addEventListener("click", choose);
   for (const id of ["camera", "action-camera"]) $(id).addEventListener("click", shoot);
   $("make").addEventListener("click", makeVideo);
-  $("make-stereo").addEventListener("click", makeStereo);
+  $("make-form").addEventListener("click", makeForm);
   $("again").addEventListener("click", () => run((signal) => makeScene(photo, signal)));
   $("stop").addEventListener("click", () => {
     job?.abort();

@@ -1,5 +1,7 @@
 """The commands that start something else: the web demo and the benchmark. Docstrings are the options' help."""
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,12 @@ from tyro.conf import arg
 from mine.cli import options
 from mine.cli.checks import check_checkpoint
 from mine.errors import InputError
+from mine.inputs.files import read_text
+
+MAX_WORKERS = 64
+
+MAX_AUTH = 4096
+"""Most bytes of a file with a name and password."""
 
 
 def demo(
@@ -15,6 +23,9 @@ def demo(
     port: Annotated[int, options.PORT] = 7860,
     share: bool = False,
     auth: Annotated[str | None, arg(metavar="NAME:PASSWORD", help_behavior_hint="(default: nobody is asked)")] = None,
+    auth_file: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
+    url: Annotated[str | None, arg(metavar="https://NAME/PREFIX", help_behavior_hint="(default: no proxy)")] = None,
+    workers: int = 1,
     checkpoint: Annotated[
         Path | None, arg(metavar="FILE", help_behavior_hint="(default: the one that comes with MINE)")
     ] = None,
@@ -25,15 +36,38 @@ def demo(
         host: Address to listen on; 0.0.0.0 lets other machines connect.
         port: Port to listen on: the page is then at http://HOST:PORT.
         share: Also make a public link, through Gradio's servers.
-        auth: Ask visitors for this name and password, given as NAME:PASSWORD.
+        auth: Ask visitors for this name and password. Other users of this machine see it in the list of processes: the
+            environment variable MINE_DEMO_AUTH or --auth-file keep it to yourself.
+        auth_file: File with NAME:PASSWORD in its first line.
+        url: Where visitors find the demo, behind a reverse proxy: its name, and the prefix that the proxy takes off.
+        workers: Photos that are worked on at the same time; each takes 1 GB of memory and its share of the cores.
         checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
     """
     check_checkpoint(checkpoint)
-    if auth is not None and ":" not in auth:
-        raise InputError(f"auth {auth!r} has no colon: give name:password")
+    if auth is not None and auth_file is not None:
+        raise InputError("--auth and --auth-file both name who may enter: give one of them")
+    auth = _credentials(auth, auth_file)
+    if url is not None and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", url):
+        raise InputError(f"--url {url!r} is no address: give https://NAME/PREFIX, where the proxy serves the demo")
+    if not 1 <= workers <= MAX_WORKERS:
+        raise InputError(f"--workers {workers} is out of range: give 1 to {MAX_WORKERS}")
     from mine.demo.app import launch
 
-    launch(host, port, share, auth, checkpoint)
+    launch(host, port, share, auth, checkpoint, url, workers)
+
+
+def _credentials(auth: str | None, file: Path | None) -> str | None:
+    """NAME:PASSWORD of the option, the file or the environment; None where none of them has any."""
+    source = "--auth"
+    if file is not None:
+        remedy = "give a file with NAME:PASSWORD in its first line"
+        text = read_text(file, "password file", remedy, MAX_AUTH)
+        auth, source = text.partition("\n")[0].strip(), str(file)
+    elif auth is None:
+        auth, source = os.environ.get("MINE_DEMO_AUTH") or None, "MINE_DEMO_AUTH"
+    if auth is not None and not re.fullmatch(r"[^:]+:.+", auth):
+        raise InputError(f"{source} has no colon between a name and a password: give NAME:PASSWORD")
+    return auth
 
 
 def bench(json: bool = False) -> None:

@@ -10,8 +10,8 @@ from browser import ARGUMENTS, CHROMIUM, needs_chromium
 from demo_server import files_left, make_photo, running_demo, wait_until
 from PIL import Image
 
-from demo.jobs import JobRunner
-from demo.samples import TITLES, samples
+from mine.demo.jobs import JobRunner
+from mine.demo.samples import TITLES, samples
 from mine.model import load
 from mine.output.camera_paths import PATHS
 
@@ -93,7 +93,7 @@ def test_eight_samples_are_packed_as_the_viewer_reads_them() -> None:
     from small_scene import make_photo as small_photo
     from small_scene import make_scene
 
-    from demo.samples import read_scene
+    from mine.demo.samples import read_scene
     from mine.output.web.pack import pack
 
     assert [sample.name for sample in samples()] == list(TITLES)
@@ -230,13 +230,17 @@ def test_tabs_show_depth_and_photo_beside_depth(desk: Tab) -> None:
     page.locator("#tab-3d").click()
 
 
-def test_a_stereo_picture_joins_the_list(desk: Tab) -> None:
+def test_stereo_pictures_and_models_join_the_list(desk: Tab) -> None:
     page = desk.page
-    page.select_option("#layout", "side-by-side")
-    page.locator("#make-stereo").click()
-    with page.expect_download() as download:
-        page.locator("#files a[download='photo-side-by-side.jpg']").click()
-    assert iio.imread(download.value.path()).shape == (48, 128, 3)
+    for form, name in [("stereo:side-by-side", "photo-side-by-side.jpg"), ("model", "photo-model.glb")]:
+        page.select_option("#form", form)
+        page.locator("#make-form").click()
+        with page.expect_download() as download:
+            page.locator(f"#files a[download='{name}']").click()
+        if name.endswith("jpg"):
+            assert iio.imread(download.value.path()).shape == (48, 128, 3)
+        else:
+            assert Path(download.value.path()).read_bytes()[:4] == b"glTF"
 
 
 def test_the_link_of_a_scene_opens_it_shut_off_from_this_site(desk: Tab, browser: "playwright.Browser") -> None:

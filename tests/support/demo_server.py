@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.app import private_folder, serve
-from demo.jobs import JobRunner
+from mine.demo.app import private_folder, serve
+from mine.demo.jobs import JobRunner
 
 
 def free_port() -> int:
