@@ -4,11 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from pages import PAGES, ROOT
 
-ROOT = Path(__file__).parents[2]
-FOLDERS = ("docs", "data/samples", "checkpoints", "benchmarks", "viewer")
-FOUND = [ROOT / "data" / "README.md", *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))]
-PAGES = sorted(page for page in [*ROOT.glob("*.md"), *FOUND] if "node_modules" not in page.parts)
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
 SOURCE = re.compile(r"`((?:mine|demo|tests|scripts|benchmarks|configs|viewer|docs|fuzz)/[\w./-]*[\w/])`")
 
