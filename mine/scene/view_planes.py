@@ -90,18 +90,38 @@ def make_fine_scene(surface: Tensor, photo: Tensor, disparity: Tensor, K: Tensor
         The finer planes, on the device of the photo. On CPUs the steps between planes are subdivided.
     """
     with torch.no_grad():
-        image = photo.float()
-        if size != tuple(photo.shape[-2:]):
-            image = F.interpolate(image[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
+        image = photo_at(photo, size)
         layers, detail = split_detail(image, find_layers(surface.cpu(), image.cpu()))
         steps = math.ceil(max(size) / max(surface.shape) / PIXELS_PER_STEP) if photo.device.type == "cpu" else 1
-        outline = layers.disparity[_is_silhouette(layers.disparity, SHELL_INSET)]
-        fine = fit_planes(subdivide(disparity.float().cpu(), steps), outline)
-        snapped, shell = (snap_silhouettes(layers.disparity, fine, radius) for radius in (SNAP_RADIUS, SHELL_INSET))
-        layers = layers._replace(disparity=snapped, opacity=((layers.opacity - SPREAD) / (1 - SPREAD)).clamp(min=0))
-        planes, reach = (x.to(photo.device) for x in lift_layers(*layers, fine, shell))
-    prepared = prepare(planes[None], fine[None].to(photo.device), K[None], detail, reach[None])
-    return FineScene(prepared, len(disparity) / len(fine))
+        planes, fine, reach = (x.to(photo.device) for x in lift_silhouettes(layers, disparity, steps))
+    return FineScene(prepare(planes[None], fine[None], K[None], detail, reach[None]), len(disparity) / len(fine))
+
+
+def photo_at(photo: Tensor, size: tuple[int, int]) -> Tensor:
+    """The photo (3, Hp, Wp) in [0, 1] at `size` (H, W), as sharp as it can be."""
+    if size == tuple(photo.shape[-2:]):
+        return photo.float()
+    return F.interpolate(photo.float()[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
+
+
+def lift_silhouettes(layers: Layers, disparity: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Lifts layers to planes that lie where their silhouettes are.
+
+    Args:
+        layers: See `find_layers`.
+        disparity: (S,) of the scene's planes, strictly descending.
+        steps: Number of steps for each of those between planes.
+
+    Returns:
+        Planes (S', 4, H, W), their disparities (S',), and the disparities (1, H, W) down to which they show the photo,
+        on the CPU.
+    """
+    outline = layers.disparity[_is_silhouette(layers.disparity, SHELL_INSET)]
+    fine = fit_planes(subdivide(disparity.float().cpu(), steps), outline)
+    snapped, shell = (snap_silhouettes(layers.disparity, fine, radius) for radius in (SNAP_RADIUS, SHELL_INSET))
+    layers = layers._replace(disparity=snapped, opacity=((layers.opacity - SPREAD) / (1 - SPREAD)).clamp(min=0))
+    planes, reach = lift_layers(*layers, fine, shell)
+    return planes, fine, reach
 
 
 def snap_silhouettes(surface: Tensor, disparity: Tensor, radius: int) -> Tensor:
@@ -146,12 +166,17 @@ def split_detail(image: Tensor, layers: Layers) -> tuple[Layers, Tensor | None]:
     detail = photo_detail(image, (max(1, size[0] // 2), max(1, size[1] // 2)), size)
     if detail.shape == image.shape:
         return layers, None
-    nearest, farthest = largest_within(layers.disparity, PURE_RADIUS), -largest_within(-layers.disparity, PURE_RADIUS)
-    whole = largest_within((nearest > DISCONTINUITY * farthest).float(), DETAIL_RAMP)
-    share = 1 - F.avg_pool2d(whole, 2 * DETAIL_RAMP + 1, 1, DETAIL_RAMP, count_include_pad=False)
+    share = detail_share(layers.disparity)
     rgb = layers.rgb - share * F.avg_pool2d(detail, FINER).cpu()
     detail *= F.interpolate(share[None].to(detail.device), detail.shape[-2:], mode="nearest")[0]
     return layers._replace(rgb=rgb), detail[None]
+
+
+def detail_share(surface: Tensor) -> Tensor:
+    """How much of the photo's detail may be added to a surface (1, H, W): 1, but 0 at its silhouettes."""
+    nearest, farthest = largest_within(surface, PURE_RADIUS), -largest_within(-surface, PURE_RADIUS)
+    whole = largest_within((nearest > DISCONTINUITY * farthest).float(), DETAIL_RAMP)
+    return 1 - F.avg_pool2d(whole, 2 * DETAIL_RAMP + 1, 1, DETAIL_RAMP, count_include_pad=False)
 
 
 def fit_planes(disparity: Tensor, outline: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from browser import ARGUMENTS, CHROMIUM, needs_chromium
 from small_scene import make_photo, make_scene
 
 from mine.output.camera_paths import PATHS, CameraPath, near_depth
-from mine.output.web import export
+from mine.output.export import export
 from mine.scene.mpi import MPI
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")

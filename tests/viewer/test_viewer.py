@@ -13,11 +13,13 @@ import torch.nn.functional as F
 from browser import ARGUMENTS, CHROMIUM, needs_chromium
 from torch import Tensor
 
-from mine.network.disparity.lift import lift_to_mpi
+from mine.evaluation.silhouettes import SHAPES, disparity_of_photo, edge_errors, generate_photo
+from mine.network.disparity.lift import lift_to_mpi, plane_disparities
+from mine.output.camera_paths import swing
 from mine.output.export import export
 from mine.output.web.html import SCENE_SLOT
 from mine.render.reference import blend_source
-from mine.scene.camera import intrinsics, pose
+from mine.scene.camera import intrinsics, off_axis_shift, pose, shift_principal_point
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
 
@@ -192,6 +194,34 @@ def test_canvas_shows_hard_planes_as_the_reference_does(browser: "playwright.Bro
         assert_shows(hard, scene, T)
     assert hard.messages == []
     hard.page.context.close()
+
+
+def test_silhouettes_are_drawn_where_they_are_without_stairs_or_fringes(
+    browser: "playwright.Browser", tmp_path: Path
+) -> None:
+    """Planes of 192x128, a photo of 960x640, a window of half its size: the planes' stairs would be 2.5 pixels high."""
+    size, window, small = (640, 960), (320, 480), (128, 192)
+    photo, surface = generate_photo(size), disparity_of_photo(size, small)
+    disparity = plane_disparities(surface[None], 32)
+    planes = lift_to_mpi(resize(photo, small)[None], surface[None], disparity[None])[0]
+    scene = MPI.from_planes(planes, disparity, intrinsics(small, 65.0, aspect=1.5), photo, surface)
+    export(scene, tmp_path / "silhouettes.html")
+    opened = open_page(browser, tmp_path / "silhouettes.html", viewport={"width": window[1], "height": window[0]})
+    opened.page.evaluate("mineViewer.ready")
+    poses = swing(4, depth=1.0)[[1, 3]]
+    targets = shift_principal_point(scene.intrinsics(window).expand(2, 3, 3), off_axis_shift(poses))
+    for T, K in zip(poses.as_subclass(Tensor), targets, strict=True):
+        show = "([T, K]) => mineViewer.setPose(T, K)"
+        opened.page.evaluate(show, [T.flatten().tolist(), K.flatten().tolist()])
+        shown = torch.from_numpy(opened.pixels()).permute(2, 0, 1).float() / 255
+        assert shown.shape[1:] == window
+        for shape in SHAPES:
+            errors = edge_errors(shape, shown, scene.intrinsics(size), K, T, size)
+            assert errors.rms < 0.5
+            assert errors.step < 1
+            assert errors.fringe < 0.08
+    assert opened.messages == []
+    opened.page.context.close()
 
 
 def test_fine_stripes_are_sharp_close_up_and_vanish_from_afar(browser: "playwright.Browser", tmp_path: Path) -> None:

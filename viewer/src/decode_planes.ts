@@ -19,6 +19,7 @@ interface Packed {
   nearDepth?: number;
   blended: boolean;
   photo: string | null;
+  detailShare: string | null;
   planes: { colour: string; density: string }[];
 }
 
@@ -38,9 +39,9 @@ export interface Scene {
   nearDepth: number;
   /** a layer per plane: the optical depth q = σ Δz of the plane's interval along its normal */
   density: WebGLArrayRenderTarget;
-  /** a layer per plane: colour, and the source camera's transmittance in front of the plane in alpha */
+  /** a layer per plane: colour, and the share of the detail that is added to it in alpha */
   colour: WebGLArrayRenderTarget;
-  /** the photo, at twice its size, minus its copy at the planes' resolution, with mipmaps; 0 without a photo */
+  /** the photo, at twice its size, minus its copy as the planes have it, with mipmaps; 0 without a photo */
   detail: Texture;
   /** the photo, or the nearest plane without one: for the backdrop */
   photo: ImageBitmap;
@@ -57,7 +58,9 @@ export async function decodeScene(renderer: WebGLRenderer, progress: (fraction: 
   const colour = array(width, height, layers, false);
   const photo = packed.photo ? await bitmap(packed.photo) : null;
   const none = { photoAtPlanes: texture(null), detail: texture(null) };
-  const { photoAtPlanes, detail } = photo ? splitPhoto(renderer, photo, width, height) : none;
+  const smoother = packed.detailShare ? 2 : 1; // such planes have the photo at half their own resolution
+  const { photoAtPlanes, detail } = photo ? splitPhoto(renderer, photo, Math.floor(width / smoother), Math.floor(height / smoother)) : none;
+  const share = texture(packed.detailShare ? await bitmap(packed.detailShare) : null);
   let backdrop = photo;
 
   const transmittance = target(width, height);
@@ -65,7 +68,9 @@ export async function decodeScene(renderer: WebGLRenderer, progress: (fraction: 
   const densityPass = new Pass(decodeDensity), colourPass = new Pass(decodeColour);
   const transmittancePass = new Pass(planeTransmittance, multiplying);
   const rays = { density: density.texture, inverseK: inverse(packed.K) };
-  const blend = { photoAtPlanes, transmittance: transmittance.texture, blended: packed.blended };
+  const blend = {
+    photoAtPlanes, transmittance: transmittance.texture, blended: packed.blended, share, limited: !!packed.detailShare,
+  };
   for (const [plane, encoded] of packed.planes.entries()) {
     const [colourImage, codeImage] = await Promise.all([bitmap(encoded.colour), bitmap(encoded.density)]);
     const disoccluded = texture(colourImage), codes = texture(codeImage);
@@ -78,6 +83,7 @@ export async function decodeScene(renderer: WebGLRenderer, progress: (fraction: 
     progress((plane + 1) / layers);
   }
   photoAtPlanes.dispose();
+  share.dispose();
   transmittance.dispose();
   return {
     width, height, aspect: packed.aspect, disparity: packed.disparity, K: packed.K, near: packed.near, far: packed.far,

@@ -39,18 +39,24 @@ void main() {
 }
 `;
 
-/** Colour of one plane, c_k = T_k I + (1 - T_k) h_k for a source-blended scene, and T_k in alpha. */
+/**
+ * Colour of one plane, c_k = T_k I + (1 - T_k) h_k for a source-blended scene. In alpha, the share of the photo's detail:
+ * T_k, or where the scene tells it, that wherever the source camera sees the plane.
+ */
 export const decodeColour = `${precision}
 uniform sampler2D disoccluded;
 uniform sampler2D photoAtPlanes;
 uniform sampler2D transmittance;
+uniform sampler2D share;
 uniform bool blended;
+uniform bool limited;
 out vec4 colour;
 void main() {
   ivec2 texel = ivec2(gl_FragCoord.xy);
   float T = texelFetch(transmittance, texel, 0).r;
   vec3 own = texelFetch(disoccluded, texel, 0).rgb;
   colour = vec4(blended ? mix(own, texelFetch(photoAtPlanes, texel, 0).rgb, T) : own, T);
+  if (limited) colour.a = T > 0.01 ? texelFetch(share, texel, 0).r : 0.0;
 }
 `;
 

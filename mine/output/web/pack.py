@@ -10,6 +10,7 @@ For S planes of H x W pixels:
     nearDepth   depth of the nearest objects in scene units, by which camera paths are scaled
     blended     true: a plane's colour is c_k = T_k I + (1 - T_k) h_k (source blending); false: it is h_k
     photo       I: WebP, at most 1600 pixels a side, or null
+    detailShare null, or WebP, lossless, H x W: how much of the photo's detail is added, see below
     planes      S objects, near to far:
       density   WebP, lossless, H x W: one byte a pixel, the same in R, G and B
       colour    h_k: WebP, H x W, RGB, 255 is 1
@@ -22,12 +23,19 @@ b = round(256 √(q / (1 + q))), at most 255, and q = u² / (1 - u²) with u = b
 where they show: the first step is 1.5e-5, so haze is not rounded away, and transmittance exp(-q) is off by at most
 0.43%.
 
+Scenes with a surface and a larger photo are stored as planes of up to 960 pixels a side, whose silhouettes are the
+photo's (`mine.scene.view_planes`). Away from silhouettes their colours are those of the photo at half that size. The
+viewer adds what I holds beyond that, times detailShare / 255, to each plane whose T_k is above 0.01. Other scenes get
+what I holds beyond the planes' own size, times T_k.
+
 Source blending makes the colours mostly repeat the photo. The photo is therefore stored once, and each plane holds only
 h_k, its disoccluded colours. Pixels that no view shows are filled in smoothly, so that they compress to almost nothing.
 """
 
 import base64
 import io
+import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -41,9 +49,20 @@ from mine.render.reference import LAST_INTERVAL, pixel_grid, transmittance
 from mine.scene.depth import depth_range, near_depth
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
+from mine.scene.silhouettes import find_layers
+from mine.scene.view_planes import detail_share, fine_size, lift_silhouettes, photo_at
 
 LONGEST_PHOTO = 1600
 """Longest side of the stored photo in pixels: sharper than most screens show it, and half a megabyte."""
+
+LONGEST_PLANE = 960
+"""Longest side in pixels of the planes whose silhouettes are the photo's."""
+
+MOST_TEXELS = 1 << 25
+"""Most pixels of all these planes: on graphics cards they take six bytes each, 200 MB."""
+
+FINE_QUALITY = 90
+"""WebP quality of their colours, of which the photo's detail is no part."""
 
 PHOTO_QUALITY = 95
 DISOCCLUDED_QUALITY = 80
@@ -66,27 +85,77 @@ def pack(scene: MPI) -> dict[str, Any]:
         A dictionary that JSON can hold, in the format that this module's docstring documents.
     """
     scene = scene.to("cpu")
+    near, far = depth_range(scene)
+    return {
+        "aspect": scene.size[1] / scene.size[0],
+        "near": near,
+        "far": far,
+        "nearDepth": near_depth(scene),
+        **(_pack_fine(scene) or _pack_planes(scene)),
+    }
+
+
+def _pack_planes(scene: MPI) -> dict[str, Any]:
+    """The scene's own planes."""
     codes = encode_density(scene.sigma, scene.disparity)
     photo = None if scene.photo is None else _encode_webp(_shrink(scene.photo), PHOTO_QUALITY)
     photo_at_planes = None if photo is None else resize(decode_webp(photo), scene.plane_size)
     colours, blended = plane_colours(scene, decode_density(codes), photo_at_planes)
     quality = DISOCCLUDED_QUALITY if blended else PHOTO_QUALITY
-    near, far = depth_range(scene)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # Pillow's WebP encoder releases the interpreter lock
-        encoded = pool.map(lambda colour: _encode_webp(colour, quality), colours), pool.map(_encode_webp, codes)
-        planes = [{"colour": colour, "density": density} for colour, density in zip(*encoded, strict=True)]
     return {
         "size": list(scene.plane_size),
-        "aspect": scene.size[1] / scene.size[0],
         "disparity": scene.disparity.tolist(),
         "K": scene.K.flatten().tolist(),
-        "near": near,
-        "far": far,
-        "nearDepth": near_depth(scene),
         "blended": blended,
         "photo": photo,
-        "planes": planes,
+        "detailShare": None,
+        "planes": _encode_planes(codes, lambda k: colours[k], quality),
     }
+
+
+def _pack_fine(scene: MPI) -> dict[str, Any] | None:
+    """Planes with the photo's silhouettes, where the scene has a surface and a photo finer than its planes."""
+    if scene.surface is None or scene.photo is None:
+        return None
+    across = math.isqrt(MOST_TEXELS // len(scene.disparity) * max(scene.size) // min(scene.size))
+    size = fine_size((min(LONGEST_PLANE, across),) * 2, scene.plane_size, scene.size)
+    if size is None:
+        return None
+    with torch.no_grad():
+        image = photo_at(scene.photo, size)
+        layers = find_layers(scene.surface, image)
+        share = detail_share(layers.disparity)
+        photo = _encode_webp(_shrink(scene.photo), PHOTO_QUALITY)
+        half = resize(decode_webp(photo), (size[0] // 2, size[1] // 2))
+        smooth = F.interpolate(half[None], size, mode="bilinear")[0]
+        layers = layers._replace(rgb=(layers.rgb + share * (smooth - image)).clamp(0, 1))
+        planes, disparity, _ = lift_silhouettes(layers, scene.disparity, steps=1)
+        codes = encode_density(planes[:, 3:], disparity)
+
+        def colour(k: int) -> Tensor:
+            known = (F.max_pool2d(codes[k : k + 1].float(), 3, 1, 1) > 0).float()
+            return pull_push(planes[k : k + 1, :3], known)[0]
+
+        encoded = _encode_planes(codes, colour, FINE_QUALITY)
+    return {
+        "size": list(size),
+        "disparity": disparity.tolist(),
+        "K": scene.intrinsics(size).flatten().tolist(),
+        "blended": False,
+        "photo": photo,
+        "detailShare": _encode_webp((255 * share).round().to(torch.uint8)),
+        "planes": encoded,
+    }
+
+
+def _encode_planes(codes: Tensor, colour: Callable[[int], Tensor], quality: int) -> list[dict[str, str]]:
+    """The field `planes`, from density codes (S, 1, H, W) and a function that returns the colours (3, H, W) of one."""
+
+    def encode(k: int) -> dict[str, str]:
+        return {"colour": _encode_webp(colour(k), quality), "density": _encode_webp(codes[k])}
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # Pillow's WebP encoder releases the interpreter lock
+        return list(pool.map(encode, range(len(codes))))
 
 
 def encode_density(sigma: Tensor, disparity: Tensor) -> Tensor:

@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mine.errors import InputError
+from mine.evaluation.silhouettes import disparity_of_photo, generate_photo
+from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.output.export import export
+from mine.output.web import pack as packing
 from mine.output.web import view
 from mine.output.web.html import SCENE_SLOT
 from mine.output.web.pack import (
@@ -104,6 +107,37 @@ def test_scene_that_was_not_blended_keeps_its_own_colours() -> None:
     assert not packed["blended"]
     disc = decode_webp(packed["planes"][1]["colour"])[:, SIZE[0] // 2, SIZE[1] // 2]
     assert torch.allclose(disc, original.rgb[1, :, SIZE[0] // 2, SIZE[1] // 2], atol=4 / 255)
+
+
+def test_a_scene_with_a_surface_is_stored_at_the_photos_resolution() -> None:
+    photo, surface = generate_photo((144, 216)), disparity_of_photo((144, 216), SIZE)
+    disparity = plane_disparities(surface[None], 8)
+    planes = lift_to_mpi(resize(photo, SIZE)[None], surface[None], disparity[None])[0]
+    lifted = MPI.from_planes(planes, disparity, intrinsics(SIZE, 60), photo, surface)
+    packed = pack(lifted)
+    assert packed["size"] == [144, 216] and not packed["blended"]
+    assert len(packed["disparity"]) == len(packed["planes"]) == 8
+    K = torch.tensor(packed["K"]).reshape(3, 3)
+    assert torch.allclose(K, lifted.intrinsics((144, 216)))
+    share = decode_webp(packed["detailShare"])[0]
+    assert share.max() == 1 and share.min() == 0
+    assert (share == 1).float().mean() > 0.3, "all but silhouettes"
+    colours = torch.stack([decode_webp(plane["colour"]) for plane in packed["planes"]])
+    assert colours.shape == (8, 3, 144, 216)
+
+
+def test_planes_at_the_photos_resolution_fit_a_graphics_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo, surface = generate_photo((144, 216)), disparity_of_photo((144, 216), SIZE)
+    disparity = plane_disparities(surface[None], 8)
+    planes = lift_to_mpi(resize(photo, SIZE)[None], surface[None], disparity[None])[0]
+    lifted = MPI.from_planes(planes, disparity, intrinsics(SIZE, 60), photo, surface)
+    monkeypatch.setattr(packing, "MOST_TEXELS", 8 * 72 * 108)
+    assert pack(lifted)["size"] == [72, 108]
+    monkeypatch.setattr(packing, "MOST_TEXELS", 8 * 24 * 36)
+    assert pack(lifted)["size"] == list(SIZE)
+    monkeypatch.undo()
+    monkeypatch.setattr(packing, "LONGEST_PLANE", 108)
+    assert pack(lifted)["size"] == [72, 108]
 
 
 def test_scene_without_photo_is_not_blended() -> None:
