@@ -37,9 +37,14 @@ def check_model_files(folder: Path) -> None:
         folder: Of the model: cameras, images, points3D and, since COLMAP 3.12, rigs and frames, as .bin or .txt.
 
     Raises:
-        InputError: One is no regular file or too large, or a binary one is cut short, goes on after its last record, or
-            holds counts or cameras that cannot be.
+        InputError: Rigs are there without frames or the other way round; a file is no regular file or too large; or a
+            binary one is cut short, goes on after its last record, or holds counts or cameras that cannot be.
     """
+    # pycolmap would only say "unordered_map::at".
+    there = {name: any(os.path.lexists(folder / (name + suffix)) for suffix in (".bin", ".txt")) for name in NAMES}
+    if there["rigs"] != there["frames"]:
+        lacks, has = ("rigs", "frames") if there["frames"] else ("frames", "rigs")
+        raise InputError(f"{folder} has {has} and lacks {lacks}, which belong together: copy both files, or neither")
     for name in NAMES:
         for suffix in (".bin", ".txt"):
             path = folder / (name + suffix)

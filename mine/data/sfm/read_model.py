@@ -1,10 +1,10 @@
 """Reading of COLMAP's models as all systems write them: names with spaces and backslashes, byte order marks."""
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from mine.data.sfm.colmap_library import pycolmap
+from mine.temporary import temporary_folder
 
 MARK = b"\xef\xbb\xbf"
 """Byte order mark of UTF-8, which editors on Windows put at the beginning of text files."""
@@ -24,12 +24,12 @@ def read_model(folder: Path) -> pycolmap.Reconstruction:
     """
     marked = [path for path in folder.glob("*.txt") if _is_marked(path)]
     if marked and not (folder / "images.bin").is_file():
-        with tempfile.TemporaryDirectory() as copy:
+        with temporary_folder("model") as copy:
             for path in folder.glob("*.txt"):
-                shutil.copyfile(path, Path(copy, path.name))
+                shutil.copyfile(path, copy / path.name)
             for path in marked:
-                Path(copy, path.name).write_bytes(path.read_bytes().removeprefix(MARK))
-            return read_model(Path(copy))
+                (copy / path.name).write_bytes(path.read_bytes().removeprefix(MARK))
+            return read_model(copy)
     model = pycolmap.Reconstruction(folder)
     names = {} if (folder / "images.bin").is_file() else _names(folder / "images.txt")
     for number, image in model.images.items():

@@ -11,6 +11,7 @@ from mine.errors import InputError
 from mine.inputs.files import open_regular, parsing, reason
 from mine.inputs.images import MAX_PIXELS, RawPhotoError, open_image
 from mine.scene.decoding import colour_code_points
+from mine.scene.decoding.heif import restore_orientation
 from mine.scene.decoding.high_bit_depth import check_deep_colour, to_8bit
 from mine.scene.decoding.tiff import select_picture
 from mine.scene.decoding.truncated_jpeg import complete
@@ -20,7 +21,7 @@ MIN_SIDE = 16
 """Smallest width and height in pixels: a smaller photo holds no scene."""
 
 HEAD = 1 << 20
-"""Bytes at the beginning of a file that are searched for colour codes."""
+"""Bytes at the beginning of a file that are searched for colour codes and orientations."""
 
 
 class Decoded(NamedTuple):
@@ -46,6 +47,8 @@ def decode_file(path: Path, side: int) -> Decoded:
     """
     try:
         with open_image(path) as image:
+            if image.format == "HEIF":
+                restore_orientation(image, _head(path))
             codes = None if image.info.get("icc_profile") and image.format != "PNG" else _colour_codes(image, path)
             return decode_image(image, str(path), side, path, codes)
     except RawPhotoError as refused:
@@ -122,9 +125,14 @@ def _colour_codes(image: Image.Image, path: Path) -> colour_code_points.ColourCo
         return colour_code_points.ColourCodes(int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]))
     if image.format not in ("PNG", "AVIF"):
         return None
-    with open_regular(path) as file:
-        head = file.read(HEAD)
+    head = _head(path)
     return colour_code_points.png_codes(head) if image.format == "PNG" else colour_code_points.box_codes(head)
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file."""
+    with open_regular(path) as file:
+        return file.read(HEAD)
 
 
 def _to_srgb(image: Image.Image, deep: bool, name: str) -> tuple[Image.Image, str | None]:

@@ -95,6 +95,15 @@ def test_counts_beyond_the_file_are_refused(broken: Path, name: str, at: int) ->
         refused(broken)
 
 
+@pytest.mark.parametrize("name", ["rigs", "frames"])
+def test_rigs_and_frames_belong_together(broken: Path, name: str) -> None:
+    (broken / "sparse" / "0" / f"{name}.bin").unlink()
+    assert f"lacks {name}" in refused(broken)
+    for other in ("rigs", "frames"):
+        (broken / "sparse" / "0" / f"{other}.bin").unlink(missing_ok=True)
+    assert read_capture(broken, COVER), "as COLMAP before 3.12 wrote it"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_changed_bytes_give_a_capture_or_one_line(broken: Path, name: str) -> None:
     path = broken / "sparse" / "0" / f"{name}.bin"

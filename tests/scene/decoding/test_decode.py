@@ -40,6 +40,26 @@ def test_heic_is_known_by_its_content(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(seen(tmp_path / name), QUADRANTS, atol=10)
 
 
+def test_heic_is_turned_by_exif_where_nothing_else_says_how(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 28
+    pillow_heif.register_heif_opener()
+    Image.fromarray(quad()).save(tmp_path / "miaf.heic", format="HEIF", quality=95, exif=exif)
+    content = (tmp_path / "miaf.heic").read_bytes().replace(b"irot", b"free")
+    (tmp_path / "miaf.heic").write_bytes(content)
+    assert b"miaf" in content
+    (tmp_path / "camera.HIF").write_bytes(content.replace(b"miaf", b"heic"))
+    (tmp_path / "irot.heic").write_bytes(content.replace(b"miaf", b"heic") + b"irot")
+    np.testing.assert_allclose(seen(tmp_path / "miaf.heic"), QUADRANTS, atol=10)  # MIAF: EXIF is to be ignored
+    np.testing.assert_allclose(seen(tmp_path / "irot.heic"), QUADRANTS, atol=10)
+    np.testing.assert_allclose(seen(tmp_path / "camera.HIF"), np.rot90(QUADRANTS, 3), atol=10)
+    assert read_photo(tmp_path / "camera.HIF").rgb.shape == (3, 96, 64)
+    fov, upright = (read_photo(tmp_path / name).fov for name in ("miaf.heic", "camera.HIF"))
+    assert fov == pytest.approx(65.2, abs=0.5) and upright == pytest.approx(46.2, abs=0.5)
+
+
 @pytest.mark.parametrize("name", ["A.AVIF", "a.JPG", "A.TIF", "b.WEBP", "c.PNG"])
 def test_names_do_not_matter(tmp_path: Path, name: str) -> None:
     kind = {"A.AVIF": "AVIF", "a.JPG": "JPEG", "A.TIF": "TIFF", "b.WEBP": "WEBP", "c.PNG": "PNG"}[name]
