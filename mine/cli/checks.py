@@ -8,8 +8,10 @@ from pathlib import Path
 from mine.errors import InputError, extras_required
 from mine.files import check_writable
 from mine.inputs.weights import tensor_format
+from mine.output.foreign_paths import is_path_file, read_path_file
 from mine.output.formats import PACKAGES, choose_kind
-from mine.output.key_poses import PATH_NAMES, read_key_poses
+from mine.output.key_poses import PATH_NAMES, KeyPoses
+from mine.output.path_names import split_names
 
 
 def is_scene(source: Path) -> bool:
@@ -121,22 +123,28 @@ def check_path(name: str, frames: int | None, amount: float | None) -> None:
     """Checks a camera path.
 
     Args:
-        name: Name of a path, or of a JSON file of key poses.
+        name: Name of a path, or of a file of key poses or of another program; several are joined by +.
         frames: Number of frames, if given.
         amount: Factor on its motion, if given.
 
     Raises:
         InputError: There is no such path, the file is not of its form, or the amount does not fit it.
     """
-    if name.lower().endswith(".json"):
-        read_key_poses(name, frames)
-        if amount is not None:
+    for part in split_names(name):
+        _check_one_path(part, frames, amount)
+
+
+def _check_one_path(name: str, frames: int | None, amount: float | None) -> None:
+    """Checks one of the paths that are joined."""
+    if is_path_file(name):
+        keys = isinstance(read_path_file(name, frames, 1.0 if amount is None else amount), KeyPoses)
+        if keys and amount is not None:
             raise InputError(f"--amount does not apply to the key poses of {name}: leave it out, or change the poses")
         return
     loaded = sys.modules.get("mine.output.camera_paths")  # where a program of one's own may have added to PATHS
     names = tuple(loaded.PATHS) if loaded else PATH_NAMES
     if name not in names:
-        raise InputError(f"no camera path {name!r}: choose {', '.join(names)} or a .json file")
+        raise InputError(f"no camera path {name!r}: choose {', '.join(names)}, a .json file or COLMAP's images.txt")
     if name == "dolly-zoom" and amount is not None and amount <= -2:
         raise InputError(f"amount {amount:g} takes the dolly zoom into its subject: give more than -2")
 

@@ -8,19 +8,117 @@ from tyro.conf import arg
 
 from mine.cli import options
 from mine.errors import InputError
+from mine.files import check_writable
+from mine.output.foreign_paths import is_path_file
+from mine.output.key_poses import MAX_FRAMES
+from mine.output.lens_options import APERTURE, parse_focus
+from mine.output.path_names import EASINGS, OPEN, split_names
 from mine.output.stereo_options import DEFAULT_QUILT, LAYOUTS, check_layout, is_still, parse_quilt
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mine.output.camera_paths import CameraPath
+    from mine.output.camera_path import CameraPath
+    from mine.output.lens import Lens
     from mine.scene.mpi import MPI
+
+DENSER = 8
+"""Poses that a path is made of for each that is kept, where its speed is changed."""
 
 OWN_SIZES = ("quilt", "vr180")
 """Layouts whose size is not the photo's."""
 
 STEREO_FPS = {"wigglegram": 9.0}
 """Frames per second by layout, where it is not 30."""
+
+
+@dataclass(frozen=True)
+class CameraOptions:
+    """How the camera moves along its path, and its lens."""
+
+    easing: Annotated[str, arg(metavar="linear|in|out|in-out")] = "linear"
+    """Start the motion from rest (in), end it at rest (out), or both (in-out)."""
+
+    loop: bool = False
+    """Close a path that does not loop, such as line or a file: there and back again."""
+
+    focus: Annotated[str | None, arg(metavar="PLACE", help_behavior_hint="(default: all is sharp)")] = None
+    """Blur what is out of focus, as a lens does. In focus is near, middle, far, or a number from 0 (nearest) to 1
+    (farthest); near:far pulls the focus during the clip."""
+
+    aperture: Annotated[float | None, options.APERTURE, arg(help_behavior_hint="(default: 1.5 with --focus)")] = None
+    """How wide the blur is: that of the nearest things when the farthest are in focus, in per cent of the width."""
+
+    save_path: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: not saved)")] = None
+    """Write the camera path too, for nerfstudio (.json), Blender (transforms.json) or COLMAP (.txt)."""
+
+    def check(self, stereo: str | None) -> None:
+        """Checks the options.
+
+        Args:
+            stereo: The stereo layout, if any.
+
+        Raises:
+            InputError: A value is not possible, or options do not go together.
+        """
+        if self.easing not in EASINGS:
+            raise InputError(f"unknown easing {self.easing!r}: choose {', '.join(EASINGS)}")
+        if self.aperture is not None and self.focus is None:
+            raise InputError("--aperture has a meaning with --focus alone: give --focus near, middle or far")
+        if self.focus is not None:
+            parse_focus(self.focus)
+            if stereo is not None:
+                raise InputError("--focus does not go with --stereo: what the eyes look at must be sharp")
+        if self.save_path is not None:
+            if self.save_path.suffix.lower() not in (".json", ".txt"):
+                raise InputError(f"cannot write the camera path {self.save_path}: give a name in .json or .txt")
+            check_writable(self.save_path)
+
+    def make_path(self, names: str, scene: "MPI", frames: int | None, amount: float | None, fps: float) -> "CameraPath":
+        """Makes the path of these names, scaled to the scene, and saves it if asked to."""
+        import torch
+
+        from mine.output.camera_paths import join, resample, save_path
+
+        parts = split_names(names)
+        counts: list[int | None] = [None] * len(parts)
+        if frames is not None:
+            counts = [max(1, (frames * (i + 1)) // len(parts) - (frames * i) // len(parts)) for i in range(len(parts))]
+        path = join([self._one(name, scene, count, amount) for name, count in zip(parts, counts, strict=True)])
+        if frames is not None and len(path.poses) != frames:  # joints were inserted
+            path = resample(path, torch.linspace(0, len(path.poses) - 1, frames))
+        if self.save_path is not None:
+            save_path(path, scene, self.save_path, fps)
+        return path
+
+    def _one(self, name: str, scene: "MPI", frames: int | None, amount: float | None) -> "CameraPath":
+        """One of the paths that are joined, with its easing, closed if asked to."""
+        from mine.output.camera_paths import PATHS, as_path, ease, load, loop, near_depth
+
+        def make(count: int | None) -> "CameraPath":
+            if is_path_file(name):
+                return load(name, count, 1.0 if amount is None else amount)
+            length = {} if count is None else {"frames": count}
+            return as_path(PATHS[name](amount=1.0 if amount is None else amount, depth=near_depth(scene), **length))
+
+        path = make(frames)
+        closed = name in PATHS and name not in OPEN
+        if self.easing == "linear" and (closed or not self.loop):
+            return path
+        count = len(path.poses)
+        dense = make(min(DENSER * count, MAX_FRAMES))
+        if self.easing != "linear":
+            dense = ease(dense, self.easing, len(dense.poses) if self.loop and not closed else count, closed)
+        return loop(dense, count) if self.loop and not closed else dense
+
+    def make_lens(self, scene: "MPI", frames: int) -> "Lens | None":
+        """The lens, or None where all is sharp."""
+        if self.focus is None:
+            return None
+        from mine.output.lens import make_lens
+
+        aperture = APERTURE if self.aperture is None else self.aperture
+        return make_lens(scene, aperture, parse_focus(self.focus), frames)
 
 
 @dataclass(frozen=True)
@@ -96,4 +194,5 @@ class StereoOptions:
 
 
 ONE_VIEW = StereoOptions()
-"""The default."""
+PLAIN_CAMERA = CameraOptions()
+"""The defaults."""

@@ -20,14 +20,11 @@ from mine.cli.checks import (
     is_scene,
 )
 from mine.cli.depth import NO_DEPTH, DepthOptions
-from mine.cli.render_options import ONE_VIEW, OWN_SIZES, StereoOptions
+from mine.cli.render_options import ONE_VIEW, OWN_SIZES, PLAIN_CAMERA, CameraOptions, StereoOptions
 from mine.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from mine.network.disparity.hub import DepthModel
-    from mine.output.camera_paths import CameraPath
     from mine.scene.depth_maps.depth_map import DepthMap
     from mine.scene.mpi import MPI
 
@@ -44,7 +41,7 @@ Checkpoint = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(def
 def render(
     photo: Positional[Photo],
     output: Output = Path("out.mp4"),
-    path: Annotated[str, arg(metavar="NAME|FILE.json")] = "swing",
+    path: Annotated[str, arg(metavar="NAME|FILE")] = "swing",
     frames: Annotated[
         int | None, options.FRAMES, arg(help_behavior_hint="(default: 90; wiggle 30; FILE.json what the file says)")
     ] = None,
@@ -55,6 +52,7 @@ def render(
         int | None, options.SIZE, arg(help_behavior_hint="(default: the photo's, at most 1920, a GIF's 480)")
     ] = None,
     codec: Annotated[str | None, arg(metavar="CODEC", help_behavior_hint="(default: h264; vp9 in .webm)")] = None,
+    camera: Annotated[CameraOptions, arg(name="")] = PLAIN_CAMERA,
     stereo: Annotated[StereoOptions, arg(name="")] = ONE_VIEW,
     planes: Planes = None,
     fov: Fov = None,
@@ -69,13 +67,15 @@ def render(
             folder of PNGs.
         path: How the camera moves: swing (left and right), zoom (into the photo and back), circle, orbit (around
             the middle), spiral, dolly-zoom (the background grows, the subject stays), line (left to right) or wiggle (a
-            quick swing); or a JSON file of key poses: {"frames": 90, "keys": [{"position": [0, 0, 0]}, ...]}.
+            quick swing); or a JSON file of key poses: {"frames": 90, "keys": [{"position": [0, 0, 0]}, ...]}; or a path
+            of nerfstudio (.json), Blender (transforms.json) or COLMAP (images.txt). A plus joins several: zoom+swing.
         frames: Number of frames: seconds times --fps.
         fps: Frames per second.
         amount: How far the camera moves, as a factor: 2 moves it twice as far as usual, 0.5 half as far.
         depth: Write the depth as a second video too, named like the first with -depth: out-depth.mp4. Near is bright.
         size: Longest side of the video in pixels, at most the photo's.
         codec: How a video is encoded: h264, hevc, vp9, av1, or prores in .mov for editing.
+        camera: Options of the camera.
         stereo: Options for two eyes.
         planes: Number of planes of the scene, in depth. More planes make finer depth and take longer.
         fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone 65 to 70.
@@ -84,6 +84,7 @@ def render(
     """
     from mine.output.writers import check_output, is_folder
 
+    camera.check(stereo.stereo)
     stereo.check(output, frames=frames, fps=fps, amount=amount, codec=codec)
     depth = depth and stereo.stereo is None
     depth_output = output.parent / f"{output.stem}-depth{output.suffix}"
@@ -100,16 +101,17 @@ def render(
         _note(f"--size {size} is more than the photo has: the video is {max(default_size(scene.size, size))} pixels")
     if fps is not None and is_folder(output):
         _note(f"a folder of PNGs has no frame rate: --fps {fps:g} has no effect on {output}")
-    camera = _camera_path(path, scene, frames, amount)
+    moving = camera.make_path(path, scene, frames, amount, 30 if fps is None else fps)
     if stereo.stereo is not None:
-        print(stereo.render(scene, camera, output, fps, size, codec))
+        print(stereo.render(scene, moving, output, fps, size, codec))
         return
     render_video(
         scene,
-        camera,
+        moving,
         output,
         30 if fps is None else fps,
         codec=codec,
+        lens=camera.make_lens(scene, len(moving.poses)),
         depth=depth_output if depth else None,
         size=None if size is None else default_size(scene.size, size),
     )
@@ -206,13 +208,3 @@ def _scene(
 
     photo = read_photo(source)  # before the network is loaded, so that a damaged file is reported first
     return load(checkpoint).predict(photo, planes=32 if planes is None else planes, fov=fov, depth=depth)
-
-
-def _camera_path(name: str, scene: "MPI", frames: int | None, amount: float | None) -> "Tensor | CameraPath":
-    """The camera path of that name, scaled to the scene, or the one in a JSON file."""
-    from mine.output.camera_paths import PATHS, load, near_depth
-
-    if name.lower().endswith(".json"):
-        return load(name, frames)
-    length = {} if frames is None else {"frames": frames}
-    return PATHS[name](amount=1.0 if amount is None else amount, depth=near_depth(scene), **length)

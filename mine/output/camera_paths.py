@@ -13,19 +13,23 @@ trapezium that tilts to and fro: `orbit` does so, and `swing` if asked to.
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from mine.errors import InputError
-from mine.output.key_poses import MAX_FRAMES, read_key_poses
-from mine.scene.camera import OffAxisPoses, off_axis_shift, pose
+from mine.output.camera_path import CameraPath
+from mine.output.foreign_paths import ForeignPath, read_path_file
+from mine.output.key_poses import MAX_FRAMES, KeyPoses
+from mine.output.path_edits import as_path, ease, join, loop, resample
+from mine.output.path_files import save_path
+from mine.scene.camera import OffAxisPoses, pose
 from mine.scene.depth import near_depth
 
 __all__ = ["PATHS", "CameraPath", "Direction", "circle", "dolly_zoom", "line", "load", "near_depth"]
-__all__ += ["orbit", "spiral", "swing", "wiggle", "zoom"]
+__all__ += ["as_path", "ease", "join", "loop", "orbit", "resample", "save_path", "spiral", "swing", "wiggle", "zoom"]
 
 SIDEWAYS = 0.08
 """Amplitude of sideways motion in near depths: parallax is plain to see, and little disoccluded background shows."""
@@ -56,22 +60,6 @@ _DIRECTIONS: dict[Direction, tuple[int, int, int]] = {
     "forward": (0, 0, 1),
     "back": (0, 0, -1),
 }
-
-
-class CameraPath(NamedTuple):
-    """Poses and intrinsics of a clip; `render_video` takes this wherever it takes poses."""
-
-    poses: Tensor
-    """(N, 4, 4) target-from-source poses"""
-    focal: Tensor
-    """(N,) factors on the source camera's focal length: above 1 zooms in"""
-    shift: Tensor | None = None
-    """(N, 2) shifts of the principal point right and down, in focal lengths; None is no shift"""
-
-    @classmethod
-    def of(cls, poses: Tensor) -> "CameraPath":
-        """Poses (N, 4, 4) with the intrinsics that they are to be seen with: the source camera's, or off-axis."""
-        return cls(poses.as_subclass(Tensor), torch.ones(len(poses)), off_axis_shift(poses))
 
 
 def swing(frames: int = 90, amount: float = 1.0, depth: float = 1.0, turn: bool = False) -> Tensor:
@@ -198,45 +186,64 @@ PATHS: dict[str, Callable[..., Tensor | CameraPath]] = {
 """All paths by the names that the command line and the web demo use; each takes `frames`, `amount` and `depth`."""
 
 
-def load(path: str | Path, frames: int | None = None) -> CameraPath:
-    """Reads key poses from a JSON file and interpolates a smooth path through them.
+def load(path: str | Path, frames: int | None = None, amount: float = 1.0) -> CameraPath:
+    """Reads a camera path from a file: key poses, or the path of another program (`mine.output.foreign_paths`).
 
-        {"frames": 90, "keys": [{"position": [0, 0, 0], "rotation": [0, 0, 0], "focal": 1.0}, ...]}
+        {"frames": 90, "keys": [{"position": [0, 0, 0], "rotation": [0, 0, 0], "focal": 1.0}, ...], "loop": false}
 
     - position: camera centre in source coordinates (x right, y down, z forward), in scene units.
     - rotation: [yaw to the right, pitch upwards, roll clockwise] in degrees, applied in this order about the camera's
       own axes; by default no rotation.
     - focal: factor on the source camera's focal length; by default 1.
+    - loop: whether the path goes on from the last key to the first one; by default not.
 
     Keys are equally far apart in time; the first and the last frame are the first and the last key. Positions and log
-    focal lengths follow a natural cubic spline, rotations a spline with continuous angular velocity.
+    focal lengths follow a cubic spline (natural, or periodic in a loop), rotations a spline with continuous angular
+    velocity.
 
     Args:
-        path: The JSON file.
-        frames: Number of poses; by default the file's "frames".
+        path: A JSON file, or COLMAP's images.txt.
+        frames: Number of poses; by default as many as the file says or holds.
+        amount: Factor on the motion of another program's path.
 
     Returns:
-        Poses and focal factors.
+        Poses and focal factors. Paths of other programs are relative to their first camera.
 
     Raises:
-        InputError: When the file is missing, not JSON, or not of this form (two keys at least).
+        InputError: When the file is missing, or not of these forms, or takes the camera too far.
     """
-    return _interpolate(*read_key_poses(path, frames))
+    found = read_path_file(path, frames, amount)
+    if isinstance(found, KeyPoses):
+        return _interpolate(found)
+    read = _from_foreign(found)
+    return read if frames is None else resample(read, torch.linspace(0, len(read.poses) - 1, frames))
 
 
-def _interpolate(
-    position: list[list[float]], rotation: list[list[float]], focal: list[float], frames: int
-) -> CameraPath:
+def _from_foreign(found: ForeignPath) -> CameraPath:
+    """A path with target-from-source poses."""
+    poses = torch.linalg.inv(torch.from_numpy(found.camera_to_source)).float()
+    shift = None if found.shift is None else torch.from_numpy(found.shift).float()
+    return CameraPath(poses, torch.from_numpy(found.focal).float(), shift)
+
+
+def _interpolate(keys: KeyPoses) -> CameraPath:
     """The splines of `load` through K key poses."""
     from scipy.interpolate import CubicSpline
     from scipy.spatial.transform import Rotation, RotationSpline
 
-    times = range(len(position))
-    frame_times = torch.linspace(0, len(position) - 1, frames, dtype=torch.float64).numpy()
     # Focal lengths multiply, so their logarithms are interpolated: no overshoot of the spline can make one negative.
-    rows = [[*xyz, math.log(factor)] for xyz, factor in zip(position, focal, strict=True)]
-    smooth = torch.from_numpy(CubicSpline(times, rows, bc_type="natural")(frame_times))
-    camera_axes = RotationSpline(times, Rotation.from_euler("YXZ", rotation, degrees=True))(frame_times)
+    rows = [[*xyz, math.log(factor)] for xyz, factor in zip(keys.position, keys.focal, strict=True)]
+    rotation, count = keys.rotation, len(rows)
+    if keys.loop:
+        # The rotations' spline knows no periods: a turn before and one after settle its ends.
+        rows, rotation = [*rows, rows[0]], [*rotation, *rotation, *rotation, rotation[0]]
+    times = range(len(rows))
+    last = count if keys.loop else count - 1
+    frame_times = torch.arange(keys.frames, dtype=torch.float64) * last / max(1, keys.frames - (not keys.loop))
+    spline = CubicSpline(times, rows, bc_type="periodic" if keys.loop else "natural")
+    smooth = torch.from_numpy(spline(frame_times.numpy()))
+    turns = RotationSpline(range(len(rotation)), Rotation.from_euler("YXZ", rotation, degrees=True))
+    camera_axes = turns(frame_times.numpy() + (count if keys.loop else 0))
     to_camera = torch.from_numpy(camera_axes.inv().as_matrix())
     return CameraPath(_poses(to_camera, smooth[:, :3]), smooth[:, 3].exp().float())
 

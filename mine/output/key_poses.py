@@ -36,6 +36,8 @@ class KeyPoses(NamedTuple):
     """yaw, pitch and roll in degrees"""
     focal: list[float]
     frames: int
+    loop: bool = False
+    """whether the path goes on from the last key to the first one, as smoothly as elsewhere"""
 
 
 def read_key_poses(path: str | Path, frames: int | None = None) -> KeyPoses:
@@ -48,7 +50,16 @@ def read_key_poses(path: str | Path, frames: int | None = None) -> KeyPoses:
     Raises:
         InputError: When the file is missing, not JSON, or not of that form (two keys at least).
     """
-    content = _read_json(path)
+    text = read_text(path, "camera path", "check the name", MAX_BYTES)
+    with parsing(f"{path} is not JSON", _EXAMPLE):
+        content = json.loads(text)
+    return parse_key_poses(path, content, frames)
+
+
+def parse_key_poses(path: str | Path, content: Any, frames: int | None = None) -> KeyPoses:
+    """The key poses in what a JSON file holds; arguments and errors as those of `read_key_poses`."""
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no camera path: {_EXAMPLE}")
     keys = content.get("keys")
     if not isinstance(keys, list) or len(keys) < 2:
         raise InputError(f'{path} has no list of at least two "keys": {_EXAMPLE}')
@@ -62,17 +73,10 @@ def read_key_poses(path: str | Path, frames: int | None = None) -> KeyPoses:
     focal = [_values(path, key, "focal", 1, default=1.0)[0] for key in keys]
     if min(focal) < MIN_FOCAL:
         raise InputError(f'{path} has a "focal" of {min(focal)}: give a positive factor, at least {MIN_FOCAL:g}')
-    return KeyPoses(position, rotation, focal, frames)
-
-
-def _read_json(path: str | Path) -> dict[str, Any]:
-    """The JSON object in a file."""
-    text = read_text(path, "camera path", "check the name", MAX_BYTES)
-    with parsing(f"{path} is not JSON", _EXAMPLE):
-        content = json.loads(text)
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds no camera path: {_EXAMPLE}")
-    return content
+    loop = content.get("loop", False)
+    if not isinstance(loop, bool):
+        raise InputError(f'{path} has {shown(loop)} as "loop": give true or false')
+    return KeyPoses(position, rotation, focal, frames, loop)
 
 
 def _values(path: str | Path, key: Any, field: str, count: int, default: Any = None) -> list[float]:

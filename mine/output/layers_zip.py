@@ -10,7 +10,7 @@
              image's outer corners: top left, top right, bottom left, bottom right
 
 Images hold straight (not premultiplied) sRGB colours. The farthest one is opaque. Blended over one another from the
-farthest to the nearest, they are the photo.
+farthest to the nearest, they are the photo, but for the pixels beside silhouettes, whose mixed colours are separated.
 """
 
 import io

@@ -28,8 +28,8 @@ class PlaneImage(NamedTuple):
 def plane_images(surfaces: SurfaceLayers, disparity: Tensor) -> Iterator[PlaneImage]:
     """Lifts surfaces to planes and converts densities to opacities along the source camera's rays.
 
-    Composited over one another from the farthest to the nearest, the images are the photo; moved as planes at their
-    depths are, they are views of it.
+    Composited over one another from the farthest to the nearest, the images are the photo, but for unmixed colours
+    beside silhouettes; moved as planes at their depths are, they are views of it.
 
     Args:
         surfaces: The surfaces; the images have their resolution.

@@ -7,7 +7,7 @@ Tiles go from the leftmost camera to the rightmost one, from left to right and f
 import torch
 from torch import Tensor
 
-from mine.output.camera_paths import CameraPath
+from mine.output.camera_path import CameraPath
 from mine.output.video import render_path
 from mine.scene.mpi import MPI
 

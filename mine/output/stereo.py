@@ -17,7 +17,8 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.files import check_writable, replacing
-from mine.output.camera_paths import PIVOT, CameraPath
+from mine.output.camera_path import CameraPath
+from mine.output.camera_paths import PIVOT
 from mine.output.quilt import DEFAULT_SIDE, make_quilt
 from mine.output.spherical import add_stereo_metadata, photo_sphere_xmp
 from mine.output.stereo_layouts import COMBINE

@@ -14,8 +14,9 @@ from rich.progress import Progress
 
 from mine.errors import InputError
 from mine.files import replacing_together
-from mine.output.camera_paths import CameraPath
+from mine.output.camera_path import CameraPath
 from mine.output.framing import covering_zoom, zoom_intrinsics
+from mine.output.lens import Lens, render_lens
 from mine.output.writers import WriteFrame, check_output, frame_encoder, is_folder
 from mine.render import View
 from mine.scene.as_tensor import ArrayLike, as_tensor
@@ -48,6 +49,7 @@ def render_video(
     size: tuple[int, int] | None = None,
     crop: bool = True,
     codec: str | None = None,
+    lens: Lens | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Renders a scene along a camera path and writes a video of the views, and one of their depth if requested.
@@ -68,6 +70,7 @@ def render_video(
         crop: Zoom in, by at most 1.2, just enough that no view shows what lies outside the photo (`covering_zoom`).
         codec: "h264", "hevc", "vp9", "av1" or "prores" (10 bits, for editing) instead of what the extension stands for;
             `mine.output.writers.CODECS` has the extensions of each.
+        lens: Depth of field (`mine.output.lens.make_lens`); by default all is sharp.
         progress: Called with the fraction done, 0 to 1. By default a progress bar is shown on standard error when that
             is a terminal.
 
@@ -93,7 +96,7 @@ def render_video(
             writes.append(_depth_writer(write, scene, largest if is_folder(depth) else None))
         report = progress or progress_bar(stack)
         done = 0
-        for view in encode_behind(partial(_write_all, writes), render_path(scene, path, size, crop)):
+        for view in encode_behind(partial(_write_all, writes), render_path(scene, path, size, crop, lens)):
             done += len(view.rgb)
             report(done / len(path.poses))
 
@@ -120,7 +123,11 @@ def encode_behind(write: Callable[[Batch], None], batches: Iterator[Batch]) -> I
 
 
 def render_path(
-    scene: MPI, path: ArrayLike | CameraPath, size: tuple[int, int] | None = None, crop: bool = True
+    scene: MPI,
+    path: ArrayLike | CameraPath,
+    size: tuple[int, int] | None = None,
+    crop: bool = True,
+    lens: Lens | None = None,
 ) -> Iterator[View]:
     """Renders the views along a camera path, a few frames at a time.
 
@@ -129,6 +136,7 @@ def render_path(
         path: (N, 4, 4) target-from-source poses, or a CameraPath.
         size: (H, W) in pixels; by default the scene's own, made even, at most 1920 a side.
         crop: Zoom in just enough that no view shows what lies outside the photo.
+        lens: Blurs what is out of focus; by default all is sharp.
 
     Yields:
         Batches of consecutive views.
@@ -139,6 +147,10 @@ def render_path(
     K = zoom_intrinsics(scene.intrinsics(size), path.focal * zoom)
     K = K if path.shift is None else shift_principal_point(K, path.shift)
     chunk = max(1, CHUNK_PIXELS // (size[0] * size[1]))
+    if lens is not None:
+        with torch.no_grad():
+            yield from render_lens(scene, path, K, size, lens, chunk)
+        return
     for start in range(0, len(K), chunk):
         with torch.no_grad():
             yield scene.render(path.poses[start : start + chunk], K[start : start + chunk], size)

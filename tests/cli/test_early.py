@@ -69,6 +69,15 @@ REFUSED = {
     ("render", "photo.jpg", "-o", "a.mp4", "--stereo", "quilt"): "a quilt is one image",
     ("render", "photo.jpg", "-o", "a.png", "--stereo", "quilt", "--quilt", "8by6"): "quilt '8by6'",
     ("render", "photo.jpg", "-o", "a.webm", "--stereo", "vr180"): "headsets read .mp4",
+    ("render", "photo.jpg", "--path", "swing+zag"): "no camera path 'zag'",
+    ("render", "photo.jpg", "--path", "far.json"): "scale its motion with --amount",
+    ("render", "photo.jpg", "--path", "images.txt"): "COLMAP's images.txt",
+    ("render", "photo.jpg", "--easing", "slow"): "unknown easing 'slow'",
+    ("render", "photo.jpg", "--focus", "nearby"): "focus 'nearby'",
+    ("render", "photo.jpg", "--aperture", "2"): "give --focus",
+    ("render", "photo.jpg", "--focus", "near", "--aperture", "11"): "aperture 11",
+    ("render", "photo.jpg", "--focus", "near", "--stereo", "sbs"): "--focus does not go with --stereo",
+    ("render", "photo.jpg", "--save-path", "path.csv"): "path.csv",
     ("render", "photo.jpg", "--codec", "divx"): "unknown codec 'divx'",
     ("render", "photo.jpg", "-o", "a.gif", "--codec", "prores"): "prores cannot be written to a.gif",
     ("render", "photo.jpg", "--depth-map", "none.png"): "no depth map at none.png",
@@ -173,6 +182,11 @@ def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(tmp_path:
     ramp = np.linspace(-1, 1, 30 * 45).reshape(30, 45)
     for name, values in {"wide": ramp[:5], "nan": ramp * np.nan, "flat": 0 * ramp + 3, "minus": ramp}.items():
         np.save(tmp_path / f"{name}.npy", np.repeat(values, 2, 0))
+    pose = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+    moved = [1, 0, 0, 900, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+    cameras = [{"camera_to_world": matrix, "fov": 50} for matrix in (pose, moved)]
+    (tmp_path / "far.json").write_text(json.dumps({"camera_path": cameras}))
+    (tmp_path / "images.txt").write_text("1 2 3")
     before = sorted(tmp_path.rglob("*"))
     command = [sys.executable, "-c", MANY, json.dumps(list(REFUSED))]
     hub = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}  # nothing is fetched

@@ -29,7 +29,11 @@ from mine.render import use_backend
 from mine.scene.mpi import MPI
 
 CORNERS = 4
-"""The square's corners: pixels that the segmentation along silhouettes rounds off."""
+"""The square's corners: pixels that the segmentation along silhouettes may round off."""
+
+PURE = np.ones(SIZE, dtype=bool)
+"""Pixels whose colour is the photo's: within 3 pixels of the silhouette mixed colours are separated."""
+PURE[tuple(slice(side.start - 3, side.stop + 3) for side in SQUARE)] = False
 
 K = wall_scene().K.double().numpy()
 
@@ -86,7 +90,7 @@ def test_mesh_has_both_surfaces_at_their_depths(scene: MPI, tmp_path: Path) -> N
     np.testing.assert_allclose(points[near, 2], 1, atol=1e-5)
     pixels = project(points)
     np.testing.assert_allclose(1 / points[~near, 2], true_disparity(pixels[~near]), atol=5e-3)
-    assert near.sum() == 17 * 17 - 4, "the joined corners of 16 x 16 cells, without the square's own corners"
+    assert 17 * 17 - CORNERS <= near.sum() <= 17 * 17, "the corners of 16 x 16 cells, joined"
     hidden = meshes["background"].vertices
     assert hidden[:, 2].min() > 1
     inside = (np.abs(project(hidden) - [31.5, 23.5]) < 7).all(1)
@@ -176,7 +180,9 @@ def test_layers_blend_to_the_photo(scene: MPI, tmp_path: Path) -> None:
         blended.alpha_composite(image)
     pixels = np.asarray(blended) / 255
     assert (pixels[..., 3] == 1).all()
-    assert np.abs(pixels[..., :3] - wall_photo().movedim(0, -1).numpy()).max() < 3 / 255
+    error = np.abs(pixels[..., :3] - wall_photo().movedim(0, -1).numpy()).max(axis=-1)
+    assert error.max() < 0.15  # within 3 pixels of the silhouette colours are unmixed, elsewhere they are the photo's
+    assert error[PURE].max() < 3 / 255
     for layer, d in zip(content["layers"], scene.disparity.tolist(), strict=True):
         assert layer["depth"] == pytest.approx(1 / d)
         corners = project(np.array(layer["corners"]))
@@ -196,7 +202,9 @@ def test_splats_lie_on_the_surfaces(scene: MPI, tmp_path: Path) -> None:
     close = np.abs(1 / centres[:first, 2] - disparity[row, column]) < 5e-3
     assert (~close).sum() <= CORNERS
     colours = np.stack([vertices[f"f_dc_{i}"] for i in range(3)], axis=1) * C0 + 0.5
-    np.testing.assert_allclose(colours[:first], wall_photo().movedim(0, -1).numpy()[row, column], atol=1e-5)
+    pure = PURE[row, column]
+    expected = wall_photo().movedim(0, -1).numpy()[row, column]
+    np.testing.assert_allclose(colours[:first][pure], expected[pure], atol=1e-5)
     opacity = 1 / (1 + np.exp(-vertices["opacity"]))
     np.testing.assert_allclose(opacity, OPACITY, atol=1e-5)
     assert len(centres) > first and (colours[first:, 0] < 0.5).all(), "behind the red square lies the wall"
@@ -237,7 +245,8 @@ def test_points_have_the_photos_colours(scene: MPI, tmp_path: Path) -> None:
     cloud = trimesh.load(tmp_path / "a.ply")
     pixels = project(np.asarray(cloud.vertices))[: 48 * 64].round().astype(int)
     expected = (wall_photo().movedim(0, -1).numpy()[pixels[:, 1], pixels[:, 0]] * 255).round()
-    assert np.abs(cloud.colors[: 48 * 64, :3] - expected).max() <= 1
+    error = np.abs(cloud.colors[: 48 * 64, :3] - expected).max(axis=1)
+    assert error[PURE[pixels[:, 1], pixels[:, 0]]].max() <= 1
     assert len(cloud.vertices) > 48 * 64
 
 

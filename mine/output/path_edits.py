@@ -1,0 +1,142 @@
+"""Changes of camera paths: easing, loops, joints. All of them resample a path between its poses."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mine.errors import InputError
+from mine.output.camera_path import CameraPath
+from mine.output.path_names import EASINGS
+from mine.scene.as_tensor import as_tensor
+from mine.scene.camera import pose
+
+JOINT = 15
+"""Poses between two joined paths that do not meet."""
+
+
+def as_path(path: CameraPath | Tensor) -> CameraPath:
+    """The path with its intrinsics; poses (N, 4, 4) have those of the source camera, or off-axis ones."""
+    return path if isinstance(path, CameraPath) else CameraPath.of(as_tensor(path, "the camera path"))
+
+
+def ease(
+    path: CameraPath | Tensor, easing: str = "in-out", frames: int | None = None, closed: bool = False
+) -> CameraPath:
+    """Changes the speed along a path; its way stays.
+
+    Args:
+        path: The path. It is interpolated between its poses: give several times as many as `frames`.
+        easing: "linear" (the speed it has), "in" (starts at rest), "out" (ends at rest), or "in-out" (both).
+        frames: Number of poses of the result; by default as many as the path has.
+        closed: Whether the path goes on from its last pose to its first one, as those do that loop.
+
+    Returns:
+        The path, resampled.
+
+    Raises:
+        InputError: For an unknown easing, or no frames.
+    """
+    path = as_path(path)
+    if easing not in EASINGS:
+        raise InputError(f"unknown easing {easing!r}: choose {', '.join(EASINGS)}")
+    count = len(path.poses) if frames is None else frames
+    if count < 1:
+        raise InputError(f"{count} frames make no path: give at least 1")
+    u = torch.arange(count, dtype=torch.float64) / max(1, count if closed else count - 1)
+    eased = {"linear": u, "in": u * u, "out": 1 - (1 - u) ** 2, "in-out": u * u * (3 - 2 * u)}[easing]
+    return resample(path, eased * (len(path.poses) - (0 if closed else 1)), closed)
+
+
+def loop(path: CameraPath | Tensor, frames: int | None = None) -> CameraPath:
+    """Closes a path that does not loop: there and back again, at rest at both ends.
+
+    The first pose is not repeated at the end, so that a video that repeats does not stop for a frame.
+
+    Args:
+        path: The path; give several times as many poses as `frames` for a smooth way.
+        frames: Number of poses of the result; by default as many as the path has.
+    """
+    path = as_path(path)
+    count = len(path.poses) if frames is None else frames
+    u = (1 - (torch.arange(count, dtype=torch.float64) * (2 * math.pi / count)).cos()) / 2
+    return resample(path, u * (len(path.poses) - 1))
+
+
+def join(paths: Sequence[CameraPath | Tensor], joint: int = JOINT) -> CameraPath:
+    """Joins paths one after another.
+
+    Args:
+        paths: At least one.
+        joint: Poses that are inserted, smoothly, where one path does not end beside the start of the next.
+
+    Raises:
+        InputError: There is no path.
+    """
+    if not paths:
+        raise InputError("no camera paths to join: give at least one")
+    parts = [as_path(path) for path in paths]
+    joined = [parts[0]]
+    for before, after in pairwise(parts):
+        ends = concatenate([_one(before, -1), _one(after, 0)])
+        step = _largest_step(before)
+        gap = float((ends.poses[0] - ends.poses[1]).abs().max())
+        if gap > 2 * step:
+            u = torch.arange(1, joint + 1, dtype=torch.float64) / (joint + 1)
+            joined.append(resample(ends, u * u * (3 - 2 * u)))
+        joined.append(after)
+    return concatenate(joined)
+
+
+def concatenate(paths: Sequence[CameraPath]) -> CameraPath:
+    """The poses of several paths, one path after another."""
+    shifts = [torch.zeros(len(p.poses), 2) if p.shift is None else p.shift.float() for p in paths]
+    return CameraPath(
+        torch.cat([p.poses.float() for p in paths]), torch.cat([p.focal.float() for p in paths]), torch.cat(shifts)
+    )
+
+
+def resample(path: CameraPath, index: Tensor, closed: bool = False) -> CameraPath:
+    """A path at places between its poses.
+
+    Camera centres and shifts are interpolated linearly, focal lengths in their logarithms, rotations along the shortest
+    way (Shoemake 1985, slerp).
+
+    Args:
+        path: N poses.
+        index: (M,) numbers of poses, whole or not, in [0, N - 1], or [0, N] if closed, where N is the first one again.
+        closed: Whether the path goes on from its last pose to its first one.
+    """
+    from scipy.spatial.transform import Rotation, Slerp
+
+    if closed:
+        path = concatenate([path, _one(path, 0)])
+    index = index.double().clamp(0, len(path.poses) - 1)
+    if len(path.poses) == 1:
+        return concatenate([path] * len(index))
+    low = index.floor().long().clamp(max=len(path.poses) - 2)
+    weight = (index - low)[:, None]
+    poses = path.poses.double()
+    rotation = poses[:, :3, :3]
+    centre = -(rotation.mT @ poses[:, :3, 3:])[..., 0]
+    shift = torch.zeros(len(poses), 2) if path.shift is None else path.shift
+    rows = torch.cat([centre, shift.double(), path.focal.double().log()[:, None]], dim=1)
+    mixed = (1 - weight) * rows[low] + weight * rows[low + 1]
+    turned = Slerp(np.arange(len(poses)), Rotation.from_matrix(rotation.numpy()))(index.numpy()).as_matrix()
+    to_camera = torch.from_numpy(turned)
+    moved = pose(to_camera, -(to_camera @ mixed[:, :3, None])[..., 0]).float()
+    return CameraPath(moved, mixed[:, 5].exp().float(), None if path.shift is None else mixed[:, 3:5].float())
+
+
+def _one(path: CameraPath, index: int) -> CameraPath:
+    """One pose of a path."""
+    chosen = slice(index, None if index == -1 else index + 1)
+    return CameraPath(path.poses[chosen], path.focal[chosen], None if path.shift is None else path.shift[chosen])
+
+
+def _largest_step(path: CameraPath) -> float:
+    """Largest change of an entry of the pose between two poses."""
+    return float(path.poses.diff(dim=0).abs().max()) if len(path.poses) > 1 else 0.0

@@ -1,0 +1,100 @@
+"""Easing, loops and joints of camera paths."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from mine import paths
+from mine.errors import InputError
+from mine.output.camera_path import CameraPath
+from mine.output.path_edits import JOINT, concatenate
+
+
+def places(path: CameraPath) -> torch.Tensor:
+    """Camera centres (N, 3)."""
+    return torch.linalg.inv(path.poses)[:, :3, 3]
+
+
+@pytest.mark.parametrize(
+    ("easing", "expected"), [("linear", 0.25), ("in", 0.0625), ("out", 0.4375), ("in-out", 0.15625)]
+)
+def test_easing_moves_a_quarter_of_the_time_by_its_curve(easing: str, expected: float) -> None:
+    line = paths.line(frames=33)
+    eased = paths.ease(line, easing, frames=5)
+    x = places(eased)[:, 0]
+    torch.testing.assert_close((x[1] - x[0]) / (x[-1] - x[0]), torch.tensor(expected), atol=1e-4, rtol=0)
+    torch.testing.assert_close(eased.poses[[0, -1]], torch.as_tensor(line[[0, -1]]).as_subclass(torch.Tensor))
+
+
+def test_eased_off_axis_paths_keep_the_pivot_still() -> None:
+    """The shift is interpolated with the centre: the point at twice the near depth stays in the middle."""
+    eased = paths.ease(paths.swing(frames=200, depth=1.5), "in-out", frames=30, closed=True)
+    assert eased.shift is not None
+    x = (eased.poses @ torch.tensor([0.0, 0, 3, 1]))[:, 0] / 3 + eased.shift[:, 0]
+    assert x.abs().max() < 1e-6
+
+
+def test_a_closed_path_is_eased_across_its_end() -> None:
+    """With as many poses, and linear easing, it stays what it was."""
+    swing = CameraPath.of(paths.swing(frames=12))
+    same = paths.ease(swing, "linear", closed=True)
+    torch.testing.assert_close(same.poses, swing.poses, atol=1e-6, rtol=0)
+
+
+def test_a_loop_closes_exactly() -> None:
+    """The step over the end is as small as its neighbours, and the middle is the path's end."""
+    line = CameraPath.of(paths.line(frames=400))
+    closed = paths.loop(line, frames=40)
+    x = places(closed)[:, 0]
+    assert x[0] == pytest.approx(float(places(line)[0, 0]), abs=1e-6)
+    assert x[20] == pytest.approx(float(places(line)[-1, 0]), abs=1e-6)
+    torch.testing.assert_close(x[1:20], x[21:].flip(0), atol=1e-6, rtol=0)
+    assert abs(float(x[-1] - x[0])) == pytest.approx(abs(float(x[1] - x[0])), rel=1e-3)
+
+
+def test_joined_paths_are_whole_and_do_not_jump() -> None:
+    first, second = CameraPath.of(paths.zoom(frames=60)), CameraPath.of(paths.circle(frames=60))
+    joined = paths.join([first, second])
+    assert len(joined.poses) == 120 + JOINT
+    torch.testing.assert_close(joined.poses[:60], first.poses)
+    torch.testing.assert_close(joined.poses[-60:], second.poses)
+    steps = places(joined).diff(dim=0).norm(dim=1)
+    assert steps[59 : 60 + JOINT].max() < 2 * steps[60 + JOINT :].max()
+
+
+def test_paths_that_meet_are_joined_without_more_poses() -> None:
+    swing = CameraPath.of(paths.swing(frames=30))
+    assert len(paths.join([swing, swing]).poses) == 60
+    both = paths.join([paths.dolly_zoom(frames=30), swing])
+    assert both.focal[:30].max() > 1.4 and (both.focal[30:] == 1).all()
+
+
+def test_key_poses_loop_smoothly(tmp_path: Path) -> None:
+    """Three keys on a circle: the velocity over the end is that elsewhere, and each key is passed."""
+    keys = [{"position": [math.cos(a), math.sin(a), 0], "rotation": [10 * i, 0, 0]} for i, a in enumerate((0, 2, 4))]
+    (tmp_path / "a.json").write_text(__import__("json").dumps({"frames": 60, "keys": keys, "loop": True}))
+    path = paths.load(tmp_path / "a.json")
+    x = places(path)
+    for number, key in enumerate(keys):
+        torch.testing.assert_close(
+            x[20 * number], torch.tensor(key["position"], dtype=torch.float32), atol=1e-5, rtol=0
+        )
+    closed = torch.cat([x, x[:2]])
+    acceleration = closed.diff(dim=0).diff(dim=0).norm(dim=1)
+    assert acceleration[-3:].max() < 2 * acceleration[:-3].max()
+    turning = concatenate([path, path]).poses[:, :3, :3].diff(dim=0).norm(dim=(1, 2))
+    assert turning[58:62].max() < 1.5 * turning[:58].max()
+
+
+def test_bad_arguments_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="bouncy"):
+        paths.ease(paths.swing(), "bouncy")
+    with pytest.raises(InputError, match="0 frames"):
+        paths.ease(paths.swing(), "in", frames=0)
+    with pytest.raises(InputError, match="no camera paths"):
+        paths.join([])
+    (tmp_path / "a.json").write_text('{"frames": 3, "keys": [{"position": [0,0,0]}, {"position": [0,0,1]}], "loop": 1}')
+    with pytest.raises(InputError, match='"loop"'):
+        paths.load(tmp_path / "a.json")
