@@ -1,6 +1,7 @@
 """The web demo: in a real browser, and through its API by many clients at once."""
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +50,7 @@ def app(model) -> Iterator[tuple[str, JobRunner]]:
 
 @pytest.fixture
 def client(app) -> Iterator[Client]:
-    client = Client(app[0], verbose=False, analytics_enabled=False)
+    client = Client(app[0], verbose=False, analytics_enabled=False, download_files=tempfile.gettempdir())
     yield client
     client.close()
 
@@ -186,7 +187,7 @@ def test_many_clients_each_get_their_own(app, tmp_path):
     colours = [(20 + 10 * i, 220 - 10 * i, 40 + 60 * (i % 3)) for i in range(20)]
 
     def one(i: int) -> float:
-        client = Client(app[0], verbose=False, analytics_enabled=False)
+        client = Client(app[0], verbose=False, analytics_enabled=False, download_files=tempfile.gettempdir())
         photo = handle_file(make_photo(tmp_path / f"guest-{i}.png", colours[i]))
         _, _, files = client.predict(photo, *DRAFT, api_name="/predict")
         scene = MPI.open(next(file for file in files if file.endswith(".mpi")))
