@@ -20,9 +20,7 @@ _Writer = Callable[[SurfaceLayers, MPI, Path], None]
 
 _WRITERS: dict[tuple[str, str], _Writer] = {
     (".glb", "mesh"): lambda s, scene, path: write_glb(make_meshes(s), s.K, s.size, path),
-    (".glb", "planes"): lambda s, scene, path: write_glb(
-        make_plane_meshes(s, scene.disparity), s.K, s.size, path, blend=True
-    ),
+    (".glb", "planes"): lambda s, scene, path: write_glb(make_plane_meshes(s, scene.disparity), s.K, s.size, path),
     (".ply", "splats"): lambda s, scene, path: write_splats_ply(make_gaussians(s), path),
     (".ply", "points"): lambda s, scene, path: write_points_ply(s, path),
     (".spz", "splats"): lambda s, scene, path: write_spz(make_gaussians(s), path),

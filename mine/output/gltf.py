@@ -27,9 +27,7 @@ _FLOAT, _UNSIGNED_INT = 5126, 5125
 _CLAMP_TO_EDGE, _LINEAR, _LINEAR_MIPMAP_LINEAR = 33071, 9729, 9987
 
 
-def write_glb(
-    meshes: list[TexturedMesh], K: Tensor, size: tuple[int, int], path: str | Path, blend: bool = False
-) -> None:
+def write_glb(meshes: list[TexturedMesh], K: Tensor, size: tuple[int, int], path: str | Path) -> None:
     """Writes meshes, each as a node of its own, and the source camera at the origin.
 
     Args:
@@ -37,14 +35,13 @@ def write_glb(
         K: (3, 3) intrinsics of the source camera in pixels of `size`.
         size: (H, W) of its image.
         path: File to write.
-        blend: Blend textures with an opacity; otherwise a texel is shown where its opacity is at least a half.
 
     Raises:
         InputError: The file cannot be written.
     """
     builder = _Builder()
     for mesh in meshes:
-        builder.add(mesh, "BLEND" if blend else "MASK")
+        builder.add(mesh)
     yfov = 2 * math.atan(size[0] / 2 / float(K[1, 1]))
     aspect = size[1] * float(K[1, 1]) / (size[0] * float(K[0, 0]))
     with replacing(path) as temporary:
@@ -60,7 +57,7 @@ class _Builder:
             name: [] for name in ("nodes", "meshes", "materials", "textures", "images", "accessors", "bufferViews")
         }
 
-    def add(self, mesh: TexturedMesh, alpha_mode: str) -> None:
+    def add(self, mesh: TexturedMesh) -> None:
         """Adds a mesh with its material and texture."""
         points = mesh.points * mesh.points.new_tensor([1, -1, -1])
         attributes = {
@@ -71,7 +68,7 @@ class _Builder:
         primitive = {
             "attributes": attributes,
             "indices": self._accessor(indices, "SCALAR", _UNSIGNED_INT, target=_ELEMENT_ARRAY_BUFFER),
-            "material": self._material(mesh, alpha_mode),
+            "material": self._material(mesh),
         }
         self.tables["nodes"].append({"name": mesh.name, "mesh": len(self.tables["meshes"])})
         self.tables["meshes"].append({"name": mesh.name, "primitives": [primitive]})
@@ -125,7 +122,7 @@ class _Builder:
         self.buffer += data + bytes(-len(data) % 4)
         return len(self.tables["bufferViews"]) - 1
 
-    def _material(self, mesh: TexturedMesh, alpha_mode: str) -> int:
+    def _material(self, mesh: TexturedMesh) -> int:
         """Adds a texture and an unlit material that shows it, and returns the material's index."""
         kind, data = _encode(mesh.texture)
         self.tables["images"].append({"name": mesh.name, "mimeType": kind, "bufferView": self._view(data)})
@@ -141,7 +138,7 @@ class _Builder:
             "extensions": {"KHR_materials_unlit": {}},
         }
         if len(mesh.texture) == 4:
-            material["alphaMode"] = alpha_mode
+            material["alphaMode"] = "BLEND"
         self.tables["materials"].append(material)
         return len(self.tables["materials"]) - 1
 

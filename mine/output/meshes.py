@@ -2,8 +2,9 @@
 
 The surface is divided into square cells of a few texels. A cell that shows one surface is a quadrilateral at its mean
 disparity. A cell on a silhouette becomes two: one at the nearer disparity, whose texture is transparent where the
-farther surface is seen, and one behind it at the farther disparity. Where the hidden surface is known, a quadrilateral
-of its colours lies behind as well. So the mesh may be coarse, and silhouettes are as fine as the photo.
+farther surface is seen, and in part where both are, as in hair; and one behind it at the farther disparity. Where the
+hidden surface is known, a quadrilateral of its colours lies behind as well. So the mesh may be coarse, and silhouettes
+are as fine as the photo.
 
 Corners of neighbouring cells are joined where their disparities are those of one surface (`DISCONTINUITY`): nothing
 stretches from the foreground to the background. What lies behind is one sheet without gaps.
@@ -24,6 +25,12 @@ from mine.scene.silhouettes import Layers
 
 CELLS = 384
 """Most cells along the longer side: as fine as the shipped network's disparity."""
+
+OPAQUE = 0.98
+"""Opacity from which on a texel counts as opaque."""
+
+_PLACES = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""Corners of a cell: top left, top right, bottom left, bottom right."""
 
 BEHIND = 0.999
 """Factor on the disparity of quadrilaterals behind visible ones, so that no viewer shows them through the front."""
@@ -62,22 +69,23 @@ def make_meshes(surfaces: SurfaceLayers, cells: int = CELLS) -> list[TexturedMes
     step = max(1, math.ceil(max(height, width) / cells))
     near, far = _extremes(layers.disparity, step)
     split = near > DISCONTINUITY * far
+    cut = split | (_cells(layers.opacity, step).amin(-1) < OPAQUE)
     mean = _means(layers.disparity, torch.ones_like(layers.disparity), step)
     known = (layers.background_disparity > 0).float()
     hidden, is_hidden = _means(layers.background_disparity, known, step), _means(known, torch.ones_like(known), step)
-    is_hidden = (is_hidden > 0.5) & ~split
+    is_hidden = (is_hidden > torch.where(cut, 0, 0.5)) & ~split
     front = torch.where(split, near, mean)
     back = torch.where(split, far, torch.where(is_hidden, hidden, mean))
-    front_corners = _corners(front, back)
-    back_corners = torch.minimum(_corner_means(back[None], None), front_corners) * BEHIND
-    behind = torch.where(
-        (layers.background_disparity > 0) & _shows(layers.disparity, near, step), layers.background_rgb, layers.rgb
-    )
+    front_corners = _joined_corners(front, back)
+    back_means = _around_corners(back[None]).mean(dim=0).expand(4, -1, -1)
+    back_corners = torch.minimum(_of_cells(back_means), front_corners) * BEHIND
+    covering = (layers.background_disparity > 0) & _shows(layers.disparity, near, step)
+    behind = torch.where(covering, layers.background_rgb, layers.rgb)
     parts = [
-        ("surface", front_corners, ~split, layers.rgb),
-        ("silhouettes", front_corners, split, _silhouettes(layers, near * split, step)),
+        ("surface", front_corners, ~cut, layers.rgb),
+        ("silhouettes", front_corners, cut, _silhouettes(layers, front * cut, step)),
         # One cell further than needed: it reaches behind the visible surface, and no gap shows between the two.
-        ("background", back_corners, F.max_pool2d((split | is_hidden)[None].float(), 3, 1, 1)[0] > 0, behind),
+        ("background", back_corners, F.max_pool2d((cut | is_hidden)[None].float(), 3, 1, 1)[0] > 0, behind),
     ]
     return [
         _mesh(name, corners, mask, texture, surfaces.K, step) for name, corners, mask, texture in parts if mask.any()
@@ -105,7 +113,7 @@ def _means(x: Tensor, weight: Tensor, step: int) -> Tensor:
 
 
 def _silhouettes(layers: Layers, near: Tensor, step: int) -> Tensor:
-    """Colour and opacity (4, H, W) of the nearer surface in split cells, whose `near` (h, w) is above 0.
+    """Colour and opacity (4, H, W) of the nearer surface in the cells whose `near` (h, w) is above 0.
 
     The cells around them have the opacity of the same surface, which bilinear samples mix in; all others are empty.
     Colours continue into transparent texels, for the same reason.
@@ -128,35 +136,46 @@ def _texels(x: Tensor, step: int, like: Tensor) -> Tensor:
     return x.repeat_interleave(step, 0).repeat_interleave(step, 1)[None, :height, :width]
 
 
-def _corners(front: Tensor, back: Tensor) -> Tensor:
-    """Disparities (h, w, 4) of the corners of the front cells: top left, top right, bottom left, bottom right.
-
-    Each is the mean over those of the four cells around the corner, front and back, that are of one surface.
-    """
-    return _corner_means(torch.stack([front, back]), front)
-
-
-def _corner_means(sheets: Tensor, own: Tensor | None) -> Tensor:
-    """Means (h, w, 4) of sheets (N, h, w) over the cells around each corner, or of those of one surface with `own`."""
+def _around_corners(sheets: Tensor) -> Tensor:
+    """Values (4 N, h + 1, w + 1) of the four cells around each corner of sheets (N, h, w): those of _PLACES in turn."""
     height, width = sheets.shape[-2:]
     padded = F.pad(sheets[None], (1, 1, 1, 1), mode="replicate")[0]
-    corners = []
-    for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        around = torch.cat([padded[:, y + i : y + i + height, x + j : x + j + width] for i in (0, 1) for j in (0, 1)])
-        same = torch.ones_like(around)
-        if own is not None:
-            same = ((around < own * DISCONTINUITY) & (around > own / DISCONTINUITY)).to(around)
-        corners.append((around * same).sum(0) / same.sum(0))
-    return torch.stack(corners, dim=-1)
+    return torch.cat([padded[:, 1 - y : 2 - y + height, 1 - x : 2 - x + width] for y, x in _PLACES])
+
+
+def _of_cells(corners: Tensor) -> Tensor:
+    """Values (h, w, 4) at the corners of each cell, of (4, h + 1, w + 1): for each of _PLACES those of its corner."""
+    height, width = corners.shape[1] - 1, corners.shape[2] - 1
+    return torch.stack(
+        [corner[y : y + height, x : x + width] for corner, (y, x) in zip(corners, _PLACES, strict=True)], -1
+    )
+
+
+def _joined_corners(front: Tensor, back: Tensor) -> Tensor:
+    """Disparities (h, w, 4) of the corners of the front cells, the same for all cells of one surface.
+
+    The cells around a corner, front and back, are of one surface as long as the next larger disparity is within
+    `DISCONTINUITY`. Each surface has one vertex there, at the mean.
+    """
+    values, order = _around_corners(torch.stack([front, back])).sort(dim=0)
+    number = (values[1:] > values[:-1] * DISCONTINUITY).cumsum(dim=0)
+    number = torch.cat([torch.zeros_like(number[:1]), number])
+    total = torch.zeros_like(values).scatter_add_(0, number, values)
+    count = torch.zeros_like(values).scatter_add_(0, number, torch.ones_like(values))
+    means = (total / count.clamp(min=1)).gather(0, number)
+    return _of_cells(torch.zeros_like(means).scatter_(0, order, means)[0::2])
 
 
 def _mesh(name: str, corners: Tensor, mask: Tensor, texture: Tensor, K: Tensor, step: int) -> TexturedMesh:
     """The mesh of the cells of `mask` (h, w), whose corners have disparities (h, w, 4)."""
     height, width = texture.shape[-2:]
-    cell_y, cell_x = mask.nonzero().unbind(1)
+    # From the farthest to the nearest: the order in which transparent triangles are to be drawn.
+    cells = mask.nonzero()
+    cells = cells[corners[mask].mean(dim=1).argsort(stable=True)]
+    cell_y, cell_x = cells.unbind(1)
     rows = cell_y[:, None] + torch.tensor([0, 0, 1, 1])
     columns = cell_x[:, None] + torch.tensor([0, 1, 0, 1])
-    disparity = corners[mask]
+    disparity = corners[cell_y, cell_x]
     # One vertex for all corners at the same place and disparity.
     place = rows * (mask.shape[1] + 1) + columns
     keys = place << 32 | disparity.contiguous().view(torch.int32).long()
@@ -166,7 +185,7 @@ def _mesh(name: str, corners: Tensor, mask: Tensor, texture: Tensor, K: Tensor, 
     v = ((place // (mask.shape[1] + 1)) * step).clamp(max=height).float()
     # Texture coordinates have (0, 0) at the corner of the first texel, pixel coordinates at its centre.
     points = unproject(disparity, K, u - 0.5, v - 0.5)
-    triangles = torch.cat([index[:, [0, 2, 1]], index[:, [1, 2, 3]]])
+    triangles = index[:, [0, 2, 1, 1, 2, 3]].reshape(-1, 3)
     return TexturedMesh(name, points, torch.stack([u / width, v / height], dim=-1), triangles, texture)
 
 

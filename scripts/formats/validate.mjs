@@ -10,6 +10,6 @@ for (const path of process.argv.slice(2)) {
     `${path}: ${numErrors} errors, ${numWarnings} warnings, ${numInfos} infos, ${numHints} hints; ` +
       `${drawCallCount} draw calls, ${totalVertexCount} vertices, ${totalTriangleCount} triangles`,
   );
-  for (const message of messages) console.log(`  ${message.code} at ${message.pointer}: ${message.message}`);
+  for (const message of messages.filter(({ severity }) => severity < 2)) console.log(`  ${message.code} at ${message.pointer}: ${message.message}`);
   if (numErrors + numWarnings > 0) process.exitCode = 1;
 }

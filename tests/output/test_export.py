@@ -24,9 +24,10 @@ import mine
 from mine.errors import InputError
 from mine.output.formats import FORMATS, choose_kind
 from mine.output.splats import C0, OPACITY
-from mine.output.surface_layers import find_surface_layers
+from mine.output.surface_layers import SurfaceLayers, find_surface_layers
 from mine.render import use_backend
 from mine.scene.mpi import MPI
+from mine.scene.silhouettes import Layers
 
 CORNERS = 4
 """The square's corners: pixels that the segmentation along silhouettes may round off."""
@@ -107,6 +108,37 @@ def test_mesh_covers_the_frame_once(scene: MPI, tmp_path: Path) -> None:
     # Counter-clockwise as glTF's axes have it, with y up: clockwise in pixels, whose y points down.
     assert (signed < 0).all()
     assert -signed.sum() == pytest.approx(SIZE[0] * SIZE[1], rel=1e-6)
+
+
+def test_a_steep_surface_stays_whole() -> None:
+    """Disparity falls by 8% from cell to cell, and jitters: neighbours are of one surface, cells farther apart not."""
+    from mine.output.meshes import make_meshes
+
+    jitter = 1 + 0.01 * torch.rand(1, 16, 24, generator=torch.Generator().manual_seed(0))
+    disparity = 1.08 ** -torch.arange(24.0) * jitter
+    flat, zero = torch.ones(1, 16, 24), torch.zeros(1, 16, 24)
+    layers = Layers(disparity, flat, flat.expand(3, -1, -1), zero, zero.expand(3, -1, -1))
+    (mesh,) = make_meshes(SurfaceLayers(layers, torch.tensor([[20.0, 0, 12], [0, 20, 8], [0, 0, 1]])))
+    whole = trimesh.Trimesh(mesh.points.numpy(), mesh.triangles.numpy(), process=False)
+    assert whole.body_count == 1 and len(whole.vertices) == 17 * 25
+
+
+def test_soft_edges_are_blended() -> None:
+    """A pixel that shows half of a near surface: its quadrilateral is half transparent, in front of the background."""
+    from mine.output.meshes import make_meshes
+
+    disparity, opacity = torch.full((1, 8, 8), 0.5), torch.ones(1, 8, 8)
+    disparity[:, :, :4], opacity[:, :, 3] = 1, 0.5
+    background = torch.zeros(1, 8, 8)
+    background[:, :, 2:4] = 0.5
+    red, blue = (torch.tensor(c)[:, None, None].expand(3, 8, 8) for c in ([1.0, 0, 0], [0.0, 0, 1]))
+    layers = Layers(disparity, opacity, torch.where(disparity > 0.7, red, blue), background, blue)
+    meshes = {m.name: m for m in make_meshes(SurfaceLayers(layers, torch.tensor([[8.0, 0, 4], [0, 8, 4], [0, 0, 1]])))}
+    soft = meshes["silhouettes"]
+    assert torch.allclose(soft.points[:, 2], torch.ones(len(soft.points))) and len(soft.triangles) == 16
+    assert soft.texture[:, 4, 3].tolist() == [1, 0, 0, 0.5]
+    behind = meshes["background"]
+    assert behind.texture[:, 4, 3].tolist() == [0, 0, 1] and behind.points[:, 2].max() > 1.9
 
 
 def test_silhouettes_are_cut_by_the_texture(scene: MPI, tmp_path: Path) -> None:
