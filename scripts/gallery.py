@@ -17,6 +17,7 @@ from mine.model import Model
 from mine.output.video import default_size, render_path
 from mine.scene.depth import colour_depth, depth_range, near_depth
 from mine.scene.mpi import MPI
+from mine.scene.resize import resize
 
 DOCS = Path(__file__).parents[1] / "docs"
 SAMPLES, GALLERY = DOCS.parent / "data" / "samples", DOCS / "gallery"
@@ -38,17 +39,20 @@ MARGIN = 4  # pixels of white between the images
 
 
 def row(scene: MPI, height: int) -> Tensor:
-    """The row (3, H, 4 W + 3 MARGIN) of a scene: photo, depth, left view, right view; H is about `height` pixels."""
+    """The row (3, H, 4 W + 3 MARGIN) of a scene: photo, depth, left view, right view; H is `height` pixels.
+
+    Views are rendered at twice that size and shrunk.
+    """
     width = round(height * scene.size[1] / scene.size[0])
-    size = default_size((height, width))
+    size = default_size((2 * height, 2 * width))
     poses = mine.paths.swing(frames=4, depth=near_depth(scene))
     views = torch.cat([view.rgb for view in render_path(scene, poses, size)])
     source = scene.render(torch.eye(4), size=size)
     depth = torch.from_numpy(colour_depth(source.depth, *depth_range(scene))[0]).movedim(-1, 0) / 255
     # The four poses of the swing: centre, right end, centre, left end.
     right, left = views[1], views[3]
-    images = source.rgb[0], depth, left
-    return torch.cat([*(pad(image, (0, MARGIN), value=1.0) for image in images), right], dim=2)
+    images = [resize(image, (height, width)) for image in (source.rgb[0], depth, left, right)]
+    return torch.cat([*(pad(image, (0, MARGIN), value=1.0) for image in images[:-1]), images[-1]], dim=2)
 
 
 def write_sheet(model: Model, photos: list[Path], output: Path, height: int) -> None:

@@ -29,7 +29,7 @@ from mine.scene.inpaint import DISCONTINUITY, inpaint_background, neighbours_at
 SIDE_RADIUS = 3
 """Pixels of the disparity map from its discontinuity within which the photo's edge is looked for."""
 
-GUIDED_EPSILON = 1e-4
+GUIDED_EPSILON = 3e-3
 """Variance of colours in [0, 1]³ below which the guided filters smooth."""
 
 MIXED_RADIUS = 1

@@ -21,8 +21,12 @@ PIXELS_PER_STEP = 3
 MOST_PIXELS = 4096 * 3072
 """Pixels of the largest finer planes; still larger views, which would take gigabytes, have the scene's own planes."""
 
-SPREAD = 0.25
-"""Pixels by which silhouettes grow as densities are sampled bilinearly: a quarter of an opaque one is opaque still."""
+EDGE_OPACITY = 0.9
+"""Largest opacity of the pixels along a silhouette. Densities are sampled bilinearly, and a quarter of an opaque one is
+opaque still: with less, silhouettes fade over a pixel instead of stepping from one to the next."""
+
+SPREAD = 0.05
+"""Pixels by which such silhouettes still grow: taken from opacities."""
 
 SNAP_RADIUS = 9
 """Pixels from a silhouette within which a surface is opaque on one plane."""
@@ -119,7 +123,9 @@ def lift_silhouettes(layers: Layers, disparity: Tensor, steps: int) -> tuple[Ten
     outline = layers.disparity[_is_silhouette(layers.disparity, SHELL_INSET)]
     fine = fit_planes(subdivide(disparity.float().cpu(), steps), outline)
     snapped, shell = (snap_silhouettes(layers.disparity, fine, radius) for radius in (SNAP_RADIUS, SHELL_INSET))
-    layers = layers._replace(disparity=snapped, opacity=((layers.opacity - SPREAD) / (1 - SPREAD)).clamp(min=0))
+    fading = _is_silhouette(layers.disparity, 1) & (layers.background_disparity > 0)
+    opacity = torch.where(fading, layers.opacity.clamp(max=EDGE_OPACITY), layers.opacity)
+    layers = layers._replace(disparity=snapped, opacity=((opacity - SPREAD) / (1 - SPREAD)).clamp(min=0))
     planes, reach = lift_layers(*layers, fine, shell)
     return planes, fine, reach
 
