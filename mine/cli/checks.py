@@ -13,6 +13,9 @@ from mine.output.formats import PACKAGES, choose_kind
 from mine.output.key_poses import PATH_NAMES, KeyPoses
 from mine.output.path_names import split_names
 
+CONFIGS = Path(__file__).parents[1] / "configs"
+"""The configurations that come with MINE."""
+
 
 def is_scene(source: Path) -> bool:
     """Whether a name is that of a scene file."""
@@ -166,9 +169,17 @@ def check_capture(images: Path, output: Path, poses: Path | None, fps: float | N
     check_writable(output)
 
 
-def check_config(config: Path) -> None:
-    """Checks that there is a configuration file. Raises InputError otherwise."""
+def find_config(config: Path) -> Path:
+    """The configuration file of that name: in the working folder, or of those that come with MINE.
+
+    Raises:
+        InputError: There is none.
+    """
     if os.path.isdir(config):
-        raise InputError(f"{config} is a folder: give a YAML file, such as those in configs/")
-    if not os.path.exists(config):
-        raise InputError(f"no configuration at {config}: see the YAML files in configs/")
+        raise InputError(f"{config} is a folder: give a YAML file, such as those in {CONFIGS}")
+    if os.path.exists(config):
+        return config
+    shipped = CONFIGS / config.name
+    if config.parent in (Path(), Path("configs")) and shipped.is_file():
+        return shipped
+    raise InputError(f"no configuration at {config}: see the YAML files in {CONFIGS}")

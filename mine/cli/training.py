@@ -6,7 +6,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from mine.cli import options
-from mine.cli.checks import check_capture, check_checkpoint, check_config, check_ending
+from mine.cli.checks import check_capture, check_checkpoint, check_ending, find_config
 
 Config = Annotated[Path, arg(metavar="CONFIG")]
 Overrides = Annotated[tuple[str, ...], arg(metavar="[KEY=VALUE ...]", help_behavior_hint="(default: none)")]
@@ -48,7 +48,7 @@ def train(config: Positional[Config], overrides: Positional[Overrides] = (), res
             architecture.encoder=resnet18.
         resume: Go on from the last saved step of a run with the same output folder, if there is one.
     """
-    check_config(config)
+    config = find_config(config)
     from mine.config import load_config
     from mine.training.distributed import is_rank_zero
     from mine.training.train import train as run
@@ -76,7 +76,7 @@ def evaluate(
         checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
         output: File to write the metrics to as well: .json or .md.
     """
-    check_config(config)
+    config = find_config(config)
     check_checkpoint(checkpoint)
     if output is not None:
         check_ending(output, (".json", ".md"))

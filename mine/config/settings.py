@@ -59,7 +59,8 @@ class TrainConfig:
     """folder of checkpoints and logs"""
     architecture: Architecture = field(default_factory=Architecture)
     start: str | None = None
-    """checkpoint to start from, instead of an ImageNet encoder and a randomly initialised decoder"""
+    """checkpoint to start from, "shipped" for the one that comes with MINE; None for an ImageNet encoder and a randomly
+    initialised decoder"""
     data: tuple[AnySource, ...] = ()
     """sources of samples, mixed in proportion to their `share`"""
     size: tuple[int, int] = (256, 384)

@@ -2,6 +2,7 @@
 
 import torch
 
+import mine.model
 from mine.config import TrainConfig
 from mine.errors import InputError
 from mine.network.architecture import Architecture
@@ -11,6 +12,9 @@ from mine.training.objectives import OBJECTIVES
 
 WARM_UP = 200
 """Steps of linear warm-up, at most."""
+
+SHIPPED = "shipped"
+"""`start` of runs that begin with the checkpoint that comes with MINE, wherever it is installed."""
 
 ADAM_EPSILON = 1e-5
 """Larger than the usual 1e-8. Batch norm cancels the gradient along a channel's mean up to rounding errors, which Adam
@@ -30,7 +34,7 @@ def start_network(config: TrainConfig) -> Network:
         InputError: The checkpoint's architecture differs from the configured one.
     """
     if config.start:
-        found = load_network(config.start)
+        found = load_network(mine.model.shipped_checkpoint() if config.start == SHIPPED else config.start)
         own = found.architecture
         if config.architecture not in (Architecture(), own):
             raise InputError(

@@ -334,6 +334,19 @@ def test_configurations_that_make_no_sense(
     check(run, folder, [command, "b.yaml", "sizes=3"], "'nonsense'")
 
 
+@pytest.mark.parametrize("command", ["train", "eval"])
+def test_configurations_that_come_with_mine_are_found_from_any_folder(
+    run: Run, folder: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("mine.model.shipped_checkpoint", lambda: tiny_checkpoint)
+    name = {"train": "own.yaml", "eval": "eval-own.yaml"}[command]
+    for config in (name, f"configs/{name}"):
+        check(run, folder, [command, config], "no capture in data/captures")
+    told = run(command, "configs/none.yaml")[2]
+    shown = Path(re.search("see the YAML files in (.*)", told)[1])
+    assert (shown / name).is_file()
+
+
 def test_captures_that_cannot_be_made(run: Run, folder: Path) -> None:
     Path("film.mp4").write_text("no video")
     Path("empty").mkdir()
