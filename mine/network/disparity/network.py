@@ -20,7 +20,7 @@ NEAREST = 0.995
 FARTHEST = 1 / 32
 """Least disparity of a map, relative to the nearest: what is farther, such as the sky, has almost no parallax."""
 
-COARSER = (2, 4)
+COARSER = (2,)
 """Factors by which the image is also reduced, for predictions with a larger field of view."""
 
 SMOOTHING = 48
