@@ -5,6 +5,7 @@ densities, as trained weights do, and saturate two in five colours.
 """
 
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from mine.network.planes.published_checkpoint import convert
 from mine.network.planes.reference import reference_decoder
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
-from published_figures import figures, published_state
+from published_values import published_state, published_values
 
 
 def published_network() -> PlaneNetwork:
@@ -42,7 +43,7 @@ def row(name: str, actual: Tensor, expected: Tensor) -> str:
 def main() -> None:
     """Prints the table."""
     network = published_network()
-    image, disparity = (figures()[name] for name in ("image", "disparity"))
+    image, disparity = (published_values()[name] for name in ("image", "disparity"))
     print("| finest convolutions in | colours: norm | mean | maximum | densities: norm | mean | maximum |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     with torch.no_grad():
@@ -53,4 +54,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__).parse_args()  # there are no options but --help
     main()

@@ -5,6 +5,7 @@ python scripts/pack_samples.py
 
 import json
 import subprocess
+from argparse import ArgumentParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -49,4 +50,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__).parse_args()  # there are no options but --help
     main()

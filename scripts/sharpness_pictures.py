@@ -3,6 +3,7 @@
 python scripts/sharpness_pictures.py
 """
 
+from argparse import ArgumentParser
 from pathlib import Path
 
 import cv2
@@ -134,4 +135,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__).parse_args()  # there are no options but --help
     main()

@@ -6,7 +6,7 @@ Further arguments such as "one plane"=14.1 become horizontal lines: the baseline
 """
 
 import json
-import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -45,8 +45,13 @@ def plot(steps: list[int], psnr: list[float], baselines: dict[str, float]) -> Im
 
 
 if __name__ == "__main__":
-    source, output, *named = sys.argv[1:]
-    lines = [json.loads(line) for line in Path(source).read_text().splitlines()]
-    pairs = (pair.rsplit("=", 1) for pair in named)
-    baselines = {name: float(value) for name, value in pairs}
-    plot([line["step"] for line in lines], [line["psnr"] for line in lines], baselines).save(output, optimize=True)
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, help="held-out.jsonl of the run")
+    parser.add_argument("output", type=Path, help="picture to write")
+    parser.add_argument("baselines", nargs="*", metavar="NAME=DB", help="horizontal lines")
+    given = parser.parse_args()
+    lines = [json.loads(line) for line in given.source.read_text().splitlines()]
+    baselines = {name: float(value) for name, value in (pair.rsplit("=", 1) for pair in given.baselines)}
+    plot([line["step"] for line in lines], [line["psnr"] for line in lines], baselines).save(
+        given.output, optimize=True
+    )

@@ -85,7 +85,7 @@ def takes(words: list[str]) -> None:
 
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_download: None) -> Path:
-    """A folder with the files that README's commands name, a photo, its depth, a film, and the configurations in miniature; a small network is the shipped one."""
+    """A folder with the files that README's commands name, in miniature; a small network is the shipped one."""
     y, x = np.mgrid[0:96, 0:128]
     photo = Image.fromarray(np.stack([x, y * 2, (x // 8 + y // 8) % 2 * 200], axis=-1).astype(np.uint8))
     photo.save(tmp_path / "photo.jpg")

@@ -233,9 +233,9 @@ def _enough(names: list[str], place: str) -> list[str]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Context in which COLMAP logs errors alone."""
+    """Context in which COLMAP logs nothing: what went wrong is told in a line of ours."""
     level = pycolmap.logging.minloglevel
-    pycolmap.logging.minloglevel = pycolmap.logging.ERROR.value
+    pycolmap.logging.minloglevel = pycolmap.logging.FATAL.value
     try:
         yield
     finally:
