@@ -52,13 +52,17 @@ def choose_kind(path: str | Path, kind: str | None = None, size: int | None = No
         return kind, kinds[kind]
     if kinds[kind] == 0:
         raise InputError(f"size {size} does not apply to {path}: the page has the sizes of the scene, leave it out")
-    if not 2 <= size <= MAX_SIZE:
-        raise InputError(f"size {size} is out of range: give the longest side in pixels, 2 to {MAX_SIZE}")
+    most = MAX_SIZE.get(kind, LARGEST)
+    if not 2 <= size <= most:
+        raise InputError(f"size {size} is out of range for {kind}: give the longest side in pixels, 2 to {most}")
     return kind, size
 
 
 PACKAGES = {".spz": "gsply", ".exr": "OpenEXR"}
 """Modules that writers need, by ending; they come with `mine[formats]`."""
 
-MAX_SIZE = 8192
+LARGEST = 4096
 """Longest side in pixels that may be asked for."""
+
+MAX_SIZE = {"splats": 2048}
+"""The same of kinds whose files would be too large to open: three million Gaussians take 200 MB."""

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mine.output.camera_path import CameraPath
 from mine.render import View
-from mine.scene.camera import shift_principal_point
+from mine.scene.camera import resize_intrinsics, shift_principal_point
 from mine.scene.depth import depth_range, near_depth
 from mine.scene.mpi import MPI
 
@@ -28,6 +29,12 @@ MAX_RADIUS = 0.1
 
 GAMMA = 2.2
 """Views are averaged as light, not as code values, so that highlights stay bright."""
+
+BLUR_MAGNIFICATION = 2
+"""Ratio of the largest blurred views to the planes."""
+
+SHARP = (0.25, 1.0)
+"""Diameters of blur in pixels of the blurred views up to which all detail is added, and from which on none."""
 
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
@@ -68,6 +75,9 @@ def render_lens(
 ) -> Iterator[View]:
     """Renders the pictures of a lens along a path, one at a time.
 
+    Where a picture is larger than `BLUR_MAGNIFICATION` planes, the cameras all over the lens render it smaller: what
+    is blurred has no detail. The middle of the lens adds the detail of what is in focus.
+
     Args:
         scene: The scene.
         path: N poses.
@@ -79,19 +89,37 @@ def render_lens(
     Yields:
         One view for each pose; its depth and mask are those of the middle of the lens.
     """
-    blur = 2 * lens.radius * float(K[0, 0, 0]) * float((1 / lens.focus - 1 / depth_range(scene)[1]).abs().max())
+    shrink = min(1.0, BLUR_MAGNIFICATION * max(scene.plane_size) / max(size))
+    small = (max(2, round(size[0] * shrink)), max(2, round(size[1] * shrink)))
+    chunk = max(1, round(chunk / shrink**2))
+    coarse = resize_intrinsics(K, size, small)
+    blur = 2 * lens.radius * float(coarse[0, 0, 0]) * float((1 / lens.focus - 1 / depth_range(scene)[1]).abs().max())
     offsets = lens.radius * disc_points(round(math.pi / 4 * blur * blur / PIXELS_PER_SAMPLE))
-    for pose, intrinsics, focus in zip(path.poses.float(), K, lens.focus, strict=True):
+    for pose, fine, rough, focus in zip(path.poses.float(), K, coarse, lens.focus, strict=True):
         distance = (focus + pose[2, 3]).clamp(min=1e-3 * float(focus))
-        poses = pose.repeat(len(offsets), 1, 1)
-        poses[:, :2, 3] -= offsets
-        shifted = shift_principal_point(intrinsics.expand(len(offsets), 3, 3), offsets / distance)
-        light = torch.zeros(1, 3, *size, device=scene.K.device)
-        for start in range(0, len(offsets), chunk):
-            part = slice(start, start + chunk)
-            light += scene.render(poses[part], shifted[part], size).rgb.clamp(0, 1).pow(GAMMA).sum(0, keepdim=True)
-        middle = scene.render(pose[None], intrinsics[None], size)
-        yield middle._replace(rgb=(light / len(offsets)).pow(1 / GAMMA))
+        rgb = _mean_view(scene, pose, rough, small, offsets, distance, chunk)
+        middle = scene.render(pose[None], fine[None], size)
+        if small != size:
+            plain = scene.render(pose[None], rough[None], small).rgb
+            rgb, plain = (F.interpolate(x, size, mode="bilinear") for x in (rgb, plain))
+            blurred = 2 * lens.radius * fine[0, 0] * (1 / middle.depth - 1 / distance).abs() * shrink
+            sharp = 1 - ((blurred - SHARP[0]) / (SHARP[1] - SHARP[0])).clamp(0, 1)
+            rgb = (rgb + sharp * (middle.rgb - plain)).clamp(0, 1)
+        yield middle._replace(rgb=rgb)
+
+
+def _mean_view(
+    scene: MPI, pose: Tensor, K: Tensor, size: tuple[int, int], offsets: Tensor, distance: Tensor, chunk: int
+) -> Tensor:
+    """The mean (1, 3, H, W) of views from all `offsets` (M, 2) that keep the plane at a distance in front still."""
+    poses = pose.repeat(len(offsets), 1, 1)
+    poses[:, :2, 3] -= offsets
+    shifted = shift_principal_point(K.expand(len(offsets), 3, 3), offsets / distance)
+    light = torch.zeros(1, 3, *size, device=scene.K.device)
+    for start in range(0, len(offsets), chunk):
+        part = slice(start, start + chunk)
+        light += scene.render(poses[part], shifted[part], size).rgb.clamp(0, 1).pow(GAMMA).sum(0, keepdim=True)
+    return (light / len(offsets)).pow(1 / GAMMA)
 
 
 def disc_points(count: int) -> Tensor:

@@ -316,7 +316,8 @@ def test_size_bounds_what_is_written(scene: MPI, tmp_path: Path) -> None:
     [
         ("a.obj", {}, "a.obj"),
         ("a.glb", {"kind": "splats"}, "choose mesh or planes"),
-        ("a.ply", {"size": 9000}, "size 9000"),
+        ("a.ply", {"size": 3000}, "size 3000 is out of range for splats"),
+        ("a.exr", {"size": 5000}, "size 5000"),
         ("a.html", {"size": 100}, "leave it out"),
     ],
 )

@@ -65,6 +65,20 @@ def test_what_is_in_focus_is_sharp_and_the_rest_is_a_disc() -> None:
         assert spread(blurred) == pytest.approx((sharp**2 + disc**2) ** 0.5, rel=0.1)
 
 
+def test_large_pictures_are_those_of_all_views_at_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their blur is rendered smaller; what is in focus keeps the detail of the full size."""
+    scene, size = two_walls(dot=3), (256, 512)
+    path = CameraPath.of(torch.eye(4)[None])
+    lens = make_lens(scene, 3.0, (0, 0), 1)
+    (fast,) = render_path(scene, path, size, crop=False, lens=lens)
+    monkeypatch.setattr("mine.output.lens.BLUR_MAGNIFICATION", 100)
+    (exact,) = render_path(scene, path, size, crop=False, lens=lens)
+    (plain,) = render_path(scene, path, size, crop=False)
+    error = (fast.rgb - exact.rgb).abs()
+    assert error.max() < 0.1 and error.square().mean().sqrt() < 0.01
+    assert (fast.rgb - plain.rgb)[..., :200].abs().max() < 0.02, "in focus"
+
+
 def test_light_is_kept() -> None:
     """But for what bilinear samples take from the dot's sides."""
     sharp, blurred = (render((0, 0), aperture, dot=7)[0] for aperture in (1e-6, 6.0))
