@@ -108,10 +108,20 @@ def published(folder: Path) -> list[Path]:
 
 
 def paths(folder: Path) -> list[Path]:
-    """A file of key poses."""
+    """A file of key poses, and paths of other programs."""
     keys = [{"position": [0.1, 0, 0.5 * n], "rotation": [n, 0, 1.5], "focal": 1 + n / 10} for n in range(4)]
-    (folder / "a.json").write_text(json.dumps({"frames": 9, "keys": keys}))
-    return [folder / "a.json"]
+    (folder / "a.json").write_text(json.dumps({"frames": 9, "keys": keys, "loop": True}))
+    moved = np.tile(np.eye(4), (3, 1, 1))
+    moved[:, 0, 3] = 0.1, 0.2, 0.3
+    cameras = [{"camera_to_world": matrix.flatten().tolist(), "fov": 50.5, "aspect": 1.5} for matrix in moved]
+    own = {"world": "source camera", "focal": 2.1, "shift": [[0.1, 0], [0, 0.1], [0, 0]]}
+    (folder / "nerfstudio.json").write_text(json.dumps({"camera_path": cameras, "fps": 24, "mine": own}))
+    frames = [{"file_path": "./a", "transform_matrix": matrix.tolist(), "fl_x": 500.5, "w": 640} for matrix in moved]
+    (folder / "transforms.json").write_text(json.dumps({"camera_angle_x": 0.7, "frames": frames}))
+    lines = [f"{n} 0.9 0.1 0.2 -0.3 0.1 {n / 10} 0 1 frame {n}.png\n1.5 2.5 -1" for n in range(1, 4)]
+    (folder / "images.txt").write_text("# images\n" + "\n".join(lines) + "\n")
+    (folder / "cameras.txt").write_text("# cameras\n1 PINHOLE 640 480 500.5 501.5 320 240\n")
+    return [folder / name for name in ("a.json", "nerfstudio.json", "transforms.json", "images.txt", "cameras.txt")]
 
 
 def configurations(folder: Path) -> list[Path]:
@@ -182,7 +192,7 @@ def _read_checkpoint(path: Path) -> object:
 def _read_path(path: Path) -> object:
     from mine.output.camera_paths import load
 
-    return load(path)
+    return load(path.with_name("images.txt") if path.name == "cameras.txt" else path)  # which is read beside it
 
 
 def _read_configuration(path: Path) -> object:

@@ -95,8 +95,7 @@ def _read_transforms(path: str | Path, content: dict[str, Any]) -> tuple[np.ndar
     """The same of NeRF's Blender format."""
     poses, focal = [], []
     for number, frame in enumerate(_entries(path, content["frames"], "frames")):
-        rows = frame.get("transform_matrix")
-        flat = [value for row in rows if isinstance(row, list) for value in row] if isinstance(rows, list) else rows
+        flat = _flattened(frame.get("transform_matrix"))
         poses.append(_numbers(path, flat, f'"transform_matrix" of frame {number}', 16).reshape(4, 4))
         angle, length, width = (frame.get(key, content.get(key)) for key in ("camera_angle_x", "fl_x", "w"))
         if angle is None and (length is None or width is None):
@@ -176,10 +175,9 @@ def _placed(path: str | Path, poses: np.ndarray, focal: np.ndarray, own: Any, am
         )
     shift = None
     if isinstance(own, dict):
-        reference, unit = _FLIP, _numbers(path, [own.get("focal", 1)], '"focal"', 1)[0]
+        reference, unit = _FLIP, _positive(path, _numbers(path, [own.get("focal", 1)], '"focal"', 1)[0], 0)
         if own.get("shift") is not None:
-            flat = [value for pair in own["shift"] for value in pair]
-            shift = _numbers(path, flat, '"shift"', 2 * len(poses)).reshape(-1, 2)
+            shift = _numbers(path, _flattened(own["shift"]), '"shift"', 2 * len(poses)).reshape(-1, 2)
     else:
         reference, unit = poses[0], focal[0]
     relative = np.linalg.inv(reference) @ poses
@@ -214,6 +212,13 @@ def _numbers(path: str | Path, value: Any, what: str, count: int) -> np.ndarray:
     if len(numbers) != count or len(entries) != count:
         raise InputError(f"{path} has {shown(value)} as {what}: give {count} finite number{'s' * (count > 1)}")
     return np.array(numbers)
+
+
+def _flattened(rows: Any) -> Any:
+    """The values of a list of lists, in turn; anything else as it is."""
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+        return rows
+    return [value for row in rows for value in row]
 
 
 def _focal(path: str | Path, angle: float, number: int) -> float:

@@ -147,6 +147,13 @@ def test_saved_paths_have_the_axes_of_their_programs(tmp_path: Path) -> None:
         ({"frames": [{}]}, "transform_matrix"),
         ({"frames": [{"transform_matrix": np.eye(4).tolist(), "fl_x": -5, "w": 10}]}, "focal length"),
         ({"frames": 90}, "keys"),
+        ({"frames": [{"transform_matrix": [1, 2, [3]]}]}, "16 finite numbers"),
+        ({"frames": [{"transform_matrix": np.eye(4).tolist()}], "mine": {"focal": 0}}, "focal length of 0"),
+        ({"frames": [{"transform_matrix": np.eye(4).tolist()}], "mine": {"shift": 5}}, '"shift": give 2'),
+        (
+            {"frames": [{"transform_matrix": np.eye(4).tolist()}], "mine": {"shift": [[1, 2], [3, 4]]}},
+            '"shift": give 2',
+        ),
         ([1, 2], "holds no camera path"),
     ],
 )
