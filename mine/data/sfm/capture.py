@@ -6,14 +6,15 @@ they are read. Poses are OpenCV's in both. Lengths stay in COLMAP's arbitrary un
 
 import os
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from mine.data.sfm.colmap_library import pycolmap
 from mine.data.sfm.model_files import MAX_SIDE, check_model_files
@@ -51,6 +52,8 @@ class PosedImage:
         pose: (4, 4) pose, camera-from-world.
         points: (3, N) reliable points that it sees, world coordinates.
         ids: (N,) numbers of these points, ascending.
+        turn: 6 or 8 where EXIF says that the picture must be turned to be upright, and its camera is of the picture as
+            it is stored; else 1. `pose`, `K`, `size` and `load` are of the upright picture, `lens` and `pinhole` not.
     """
 
     scene: str
@@ -59,6 +62,7 @@ class PosedImage:
     pose: Floats
     points: Floats
     ids: NDArray[np.int64]
+    turn: int = field(default=1, kw_only=True)
 
     @cached_property
     def pinhole(self) -> pycolmap.Camera:
@@ -70,13 +74,15 @@ class PosedImage:
     @property
     def size(self) -> Size:
         """(H, W) of the undistorted image."""
-        return self.pinhole.height, self.pinhole.width
+        size = self.pinhole.height, self.pinhole.width
+        return size if self.turn == 1 else size[::-1]
 
     @cached_property
     def K(self) -> Floats:  # noqa: N802
         """(3, 3) intrinsics of the undistorted image, in pixels whose centres are whole numbers."""
         half_pixel: Floats = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
-        return self.pinhole.calibration_matrix() - half_pixel
+        K: Floats = self.pinhole.calibration_matrix() - half_pixel
+        return K if self.turn == 1 else _turn_intrinsics(K, self.pinhole.width, self.pinhole.height, self.turn)
 
     @cached_property
     def centre(self) -> Floats:
@@ -111,17 +117,55 @@ class PosedImage:
                 image = image.resize(size, Image.Resampling.LANCZOS)
         except OSError as error:
             raise OSError(f"{self.path} cannot be decoded ({error})") from error
-        return image if self.lens.is_undistorted() else Image.fromarray(self._undistort(np.asarray(image)))
+        image = image if self.lens.is_undistorted() else Image.fromarray(self._undistort(np.asarray(image)))
+        return image if self.turn == 1 else image.transpose(_QUARTER_TURNS[self.turn].method)
 
     def _undistort(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The image (H, W, 3) as the pinhole camera sees it."""
-        height, width = self.size
+        height, width = self.pinhole.height, self.pinhole.width
         x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
         rays = self.pinhole.cam_from_img(np.stack([x.ravel(), y.ravel()], axis=1))
         distorted = self.lens.img_from_cam(np.column_stack([rays, np.ones(len(rays))])) - 0.5
         maps = distorted.astype(np.float32).reshape(height, width, 2)
         remapped = cv2.remap(image, maps[..., 0], maps[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(remapped, dtype=np.uint8)
+
+
+class _QuarterTurn(NamedTuple):
+    """How a picture is made upright that was stored lying on its side."""
+
+    method: Image.Transpose
+    rotation: Floats
+    """(3, 3) from the axes of the stored picture's camera to those of the upright one"""
+
+
+_QUARTER_TURNS = {
+    6: _QuarterTurn(Image.Transpose.ROTATE_270, np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])),
+    8: _QuarterTurn(Image.Transpose.ROTATE_90, np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])),
+}
+"""By EXIF orientation. 3 is not among them: from its camera alone nobody knows which side of a picture is up."""
+
+
+def _turn_intrinsics(K: Floats, width: int, height: int, turn: int) -> Floats:
+    """(3, 3) intrinsics of the upright picture, from those of the stored one, `width` x `height` pixels large."""
+    cx, cy = (height - 1 - K[1, 2], K[0, 2]) if turn == 6 else (K[1, 2], width - 1 - K[0, 2])
+    return np.array([[K[1, 1], 0, cx], [0, K[0, 0], cy], [0, 0, 1]])
+
+
+def _quarter_turn(path: Path, lens: Size) -> int:
+    """The EXIF orientation of a picture that lies on its side as its camera does, 1 of all others.
+
+    Args:
+        path: The picture.
+        lens: (W, H) of its camera.
+    """
+    try:
+        with open_image(path) as file:
+            orientation = int(read_exif(file).get(ExifTags.Base.Orientation, 1))
+            lies = _same_shape(file.size, lens) and not _same_shape(file.size[::-1], lens)
+    except OSError:
+        return 1  # told when it is loaded
+    return orientation if orientation in _QUARTER_TURNS and lies else 1
 
 
 def _same_shape(one: Size, other: Size) -> bool:
@@ -153,9 +197,32 @@ def read_capture(folder: Path, cover: Size) -> list[PosedImage]:
         for number, point in model.points3D.items()
         if point.error <= MAX_ERROR and point.track.length() >= MIN_TRACK and np.isfinite(point.xyz).all()
     }
-    shrink = min(1.0, max(max(cover[0] / image.camera.height, cover[1] / image.camera.width) for image in images))
-    paths = _find_images(folder, [image.name for image in images], shrink)
-    return [_image(folder.name, image, path, shrink, reliable) for image, path in zip(images, paths, strict=True)]
+    names, cameras = [image.name for image in images], [_camera(folder.name, image) for image in images]
+    turns = [1] * len(images)
+    shrink = _shrink(cameras, turns, cover)
+    paths = _find_images(folder, names, shrink)
+    turns = [_quarter_turn(path, (lens.width, lens.height)) for path, lens in zip(paths, cameras, strict=True)]
+    if set(turns) != {1}:
+        shrink = _shrink(cameras, turns, cover)
+        paths = _find_images(folder, names, shrink)
+    found = zip(images, paths, turns, strict=True)
+    return [_image(folder.name, image, path, shrink, reliable, turn) for image, path, turn in found]
+
+
+def _camera(scene: str, image: pycolmap.Image) -> pycolmap.Camera:
+    """The camera of one of COLMAP's images. Raises InputError if it has none."""
+    if image.camera is None:
+        raise InputError(f"scene {scene}: {image.name} has no camera: reconstruct it with `mine colmap`")
+    return image.camera
+
+
+def _shrink(cameras: list[pycolmap.Camera], turns: list[int], cover: Size) -> float:
+    """The least scale, at most 1, at which all images cover a crop of `cover` (H, W) when they are upright."""
+    scales = []
+    for camera, turn in zip(cameras, turns, strict=True):
+        height, width = (camera.height, camera.width) if turn == 1 else (camera.width, camera.height)
+        scales.append(max(cover[0] / height, cover[1] / width))
+    return min(1.0, max(scales))
 
 
 def captures_in(root: str | Path) -> list[Path]:
@@ -225,18 +292,20 @@ def _find_images(folder: Path, names: list[str], shrink: float) -> list[Path]:
     return paths
 
 
-def _image(scene: str, image: pycolmap.Image, path: Path, shrink: float, reliable: dict[int, Floats]) -> PosedImage:
+def _image(
+    scene: str, image: pycolmap.Image, path: Path, shrink: float, reliable: dict[int, Floats], turn: int
+) -> PosedImage:
     """The posed image of one of COLMAP's images, at a scale of `shrink`, with the reliable points that it sees."""
     pose: Floats = np.eye(4)
     pose[:3] = image.cam_from_world().matrix()
     if not np.isfinite(pose).all():
         raise InputError(f"scene {scene}: the pose of {image.name} is not finite: reconstruct it with `mine colmap`")
-    if image.camera is None:
-        raise InputError(f"scene {scene}: {image.name} has no camera: reconstruct it with `mine colmap`")
-    lens = copy(image.camera)
+    lens = copy(_camera(scene, image))
     lens.rescale(max(1, round(lens.width * shrink)), max(1, round(lens.height * shrink)))
     seen = {point.point3D_id for point in image.points2D if point.has_point3D()}
     ids = np.array(sorted(seen & reliable.keys()), dtype=np.int64)
     points: Floats = np.array([reliable[number] for number in ids], dtype=np.float64).reshape(-1, 3).T
     in_front = pose[2, :3] @ points + pose[2, 3] > 0
-    return PosedImage(scene, path, lens, pose, points[:, in_front], ids[in_front])
+    if turn != 1:
+        pose[:3] = _QUARTER_TURNS[turn].rotation @ pose[:3]
+    return PosedImage(scene, path, lens, pose, points[:, in_front], ids[in_front], turn=turn)

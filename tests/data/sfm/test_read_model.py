@@ -70,3 +70,24 @@ def test_a_picture_is_turned_where_its_camera_has_the_upright_shape(tmp_path: Pa
     exif[0x0112] = 6
     Image.open(path).rotate(90, expand=True).save(path, exif=exif)
     np.testing.assert_array_equal(np.asarray(read_capture(folder, (HEIGHT, WIDTH))[0].load()), np.asarray(whole))
+
+
+@pytest.mark.parametrize("orientation", [6, 8])
+def test_a_picture_that_lies_on_its_side_as_its_camera_does_is_made_upright(tmp_path: Path, orientation: int) -> None:
+    folder = write_scene(tmp_path / "scene", CENTRES)
+    stored = read_capture(folder, (HEIGHT, WIDTH))[0]
+    pixels = np.asarray(stored.load())
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.open(stored.path).save(stored.path, exif=exif)
+    upright = read_capture(folder, (HEIGHT, WIDTH))[0]
+    assert upright.size == (WIDTH, HEIGHT), "width and height are exchanged"
+    np.testing.assert_array_equal(np.asarray(upright.load()), np.rot90(pixels, -1 if orientation == 6 else 1))
+    points = np.array([[0.3, -0.2, 0.1], [0.1, 0.4, -0.3], [4.0, 5.0, 6.0]])
+    x, y = stored.project(stored.in_camera(points))
+    expected = (HEIGHT - 1 - y, x) if orientation == 6 else (y, WIDTH - 1 - x)
+    np.testing.assert_allclose(upright.project(upright.in_camera(points)), expected, atol=1e-9)
+    np.testing.assert_allclose(upright.centre, stored.centre, atol=1e-12)
+    assert np.linalg.det(upright.pose[:3, :3]) == pytest.approx(1)
+    small = read_capture(folder, (20, 10))[0]
+    assert small.size[0] >= 20 and small.size[1] >= 10, "a crop of that size fits into the upright picture"
