@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import sys
+from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import Path
 
@@ -63,6 +64,13 @@ def test_commands_are_what_the_programs_take(page: Path, command: str) -> None:
         assert set(re.findall(r"\[(.*)\]", command.partition("#")[0])) <= EXTRAS
     else:
         assert words[0] in NOTHING_TO_CHECK, "say how this program is checked"
+
+
+def test_what_the_commands_of_the_front_page_write_is_ignored_by_git() -> None:
+    patterns = [line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines()]
+    outputs = re.findall(r"(?: -o |OUT=)(\S+)", "\n".join(commands(ROOT / "README.md")))
+    assert len(outputs) >= 6
+    assert not [path for path in outputs if not any(fnmatch(path, pattern) for pattern in patterns)]
 
 
 def takes(words: list[str]) -> None:
