@@ -152,12 +152,21 @@ def _check_one_path(name: str, frames: int | None, amount: float | None) -> None
         raise InputError(f"amount {amount:g} takes the dolly zoom into its subject: give more than -2")
 
 
-def check_capture(images: Path, output: Path, poses: Path | None, fps: float | None) -> None:
+def is_capture(folder: Path) -> bool:
+    """Whether a folder holds a reconstruction in COLMAP's layout."""
+    files = [folder / "sparse" / "0" / f"images.{ending}" for ending in ("bin", "txt")]
+    return any(map(os.path.isfile, files))
+
+
+def check_capture(images: Path, output: Path, poses: Path | None, fps: float | None, dense: bool = False) -> None:
     """Checks the arguments of `mine colmap`.
 
     Raises:
         InputError: There are no images, the output exists, or options do not go together.
     """
+    if dense and is_capture(images) and not (poses is None and fps is None):
+        option = "--fps" if poses is None else "--poses"
+        raise InputError(f"{option} is for making a capture, and {images} is one already: leave it out")
     if not os.path.exists(images):
         raise InputError(f"no folder {images}: give a folder of pictures of one scene, or a video file")
     if os.path.exists(output):

@@ -6,7 +6,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from mine.cli import options
-from mine.cli.checks import check_capture, check_checkpoint, check_ending, find_config
+from mine.cli.checks import check_capture, check_checkpoint, check_ending, find_config, is_capture
 
 Config = Annotated[Path, arg(metavar="CONFIG")]
 Overrides = Annotated[tuple[str, ...], arg(metavar="[KEY=VALUE ...]", help_behavior_hint="(default: none)")]
@@ -19,6 +19,7 @@ def colmap(
         Path | None, arg(metavar="FILE", help_behavior_hint="(default: cameras are computed as well)")
     ] = None,
     fps: Annotated[float | None, options.VIDEO_FPS, arg(help_behavior_hint="(default: 3)")] = None,
+    dense: bool = False,
     progress: bool = True,
 ) -> None:
     """Turns photos or a video of one static scene into a capture: images, cameras and 3D points.
@@ -28,15 +29,26 @@ def colmap(
         output: Folder to make, in COLMAP's layout: images/ and sparse/0/. Name it as `root` in a training config.
         poses: Camera file in RealEstate10K's format, for cameras that are known: only 3D points are then computed.
         fps: Frames per second to take from a video.
+        dense: Compute the depth of every pixel that several photos confirm too, in the capture's folder dense/, which
+            a training config reads as kind: rgbd. Where IMAGES is a capture already, FOLDER is that folder alone.
         progress: Show the progress on the terminal.
     """
-    check_capture(images, output, poses, fps)
+    check_capture(images, output, poses, fps, dense)
+    if dense and is_capture(images):
+        from mine.data.base.dense_photographs import write_dense
+
+        print(f"{output}: {write_dense(images, output, progress)}")
+        return
     from mine.data.sfm.reconstruct import RATE, reconstruct
     from mine.data.sfm.triangulate import triangulate
 
     rate = RATE if fps is None else fps
     account = triangulate(images, poses, output, progress) if poses else reconstruct(images, output, progress, rate)
     print(f"{output}: {account}")
+    if dense:
+        from mine.data.base.dense_photographs import write_dense
+
+        print(f"{output / 'dense'}: {write_dense(output, output / 'dense', progress)}")
 
 
 def train(config: Positional[Config], overrides: Positional[Overrides] = (), resume: bool = True) -> None:

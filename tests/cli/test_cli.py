@@ -15,6 +15,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from colmap_scene import write_scene
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -361,6 +362,9 @@ def test_captures_that_cannot_be_made(run: Run, folder: Path) -> None:
     check(run, folder, ["colmap", "film.mp4", "-o", "scene", "--fps", 0], "fps 0 is out of range")
     check(run, folder, ["colmap", "grey", "-o", "scene"], "no camera could be placed")
     check(run, folder, ["colmap", "grey", "-o", "scene", "--poses", "none.txt"], "none.txt cannot be read")
+    write_scene(folder / "capture", np.zeros((1, 3)))
+    check(run, folder, ["colmap", "capture", "--dense", "-o", "scene", "--fps", 2], "--fps is for making a capture")
+    check(run, folder, ["colmap", "capture", "--dense", "-o", "scene"], "no dense depth in capture")
 
 
 def test_account_of_a_capture(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

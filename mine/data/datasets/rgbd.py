@@ -15,20 +15,15 @@ from torch import Tensor
 from mine.data.base.crop_window import Size, fit_window
 from mine.data.base.image_pairs import MIN_ZOOM
 from mine.data.base.resilient import ResilientDataset
+from mine.data.base.rgbd_layout import INDEX, UNIT
 from mine.data.base.sample import Sample
 from mine.data.base.sparse_points import sample_points
 from mine.data.registry import register
 from mine.errors import InputError
 from mine.inputs.images import open_image
 
-INDEX = "frames.jsonl"
-"""File with one JSON line a photograph, beside the photographs."""
-
 FOV = 60.0
 """Horizontal field of view in degrees of photographs without a focal length: about that of a phone's main camera."""
-
-UNIT = 65535
-"""Disparity of the nearest depth in 16 bits."""
 
 MIN_DISPARITY = 1e-3
 """Least known disparity relative to the nearest one: depth stays finite."""
