@@ -19,6 +19,7 @@ from mine.errors import InputError
 from mine.files import check_writable, replacing
 from mine.output.camera_path import CameraPath
 from mine.output.camera_paths import PIVOT
+from mine.output.path_edits import as_path
 from mine.output.quilt import DEFAULT_SIDE, make_quilt
 from mine.output.spherical import add_stereo_metadata, photo_sphere_xmp
 from mine.output.stereo_layouts import COMBINE
@@ -103,20 +104,25 @@ def render_stereo(
         out = quilt_name(out, *quilt, scene.size[1] / scene.size[0])
         _save(make_quilt(scene, eyes, PIVOT * near, quilt, size or DEFAULT_SIDE), out)
         return out
-    sphere = HalfSphere(scene, size or EYE_SIDE) if layout == "vr180" else None
-    still = is_still(out, layout)
-    view_size = sphere.view_size if sphere else scene.size if still and size is None else _view_size(scene, size)
-    path = CameraPath.of(torch.eye(4)[None]) if still or path is None else path
-    both = eye_path(
-        path if isinstance(path, CameraPath) else CameraPath.of(path), eyes, None if sphere else PIVOT * near
-    )
-    combine = sphere.combine if sphere else COMBINE[layout]
-    frames = _combined(render_path(scene, both, view_size, crop=sphere is None), combine)
-    if still:
-        _save(next(frames)[0], out, photo_sphere_xmp() if sphere else None)
+    moving = CameraPath.of(torch.eye(4)[None]) if is_still(out, layout) or path is None else as_path(path)
+    frames = _eyes(scene, moving, layout, eyes, PIVOT * near, size, is_still(out, layout))
+    if is_still(out, layout):
+        _save(next(frames)[0], out, photo_sphere_xmp() if layout == "vr180" else None)
     else:
-        _write_video(frames, len(both.poses) // 2, out, 30 if fps is None else fps, codec, layout, progress)
+        _write_video(frames, len(moving.poses), out, 30 if fps is None else fps, codec, layout, progress)
     return Path(out)
+
+
+def _eyes(
+    scene: MPI, path: CameraPath, layout: str, baseline: float, pivot: float, size: int | None, still: bool
+) -> Iterator[Tensor]:
+    """Frames (n, 3, H, W) of a layout along a path; stills have the scene's own size unless one is given."""
+    if layout == "vr180":
+        sphere = HalfSphere(scene, size or EYE_SIDE)
+        views = render_path(scene, eye_path(path, baseline, None), sphere.view_size, crop=False)
+        return _combined(views, sphere.combine)
+    view_size = scene.size if still and size is None else _view_size(scene, size)
+    return _combined(render_path(scene, eye_path(path, baseline, pivot), view_size), COMBINE[layout])
 
 
 def stereo_pair(scene: MPI, baseline: float = BASELINE) -> View:
