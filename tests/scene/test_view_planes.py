@@ -221,6 +221,17 @@ def test_halos_of_sharpening_do_not_stay_on_an_even_background() -> None:
     assert (behind - image[..., 30:31]).abs().max() < 0.04
 
 
+@pytest.mark.parametrize("edge", [108, 117, 126, 132])
+def test_outlines_that_a_map_draws_two_pixels_off_are_found_in_the_photo(edge: int) -> None:
+    size, small = (60, 240), (12, 48)
+    front, back = torch.tensor([0.1, 0.2, 0.8])[:, None, None], torch.tensor([0.9, 0.8, 0.3])[:, None, None]
+    surface = torch.full((1, *small), 0.2)
+    surface[..., 24:] = 0.8
+    inside = (torch.arange(240) >= edge).expand(1, *size)
+    layers = find_layers(surface, torch.where(inside, front, back))
+    assert ((layers.disparity > 0.5) != inside).sum() <= 2
+
+
 def test_without_discontinuities_the_photo_has_one_opaque_layer() -> None:
     surface = torch.linspace(0.5, 0.8, 16).expand(1, 12, 16)
     image = torch.rand(3, 60, 80, generator=torch.Generator().manual_seed(0))
