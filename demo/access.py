@@ -40,22 +40,40 @@ class UploadedPhoto(gr.Image, metaclass=_Quiet):
         """
         if payload is None:
             return None
-        text = payload.path or ""
-        # A path with other characters, or longer than any, is not looked up.
-        if "\0" in text or len(text) > 4096:
-            raise gr.Error("This is not a photo you uploaded.", print_exception=False)
-        path = Path(text).resolve()
-        if path.parent.parent != Path(self.GRADIO_CACHE).resolve():
-            raise gr.Error("This is not a photo you uploaded.", print_exception=False)
-        if not path.is_file():
-            raise gr.Error("The photo is no longer here: choose it again.", print_exception=False)
-        return str(path)
+        return _check_upload(payload.path or "", self.GRADIO_CACHE)
 
     async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
         """Refuses URLs, which Gradio would make the server fetch; paths pass."""
         if str(url_or_file_path).lower().startswith(("http:", "https:")):
             raise gr.Error("Addresses are not fetched: upload the photo.", print_exception=False)
         return await super().async_move_resource_to_block_cache(url_or_file_path)
+
+
+class UploadedPath(gr.Textbox, metaclass=_Quiet):
+    """The path of an uploaded file that is optional, as the server told it when the file was uploaded."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> str | None:
+        """The path, checked as that of a photo; None for an empty one."""
+        if payload is None or payload == "":
+            return None
+        if not isinstance(payload, str):
+            raise gr.Error(f"{self.label} is no path of an upload.", print_exception=False)
+        return _check_upload(payload, self.GRADIO_CACHE)
+
+
+def _check_upload(path: str, folder: str) -> str:
+    """The path of an upload; raises gr.Error for any other, and when the file was removed."""
+    # A path with other characters, or longer than any, is not looked up.
+    if "\0" in path or len(path) > 4096:
+        raise gr.Error("This is not a photo you uploaded.", print_exception=False)
+    file = Path(path).resolve()
+    if file.parent.parent != Path(folder).resolve():
+        raise gr.Error("This is not a photo you uploaded.", print_exception=False)
+    if not file.is_file():
+        raise gr.Error("The photo is no longer here: choose it again.", print_exception=False)
+    return str(file)
 
 
 class Ranged(gr.Slider, metaclass=_Quiet):
@@ -104,8 +122,8 @@ class Page(gr.Blocks):
     """gr.Blocks whose endpoints may be called without their last inputs, which then have their initial values."""
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
-        """Fills in inputs that were left out; raises gr.Error when there are too many or too few."""
-        inputs.extend(widget.value for widget in block_fn.inputs[len(inputs) :] if widget.value is not None)
+        """Fills in inputs that were left out; raises gr.Error when there are too many."""
+        inputs.extend(widget.value for widget in block_fn.inputs[len(inputs) :])
         if len(inputs) != len(block_fn.inputs):
             raise gr.Error(
                 f"{block_fn.name} takes {len(block_fn.inputs)} values: see the API page.", print_exception=False

@@ -168,12 +168,12 @@ def build(jobs: JobRunner) -> gr.Blocks:
         # Endpoints are events without a trigger that is shown: the page's script calls them by name.
         trigger = gr.Button(visible=False)
         outputs = [w.viewer, w.depth, w.files]
-        trigger.click(events.predict, [*scene, w.fov], outputs, api_name="predict", **job)
-        trigger.click(events.motions, [*scene, w.fov], w.motions, api_name="motions", **job)
-        inputs = [*scene, *film, w.fov, w.speed, w.aspect, w.webp]
+        trigger.click(events.predict, [*scene, *w.lens], outputs, api_name="predict", **job)
+        trigger.click(events.motions, [*scene, *w.lens], w.motions, api_name="motions", **job)
+        inputs = [*scene, *film, *w.lens, w.speed, w.aspect, w.webp]
         trigger.click(events.video, inputs, [w.video, w.files], api_name="video", **job)
-        trigger.click(events.stereo, [*scene, w.layout, w.fov], w.stereo, api_name="stereo", **job)
-        trigger.click(events.export, [*scene, w.form, w.fov], w.exported, api_name="export", **job)
+        trigger.click(events.stereo, [*scene, w.layout, *w.lens], w.stereo, api_name="stereo", **job)
+        trigger.click(events.export, [*scene, w.form, *w.lens], w.exported, api_name="export", **job)
         trigger.click(events.estimate, None, w.words, api_name="estimate", concurrency_limit=None)
         trigger.click(events.stop, queue=False, api_name="stop")
         page.unload(lambda: None)  # tells clients to hold a connection open as long as they are there (Presence)

@@ -2,6 +2,7 @@
 
 import html
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ class Events:
         planes: float,
         detail: str,
         fov: float,
+        strength: float,
+        invert: bool,
+        depth: str | None,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[str, str | None, list[str]]:
@@ -39,7 +43,8 @@ class Events:
         if photo is None:
             return "", None, []
         with _show_input_error(photo):
-            files = self.jobs.scene(_session(request), Path(photo), _scene_settings(planes, detail, fov), progress)
+            settings = _scene_settings(planes, detail, fov, strength, invert, depth)
+            files = self.jobs.scene(_session(request), Path(photo), settings, progress)
             page = f"scene/{files.html.relative_to(self.jobs.folder).as_posix()}"
             return embed_page(page), str(files.depth), [str(file) for file in files.all()]
 
@@ -49,6 +54,9 @@ class Events:
         planes: float,
         detail: str,
         fov: float,
+        strength: float,
+        invert: bool,
+        depth: str | None,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> str | None:
@@ -56,7 +64,7 @@ class Events:
         if photo is None:
             return None
         with _show_input_error(photo):
-            settings = _scene_settings(planes, detail, fov)
+            settings = _scene_settings(planes, detail, fov, strength, invert, depth)
             return str(self.jobs.motions(_session(request), Path(photo), settings, progress).motions)
 
     def video(
@@ -71,6 +79,9 @@ class Events:
         longest: float,
         gif: bool,
         fov: float,
+        strength: float,
+        invert: bool,
+        depth: str | None,
         speed: float,
         aspect: str,
         webp: bool,
@@ -82,9 +93,8 @@ class Events:
             return None, []
         settings = VideoSettings(path, amount, seconds, loop, int(longest), gif, speed, aspect, webp)
         with _show_input_error(photo):
-            files, videos = self.jobs.video(
-                _session(request), Path(photo), _scene_settings(planes, detail, fov), settings, progress
-            )
+            scene = _scene_settings(planes, detail, fov, strength, invert, depth)
+            files, videos = self.jobs.video(_session(request), Path(photo), scene, settings, progress)
             return str(videos[0]), [str(file) for file in [*videos, *files.all()]]
 
     def stereo(
@@ -94,6 +104,9 @@ class Events:
         detail: str,
         layout: Layout,
         fov: float,
+        strength: float,
+        invert: bool,
+        depth: str | None,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> str | None:
@@ -101,7 +114,7 @@ class Events:
         if photo is None:
             return None
         with _show_input_error(photo):
-            settings = _scene_settings(planes, detail, fov)
+            settings = _scene_settings(planes, detail, fov, strength, invert, depth)
             return str(self.jobs.stereo(_session(request), Path(photo), settings, layout, progress))
 
     def export(
@@ -111,6 +124,9 @@ class Events:
         detail: str,
         form: str,
         fov: float,
+        strength: float,
+        invert: bool,
+        depth: str | None,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> str | None:
@@ -118,7 +134,7 @@ class Events:
         if photo is None:
             return None
         with _show_input_error(photo):
-            settings = _scene_settings(planes, detail, fov)
+            settings = _scene_settings(planes, detail, fov, strength, invert, depth)
             return str(self.jobs.export(_session(request), Path(photo), settings, form, progress))
 
     def estimate(self) -> str:
@@ -130,8 +146,10 @@ class Events:
         self.jobs.stop(_session(request))
 
 
-def _scene_settings(planes: float, detail: str, fov: float) -> SceneSettings:
-    return SceneSettings(int(planes), detail, float(fov))
+def _scene_settings(
+    planes: float, detail: str, fov: float, strength: float, invert: bool, depth: str | None
+) -> SceneSettings:
+    return SceneSettings(int(planes), detail, float(fov), float(strength), invert, Path(depth) if depth else None)
 
 
 def _session(request: gr.Request) -> str:
@@ -145,7 +163,8 @@ def _show_input_error(photo: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        text = str(error).replace(f"{Path(photo).parent}{os.sep}", "")
+        # Uploads lie in folders of their own, beside each other.
+        text = re.sub(re.escape(f"{Path(photo).parent.parent}{os.sep}") + r"[^/\\]+[/\\]", "", str(error))
         # The page shows messages as HTML, and the file's name is the visitor's: escape it.
         raise gr.Error(html.escape(text, quote=False), print_exception=False) from error
     except OSError as error:

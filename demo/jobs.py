@@ -96,7 +96,7 @@ class JobRunner:
         self._left: dict[str, float] = {}
         self._lock = threading.RLock()
         self._running: dict[Control, str] = {}
-        self._photos: Counter[Path] = Counter()
+        self._uploads: Counter[Path] = Counter()
 
     def warm_up(self) -> None:
         """Loads compiled code before the first visitor comes."""
@@ -110,12 +110,12 @@ class JobRunner:
         Raises:
             InputError: When the file is no photo, or the job was stopped or took too long; as all jobs.
         """
-        with self._job(session, photo, report, self._scene_seconds(settings)) as control:
+        with self._job(session, photo, settings, report, self._scene_seconds(settings)) as control:
             return self._scene(session, photo, settings, control)
 
     def motions(self, session: str, photo: Path, settings: SceneSettings, report: Report) -> SceneFiles:
         """Renders the moving thumbnails of the camera paths, unless the scene has them already."""
-        with self._job(session, photo, report, self.estimates.seconds("motions")) as control:
+        with self._job(session, photo, settings, report, self.estimates.seconds("motions")) as control:
             files = self._scene(session, photo, settings, control)
             if not files.motions.exists():
                 self._run("motions", (files,), control)
@@ -130,7 +130,7 @@ class JobRunner:
             The scene's files, and all of its videos, GIFs and WebPs, the latest first.
         """
         units = settings.seconds / 3 * (settings.longest / 960) ** 2 * (1 + 0.5 * settings.gif + 0.5 * settings.webp)
-        with self._job(session, photo, report, self.estimates.seconds("video", units)) as control:
+        with self._job(session, photo, scene_settings, report, self.estimates.seconds("video", units)) as control:
             files = self._scene(session, photo, scene_settings, control)
             folder = new_folder(files.folder, "video", VIDEOS)
             try:
@@ -142,7 +142,7 @@ class JobRunner:
 
     def stereo(self, session: str, photo: Path, settings: SceneSettings, layout: Layout, report: Report) -> Path:
         """Renders a stereo pair of a photo's scene to one image and returns the file."""
-        with self._job(session, photo, report, self.estimates.seconds("stereo")) as control:
+        with self._job(session, photo, settings, report, self.estimates.seconds("stereo")) as control:
             files = self._scene(session, photo, settings, control)
             out = replace_folder(files.folder, "stereo") / f"{files.name}-{layout}.jpg"
             self._run("stereo", (files, layout, out), control)
@@ -150,7 +150,7 @@ class JobRunner:
 
     def export(self, session: str, photo: Path, settings: SceneSettings, form: str, report: Report) -> Path:
         """Writes a photo's scene in another form, see `mine.demo.exporting`, and returns the file."""
-        with self._job(session, photo, report, self.estimates.seconds("export")) as control:
+        with self._job(session, photo, settings, report, self.estimates.seconds("export")) as control:
             files = self._scene(session, photo, settings, control)
             out = new_folder(files.folder, "export", EXPORTS) / f"{files.name}-{form}{FORMS[form].ending}"
             self._run("export", (files, form, out), control)
@@ -195,7 +195,7 @@ class JobRunner:
                 del self._left[session]
                 self.close(session)
             self.scenes.close_idle(set(self.visits) | set(self._running.values()), IDLE_SECONDS)
-            keep = self.own_folders | self.scenes.photo_folders() | {photo.parent for photo in self._photos}
+            keep = self.own_folders | self.scenes.upload_folders() | {photo.parent for photo in self._uploads}
             busy = waiting or bool(self._running)
             remove_stale(self.folder, keep, UPLOAD_SECONDS if busy else IDLE_SECONDS)
 
@@ -209,20 +209,22 @@ class JobRunner:
         self.estimates.learn(maker, units, time.monotonic() - start)
 
     @contextmanager
-    def _job(self, session: str, photo: Path, report: Report, estimate: float) -> Iterator[Control]:
-        """Registers a job while it runs, so that it can be stopped and its photo is kept."""
+    def _job(
+        self, session: str, photo: Path, settings: SceneSettings, report: Report, estimate: float
+    ) -> Iterator[Control]:
+        """Registers a job while it runs, so that it can be stopped and its uploads are kept."""
         control = Control(report, self.job_seconds, estimate)
+        uploads = Counter([photo] if settings.depth is None else [photo, settings.depth])
         with self._lock:
             self._running[control] = session
-            self._photos[photo] += 1
+            self._uploads += uploads
         try:
             control.begin()
             yield control
         finally:
             with self._lock:
                 del self._running[control]
-                self._photos[photo] -= 1
-                self._photos += Counter()  # drops zeros
+                self._uploads -= uploads
 
     def _scene(self, session: str, photo: Path, settings: SceneSettings, control: Control) -> SceneFiles:
         """The files of a photo's scene, made unless the session has them already."""

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import gradio as gr
 
-from mine.demo.access import Choice, Flag, Ranged, UploadedPhoto
+from mine.demo.access import Choice, Flag, Ranged, UploadedPath, UploadedPhoto
 from mine.demo.contact_sheet import FRAMES
 from mine.demo.exporting import available
 from mine.demo.jobs import SceneSettings, VideoSettings
@@ -62,6 +62,9 @@ class Widgets:
     planes: gr.Slider
     detail: gr.Radio
     fov: gr.Slider
+    strength: gr.Slider
+    invert: gr.Checkbox
+    own_depth: gr.Textbox
     path: gr.Radio
     amount: gr.Slider
     seconds: gr.Slider
@@ -86,6 +89,11 @@ class Widgets:
     def scene_settings(self) -> list[Any]:
         """The photo, and what `SceneSettings` had first."""
         return [self.photo, self.planes, self.detail]
+
+    @property
+    def lens(self) -> list[Any]:
+        """What else a scene depends on."""
+        return [self.fov, self.strength, self.invert, self.own_depth]
 
     @property
     def video_settings(self) -> list[Any]:
@@ -126,6 +134,9 @@ def _api() -> Widgets:
         planes=Ranged(4, 64, scene.planes, step=1, precision=0, label="Planes", **hidden),
         detail=Choice(list(DETAIL), value=scene.detail, label="Detail", **hidden),
         fov=Ranged(0, 170, scene.fov, label="Field of view", **hidden),
+        strength=Ranged(0.3, 3, scene.strength, step=0.1, label="Depth strength", **hidden),
+        invert=Flag(scene.invert, label="Swap near and far", **hidden),
+        own_depth=UploadedPath("", label="Own depth map", **hidden),
         path=Choice(list(PATHS), value=video.path, label="Camera path", **hidden),
         amount=Ranged(0.1, 3, video.amount, step=0.1, label="Amount", **hidden),
         seconds=Ranged(1, 10, video.seconds, step=0.5, label="Length", **hidden),

@@ -7,6 +7,7 @@ process (`mine.demo.worker`) or in this one.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,7 +21,10 @@ from mine.output.framing import crop_to_aspect
 from mine.output.stereo import Layout, render_stereo
 from mine.output.video import default_size, render_video
 from mine.output.web import export_html
+from mine.scene.depth_maps.depth_map import DepthMap
+from mine.scene.depth_maps.read import read_depth
 from mine.scene.photo import read_photo
+from mine.scene.resize import resize
 
 DETAIL = {"Draft": 256 * 128, "Standard": 384 * 256, "Fine": 768 * 512}
 """Pixels of a plane by level of detail; time and file size grow with them."""
@@ -32,6 +36,9 @@ FPS, GIF_FPS = 30, 15
 
 ROUND_SECONDS = 3.0
 """Seconds of a round of a camera path at speed 1."""
+
+MAP_SIDE = 768
+"""Longest side in pixels of a depth map that is changed."""
 
 Report = Callable[[float, str], None]
 """Called with the fraction done, 0 to 1, and a text on what is being done; raises InputError to end the job."""
@@ -45,6 +52,12 @@ class SceneSettings:
     detail: str = "Standard"
     fov: float = 0.0
     """horizontal field of view in degrees; 0 is what the photo's EXIF says, else a phone's"""
+    strength: float = 1.0
+    """exponent of disparity: above 1 near and far lie farther apart"""
+    invert: bool = False
+    """whether near and far change places"""
+    depth: Path | None = None
+    """depth map to use in place of the network's prediction"""
 
     @property
     def size(self) -> int:
@@ -133,13 +146,37 @@ def make_scene(model: Model, photo: Path, settings: SceneSettings, files: SceneF
     height, width = image.rgb.shape[-2:]
     size = network_size(height, width, DETAIL[settings.detail])
     report(0.1, "Finding depth")
-    scene = model.predict(image.rgb, settings.planes, size=size, fov=settings.fov or image.fov).to("cpu")
+    options: dict[str, Any] = {"planes": settings.planes, "size": size, "fov": settings.fov or image.fov}
+    own = None if settings.depth is None else read_depth(settings.depth, inverted=settings.invert)
+    scene = model.predict(image.rgb, **options, depth=own).to("cpu")
+    if settings.strength != 1 or (settings.invert and own is None):
+        report(0.35, "Changing the depth")
+        depth = change_depth(scene, settings.strength, settings.invert and own is None)
+        scene = model.predict(image.rgb, **options, depth=depth).to("cpu")
     report(0.5, "Building the 3D view")
     export_html(scene, files.html)
     report(0.85, "Drawing the depth picture")
     write_depth_image(scene, files.depth)
     scene.save(files.mpi)
     report(1.0, "Done")
+
+
+def change_depth(scene: MPI, strength: float, invert: bool) -> DepthMap:
+    """The depth of a scene with another contrast, and with near and far swapped if asked for.
+
+    Relative disparity d, 1 at the nearest surface, becomes d to the power of `strength`; inverted, it is first
+    mirrored between its ends.
+    """
+    surface = scene.surface
+    if surface is None:
+        with torch.no_grad():
+            surface = 1 / scene.render(torch.eye(4), size=scene.plane_size).depth[0].clamp(min=1e-6)
+    # Planes have sides of multiples of 128: the map has the photo's shape.
+    disparity = resize(surface, default_size(scene.size, MAP_SIDE))[0]
+    disparity = (disparity / disparity.max()).clamp(min=1e-3)
+    if invert:
+        disparity = disparity.min() + disparity.max() - disparity
+    return DepthMap(disparity.pow(strength).numpy(), "disparity")
 
 
 def make_motions(model: Model, files: SceneFiles, report: Report) -> None:

@@ -45,9 +45,10 @@ class SceneStore:
             self._used[session] = time.monotonic()
         return folder
 
-    def photo_folders(self) -> set[Path]:
-        """The folders of the photos of all scenes."""
-        return {photo.parent for _, photo, _ in self._folders}
+    def upload_folders(self) -> set[Path]:
+        """The folders of the photos, and of the depth maps, of all scenes."""
+        maps = (getattr(settings, "depth", None) for _, _, settings in self._folders)
+        return {photo.parent for _, photo, _ in self._folders} | {file.parent for file in maps if file}
 
     @contextmanager
     def new(

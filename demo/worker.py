@@ -110,6 +110,7 @@ class Processes:
             control.check()
             with suppress(queue.Empty):
                 return self._free.get(timeout=POLL)
+            control(0.0, "Waiting for the program to be ready")
 
 
 class _Process:

@@ -4,12 +4,13 @@ const config = JSON.parse($("studio").dataset.config);
 const phone = matchMedia("(pointer: coarse)").matches;
 
 let photo = null; // Gradio's description of the photo of the scene on the stage
+let depthMap = null; // the same of the visitor's own depth map
 let job = null; // AbortController of what runs
 
 const number = (id) => Number($(id).value);
 const chosen = (name) => document.querySelector(`#studio input[name="${name}"]:checked`).value;
 const sceneSettings = () => [number("planes"), $("detail").value];
-const lens = () => [number("fov")];
+const lens = () => [number("fov"), number("strength"), $("invert").checked, depthMap?.path ?? ""];
 
 /** Shows a sample, whose scene is packed beforehand: at once, without the server's doing. */
 function showSample(sample) {
@@ -37,7 +38,8 @@ async function bring(file) {
   scrollToStage();
   stage.fail(null);
   const url = URL.createObjectURL(file);
-  photo = null;
+  photo = depthMap = null; // a map belongs to its photo
+  mapName(null);
   await run(async (signal) => {
     stage.leave();
     motions.picture(null);
@@ -76,6 +78,23 @@ async function makeScene(sent, signal) {
     () => {}, // without thumbnails the names remain
   );
   showEstimate();
+}
+
+/** Uploads a depth map; it is used when the scene is made again. */
+async function bringMap(file) {
+  if (!file) return;
+  try {
+    depthMap = await upload(file, () => {});
+    mapName(`${file.name} is used when you make the scene again.`);
+  } catch (error) {
+    mapName(error.message);
+  }
+}
+
+function mapName(text) {
+  $("map-name").textContent = text ?? "";
+  $("map-name").hidden = !text;
+  $("no-map").hidden = !depthMap;
 }
 
 /** Makes the video of the chosen motion. */
@@ -154,6 +173,9 @@ function listen() {
   const input = (id) => $(id).addEventListener("change", () => (bring($(id).files[0]), ($(id).value = "")));
   input("file");
   input("shot");
+  $("map").addEventListener("change", () => (bringMap($("map").files[0]), ($("map").value = "")));
+  $("choose-map").addEventListener("click", () => $("map").click());
+  $("no-map").addEventListener("click", () => ((depthMap = null), mapName(null)));
   const choose = () => $("file").click();
   const shoot = () => $("shot").click();
   $("choose").addEventListener("click", choose);

@@ -182,6 +182,30 @@ def test_one_photo_runs_the_network_once(app, client, model, tmp_path):
     assert iio.imread(stereo).shape == (48, 128, 3)
 
 
+def test_depth_can_be_changed_swapped_and_brought(app, client, tmp_path):
+    photo = make_photo(tmp_path / "depths.png")
+    values = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
+    iio.imwrite(tmp_path / "map.png", values)
+    url = f"{app[0]}gradio_api/upload"
+    path = httpx.post(url, files={"files": ("map.png", (tmp_path / "map.png").read_bytes())}).json()[0]
+
+    def disparity(*lens):
+        _, _, files = client.predict(handle_file(photo), *DRAFT, *lens, api_name="/predict")
+        scene = MPI.open(next(file for file in files if file.endswith(".mpi")))
+        return 1 / scene.render(torch.eye(4), size=(12, 16)).depth[0, 0]
+
+    own = disparity(0, 1, False, path)
+    assert (own[:, 12:] > 2 * own[:, :4]).all()
+    swapped = disparity(0, 1, True, path)
+    assert (swapped[:, 12:] < swapped[:, :4]).all()
+    flat = disparity(0, 0.3, False, path)
+    ratio = [(part[:, 12:].mean() / part[:, :4].mean()).item() for part in (own, flat)]
+    assert ratio[1] < 0.7 * ratio[0]
+    for bad in ("/etc/passwd", f"{path}/../../../x"):
+        with pytest.raises(Exception, match="not a photo you uploaded"):
+            client.predict(handle_file(photo), *DRAFT, 0, 1, False, bad, api_name="/predict")
+
+
 def test_many_clients_each_get_their_own(app, tmp_path):
     """Twenty visitors at once, each with a photo of another colour, get a depth map and a scene of that colour."""
     colours = [(20 + 10 * i, 220 - 10 * i, 40 + 60 * (i % 3)) for i in range(20)]
