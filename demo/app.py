@@ -109,17 +109,7 @@ def serve(
     if url is not None and not url.startswith(("http://", "https://")):
         raise InputError(f"url {url!r} is no address: give https://NAME/PREFIX, where the proxy serves the demo")
     page = build(jobs)
-    space = os.environ.get("SPACE_HOST")
-    middleware = [
-        Middleware(SafeHeaders, ancestors="'self' https://huggingface.co" if space else "'self'"),
-        Middleware(CheckHost, hosts=own_hosts(url, share, space)),
-        *([Middleware(Login, user=lambda cookies: _user(page, cookies))] if login else []),
-        Middleware(RefuseFetching),
-        Middleware(ScenePages, folder=jobs.folder),
-        Middleware(Presence, opened=jobs.arrive, closed=jobs.leave),
-        Middleware(LimitUploads, folder=jobs.folder, largest=MAX_UPLOAD),
-        Middleware(Previews, folder=jobs.folder),
-    ]
+    inner, outer = (_middleware(page, jobs, login is not None, url, share, starting) for starting in (True, False))
     try:
         page.launch(
             server_name=host,
@@ -132,7 +122,7 @@ def serve(
             show_error=True,
             max_file_size=MAX_UPLOAD,
             state_session_capacity=SESSION_STATES,
-            app_kwargs={"middleware": middleware},
+            app_kwargs={"middleware": inner},
             theme=THEME,
             css_paths=STYLES,
             footer_links=["api"],
@@ -142,6 +132,9 @@ def serve(
         )
     except OSError as error:
         raise InputError(f"cannot listen on port {port} of {host}: choose another") from error
+    # Gradio's own middleware adds headers to what it passes on, so that this must be before it.
+    page.app.user_middleware = outer + [one for one in page.app.user_middleware if one not in inner]
+    page.app.middleware_stack = page.app.build_middleware_stack()
     print(f"The demo is at {url or page.local_url}" + (f" and {page.share_url}" if page.share_url else ""), flush=True)
     _sweep_regularly(page, jobs)
     return page
@@ -179,6 +172,24 @@ def build(jobs: JobRunner) -> gr.Blocks:
         page.unload(lambda: None)  # tells clients to hold a connection open as long as they are there (Presence)
     jobs.own_folders |= set(jobs.folder.iterdir())
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+
+
+def _middleware(
+    page: gr.Blocks, jobs: JobRunner, login: bool, url: str | None, share: bool, starting: bool
+) -> list[Middleware]:
+    """What requests pass before they reach Gradio, the outermost first."""
+    space = os.environ.get("SPACE_HOST")
+    locked = [Middleware(Login, user=lambda cookies: _user(page, cookies), starting=starting)] if login else []
+    return [
+        Middleware(SafeHeaders, ancestors="'self' https://huggingface.co" if space else "'self'"),
+        Middleware(CheckHost, hosts=own_hosts(url, share, space)),
+        *locked,
+        Middleware(RefuseFetching),
+        Middleware(ScenePages, folder=jobs.folder),
+        Middleware(Presence, opened=jobs.arrive, closed=jobs.leave),
+        Middleware(LimitUploads, folder=jobs.folder, largest=MAX_UPLOAD),
+        Middleware(Previews, folder=jobs.folder),
+    ]
 
 
 def _user(page: gr.Blocks, cookies: dict[str, str]) -> str | None:

@@ -52,8 +52,9 @@ class Control:
         self._start: float | None = None
 
     def begin(self) -> None:
-        """Starts the clock, once the job need not wait for others."""
-        self._start = time.monotonic()
+        """Starts the clock, once the job need not wait for others any more."""
+        if self._start is None:
+            self._start = time.monotonic()
 
     @property
     def seconds(self) -> float:
@@ -204,9 +205,8 @@ class JobRunner:
 
     def _run(self, maker: str, arguments: tuple[object, ...], control: Control, units: float = 1.0) -> None:
         """Has a job done, and learns how long it takes."""
-        start = time.monotonic()
-        self.workers.run(maker, arguments, control)
-        self.estimates.learn(maker, units, time.monotonic() - start)
+        seconds = self.workers.run(maker, arguments, control)
+        self.estimates.learn(maker, units, seconds)
 
     @contextmanager
     def _job(
@@ -219,7 +219,6 @@ class JobRunner:
             self._running[control] = session
             self._uploads += uploads
         try:
-            control.begin()
             yield control
         finally:
             with self._lock:

@@ -4,6 +4,7 @@ Each function takes a model, where its output goes, and a `Report`. None knows s
 process (`mine.demo.worker`) or in this one.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,6 +220,11 @@ def warm_up(model: Model, report: Report) -> None:
     model.predict(torch.zeros(3, 128, 128), planes=2).to("cpu").render(torch.eye(4))
 
 
+def sleep(model: Model, seconds: float, report: Report) -> None:
+    """Does nothing for some seconds and listens to nobody: what tests end."""
+    time.sleep(seconds)
+
+
 def _part(report: Report, start: float, end: float, text: str, frames: int = 0) -> Callable[[float], None]:
     """A progress callback that fills the part from `start` to `end` of the job's progress bar."""
     report(start, text)
@@ -237,6 +243,7 @@ MAKERS: dict[str, Callable[..., None]] = {
     "stereo": make_stereo,
     "export": make_export,
     "warm_up": warm_up,
+    "sleep": sleep,
 }
 """All jobs by name."""
 

@@ -37,6 +37,7 @@ REMEMBERED = 1000
 """Addresses whose wrong passwords are remembered."""
 
 LOGIN_PATHS = ("/", "/login", "/logout", "/theme.css", "/gradio_api/theme.css", "/favicon.ico", "/manifest.json")
+START = "/gradio_api/startup-events"
 LOGIN_FOLDERS = ("/assets/", "/static/", "/svelte/", "/pwa_icon")
 """What the login page needs."""
 
@@ -117,6 +118,9 @@ class SafeHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                # Gradio lets the pages of all sites read what a server in the local network answers.
+                for name in [name for name in headers if name.startswith("access-control-")]:
+                    del headers[name]
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Content-Security-Policy", self.policy)
@@ -132,10 +136,17 @@ class Login:
         app: The application behind it.
         user: Who is logged in with a cookie of these cookies, or None.
         delay: Seconds that the answer to a wrong password takes.
+        starting: Let Gradio's own request pass by which it starts.
     """
 
-    def __init__(self, app: ASGIApp, user: Callable[[dict[str, str]], str | None], delay: float = WRONG_DELAY) -> None:
-        self.app, self.user, self.delay = app, user, delay
+    def __init__(
+        self,
+        app: ASGIApp,
+        user: Callable[[dict[str, str]], str | None],
+        delay: float = WRONG_DELAY,
+        starting: bool = False,
+    ) -> None:
+        self.app, self.user, self.delay, self.starting = app, user, delay, starting
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,6 +156,8 @@ class Login:
         path = scope["path"].rstrip("/") or "/"
         if path == "/login" and scope["method"] == "POST":
             return await self._log_in(scope, receive, send)
+        if path == START and self.starting:
+            return await self.app(scope, receive, send)
         if path in LOGIN_PATHS or path.startswith(LOGIN_FOLDERS):
             return await self.app(scope, receive, send)
         if self.user(cookie_parser(Headers(scope=scope).get("cookie", ""))) is None:

@@ -35,14 +35,17 @@ class Control(Protocol):
     def check(self) -> None:
         """Raises InputError once the job is to end."""
 
+    def begin(self) -> None:
+        """Starts the clock of the time limit: the job need not wait for others any more."""
+
 
 class Workers(Protocol):
     """What does jobs: processes, or this process."""
 
     count: int
 
-    def run(self, maker: str, arguments: tuple[Any, ...], control: Control) -> None:
-        """Does a job of `MAKERS`; raises InputError when it fails or is to end."""
+    def run(self, maker: str, arguments: tuple[Any, ...], control: Control) -> float:
+        """Does a job of `MAKERS` and returns the seconds it took; raises InputError when it fails or is to end."""
 
     def close(self) -> None:
         """Ends all processes."""
@@ -57,11 +60,14 @@ class InProcess:
         self.model = model
         self._lock = threading.Lock()
 
-    def run(self, maker: str, arguments: tuple[Any, ...], control: Control) -> None:
+    def run(self, maker: str, arguments: tuple[Any, ...], control: Control) -> float:
         """Does a job; it ends when its next report raises."""
         with self._lock:
+            control.begin()
             control.check()
+            start = time.monotonic()
             MAKERS[maker](self.model, *arguments, control)
+            return time.monotonic() - start
 
     def close(self) -> None:
         """Nothing to end."""
@@ -89,11 +95,15 @@ class Processes:
             process.wait_until_ready()
             self._free.put(process)
 
-    def run(self, maker: str, arguments: tuple[Any, ...], control: Control) -> None:
+    def run(self, maker: str, arguments: tuple[Any, ...], control: Control) -> float:
         """Does a job in the next free process."""
         process = self._next(control)
         try:
+            process.wait_until_ready(control)
+            control.begin()
+            start = time.monotonic()
             process.run(maker, arguments, control, self.memory)
+            return time.monotonic() - start
         finally:
             # A process that was killed, or died, is replaced at once; the next job waits while it loads.
             self._free.put(process if process.alive else _Process(*self._settings))
@@ -151,7 +161,6 @@ class _Process:
 
     def run(self, maker: str, arguments: tuple[Any, ...], control: Control, memory: int) -> None:
         """Does a job; raises InputError when it fails, or is to end, or the process died."""
-        self.wait_until_ready(control)
         self._pipe.send((maker, arguments))
         while True:
             try:

@@ -367,3 +367,22 @@ def test_everything_is_reached_by_keyboard(desk: Tab) -> None:
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.name || ''"))
     assert {"tab-3d", "play", "motion", "choose", "amount", "speed", "seconds", "longest", "gif", "make"} <= reached
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: "playwright.Browser", app: tuple[str, JobRunner], theme: str) -> None:
+    """In each state of the page: a scene, its depth, photo beside depth, an error; axe-core's own rules for WCAG AA."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python").Axe()
+    tab = Tab(browser, app[0], **DESKTOP, color_scheme=theme)
+    page = tab.page
+    page.locator("#depth-settings summary").click()
+    found = set()
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}
+    for tab_id in ("tab-3d", "tab-video", "tab-compare"):
+        page.locator(f"#{tab_id}").click()
+        page.wait_for_timeout(300)
+        for violation in axe.run(page, context="#studio", options=options).response["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                found |= {(violation["id"], node["html"][:120]) for node in violation["nodes"]}
+    assert found == set()
+    tab.context.close()

@@ -1,0 +1,253 @@
+"""Who may ask the demo for what: hosts, other sites, passwords, headers, the size and number of uploads."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from demo_server import free_port, make_photo, running_demo, wait_until
+from gradio_client import Client, handle_file
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from mine.demo.jobs import JobRunner
+from mine.demo.security import CheckHost, Login, own_hosts
+from mine.demo.uploads import LimitUploads, folder_bytes
+from mine.model import load
+
+
+def echo(status: int = 200) -> Starlette:
+    """An application that answers everything."""
+
+    async def answer(request: Request) -> PlainTextResponse:
+        await request.body()
+        return PlainTextResponse("fine", status)
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
+
+
+@pytest.fixture(scope="module")
+def app(tiny_checkpoint: Path) -> Iterator[tuple[str, JobRunner]]:
+    with running_demo(load(tiny_checkpoint, device="cpu")) as running:
+        yield running
+
+
+# --- hosts and other sites
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:7860", 200),
+        ("localhost", 200),
+        ("LOCALHOST:80", 200),
+        ("[::1]:7860", 200),
+        ("192.168.1.5:7860", 200),
+        ("photos.example.com", 200),
+        ("evil.example", 421),
+        ("photos.example.com.evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("", 421),
+        ("a:b:c", 421),
+    ],
+)
+def test_a_server_goes_by_its_own_names_and_by_numbers(host: str, status: int) -> None:
+    app = CheckHost(echo(), own_hosts("https://photos.example.com/mine", share=False, space=None))
+    assert TestClient(app).get("/", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://127.0.0.1:7860", 200),
+        ("http://localhost:7860", 200),
+        ("https://evil.example", 403),
+        ("http://10.0.0.9", 403),
+        ("null", 403),
+    ],
+)
+def test_other_sites_may_not_send(origin: str, status: int) -> None:
+    app = CheckHost(echo(), own_hosts(None, share=False, space=None))
+    headers = {"Host": "127.0.0.1:7860", "Origin": origin}
+    assert TestClient(app).post("/gradio_api/upload", headers=headers).status_code == status
+    assert TestClient(app).get("/", headers=headers).status_code == 200
+
+
+def test_the_running_demo_answers_no_other_host_and_allows_no_other_origin(app: tuple[str, JobRunner]) -> None:
+    evil = {"Host": "evil.example", "Origin": "http://evil.example"}
+    answer = httpx.get(app[0], headers=evil)
+    assert answer.status_code == 421
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_answers_carry_headers_that_keep_browsers_safe(app: tuple[str, JobRunner]) -> None:
+    headers = httpx.get(app[0]).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'self'" in headers["content-security-policy"]
+    assert "default-src 'self'" in headers["content-security-policy"]
+
+
+def test_bad_values_are_told_and_not_traced(
+    app: tuple[str, JobRunner], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client = Client(app[0], verbose=False, analytics_enabled=False)
+    photo = handle_file(make_photo(tmp_path / "a.png"))
+    capfd.readouterr()
+    for values in [("many", "Draft"), (True, "Draft"), (float("nan"), "Draft"), (8, 7), (8, ["Draft"]), (8, "Huge")]:
+        with pytest.raises(Exception, match=r"is not a number|not in the list|Out of range|JSON"):
+            client.predict(photo, *values, api_name="/predict")
+    client.close()
+    errors = capfd.readouterr().err
+    assert "Traceback" not in errors
+
+
+# --- passwords
+
+
+@pytest.fixture(scope="module")
+def locked(tiny_checkpoint: Path) -> Iterator[str]:
+    with running_demo(load(tiny_checkpoint, device="cpu"), auth="guest:pass:word") as (url, _):
+        yield url
+
+
+def test_without_login_nothing_is_open_but_what_login_needs(locked: str) -> None:
+    routes = ["config", "gradio_api/info", "gradio_api/app_id", "gradio_api/token", "gradio_api/user", "openapi.json"]
+    routes += ["gradio_api/heartbeat/abc", "gradio_api/openapi.json", "gradio_api/startup-events", "monitoring/x"]
+    routes += ["gradio_api/stream/a/b/1/playlist.m3u8", "scene/samples/cat.html", "docs", "gradio_api/vibe-code"]
+    for route in routes:
+        assert httpx.get(locked + route).status_code == 401, route
+    for route in ["gradio_api/cancel", "gradio_api/reset", "gradio_api/upload", "gradio_api/queue/join"]:
+        assert httpx.post(locked + route, json={}).status_code == 401, route
+    assert httpx.get(locked).status_code == 200
+    for cookies in [{"access-token-x": "y"}, {"access-token": ""}]:
+        assert httpx.get(locked + "config", cookies=cookies).status_code == 401
+
+
+def test_the_right_password_opens_everything(locked: str) -> None:
+    with httpx.Client(base_url=locked) as visitor:
+        assert visitor.post("login", data={"username": "guest", "password": "pass:word"}).status_code == 200
+        assert visitor.get("config").status_code == 200
+        assert visitor.get("scene/samples/cat.html").status_code == 200
+
+
+def test_guessing_is_slowed_down_and_then_refused() -> None:
+    """The first wrong passwords take their time; after eight in a minute an address is refused."""
+    app = Login(echo(401), user=lambda cookies: None, delay=0.05)
+    client = TestClient(app)
+    start = time.monotonic()
+    answers = [client.post("/login", data={"username": "a", "password": str(i)}).status_code for i in range(12)]
+    assert answers == [401] * 8 + [429] * 4
+    assert time.monotonic() - start >= 8 * 0.05
+
+
+def test_many_guesses_at_once_count_as_many() -> None:
+    client = TestClient(Login(echo(401), user=lambda cookies: None, delay=0.2))
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: client.post("/login").status_code, range(32)))
+    assert answers.count(401) <= 8
+    assert set(answers) == {401, 429}
+
+
+def test_a_right_password_starts_the_count_again() -> None:
+    app = Login(echo(200), user=lambda cookies: None, delay=0)
+    client = TestClient(app)
+    assert all(client.post("/login").status_code == 200 for _ in range(20))
+
+
+# --- uploads
+
+
+def test_uploads_are_bounded_one_by_one_per_visitor_and_in_all(tmp_path: Path) -> None:
+    limits = {"largest": 1 << 20, "client_bytes": 6 << 20, "all_bytes": 30 << 20}
+    client = TestClient(LimitUploads(echo(), tmp_path, **limits))
+    assert client.post("/gradio_api/upload", content=bytes(3 << 20)).status_code == 413
+    assert client.post("/gradio_api/upload", content=iter([b"x"])).status_code == 411
+    answers = [client.post("/gradio_api/upload", content=bytes(1 << 20)).status_code for _ in range(8)]
+    assert answers == [200] * 6 + [429] * 2
+    (tmp_path / "full").write_bytes(bytes(30 << 20))
+    other = TestClient(LimitUploads(echo(), tmp_path, **limits), client=("10.0.0.1", 1))
+    assert other.post("/gradio_api/upload", content=b"x").status_code == 507
+    assert other.post("/gradio_api/queue/join", content=bytes(3 << 20)).status_code == 200
+    assert folder_bytes(tmp_path) == 30 << 20
+
+
+def test_a_broken_upload_and_one_without_a_job_are_swept_away(app: tuple[str, JobRunner], tmp_path: Path) -> None:
+    import os
+    import socket
+
+    url, jobs = app
+    photo = make_photo(tmp_path / "unused.png")
+    path = Path(httpx.post(f"{url}gradio_api/upload", files={"files": ("unused.png", photo.read_bytes())}).json()[0])
+    port = int(url.rsplit(":", 1)[1].strip("/"))
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3000000\r\n"
+        head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        part = '--b\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+        connection.sendall((head + part).encode() + bytes(2_000_000))
+        assert wait_until(lambda: any(file.is_file() for file in jobs.folder.iterdir()))
+    assert path.is_file()
+    for entry in jobs.folder.iterdir():
+        os.utime(entry, (0, 0))
+    jobs.sweep(waiting=False)
+    assert not path.exists()
+    assert not any(file.is_file() for file in jobs.folder.iterdir())
+    assert (jobs.folder / "samples" / "cat.html").is_file()
+
+
+def test_closing_many_pages_at_once_keeps_the_page_answering(app: tuple[str, JobRunner]) -> None:
+    """Heartbeats that are dropped while a job runs wait for nothing."""
+    url, jobs = app
+    with jobs.workers._lock:
+        for number in range(60):
+            with httpx.stream("GET", f"{url}gradio_api/heartbeat/guest{number}", timeout=5) as answer:
+                next(answer.iter_bytes())
+        start = time.monotonic()
+        assert httpx.get(url, timeout=10).status_code == 200
+        assert time.monotonic() - start < 10
+    assert wait_until(lambda: not any(name.startswith("guest") for name in jobs.visits))
+
+
+# --- behind a reverse proxy
+
+
+def test_a_proxy_with_a_prefix_serves_the_whole_page(tiny_checkpoint: Path) -> None:
+    """A proxy that takes a prefix off: the page's address is that of --url, and everything it needs lies under it."""
+    import threading
+
+    import uvicorn
+
+    inner_url = ""
+
+    async def forward(request: Request) -> PlainTextResponse:
+        path = request.url.path.removeprefix("/photos/mine")
+        async with httpx.AsyncClient() as client:
+            sent = {name: value for name, value in request.headers.items() if name != "accept-encoding"}
+            answer = await client.request(
+                request.method, inner_url.rstrip("/") + path, headers=sent, content=await request.body()
+            )
+        kept = {name: answer.headers[name] for name in ("content-type",) if name in answer.headers}
+        return PlainTextResponse(answer.content, answer.status_code, kept)
+
+    port = free_port()
+    proxy = Starlette(routes=[Route("/photos/mine/{path:path}", forward, methods=["GET", "POST"])])
+    server = uvicorn.Server(uvicorn.Config(proxy, port=port, log_level="error"))
+    outer = f"http://127.0.0.1:{port}/photos/mine"
+    with running_demo(load(tiny_checkpoint, device="cpu"), url=outer) as (url, _):
+        inner_url = url
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        assert wait_until(lambda: server.started)
+        try:
+            page = httpx.get(f"{outer}/").text
+            assert httpx.get(f"{outer}/config").json()["root"] == outer
+            assert "/photos/mine/" in page
+            assert httpx.get(f"{outer}/scene/samples/cat.html").status_code == 200
+            assert httpx.get(f"{outer}/gradio_api/info").status_code == 200
+        finally:
+            server.should_exit = True
+            thread.join()
