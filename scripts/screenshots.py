@@ -1,16 +1,16 @@
-"""Screenshots of the web demo, docs/demo-{light,dark,phone}.png, and the seconds from upload to the 3D view.
+"""Screenshots of the web page in each state, on a desk and on a phone, light and dark, for docs/page.
 
-python scripts/screenshots.py data/samples/cat.jpg
+python scripts/screenshots.py docs/gallery/raccoon.jpg
 """
 
 import argparse
 import shutil
-import socket
+import tempfile
 import time
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 import mine
 from mine.demo.app import private_folder, serve
@@ -18,47 +18,79 @@ from mine.demo.jobs import JobRunner
 
 ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
 ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-DOCS = Path(__file__).parents[1] / "docs"
+DESK = {"viewport": {"width": 1280, "height": 900}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+DOCS = Path(__file__).parents[1] / "docs" / "page"
 TIMEOUT = 180_000
 """Milliseconds to wait for each step."""
 
 
-def visit(page: Page, photo: Path) -> float:
-    """Uploads a photo and waits for its 3D view and its video; returns the seconds from upload to 3D view."""
+def tour(page: Page, url: str, photo: Path, save: "Saver") -> None:
+    """Visits every state of the page."""
     page.set_default_timeout(TIMEOUT)
-    page.locator("#photo input[type=file]").wait_for(state="attached")
+    page.goto(url)
+    page.locator("#viewer[data-ready]").wait_for()
+    page.wait_for_timeout(3000)
+    save(page, "first")
     start = time.monotonic()
     page.set_input_files("#photo input[type=file]", photo)
+    page.locator("#waiting").get_by_text("Finding depth").wait_for()
+    page.wait_for_timeout(300)
+    save(page, "waiting")
     page.frame_locator("#viewer iframe").locator("body.ready").wait_for()
-    seconds = time.monotonic() - start
+    print(f"{save.name}: {time.monotonic() - start:.1f} s from upload to 3D view", flush=True)
+    page.wait_for_function("document.getElementById('motions').style.getPropertyValue('--sheet').includes('url')")
+    page.locator("#play").click()  # at rest, the view is sharp
+    page.wait_for_timeout(6000)
+    save(page, "scene")
+    page.locator("#make").click()
     page.locator("#video video").wait_for()
-    page.wait_for_timeout(2000)  # for the video's first frame
-    return seconds
+    page.wait_for_timeout(5000)
+    save(page, "video", whole=True)
+    with tempfile.TemporaryDirectory() as folder:
+        notes = Path(folder) / "notes.jpg"
+        notes.write_text("no photo")
+        page.set_input_files("#photo input[type=file]", notes)
+        page.locator("#problem").wait_for()
+        page.wait_for_timeout(500)
+    save(page, "error")
+
+
+class Saver:
+    """Saves screenshots as FOLDER/STATE-NAME.png, with 256 colours: a fifth of the size."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+
+    def __call__(self, page: Page, state: str, whole: bool = False) -> None:
+        path = self.folder / f"{state}-{self.name}.png"
+        page.screenshot(path=path, full_page=whole)
+        Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
+
+
+def visit(browser: Browser, url: str, photo: Path, folder: Path) -> None:
+    """Makes all screenshots."""
+    for device, size in (("", DESK), ("phone-", PHONE)):
+        for theme in ("light", "dark"):
+            page = browser.new_page(**size, color_scheme=theme)
+            tour(page, url, photo, Saver(folder, f"{device}{theme}"))
+            page.close()
 
 
 def main() -> None:
-    """Writes the screenshots and prints the times."""
+    """Starts the page, makes the screenshots and prints the times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photo", type=Path, help="photo to upload")
     parser.add_argument("--folder", type=Path, default=DOCS, help="folder for the screenshots")
+    parser.add_argument("--port", type=int, default=7899, help="port of the page")
     arguments = parser.parse_args()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     jobs = JobRunner(mine.load(), private_folder())
     jobs.warm_up()
-    app = serve(jobs, port=port)
+    app = serve(jobs, port=arguments.port)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGS)
-        for name, size, theme in [("light", DESKTOP, "light"), ("dark", DESKTOP, "dark"), ("phone", PHONE, "light")]:
-            page = browser.new_page(viewport=size, color_scheme=theme, reduced_motion="reduce")
-            page.goto(app.local_url)
-            print(f"{name}: {visit(page, arguments.photo):.1f} s from upload to 3D view", flush=True)
-            path = arguments.folder / f"demo-{name}.png"
-            page.screenshot(path=path, full_page=True)
-            Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)  # a fifth of the size
-            page.close()
+        visit(browser, app.local_url, arguments.photo, arguments.folder)
         browser.close()
     app.close()
 

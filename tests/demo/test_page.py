@@ -195,15 +195,16 @@ def test_motions_strength_and_speed_act_in_the_3d_view(desk: Tab) -> None:
     page = desk.page
     page.locator("#tab-3d").click()
     page.get_by_role("radio", name="Circle").check(force=True)
+    desk.view.locator("body.ready").wait_for()
     frame = page.frames[-1]
-    moved = "Math.abs(mineViewer.view().T[7])"
-    assert wait_until(lambda: frame.evaluate(moved) > 0.001)
+    radius = "Math.hypot(mineViewer.view().T[3], mineViewer.view().T[7])"  # the same all along a circle
+    assert wait_until(lambda: frame.evaluate(radius) > 0.001)
     assert page.locator("#play").inner_text() == "Pause"
+    normal = frame.evaluate(radius)
     desk.settings(amount="3", speed="3")
-    largest = max(frame.evaluate(moved) or 0 for _ in range(60) if page.wait_for_timeout(20) is None)
+    assert wait_until(lambda: frame.evaluate(radius) == pytest.approx(3 * normal, rel=0.01))
     desk.settings(amount="0.2")
-    smallest = max(frame.evaluate(moved) or 0 for _ in range(60) if page.wait_for_timeout(20) is None)
-    assert largest > 3 * smallest
+    assert wait_until(lambda: frame.evaluate(radius) == pytest.approx(0.2 * normal, rel=0.01))
     page.locator("#play").click()
     assert page.locator("#play").inner_text() == "Play"
     desk.settings(amount="1", speed="1")

@@ -172,3 +172,32 @@ def test_lost_graphics_are_told(browser: "playwright.Browser", page_file: Path) 
     page.evaluate(lose)
     page.get_by_text("graphics were interrupted").wait_for()
     page.context.close()
+
+
+def test_a_headset_is_offered_where_there_is_one(browser: "playwright.Browser", page_file: Path) -> None:
+    for there in (True, False):
+        page = browser.new_context(viewport=WINDOW, reduced_motion="reduce").new_page()
+        xr = f"{{ isSessionSupported: async (mode) => mode === 'immersive-vr' && {str(there).lower()},"
+        xr += " requestSession: async (mode) => { window.asked = mode; throw new Error('in use'); } }"
+        page.add_init_script(f"Object.defineProperty(navigator, 'xr', {{ value: {xr} }})")
+        page.goto(page_file.as_uri())
+        page.evaluate("mineViewer.ready")
+        assert page.locator("#xr").is_visible() is there
+        if there:
+            page.locator("#xr").click()
+            assert page.evaluate("window.asked") == "immersive-vr"
+        page.context.close()
+
+
+def test_an_eye_sees_the_windows_edges_where_they_are(page: "playwright.Page", scene: MPI) -> None:
+    """From wherever it looks, the corners of the photo at the pivot are the corners of the picture."""
+    height, width = 40, 60
+    pivot = 2 * near_depth(scene)
+    rest = scene.intrinsics((height, width)).double()
+    corners = torch.tensor([[-0.5, -0.5, 1], [width - 0.5, height - 0.5, 1]], dtype=torch.float64)
+    there = pivot * torch.linalg.solve(rest, corners.T)
+    for eye in ([0, 0, 0], [0.03, 0, 0], [-0.3, 0.2, 0.5], [0.1, -0.1, -1.0]):
+        view = page.evaluate("([eye, w, h]) => mineViewer.windowView(eye, 2, w, h)", [eye, width, height])
+        T = torch.tensor(view["T"], dtype=torch.float64).reshape(4, 4)
+        seen = torch.tensor(view["K"], dtype=torch.float64).reshape(3, 3) @ (T[:3, :3] @ there + T[:3, 3:])
+        torch.testing.assert_close((seen[:2] / seen[2]).T, corners[:, :2], atol=1e-3, rtol=0)

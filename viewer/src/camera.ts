@@ -117,6 +117,24 @@ export class ViewerCamera {
     return Math.max(1, ...covers);
   }
 
+  /**
+   * The view of an eye through a window as large as the photo, which lies where the pivot does. The eye is at `eye` in
+   * metres (right, up, backward) from the place of the photo's camera, `distance` metres before the window.
+   */
+  windowView(eye: [number, number, number], distance: number, width: number, height: number): View {
+    const { K, width: planeWidth, height: planeHeight, aspect } = this.scene;
+    const pivot = PIVOT * this.scene.nearDepth;
+    const [x, y, z] = [eye[0], -eye[1], -eye[2]].map((metres) => (metres * pivot) / distance) as [number, number, number];
+    const ahead = Math.min(z, 0.9 * pivot); // an eye does not go through the window
+    const [sx, sy] = [width / planeWidth, width / aspect / planeHeight];
+    // The nearer the window, the wider it is seen: its edges stay those of the picture.
+    const nearer = (pivot - ahead) / pivot;
+    const cx = (K[2] + 0.5 - planeWidth / 2) * sx + width / 2 - 0.5 + (K[0] * sx * x) / pivot;
+    const cy = (K[5] + 0.5 - planeHeight / 2) * sy + height / 2 - 0.5 + (K[4] * sy * y) / pivot;
+    const target: Matrix3 = [K[0] * sx * nearer, K[1] * sx * nearer, cx, 0, K[4] * sy * nearer, cy, 0, 0, 1];
+    return { T: translation(-x, -y, -ahead), K: target };
+  }
+
   /** A camera at `centre` that faces ahead and keeps the plane at depth `pivot` still; the photo is `scale` pixels wide. */
   private offAxis([x, y, z]: [number, number, number], pivot: number, scale: number, width: number, height: number): View {
     const { K, width: planeWidth, height: planeHeight, aspect } = this.scene;

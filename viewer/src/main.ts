@@ -6,7 +6,8 @@ import { decodeScene } from "./decode_planes";
 import { listen, tell } from "./embedding";
 import type { Matrix3, Pose } from "./matrix";
 import { Playback, type PlayOptions } from "./playback";
-import { createRenderer, SceneRenderer } from "./renderer";
+import { createRenderer, SceneRenderer, type State } from "./renderer";
+import { offersXr, XrWindow } from "./xr";
 import { buttons, element, fail, hideHint, hideWhenIdle, paintBackdrop, showHint, showProgress, showRange } from "./ui";
 
 /** The interface for scripts and tests. */
@@ -24,6 +25,8 @@ export interface MineViewer {
   stop(): void;
   /** the pose and intrinsics on the screen, and the size in pixels of a full-resolution canvas that they are for */
   view(): View & { width: number; height: number };
+  /** the view of an eye at (right, up, backward) metres through the photo as a window `distance` metres ahead */
+  windowView(eye: [number, number, number], distance: number, width: number, height: number): View;
   /** renders at full resolution and returns RGBA bytes, top row first */
   readPixels(): { width: number; height: number; data: Uint8Array };
   /** switches between colours and depth */
@@ -38,6 +41,8 @@ declare global {
 
 /** Rate (1/s) of the fade between colours and depth. */
 const DEPTH_FADE = 4;
+/** Milliseconds at rest after which the picture is drawn once more, as sharp as the screen. */
+const SHARPEN = 600;
 /** Seconds of motion before the first input on a machine too slow for it: then the picture rests, and is sharp. */
 const SLOW_SWAY = 8;
 
@@ -59,14 +64,15 @@ async function start(api: Partial<MineViewer>) {
   let pending = 0;
   let settled = true;
   let toldSlow = false;
+  let sharpening = 0;
 
-  const currentView = (state: "moving" | "resting" | "exact") => {
+  const currentView = (state: State) => {
     const frame = camera.frame(innerWidth, innerHeight);
     const { width, height } = sceneRenderer.size(frame, state);
     const own = playback.view(frame, width, height) ?? camera.view(frame, width, height);
     return { T: fixed?.T ?? own.T, K: fixed?.K ?? own.K, width, height, frame };
   };
-  const render = (state: "moving" | "resting" | "exact") => {
+  const render = (state: State) => {
     const view = currentView(state);
     sceneRenderer.fit(view.frame, view.width, view.height);
     sceneRenderer.render(view);
@@ -115,9 +121,12 @@ async function start(api: Partial<MineViewer>) {
     const moving = changes.includes(true);
     render(moving ? "moving" : "resting");
     settled = !moving;
+    clearTimeout(sharpening);
     if (moving) wake();
+    else sharpening = setTimeout(() => pending || fixed || render("sharp"), SHARPEN);
   }
 
+  const xrWindow = new XrWindow(renderer, camera, scene, sceneRenderer);
   const reset = () => {
     takeOver();
     camera.reset();
@@ -148,6 +157,7 @@ async function start(api: Partial<MineViewer>) {
       return depth;
     },
     tilt: Controls.canTilt ? () => controls.toggleTilt() : null,
+    xr: (await offersXr()) ? () => xrWindow.toggle(wake) : null,
     save: () => {
       render("exact");
       canvas.toBlob((blob) => blob && download(blob), "image/png");
@@ -170,6 +180,7 @@ async function start(api: Partial<MineViewer>) {
     const { T, K, width, height } = currentView("exact");
     return { T, K, width, height };
   };
+  api.windowView = (eye, distance, width, height) => camera.windowView(eye, distance, width, height);
   api.readPixels = () => {
     render("exact");
     return sceneRenderer.read();

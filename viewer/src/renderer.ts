@@ -1,5 +1,5 @@
 // Renders views of the scene to the canvas, at the resolution that the machine keeps up with.
-import { LinearSRGBColorSpace, Vector2, Vector3, Vector4, WebGLRenderer } from "three";
+import { LinearSRGBColorSpace, Vector2, Vector3, Vector4, WebGLRenderer, type WebGLRenderTarget } from "three";
 import type { Frame, View } from "./camera";
 import type { Scene } from "./decode_planes";
 import { inverse, toThree, transposedRotation } from "./matrix";
@@ -12,8 +12,13 @@ const MAX_FRAME_TIME = 22;
 const MIN_RESOLUTION = 0.3;
 /** Longest time (ms) for the frame at rest, which is rendered at a higher resolution than those in motion. */
 const MAX_REST_TIME = 1000;
+/** The same (ms) for the frame that follows when nothing moves for a while. */
+const MAX_SHARP_TIME = 4000;
 /** Longest side of the canvas in pixels: more show nothing new. */
 const MAX_SIDE = 2048;
+
+/** What a frame is for: how much time it may take. */
+export type State = "moving" | "resting" | "sharp" | "exact";
 
 export function createRenderer(canvas: HTMLCanvasElement): WebGLRenderer {
   const renderer = new WebGLRenderer({ canvas, antialias: false, alpha: false, depth: false, powerPreference: "high-performance" });
@@ -42,12 +47,13 @@ export class SceneRenderer {
     this.resolution = Math.min(1, Math.max(MIN_RESOLUTION, this.resolution * change));
   }
 
-  /** Canvas size in pixels: in motion by the frame rate, at rest by MAX_REST_TIME, "exact" always by the screen. */
-  size(frame: Frame, state: "moving" | "resting" | "exact"): { width: number; height: number } {
+  /** Canvas size in pixels: in motion by the frame rate, at rest by the time that a frame may take, or the screen's. */
+  size(frame: Frame, state: State): { width: number; height: number } {
     let ratio = Math.min(devicePixelRatio, MAX_SIDE / Math.max(frame.width, frame.height));
     const wait = this.millisecondsPerPixel * frame.width * frame.height * ratio ** 2;
     if (state === "moving") ratio *= this.resolution;
-    if (state === "resting") ratio *= Math.max(this.resolution, Math.min(1, Math.sqrt(MAX_REST_TIME / wait)));
+    const limit = { resting: MAX_REST_TIME, sharp: MAX_SHARP_TIME, moving: 0, exact: 0 }[state];
+    if (limit) ratio *= Math.max(this.resolution, Math.min(1, Math.sqrt(limit / wait)));
     return { width: Math.max(1, Math.round(frame.width * ratio)), height: Math.max(1, Math.round(frame.height * ratio)) };
   }
 
@@ -64,8 +70,8 @@ export class SceneRenderer {
     return this.resolution <= MIN_RESOLUTION;
   }
 
-  /** Renders one view to the canvas. */
-  render({ T, K }: View) {
+  /** Renders one view to the canvas, or into a target. */
+  render({ T, K }: View, target: WebGLRenderTarget | null = null) {
     const { scene } = this;
     const rotation = transposedRotation(T);
     const [tx, ty, tz] = [T[3]!, T[7]!, T[11]!];
@@ -81,12 +87,12 @@ export class SceneRenderer {
       toSource: rotation.clone().multiply(inverse(K)),
       centre: new Vector3(tx, ty, tz).applyMatrix3(rotation).negate(),
       depthRow: new Vector4(T[8], T[9], T[10], tz),
-      height: this.renderer.domElement.height,
+      height: target?.height ?? this.renderer.domElement.height,
       range: new Vector2(1 / scene.far, 1 / scene.near),
       depthOpacity: this.depthOpacity,
       // Two texels a pixel are sharp, and from four on, smaller mipmaps are needed: between, the level rises faster.
       detailLevel: Math.max(0, Math.min(octaves, 2 * octaves - 2)),
-    });
+    }, target);
   }
 
   /** The canvas right after `render`: RGBA bytes, top row first. */

@@ -3,7 +3,7 @@ import { tell } from "./embedding";
 
 type Action = () => void | boolean | Promise<boolean>;
 /** What each button does; a returned boolean says whether it is now on. null hides the button. */
-type Actions = Record<"reset" | "depth" | "save", Action> & { tilt: Action | null };
+type Actions = Record<"reset" | "depth" | "save", Action> & { tilt: Action | null; xr: Action | null };
 
 const keys: Record<string, string> = { KeyR: "reset", Home: "reset", KeyZ: "depth", KeyP: "save", KeyF: "full" };
 

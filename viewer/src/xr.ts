@@ -1,0 +1,80 @@
+// Stereo on headsets: the photo is a window, and each eye looks through it from its own place. What lies beyond the
+// window's edges is never seen, so that the head may move freely.
+import { Mesh, MeshBasicMaterial, PerspectiveCamera, PlaneGeometry, Scene as ThreeScene, WebGLRenderTarget, type WebGLRenderer } from "three";
+import type { ViewerCamera } from "./camera";
+import type { Scene } from "./decode_planes";
+import type { SceneRenderer } from "./renderer";
+
+/** Distance of the window in metres; the plane that stays in place lies in it. */
+const DISTANCE = 2;
+/** Longest side of each eye's view in pixels. */
+const SIDE = 1280;
+
+/** Whether this browser shows immersive scenes, on a headset that is there. */
+export async function offersXr(): Promise<boolean> {
+  try {
+    return (await navigator.xr?.isSessionSupported("immersive-vr")) ?? false;
+  } catch {
+    return false; // a frame without the permission
+  }
+}
+
+export class XrWindow {
+  private session: XRSession | null = null;
+  private readonly stage = new ThreeScene();
+  private readonly views: { target: WebGLRenderTarget; mesh: Mesh }[];
+
+  constructor(
+    private readonly renderer: WebGLRenderer, private readonly camera: ViewerCamera, scene: Scene, private readonly sceneRenderer: SceneRenderer,
+  ) {
+    const { aspect } = scene;
+    const width = Math.round(Math.min(SIDE, SIDE * aspect)), height = Math.round(Math.min(SIDE, SIDE / aspect));
+    // As wide as the photo's camera saw it from this distance.
+    const metres = (DISTANCE * scene.width) / scene.K[0];
+    this.views = [1, 2].map((layer) => {
+      const target = new WebGLRenderTarget(width, height, { depthBuffer: false });
+      const mesh = new Mesh(new PlaneGeometry(metres, metres / aspect), new MeshBasicMaterial({ map: target.texture }));
+      mesh.position.z = -DISTANCE;
+      mesh.layers.set(layer); // three.js shows layer 1 to the left eye and layer 2 to the right one
+      this.stage.add(mesh);
+      return { target, mesh };
+    });
+  }
+
+  /** Begins or ends the session; `ended` is called when it has ended, whoever ends it. Returns whether it has begun. */
+  async toggle(ended: () => void): Promise<boolean> {
+    if (this.session) {
+      await this.session.end();
+      return false;
+    }
+    const { xr } = this.renderer;
+    this.session = await navigator.xr!.requestSession("immersive-vr");
+    this.session.addEventListener("end", () => {
+      this.session = null;
+      this.renderer.setAnimationLoop(null);
+      xr.enabled = false;
+      ended();
+    });
+    xr.enabled = true;
+    xr.setReferenceSpaceType("local");
+    await xr.setSession(this.session);
+    const eyes = new PerspectiveCamera();
+    this.renderer.setAnimationLoop(() => this.draw(eyes));
+    return true;
+  }
+
+  private draw(eyes: PerspectiveCamera) {
+    const { xr } = this.renderer;
+    xr.updateCamera(eyes);
+    xr.enabled = false; // each eye's view is an ordinary picture
+    for (const [eye, { target }] of this.views.entries()) {
+      const at = xr.getCamera().cameras[eye];
+      if (!at) continue;
+      const [x, y, z] = at.matrixWorld.elements.slice(12, 15) as [number, number, number];
+      this.sceneRenderer.render(this.camera.windowView([x, y, z], DISTANCE, target.width, target.height), target);
+    }
+    xr.enabled = true;
+    this.renderer.clear();
+    this.renderer.render(this.stage, eyes);
+  }
+}
