@@ -1,9 +1,8 @@
 """Trains the shipped checkpoint from nothing: `python scripts/train_shipped.py [--minutes M] [key=value ...]`.
 
-Runs the stages `configs/shipped-1.yaml` to `configs/shipped-5.yaml`, each from the checkpoint of the one before, adapts
-batch norm to photos, writes the checkpoint and evaluates it on the held-out captures. Needs the captures and textures
-that the configurations name (or `data.1.root=` and `data.0.textures=`); synthetic scenes are rendered and cached when
-they are first needed. With --minutes it stops in time; the same command resumes, on any machine that has `runs/`.
+Runs `configs/shipped.yaml`, adapts batch norm to photos, writes the checkpoint and evaluates it on held-out captures.
+Needs the data that the configuration names; synthetic scenes are rendered and cached when they are first needed. With
+--minutes it stops in time; the same command resumes, on any machine that has `runs/`.
 """
 
 import argparse
@@ -27,35 +26,33 @@ from mine.training.adaptive_batch_norm import adapt_batch_norm
 from mine.training.train import train
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-STAGES = 5
 TIME_IS_UP = "time is up: the same command goes on from here"
-PHOTOS = 8
+PHOTOS = 1
 """Photos of each training capture on which batch norm's statistics are measured."""
 
 
 def main() -> None:
     """Trains, finishes and evaluates, as far as the time allows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings of all stages")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that replace the configuration's")
     parser.add_argument("--minutes", type=float, help="stop after this time; the same command resumes")
     parser.add_argument("--output", type=Path, default=shipped_checkpoint(), help="the checkpoint to write")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TIME_IS_UP))  # runs have their own handler
     end = None if options.minutes is None else monotonic() + 60 * options.minutes
     with exit_on_input_error(parser.prog):
-        config = train_stages(options.overrides, end)
+        config = train_in_time(options.overrides, end)
         finish(config, options.output)
         print(held_out_table(options.overrides, options.output))
 
 
-def train_stages(overrides: list[str], end: float | None) -> TrainConfig:
-    """Trains all stages that are not done, and exits when time is up; returns the last stage's configuration."""
-    for stage in range(1, STAGES + 1):
-        config = load_config(CONFIGS / f"shipped-{stage}.yaml", overrides, TrainConfig)
+def train_in_time(overrides: list[str], end: float | None) -> TrainConfig:
+    """Trains unless it is done, and exits when time is up; returns the configuration."""
+    config = load_config(CONFIGS / "shipped.yaml", overrides, TrainConfig)
+    if steps_done(config) < config.last:
+        train_until(config, end)
         if steps_done(config) < config.last:
-            train_until(config, end)
-            if steps_done(config) < config.last:
-                sys.exit(TIME_IS_UP)
+            sys.exit(TIME_IS_UP)
     return config
 
 
@@ -79,7 +76,7 @@ def train_until(config: TrainConfig, end: float | None) -> None:
 
 
 def finish(config: TrainConfig, output: Path) -> None:
-    """Adapts the last stage's batch norm to photos of the training captures, and writes the network in float16."""
+    """Adapts batch norm to photos of the training captures, and writes the network in float16."""
     network = load_network(Path(config.output) / "mine.safetensors")
     captures = evaluation_set(config.data[1], config.size)
     assert isinstance(captures, ImagePairs)

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -16,6 +17,8 @@ from mine.data.base.sample import Sample
 from mine.data.registry import evaluation_set, training_set
 from mine.errors import InputError
 from mine.network import network_kind
+from mine.network.architecture import Architecture
+from mine.network.checkpoint import load_network
 from mine.training.stop import STOP_SIGNALS
 
 
@@ -38,7 +41,7 @@ def process_rows(config: TrainConfig, rank: int, processes: int) -> list[range]:
         split = f"{processes} process(es) with accumulate={config.accumulate}"
         raise InputError(f"batch {config.batch} cannot be shared by {split}: give a multiple of {parts}")
     samples = config.batch // parts
-    if samples == 1 and max(config.size) <= network_kind(config.architecture.decoder).side_multiple:
+    if samples == 1 and max(config.size) <= network_kind(started_architecture(config).decoder).side_multiple:
         raise InputError(
             f"one sample of size {list(config.size)} has no batch statistics: give two a part, or a larger size"
         )
@@ -119,6 +122,13 @@ def loader(
     )
 
 
+def started_architecture(config: TrainConfig) -> Architecture:
+    """The architecture of a run's network: that of its `start`, where the configuration names none itself."""
+    if config.start and config.architecture == Architecture() and Path(config.start).is_file():
+        return load_network(config.start).architecture
+    return config.architecture
+
+
 def training_sets(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
     """The data set of each source of a run, with its share.
 
@@ -127,7 +137,7 @@ def training_sets(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
     """
     sets = [training_set(source, config.size, config.seed, config.targets) for source in config.data]
     without_points = [bool(getattr(part, "metric", False)) for part in sets]
-    from_depth = network_kind(config.architecture.decoder).supervision == "depth"
+    from_depth = network_kind(started_architecture(config).decoder).supervision == "depth"
     if any(without_points) and (from_depth or not all(without_points)):
         kind = config.data[without_points.index(True)].kind
         raise InputError(

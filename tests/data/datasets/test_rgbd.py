@@ -14,6 +14,7 @@ from mine.data.datasets.rgbd import Rgbd
 from mine.data.registry import FolderSource
 from mine.errors import InputError
 from mine.network.architecture import Architecture
+from mine.network.checkpoint import make_network, save_network
 from mine.training.batches import training_sets
 
 SIZE = (64, 96)
@@ -95,3 +96,15 @@ def test_plane_networks_are_refused(tmp_path: Path) -> None:
     assert len(training_sets(config_for(tmp_path, architecture=disparity, data=(source,)))) == 1
     with pytest.raises(InputError, match="no second views"):
         training_sets(config_for(tmp_path, data=(source,)))
+
+
+def test_a_start_of_a_disparity_network_is_one(tmp_path: Path) -> None:
+    """A configuration that names a checkpoint need not repeat its architecture."""
+    write_frames(tmp_path / "data", ["one"])
+    source = FolderSource(kind="rgbd", root=str(tmp_path / "data"))
+    disparity = Architecture("tf_efficientnet_lite0", (4, 4, 4, 4, 4), decoder="disparity")
+    save_network(make_network(disparity), tmp_path / "start.safetensors")
+    config = config_for(
+        tmp_path, architecture=Architecture(), data=(source,), start=str(tmp_path / "start.safetensors")
+    )
+    assert len(training_sets(config)) == 1
