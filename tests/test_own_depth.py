@@ -88,7 +88,7 @@ def test_plane_networks_take_depth_too(tiny_checkpoint: Path, photo: torch.Tenso
 
 
 def test_without_blending_the_scene_has_no_photo(model: mine.Model, photo: torch.Tensor) -> None:
-    scene = model.predict(photo, depth=DEPTH, blend=False)
+    scene = model.predict(photo, depth=mine.read_depth(DEPTH, "depth"), blend=False)
     assert scene.photo is None and scene.surface is None
 
 

@@ -96,7 +96,7 @@ def render(
     check_checkpoint(checkpoint)
     from mine.output.video import default_size, render_video
 
-    scene = _scene(photo, planes, fov, checkpoint, own_depth.load(depth_source))
+    scene = _scene(photo, planes, fov, checkpoint, own_depth.load(depth_source), size)
     if size is not None and size > max(scene.size) and stereo.stereo not in OWN_SIZES:
         _note(f"--size {size} is more than the photo has: the video is {max(default_size(scene.size, size))} pixels")
     if fps is not None and is_folder(output):
@@ -125,6 +125,7 @@ def predict(
     fov: Fov = None,
     checkpoint: Checkpoint = None,
     own_depth: Depth = NO_DEPTH,
+    size: Annotated[int | None, options.SIZE, arg(help_behavior_hint="(default: the photo's, at most 2048)")] = None,
 ) -> None:
     """Predicts the multiplane image of a photo and saves it.
 
@@ -135,6 +136,7 @@ def predict(
         fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone 65 to 70.
         checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
         own_depth: Depth in place of the network's prediction.
+        size: Longest side in pixels that the scene keeps of the photo, at most 4096: views show no more.
     """
     check_ending(output, (".mpi",))
     check_source(photo)
@@ -142,7 +144,7 @@ def predict(
         raise InputError(f"{photo} is a scene already: render, export or view it, or give a photo")
     depth_source = own_depth.check(photo, checkpoint)
     check_checkpoint(checkpoint)
-    _scene(photo, planes, fov, checkpoint, own_depth.load(depth_source)).save(output)
+    _scene(photo, planes, fov, checkpoint, own_depth.load(depth_source), size).save(output)
     print(output)
 
 
@@ -197,14 +199,16 @@ def _scene(
     fov: float | None = None,
     checkpoint: Path | None = None,
     depth: "DepthMap | DepthModel | None" = None,
+    size: int | None = None,
 ) -> "MPI":
-    """The scene of a file: read from a scene file, predicted from a photo."""
+    """The scene of a file: read from a scene file, predicted from a photo, of which views of `size` need that much."""
     if is_scene(source):
         from mine.scene.mpi import MPI
 
         return MPI.open(source)
     from mine.model import load
-    from mine.scene.photo import read_photo
+    from mine.scene.photo import MAX_SIDE, read_photo
 
-    photo = read_photo(source)  # before the network is loaded, so that a damaged file is reported first
+    # Before the network is loaded, so that a damaged file is reported first.
+    photo = read_photo(source, max(MAX_SIDE, size or 0))
     return load(checkpoint).predict(photo, planes=32 if planes is None else planes, fov=fov, depth=depth)

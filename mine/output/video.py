@@ -38,6 +38,9 @@ CHUNK_PIXELS = 1 << 21
 MAX_QUEUED = 2
 """Rendered chunks that may wait for the encoder: bounds the memory of long videos."""
 
+MAX_QUEUED_PIXELS = 1 << 22
+"""Pixels of the largest frames that wait: 4K takes 0.2 GB a frame, beside the 3 GB of its planes."""
+
 
 def render_video(
     scene: MPI,
@@ -96,17 +99,22 @@ def render_video(
             writes.append(_depth_writer(write, scene, largest if is_folder(depth) else None))
         report = progress or progress_bar(stack)
         done = 0
-        for view in encode_behind(partial(_write_all, writes), render_path(scene, path, size, crop, lens)):
+        queued = MAX_QUEUED if size[0] * size[1] <= MAX_QUEUED_PIXELS else 0
+        for view in encode_behind(partial(_write_all, writes), render_path(scene, path, size, crop, lens), queued):
             done += len(view.rgb)
+            del view  # a large one before the next is rendered
             report(done / len(path.poses))
 
 
-def encode_behind(write: Callable[[Batch], None], batches: Iterator[Batch]) -> Iterator[Batch]:
+def encode_behind(
+    write: Callable[[Batch], None], batches: Iterator[Batch], queued: int = MAX_QUEUED
+) -> Iterator[Batch]:
     """Encodes batches of frames in another thread while the next ones are rendered.
 
     Args:
         write: Encodes one batch.
         batches: What to encode.
+        queued: Most batches that wait. With 0, the next one is rendered when one is encoded.
 
     Yields:
         Each batch as it is handed over; the end comes when all are written.
@@ -114,10 +122,13 @@ def encode_behind(write: Callable[[Batch], None], batches: Iterator[Batch]) -> I
     queue: deque[Future[None]] = deque()
     with ThreadPoolExecutor(1) as encoder:
         for batch in batches:
-            if len(queue) == MAX_QUEUED:
+            if queue and len(queue) == queued:
                 queue.popleft().result()
             queue.append(encoder.submit(write, batch))
+            if not queued:
+                queue.popleft().result()
             yield batch
+            del batch
         for future in queue:
             future.result()
 
@@ -191,9 +202,11 @@ def _colour_writer(write: WriteFrame) -> Callable[[View], None]:
     """A function that appends the colours of a batch of views to a video."""
 
     def write_colour(view: View) -> None:
-        levels = view.rgb.clamp(0, 1).mul_(255).round_().permute(0, 2, 3, 1)
-        for frame in levels.to(torch.uint8, memory_format=torch.contiguous_format).cpu().numpy():
-            write(frame)
+        for rgb in view.rgb:
+            frame = torch.empty(*rgb.shape[1:], 3, dtype=torch.uint8)
+            for channel, values in enumerate(rgb):  # one at a time: those of a large frame would take 0.1 GB each
+                frame[..., channel] = values.clamp(0, 1).mul_(255).round_()
+            write(frame.numpy())
 
     return write_colour
 

@@ -17,6 +17,7 @@ __all__ = [
     "Prepared",
     "View",
     "blend_source",
+    "interleave_detail",
     "join",
     "lift_layers",
     "prepare",
@@ -70,10 +71,13 @@ def prepare(
     planes: Float[Tensor, "#B S 4 H W"],
     disparity: Float[Tensor, "#B S"],
     K_src: Float[Tensor, "#B 3 3"],
-    detail: Float[Tensor, "#B 3 Hp Wp"] | None = None,
+    detail: Float[Tensor, "#B _ Hp Wp"] | None = None,
     photo_reach: Float[Tensor, "#B 1 H W"] | None = None,
 ) -> Prepared:
-    """A scene to render many times: `prepare(...).render(K_tgt, T_tgt_src, size)`; arguments as those of `render`."""
+    """A scene to render many times: `prepare(...).render(K_tgt, T_tgt_src, size)`; see `render`.
+
+    Detail may be that of `interleave_detail`.
+    """
     return Prepared(planes, disparity, K_src, detail, photo_reach)
 
 
@@ -95,6 +99,22 @@ def join(rgb: Float[Tensor, "*batch 3 H W"], sigma: Float[Tensor, "*batch 1 H W"
     from mine.render.cpu.render import interleave_channels  # imported on use: numba takes seconds to start
 
     return interleave_channels(rgb, sigma)
+
+
+def interleave_detail(detail: Float[Tensor, "B 3 Hp Wp"]) -> Float[Tensor, "B c Hp Wp"]:
+    """Lays a photo's detail out as the renderer of its device reads it, so that `prepare` makes no copy of it.
+
+    Args:
+        detail: See `render`; floats of any size.
+
+    Returns:
+        On CPUs float32, with a fourth channel of 0; on other devices what was given.
+    """
+    if detail.device.type != "cpu":
+        return detail
+    from mine.render.cpu.render import interleave_channels  # imported on use: numba takes seconds to start
+
+    return interleave_channels(detail)
 
 
 def blend_source(

@@ -17,7 +17,7 @@ class Prepared:
         planes: Float[Tensor, "#B S 4 H W"],
         disparity: Float[Tensor, "#B S"],
         K_src: Float[Tensor, "#B 3 3"],
-        detail: Float[Tensor, "#B 3 Hp Wp"] | None = None,
+        detail: Float[Tensor, "#B _ Hp Wp"] | None = None,
         photo_reach: Float[Tensor, "#B 1 H W"] | None = None,
     ) -> None:
         parts = planes, disparity, K_src, detail, photo_reach
@@ -43,7 +43,7 @@ class Prepared:
         expanded = [_expand(part, batch) for part in cameras]
         if implementation.prepares:
             return module.render_prepared(self._state(implementation), *expanded, size)
-        photo = [_expand(part, batch) for part in self._photo if part is not None]
+        photo = [_expand(part[:, :3], batch) for part in self._photo if part is not None]  # interleaved detail has four
         return module.render(_expand(self._planes, batch), *expanded, size, *photo)
 
     def _state(self, implementation: Implementation) -> Any:

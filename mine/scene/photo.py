@@ -15,7 +15,11 @@ from mine.scene.decoding.decode import Decoded, check_size, decode_file, decode_
 from mine.scene.resize import resize
 
 MAX_SIDE = 2048
-"""Longest side in pixels to which larger photos are shrunk: videos show no more, and scenes stay small in memory."""
+"""Longest side in pixels to which larger photos are shrunk: videos show no more unless they are asked to, and scenes
+stay small in memory."""
+
+LARGEST_SIDE = 4096
+"""Longest side in pixels that a scene can keep of a photo: 4K, at 12 bytes a pixel."""
 
 ROUNDING = 1e-3
 """Tolerance of floats outside [0, 1]: resampling overshoots a little; other scales and NaN are refused."""
@@ -34,15 +38,16 @@ Source = str | Path | Image.Image | np.ndarray | Tensor | Photo
 """Argument of `read_photo`."""
 
 
-def read_photo(source: Source) -> Photo:
+def read_photo(source: Source, side: int | None = None) -> Photo:
     """Reads a photo.
 
     The EXIF orientation is applied, colours are converted to sRGB by the embedded profile, transparency is composited
-    over white, 16 bits become 8, animations give their first frame. Photos larger than MAX_SIDE are shrunk.
+    over white, 16 bits become 8, animations give their first frame. Larger photos are shrunk.
 
     Args:
         source: Path of a file in one of `mine.inputs.images.FORMATS` or HEIC, PIL image, array (H, W, 3) or tensor
             (3, H, W). Arrays and tensors are sRGB, uint8 or floats in [0, 1].
+        side: Longest side in pixels that is kept of a photo, at most `LARGEST_SIDE`; by default `MAX_SIDE`.
 
     Returns:
         The photo's pixels and field of view.
@@ -50,30 +55,31 @@ def read_photo(source: Source) -> Photo:
     Raises:
         InputError: The photo cannot be read, is too small or too large, or has values out of range.
     """
+    side = min(side or MAX_SIDE, LARGEST_SIDE)
     if isinstance(source, (str, Path)):
-        return _use(decode_file(Path(source), MAX_SIDE))
+        return _use(decode_file(Path(source), side), side)
     if isinstance(source, Photo):
         return source
     if isinstance(source, Image.Image):
-        return _use(decode_image(source, "the image", MAX_SIDE))
+        return _use(decode_image(source, "the image", side), side)
     if isinstance(source, np.ndarray):
         if source.ndim != 3 or source.shape[2] != 3:
             raise InputError(f"photo array has shape {source.shape}: give (H, W, 3)")
-        return Photo(_to_rgb(_as_tensor(source)), None)
+        return Photo(_to_rgb(_as_tensor(source), side), None)
     if isinstance(source, Tensor):
         if source.ndim != 3 or source.shape[0] != 3:
             raise InputError(f"photo tensor has shape {tuple(source.shape)}: give (3, H, W)")
-        return Photo(_to_rgb(source.detach().cpu()), None)
+        return Photo(_to_rgb(source.detach().cpu(), side), None)
     raise InputError(
         f"cannot read a photo from {type(source).__name__}: give a path, a PIL image, an array or a tensor"
     )
 
 
-def _use(decoded: Decoded) -> Photo:
+def _use(decoded: Decoded, side: int) -> Photo:
     """The photo of a decoded image; what is wrong with it is warned of."""
     if decoded.warning:
         warnings.warn(decoded.warning, InputWarning, stacklevel=3)
-    return Photo(_to_rgb(torch.from_numpy(np.array(decoded.image)).movedim(2, 0)), decoded.fov)
+    return Photo(_to_rgb(torch.from_numpy(np.array(decoded.image)).movedim(2, 0), side), decoded.fov)
 
 
 def _as_tensor(array: np.ndarray) -> Tensor:
@@ -85,8 +91,8 @@ def _as_tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(native).movedim(2, 0)
 
 
-def _to_rgb(values: Shaped[Tensor, "3 H W"]) -> Float32[Tensor, "3 h w"]:
-    """Colours in [0, 1], at most MAX_SIDE a side, from checked uint8 or float values."""
+def _to_rgb(values: Shaped[Tensor, "3 H W"], side: int) -> Float32[Tensor, "3 h w"]:
+    """Colours in [0, 1], at most `side` pixels a side, from checked uint8 or float values."""
     check_size(values.shape[1], values.shape[2], "photo")
     if values.dtype == torch.uint8:
         rgb = values.float() / 255
@@ -97,8 +103,8 @@ def _to_rgb(values: Shaped[Tensor, "3 H W"]) -> Float32[Tensor, "3 h w"]:
     low, high = rgb.aminmax()
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise InputError(f"photo has values from {low:.4g} to {high:.4g}: give uint8, or floats in [0, 1]")
-    shrink = MAX_SIDE / max(rgb.shape)
+    shrink = side / max(rgb.shape)
     if shrink < 1:
         rgb = resize(rgb, (round(rgb.shape[1] * shrink), round(rgb.shape[2] * shrink)))
-        check_size(rgb.shape[1], rgb.shape[2], f"photo shrunk to {MAX_SIDE} pixels")
+        check_size(rgb.shape[1], rgb.shape[2], f"photo shrunk to {side} pixels")
     return rgb.clamp(0, 1).contiguous()

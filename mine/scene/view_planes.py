@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mine.render import Backend, Prepared, View, lift_layers, prepare
+from mine.kernels.memory import release_memory
+from mine.render import Backend, Prepared, View, interleave_detail, lift_layers, prepare
 from mine.scene.detail import FINER, photo_detail
 from mine.scene.inpaint import DISCONTINUITY
 from mine.scene.silhouettes import PURE_RADIUS, Layers, find_layers, largest_within
@@ -15,11 +17,14 @@ from mine.scene.silhouettes import PURE_RADIUS, Layers, find_layers, largest_wit
 LEAST_MAGNIFICATION = 1.25
 """Ratio of a view's longer side to that of the planes from which on the view has planes of its own."""
 
-PIXELS_PER_STEP = 3
+PIXELS_PER_STEP = 4
 """Factor of resolution for each subdivision of the steps between planes: their parallax grows with the resolution."""
 
-MOST_PIXELS = 4096 * 3072
-"""Pixels of the largest finer planes; still larger views, which would take gigabytes, have the scene's own planes."""
+USUAL_PLANES = 32
+"""Number of planes for which `PIXELS_PER_STEP` holds: of more, steps are finer already."""
+
+MOST_PIXELS = 3840 * 2160
+"""Pixels of the largest finer planes, which bounds their memory: larger views are magnified from them."""
 
 EDGE_OPACITY = 0.9
 """Largest opacity of the pixels along a silhouette. Densities are sampled bilinearly, and a quarter of an opaque one is
@@ -70,14 +75,14 @@ def fine_size(
         photo_size: (H, W) of the photo.
 
     Returns:
-        (H, W) in the photo's aspect, as large as the view and at most as large as the photo; or None where the scene's
-        own planes are fine enough, or the view has more than `MOST_PIXELS`.
+        (H, W) in the photo's aspect, as large as the view, at most as large as the photo, and of at most `MOST_PIXELS`;
+        or None where the scene's own planes are fine enough.
     """
-    longest = min(max(size), max(photo_size))
+    height, width = photo_size
+    longest = min(max(size), max(photo_size), math.sqrt(MOST_PIXELS / (height * width)) * max(photo_size))
     if longest < LEAST_MAGNIFICATION * max(plane_size):
         return None
-    height, width = (max(2, round(side * longest / max(photo_size))) for side in photo_size)
-    return (height, width) if height * width <= MOST_PIXELS else None
+    return max(2, round(height * longest / max(photo_size))), max(2, round(width * longest / max(photo_size)))
 
 
 def make_fine_scene(surface: Tensor, photo: Tensor, disparity: Tensor, K: Tensor, size: tuple[int, int]) -> FineScene:
@@ -93,11 +98,20 @@ def make_fine_scene(surface: Tensor, photo: Tensor, disparity: Tensor, K: Tensor
     Returns:
         The finer planes, on the device of the photo. On CPUs the steps between planes are subdivided.
     """
+    release_memory()
     with torch.no_grad():
         image = photo_at(photo, size)
         layers, detail = split_detail(image, find_layers(surface.cpu(), image.cpu()))
-        steps = math.ceil(max(size) / max(surface.shape) / PIXELS_PER_STEP) if photo.device.type == "cpu" else 1
+        on_cpu = photo.device.type == "cpu"
+        steps = max(size) / max(surface.shape) / PIXELS_PER_STEP if on_cpu else 1
+        if detail is not None and on_cpu:
+            detail = detail.half()  # while planes are lifted, which takes the most memory
+        release_memory()
         planes, fine, reach = (x.to(photo.device) for x in lift_silhouettes(layers, disparity, steps))
+        del image, layers
+        release_memory()
+        detail = None if detail is None else interleave_detail(detail)
+        release_memory()
     return FineScene(prepare(planes[None], fine[None], K[None], detail, reach[None]), len(disparity) / len(fine))
 
 
@@ -108,13 +122,13 @@ def photo_at(photo: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(photo.float()[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
 
 
-def lift_silhouettes(layers: Layers, disparity: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+def lift_silhouettes(layers: Layers, disparity: Tensor, steps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Lifts layers to planes that lie where their silhouettes are.
 
     Args:
         layers: See `find_layers`.
         disparity: (S,) of the scene's planes, strictly descending.
-        steps: Number of steps for each of those between planes.
+        steps: See `subdivide`.
 
     Returns:
         Planes (S', 4, H, W), their disparities (S',), and the disparities (1, H, W) down to which they show the photo,
@@ -206,11 +220,24 @@ def fit_planes(disparity: Tensor, outline: Tensor) -> Tensor:
     return fitted if (fitted[1:] < fitted[:-1]).all() else disparity
 
 
-def subdivide(disparity: Tensor, steps: int) -> Tensor:
-    """Divides each step between planes at disparities (S,) into `steps`: (`steps` (S - 1) + 1,)."""
-    weight = torch.arange(steps, device=disparity.device) / steps
-    between = disparity[:-1, None] + weight * disparity.diff()[:, None]
-    return torch.cat([between.flatten(), disparity[-1:]])
+def subdivide(disparity: Tensor, steps: float) -> Tensor:
+    """Divides the steps between planes.
+
+    Args:
+        disparity: (S,) of the planes, strictly descending.
+        steps: Number of steps, rounded up, for each of those between at most `USUAL_PLANES`. More planes, whose steps
+            are finer already, become as many as those would, so that memory does not grow with their number.
+
+    Returns:
+        (S',) disparities, at even parts of the steps, from the first plane to the last.
+    """
+    planes = len(disparity)
+    if planes <= USUAL_PLANES:
+        count = math.ceil(steps) * (planes - 1) + 1
+    else:
+        count = max(planes, math.ceil(steps * (USUAL_PLANES - 1)) + 1)
+    position = torch.linspace(0, planes - 1, count, dtype=torch.float64)
+    return torch.from_numpy(np.interp(position, np.arange(planes), disparity.cpu().double())).to(disparity)
 
 
 def visible_disparity(planes: Tensor, disparity: Tensor) -> Tensor:

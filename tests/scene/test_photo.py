@@ -18,7 +18,7 @@ from torch import Tensor
 from mine.errors import InputError, InputWarning
 from mine.network.input_size import network_size
 from mine.scene import photo
-from mine.scene.photo import read_photo
+from mine.scene.photo import LARGEST_SIDE, MAX_SIDE, read_photo
 
 ROOT = Path(__file__).parents[2]
 HEIGHT, WIDTH = 40, 60
@@ -394,3 +394,12 @@ def test_network_size_is_near_the_photo_and_the_area(height: int, width: int, ar
 
     neighbours = [(size[0] + dy, size[1] + dx) for dy in (-128, 0, 128) for dx in (-128, 0, 128)]
     assert all(cost(*size) <= cost(h, w) + 1e-5 for h, w in neighbours if min(h, w) >= 128 and h * w <= 4 * area)
+
+
+def test_more_of_a_photo_is_kept_on_request() -> None:
+    large = np.zeros((60, LARGEST_SIDE + 100, 3), np.uint8)
+    assert max(read_photo(large).rgb.shape) == MAX_SIDE
+    assert max(read_photo(large, 3000).rgb.shape) == 3000
+    assert max(read_photo(Image.fromarray(large), 3000).rgb.shape) == 3000
+    assert max(read_photo(large, 10**6).rgb.shape) == LARGEST_SIDE
+    assert max(read_photo(large[:, :100], 3000).rgb.shape) == 100

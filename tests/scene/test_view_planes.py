@@ -14,7 +14,15 @@ from mine.scene.camera import intrinsics, off_axis_shift, shift_principal_point
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
 from mine.scene.silhouettes import find_layers
-from mine.scene.view_planes import MOST_PIXELS, fine_size, fit_planes, snap_silhouettes, subdivide, visible_disparity
+from mine.scene.view_planes import (
+    MOST_PIXELS,
+    USUAL_PLANES,
+    fine_size,
+    fit_planes,
+    snap_silhouettes,
+    subdivide,
+    visible_disparity,
+)
 
 SIZE, PLANES = (640, 960), (128, 192)
 
@@ -143,13 +151,25 @@ def test_finer_planes_are_as_large_as_the_view_and_at_most_as_the_photo() -> Non
     assert fine_size((2000, 3000), (256, 384), (640, 960)) == (640, 960)
     assert fine_size((1080, 1080), (256, 384), (2000, 3000)) == (720, 1080)
     assert fine_size((256, 384), (256, 384), (2000, 3000)) is None
-    side = int(MOST_PIXELS**0.5) + 1
-    assert fine_size((side, side), (256, 256), (side, side)) is None
+    side = int(MOST_PIXELS**0.5)
+    for larger in (side, side + 1, 2 * side):
+        assert fine_size((larger, larger), (256, 256), (2 * side, 2 * side)) == (side, side)
 
 
 def test_subdivided_planes_include_the_old_ones() -> None:
     disparity = torch.tensor([1.0, 0.7, 0.1])
     assert subdivide(disparity, 3).tolist() == pytest.approx([1, 0.9, 0.8, 0.7, 0.5, 0.3, 0.1])
+
+
+def test_many_planes_become_no_more_than_the_usual_number_would() -> None:
+    for planes in (USUAL_PLANES, 40, 64, 100, 500):
+        disparity = torch.linspace(1, 0.1, planes)
+        for steps in (1, 1.7, 10 / 3):
+            fine = subdivide(disparity, steps)
+            assert len(fine) <= max(planes, len(subdivide(torch.linspace(1, 0.1, USUAL_PLANES), steps)))
+            assert len(fine) >= max(planes, steps * (USUAL_PLANES - 1))
+            assert (fine[1:] < fine[:-1]).all()
+            assert (float(fine[0]), float(fine[-1])) == (float(disparity[0]), float(disparity[-1]))
 
 
 def test_planes_move_to_silhouettes_and_stay_in_order() -> None:

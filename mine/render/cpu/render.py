@@ -128,9 +128,14 @@ def interleave_channels(*parts: Tensor) -> Tensor:
     texels, channel = np.zeros((math.prod(batch), height * width, 4), np.float32), 0
     bands = len(texels) * -(-texels.shape[1] // INTERLEAVE_BAND)
     for part in parts:
-        source = _float32(part).reshape(len(texels), -1, height * width)
-        run_in_bands(bands, partial(interleave_bands, source, channel, texels), band=4)
-        channel += source.shape[1]
+        count = part.shape[-3]
+        if part.dtype == torch.float32:
+            source = _float32(part).reshape(len(texels), count, height * width)
+            run_in_bands(bands, partial(interleave_bands, source, channel, texels), band=4)
+        else:  # without a copy in float32
+            values = part.detach().cpu().reshape(len(texels), count, height * width)
+            torch.from_numpy(texels).movedim(-1, 1)[:, channel : channel + count].copy_(values)
+        channel += count
     return torch.from_numpy(texels).view(*batch, height, width, 4).movedim(-1, -3)
 
 

@@ -1,5 +1,8 @@
 """Lifting layers to planes, compared with the equations written out densely."""
 
+import resource
+import sys
+
 import torch
 from torch import Tensor
 
@@ -96,3 +99,14 @@ def test_the_photo_is_shown_down_to_the_back_of_its_surface_and_before_the_backg
     hidden = torch.full((1, *SIZE), 0.58)
     planes, reach = lift_layers(surface, torch.ones(1, *SIZE), rgb, hidden, 1 - rgb, disparity, surface)
     assert (reach > 0.65).all(), "the background begins on the plane at 0.6"
+
+
+def test_memory_is_taken_by_the_surface_not_by_the_planes() -> None:
+    """Planes of 48 GB, more than the system would promise, of which a wall needs one plane and the last."""
+    size, planes = (1024, 1536), 2000
+    wall, none, rgb = torch.full((1, *size), 0.5), torch.zeros(1, *size), torch.rand(3, *size)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    lifted, _ = lift_layers(wall, torch.ones(1, *size), rgb, none, rgb, torch.linspace(1, 0.1, planes), wall)
+    assert lifted.shape == (planes, 4, *size)
+    if sys.platform == "linux":
+        assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 500e6

@@ -194,6 +194,9 @@ def test_channels_are_interleaved_from_parts() -> None:
     assert torch.equal(planes, torch.cat([rgb, sigma], dim=2))
     assert cpu.interleave_channels(planes).data_ptr() == planes.data_ptr()
     assert torch.equal(cpu.interleave_channels(rgb), torch.cat([rgb, torch.zeros_like(sigma)], dim=2))
+    half = cpu.interleave_channels(rgb.half(), sigma)
+    assert half.dtype == torch.float32
+    assert torch.equal(half, torch.cat([rgb.half().float(), sigma], dim=2))
 
 
 def test_calls_from_several_threads_at_once_return_what_they_return_alone() -> None:
