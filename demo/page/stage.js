@@ -73,8 +73,9 @@ const stage = {
       style.setProperty("--aspect", String(still.naturalWidth / still.naturalHeight));
       style.setProperty("--photo", `url("${photo}")`);
     };
-    still.src = photo;
+    still.onerror = () => (still.hidden = true); // no photo, or one that browsers do not show
     still.hidden = false;
+    still.src = photo;
   },
 
   /** A moving picture of the scene, until the scene itself is there: from the first moment, and on slow machines. */
