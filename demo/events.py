@@ -45,6 +45,8 @@ class Events:
         with _show_input_error(photo):
             settings = _scene_settings(planes, detail, fov, strength, invert, depth)
             files = self.jobs.scene(_session(request), Path(photo), settings, progress)
+            if files.notes.is_file():
+                gr.Warning(_for_visitors(photo, files.notes.read_text(encoding="utf-8")))
             page = f"scene/{files.html.relative_to(self.jobs.folder).as_posix()}"
             return embed_page(page), str(files.depth), [str(file) for file in files.all()]
 
@@ -163,11 +165,15 @@ def _show_input_error(photo: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        # Uploads lie in folders of their own, beside each other.
-        text = re.sub(re.escape(f"{Path(photo).parent.parent}{os.sep}") + r"[^/\\]+[/\\]", "", str(error))
-        # The page shows messages as HTML, and the file's name is the visitor's: escape it.
-        raise gr.Error(html.escape(text, quote=False), print_exception=False) from error
+        raise gr.Error(_for_visitors(photo, str(error)), print_exception=False) from error
     except OSError as error:
         full = shutil.disk_usage(Path(photo).anchor).free < 1 << 20
         text = "The server's disk is full: try again later." if full else "This scene is no longer here: try again."
         raise gr.Error(text, print_exception=False) from error
+
+
+def _for_visitors(photo: str, text: str) -> str:
+    """A message as the page shows it: without the server's folder names, and escaped, since it is shown as HTML."""
+    # Uploads lie in folders of their own, beside each other.
+    text = re.sub(re.escape(f"{Path(photo).parent.parent}{os.sep}") + r"[^/\\]+[/\\]", "", text)
+    return html.escape(text, quote=False)

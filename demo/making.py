@@ -5,6 +5,7 @@ process (`mine.demo.worker`) or in this one.
 """
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from mine import MPI, InputError, Model
 from mine.demo.contact_sheet import write_contact_sheet
 from mine.demo.exporting import write_form
+from mine.errors import InputWarning
 from mine.network.input_size import network_size
 from mine.output.camera_paths import PATHS, CameraPath, near_depth
 from mine.output.depth_image import write_depth_image
@@ -135,6 +137,11 @@ class SceneFiles:
         """The moving thumbnails of all camera paths."""
         return self.folder / f"{self.name}-motions.webp"
 
+    @property
+    def notes(self) -> Path:
+        """What is wrong with the photo although it was used, a line each; the file is missing where nothing is."""
+        return self.folder / f"{self.name}-notes.txt"
+
     def all(self) -> list[Path]:
         """The files to download."""
         return [self.html, self.depth, self.mpi]
@@ -142,6 +149,16 @@ class SceneFiles:
 
 def make_scene(model: Model, photo: Path, settings: SceneSettings, files: SceneFiles, report: Report) -> None:
     """Predicts the scene of a photo and writes its files."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InputWarning)
+        _make_scene(model, photo, settings, files, report)
+    notes = [str(each.message) for each in caught if issubclass(each.category, InputWarning)]
+    if notes:
+        files.notes.write_text("\n".join(notes), encoding="utf-8")
+    report(1.0, "Done")
+
+
+def _make_scene(model: Model, photo: Path, settings: SceneSettings, files: SceneFiles, report: Report) -> None:
     report(0.02, "Reading the photo")
     image = read_photo(photo)
     height, width = image.rgb.shape[-2:]
@@ -159,7 +176,6 @@ def make_scene(model: Model, photo: Path, settings: SceneSettings, files: SceneF
     report(0.85, "Drawing the depth picture")
     write_depth_image(scene, files.depth)
     scene.save(files.mpi)
-    report(1.0, "Done")
 
 
 def change_depth(scene: MPI, strength: float, invert: bool) -> DepthMap:

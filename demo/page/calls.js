@@ -95,6 +95,7 @@ const events = {
       const last = message.progress_data?.at(-1);
       if (last) one.progress({ fraction: last.progress ?? last.index / last.length, text: last.desc });
     }
+    if (message.msg === "log") say(plain(message.log), 12000);
     if (message.msg === "process_completed") {
       this.calls.delete(message.event_id);
       if (!this.calls.size) this.shut();

@@ -99,10 +99,10 @@ async function share(file) {
   await navigator.share({ files, title: file.name }).catch(() => {});
 }
 
-/** Says something for a moment, to eyes and to screen readers. */
-function say(text) {
+/** Says something for some milliseconds, to eyes and to screen readers. */
+function say(text, duration = 4000) {
   $("said").textContent = text;
   $("said").classList.add("shown");
   clearTimeout(say.timer);
-  say.timer = setTimeout(() => $("said").classList.remove("shown"), 4000);
+  say.timer = setTimeout(() => $("said").classList.remove("shown"), duration);
 }

@@ -15,6 +15,7 @@ import pytest
 import torch
 from demo_server import files_left, make_photo, running_demo, wait_until
 from gradio_client import Client, handle_file
+from PIL import Image
 
 from mine.demo.jobs import JobRunner, SceneSettings, VideoSettings
 from mine.demo.scene_store import SceneStore, remove_stale, replace_folder
@@ -247,6 +248,19 @@ def test_bad_files_are_reported_in_one_line_and_the_app_goes_on(client, tmp_path
     for bad in [(1e6, "Draft"), (4, "Huge")]:
         with pytest.raises(Exception, match=r"greater than maximum|not in the list"):
             client.predict(good, *bad, api_name="/predict")
+
+
+def test_a_photo_that_breaks_off_is_used_and_told(app, client, tmp_path, monkeypatch):
+    """The page shows what `mine render` prints, without the server's folder names."""
+    told = []
+    monkeypatch.setattr("mine.demo.events.gr.Warning", told.append)
+    whole = tmp_path / "whole.jpg"
+    Image.effect_noise((64, 48), 80).convert("RGB").save(whole, quality=95)
+    (tmp_path / "cut.jpg").write_bytes(whole.read_bytes()[:-400])
+    client.predict(handle_file(whole), *DRAFT, api_name="/predict")
+    assert not told
+    client.predict(handle_file(tmp_path / "cut.jpg"), *DRAFT, api_name="/predict")
+    assert len(told) == 1 and told[0].startswith("cut.jpg breaks off before its end")
 
 
 def call(url: str, name: str, data: list) -> str:
