@@ -16,7 +16,7 @@ import numpy as np
 import OpenEXR
 import pycolmap
 import torch
-from browser import install, psnr, take_pictures
+from splat_page import install, psnr, take_pictures
 from PIL import Image
 
 import mine

@@ -97,7 +97,6 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_download: None) ->
     y, x = np.mgrid[0:96, 0:128]
     photo = Image.fromarray(np.stack([x, y * 2, (x // 8 + y // 8) % 2 * 200], axis=-1).astype(np.uint8))
     photo.save(tmp_path / "photo.jpg")
-    Image.fromarray((2 * y).astype(np.uint8)).save(tmp_path / "depth.png")
     pytest.importorskip("pillow_heif").from_pillow(photo).save(tmp_path / "photo.heic")
     Image.fromarray(((x + y) * 200).astype(np.uint16)).save(tmp_path / "depth.png")
     film(tmp_path / "holiday.mp4", np.array([[x, 0.05 * (-1) ** i, 0] for i, x in enumerate(np.arange(5) / 6)]))

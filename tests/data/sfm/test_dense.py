@@ -108,16 +108,24 @@ def test_generated_scenes_have_their_depth(seed: int) -> None:
     assert (error < 0.1).float().mean() > 0.8
 
 
-def test_what_is_written_is_read_by_its_kind(tmp_path: Path) -> None:
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photographs of 80 pixels, so that a sweep takes a moment."""
+    monkeypatch.setattr("mine.data.base.dense_photographs.LONGEST", 80)
+
+
+def test_what_is_written_is_read_by_its_kind(tmp_path: Path, small: None) -> None:
     capture = write_wall(tmp_path / "wall")
     report = write_dense(capture, tmp_path / "dense", progress=False)
+    line = json.loads((tmp_path / "dense" / "frames.jsonl").read_text().splitlines()[0])
+    assert np.isclose(line["fx"], FOCAL * 80 / WIDTH, rtol=0.01)
     assert report.photographs == report.images > 2 and report.known > 0.3
     sample = Rgbd(tmp_path / "dense", size=(64, 96))[0]
     known = sample.depth_src[sample.depth_src > 0]
     assert len(known) and float(known.max() / known.min()) < 1.1  # a wall that faces the cameras
 
 
-def test_a_capture_without_overlap_is_refused(tmp_path: Path) -> None:
+def test_a_capture_without_overlap_is_refused(tmp_path: Path, small: None) -> None:
     capture = write_wall(tmp_path / "wall", plain=True)
     with pytest.raises(InputError, match="no dense depth"):
         write_dense(capture, tmp_path / "dense", progress=False)
@@ -128,10 +136,3 @@ def test_existing_output_is_kept(tmp_path: Path) -> None:
     (tmp_path / "dense").mkdir()
     with pytest.raises(InputError, match="exists"):
         write_dense(tmp_path, tmp_path / "dense", progress=False)
-
-
-def test_the_index_has_the_focal_length(tmp_path: Path) -> None:
-    capture = write_wall(tmp_path / "wall")
-    write_dense(capture, tmp_path / "dense", progress=False)
-    line = json.loads((tmp_path / "dense" / "frames.jsonl").read_text().splitlines()[0])
-    assert np.isclose(line["fx"], FOCAL)
