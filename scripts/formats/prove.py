@@ -16,8 +16,8 @@ import numpy as np
 import OpenEXR
 import pycolmap
 import torch
-from splat_page import install, psnr, take_pictures
 from PIL import Image
+from splat_page import install, psnr, take_pictures
 
 import mine
 from mine.output.lens import make_lens
