@@ -48,7 +48,7 @@ def files_left(root: Path, pattern: str) -> list[Path] | None:
         return None
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> bool:
     """Whether `condition` comes true in time."""
     end = time.monotonic() + seconds
     while not condition():
