@@ -5,6 +5,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from mine.data.sfm.layout import model_folder
 from mine.errors import InputError, extras_required
 from mine.files import check_writable
 from mine.inputs.weights import tensor_format
@@ -152,19 +153,13 @@ def _check_one_path(name: str, frames: int | None, amount: float | None) -> None
         raise InputError(f"amount {amount:g} takes the dolly zoom into its subject: give more than -2")
 
 
-def is_capture(folder: Path) -> bool:
-    """Whether a folder holds a reconstruction in COLMAP's layout."""
-    files = [folder / "sparse" / "0" / f"images.{ending}" for ending in ("bin", "txt")]
-    return any(map(os.path.isfile, files))
-
-
 def check_capture(images: Path, output: Path, poses: Path | None, fps: float | None, dense: bool = False) -> None:
     """Checks the arguments of `mine colmap`.
 
     Raises:
         InputError: There are no images, the output exists, or options do not go together.
     """
-    if dense and is_capture(images) and not (poses is None and fps is None):
+    if dense and model_folder(images) and not (poses is None and fps is None):
         option = "--fps" if poses is None else "--poses"
         raise InputError(f"{option} is for making a capture, and {images} is one already: leave it out")
     if not os.path.exists(images):

@@ -6,7 +6,8 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from mine.cli import options
-from mine.cli.checks import check_capture, check_checkpoint, check_ending, find_config, is_capture
+from mine.cli.checks import check_capture, check_checkpoint, check_ending, find_config
+from mine.data.sfm.layout import model_folder
 
 Config = Annotated[Path, arg(metavar="CONFIG")]
 Overrides = Annotated[tuple[str, ...], arg(metavar="[KEY=VALUE ...]", help_behavior_hint="(default: none)")]
@@ -34,7 +35,7 @@ def colmap(
         progress: Show the progress on the terminal.
     """
     check_capture(images, output, poses, fps, dense)
-    if dense and is_capture(images):
+    if dense and model_folder(images):
         from mine.data.base.dense_photographs import write_dense
 
         print(f"{output}: {write_dense(images, output, progress)}")

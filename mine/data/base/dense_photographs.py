@@ -13,8 +13,9 @@ from rich.progress import Progress
 from mine.data.base.rgbd_layout import INDEX, write_photograph
 from mine.data.sfm.capture import PosedImage, read_capture
 from mine.data.sfm.dense import View, dense_depth
+from mine.data.sfm.reconstruct import check_new
 from mine.errors import InputError
-from mine.files import check_writable, replacing
+from mine.files import replacing
 
 LONGEST = 384
 """Longer side of the photographs in pixels: that of a network's input."""
@@ -65,9 +66,7 @@ def write_dense(capture: str | Path, output: str | Path, progress: bool = True) 
         InputError: The capture cannot be read, `output` exists, or no depth is found.
     """
     capture, output = Path(capture), Path(output)
-    check_writable(output, folder=True)
-    if output.exists():
-        raise InputError(f"{output} exists: choose another output folder")
+    check_new(output)
     images = [image for image in read_capture(capture, (LONGEST, LONGEST)) if image.points.shape[1] >= MIN_SHARED]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     known: list[float] = []

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from mine.data.sfm.colmap_library import pycolmap
+from mine.data.sfm.layout import model_folder
 from mine.data.sfm.model_files import MAX_SIDE, check_model_files
 from mine.data.sfm.read_model import read_model
 from mine.errors import InputError
@@ -238,14 +239,6 @@ def captures_in(root: str | Path) -> list[Path]:
     if not found:
         raise InputError(f"no capture in {root}: give a folder with images/ and sparse/0 of COLMAP, or of such folders")
     return found
-
-
-def model_folder(folder: Path) -> Path | None:
-    """Folder of the reconstruction of the capture in `folder`, None if it has none."""
-    for name in ("sparse/0", "sparse"):
-        if any((folder / name / f"images.{suffix}").is_file() for suffix in ("bin", "txt")):
-            return folder / name
-    return None
 
 
 def _read_model(folder: Path) -> pycolmap.Reconstruction:
