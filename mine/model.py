@@ -12,7 +12,8 @@ from mine.errors import InputError
 from mine.network.checkpoint import load_network
 from mine.network.disparity.hub import DepthModel
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
-from mine.network.disparity.own_depth import find_kind, fit_to_photo
+from mine.network.disparity.network import DisparityNetwork
+from mine.network.disparity.own_depth import OwnDepth, find_kind, fit_to_photo
 from mine.network.input_size import MULTIPLE, network_size
 from mine.network.protocol import Network
 from mine.render import blend_source
@@ -25,7 +26,6 @@ from mine.scene.limits import check_scene_size
 from mine.scene.mpi import MPI, check_disparity
 from mine.scene.photo import Photo, Source, read_photo
 from mine.scene.resize import resize
-from mine.scene.view_planes import visible_disparity
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -179,27 +179,46 @@ class Model:
         resized = resize(photo.rgb, size).clamp(0, 1).to(self.device)[None]
         if depth is not None:
             depth_map = depth(photo.rgb) if isinstance(depth, DepthModel) else depth
-            return self._lift_depth(depth_map, resized, planes if disparity is None else disparity, K, photo, blend)
+            own = self._own_depth(depth_map, resized)
+            return self._lift(own, resized, planes if disparity is None else disparity, K, photo, blend)
+        if isinstance(self.network, DisparityNetwork):
+            own = OwnDepth(self.network(resized.contiguous(memory_format=torch.channels_last)), 1.0)
+            return self._lift(own, resized, planes if disparity is None else disparity, K, photo, blend)
         predicted, disparity = self._predict_planes(resized, planes if disparity is None else disparity)
         if blend and not self.network.kind.photo_colours:
             predicted = blend_source(predicted, disparity[None], K[None], resized)
-        surface = visible_disparity(predicted[0], disparity) if blend and self.network.kind.lifted else None
-        return MPI.from_planes(predicted[0], disparity, K, photo.rgb.to(self.device) if blend else None, surface)
+        return MPI.from_planes(predicted[0], disparity, K, photo.rgb.to(self.device) if blend else None)
 
-    def _lift_depth(
-        self, depth_map: DepthMap, image: Tensor, disparity: Tensor | int, K: Tensor, photo: Photo, blend: bool
-    ) -> MPI:
-        """The scene of a photo whose depth is given; `image` (1, 3, H, W) is the photo at the size of the planes."""
+    def _own_depth(self, depth_map: DepthMap, image: Tensor) -> OwnDepth:
+        """A given depth map for a photo; `image` (1, 3, H, W) is the photo at the size of the planes."""
         predicted = None
         if self.network.kind.lifted and (depth_map.kind == "auto" or depth_map.has_unknown):
             predicted = self.network(image.contiguous(memory_format=torch.channels_last))
             depth_map = find_kind(depth_map, predicted)
-        own = fit_to_photo(depth_map, image, predicted)
-        relative = plane_disparities(own.disparity, disparity) if isinstance(disparity, int) else disparity / own.unit
-        planes = lift_to_mpi(image, own.disparity, relative[None])[0]
-        planes[:, 3:] *= own.unit  # densities are per scene unit
-        surface = own.disparity[0] * own.unit if blend else None
-        return MPI.from_planes(planes, relative * own.unit, K, photo.rgb.to(self.device) if blend else None, surface)
+        return fit_to_photo(depth_map, image, predicted)
+
+    def _lift(
+        self, depth: OwnDepth, image: Tensor, disparity: Tensor | int, K: Tensor, photo: Photo, blend: bool
+    ) -> MPI:
+        """The scene of a photo and its depth; `image` (1, 3, H, W) is the photo at the size of the planes."""
+        relative = (
+            plane_disparities(depth.disparity, disparity) if isinstance(disparity, int) else disparity / depth.unit
+        )
+        behind = None
+        if isinstance(self.network, DisparityNetwork):
+            planes, behind = self.network.lift(image, depth.disparity, relative[None])
+            if blend and not self.network.kind.photo_colours:
+                planes = blend_source(planes, relative[None], K[None], image)
+        else:
+            planes = lift_to_mpi(image, depth.disparity, relative[None])
+        planes[:, :, 3:] *= depth.unit  # densities are per scene unit
+        disparity = relative * depth.unit
+        if not blend:
+            return MPI.from_planes(planes[0], disparity, K)
+        background = None if behind is None else torch.cat([behind.disparity * depth.unit, behind.rgb], 1)[0]
+        return MPI.from_planes(
+            planes[0], disparity, K, photo.rgb.to(self.device), depth.disparity[0] * depth.unit, background
+        )
 
     def _camera(self, photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> Tensor:
         """Intrinsics (3, 3) in pixels of planes of `size` (H, W), from `K` or `fov` if given, else from the photo."""

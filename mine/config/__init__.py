@@ -1,6 +1,6 @@
 """Configurations of training and evaluation: typed settings, read from YAML files with overrides."""
 
-from mine.config.loss_weights import DisparityLossWeights, PlaneLossWeights
+from mine.config.loss_weights import DisparityLossWeights, LayerLossWeights, PlaneLossWeights
 from mine.config.settings import DEVICES, PRECISIONS, EvalConfig, TrainConfig, load_config
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "PRECISIONS",
     "DisparityLossWeights",
     "EvalConfig",
+    "LayerLossWeights",
     "PlaneLossWeights",
     "TrainConfig",
     "load_config",

@@ -22,6 +22,22 @@ class PlaneLossWeights:
 
 
 @dataclass(frozen=True)
+class LayerLossWeights:
+    """Weights of the losses of a network with a learned background."""
+
+    colour: float = 1.0
+    """mean absolute error of the background's colour, where the other view uncovers it"""
+    disparity: float = 0.2
+    """mean absolute error of its log-disparity there"""
+    structure: float = 0.1
+    """1 - SSIM of the other view with the background in what it uncovers, per uncovered pixel"""
+    photometric: float = 2.0
+    """mean absolute error of the rendered view"""
+    ssim: float = 1.0
+    """1 - SSIM of the rendered view"""
+
+
+@dataclass(frozen=True)
 class DisparityLossWeights:
     """Weights of a disparity network's losses."""
 

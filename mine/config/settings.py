@@ -9,7 +9,7 @@ import torch
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-from mine.config.loss_weights import DisparityLossWeights, PlaneLossWeights
+from mine.config.loss_weights import DisparityLossWeights, LayerLossWeights, PlaneLossWeights
 from mine.config.yaml_file import explain, read_tree
 from mine.data.registry import Source, registry
 from mine.errors import InputError
@@ -98,6 +98,7 @@ class TrainConfig:
     """decay of the weights' exponential moving average, which is what a run's checkpoint holds"""
     plane_losses: PlaneLossWeights = field(default_factory=PlaneLossWeights)
     disparity_losses: DisparityLossWeights = field(default_factory=DisparityLossWeights)
+    layer_losses: LayerLossWeights = field(default_factory=LayerLossWeights)
     save_every: int = 250
     """steps between saved states"""
     held_out: EvalConfig | None = None
@@ -168,5 +169,5 @@ def _check_against_network(config: TrainConfig) -> None:
     multiple = kind.side_multiple
     if any(side < multiple or side % multiple for side in config.size):
         raise InputError(f"size is {list(config.size)}: give height and width in multiples of {multiple}")
-    if kind.supervision == "depth" and (config.targets > 1 or config.fine_planes):
+    if kind.supervision != "views" and (config.targets > 1 or config.fine_planes):
         raise InputError("targets and fine_planes are for plane networks: leave them out")

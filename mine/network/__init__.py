@@ -24,8 +24,8 @@ class NetworkKind:
             input's resolution to that of the coarsest feature map.
         photo_colours: Whether predicted planes already have the photo's colours where the source camera sees them. If
             not, the colours come from `mine.render.blend_source`.
-        supervision: What training compares with the data: "views" rendered from target cameras, or "depth" of the
-            images themselves.
+        supervision: What training compares with the data: "views" rendered from target cameras, "depth" of the images
+            themselves, or the "layers" that target cameras uncover.
         assumed_fov: Horizontal field of view in degrees of a photo without EXIF focal length, where training assumed
             one. None where it did not: that of a phone's camera (`mine.scene.exif.phone_fov`).
         lifted: Whether the planes are one surface for each pixel, lifted from its disparity: scenes keep the surface,
@@ -35,7 +35,7 @@ class NetworkKind:
     path: str
     side_multiple: int
     photo_colours: bool
-    supervision: Literal["views", "depth"]
+    supervision: Literal["views", "depth", "layers"]
     assumed_fov: float | None = None
     lifted: bool = False
 
@@ -59,6 +59,13 @@ NETWORKS = {
         side_multiple=32,
         photo_colours=True,
         supervision="depth",
+        lifted=True,
+    ),
+    "layers": NetworkKind(
+        "mine.network.layers.network:LayeredNetwork",
+        side_multiple=32,
+        photo_colours=False,
+        supervision="layers",
         lifted=True,
     ),
 }

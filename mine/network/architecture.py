@@ -23,12 +23,16 @@ class Architecture:
         bottleneck: Channels of the plane decoder's bottleneck at 1/64 and at 1/128 of the image. Disparity networks
             have no bottleneck and ignore it.
         decoder: Kind of network, a key of `mine.network.NETWORKS`.
+        background: Channels of the background network's levels, finest first; of networks of the kind "layers" alone.
+        opacity: Channels of their opacity network, 0 for none.
     """
 
     encoder: str = "resnet50"
     widths: tuple[int, ...] = PLANE_WIDTHS
     bottleneck: tuple[int, int] = (512, 256)
     decoder: str = "planes"
+    background: tuple[int, ...] = ()
+    opacity: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Field values by name, for a checkpoint's metadata."""
@@ -65,7 +69,10 @@ def _check(values: dict[str, Any]) -> None:
     for key in ("encoder", "decoder"):
         if not isinstance(values[key], str):
             raise InputError(f"{key} is {shown(values[key])}: give a name")
-    for key, count in (("widths", len(PLANE_WIDTHS)), ("bottleneck", 2)):
+    if type(values["opacity"]) is not int or not 0 <= values["opacity"] <= MAX_CHANNELS:
+        raise InputError(f"opacity is {shown(values['opacity'])}: give a number of channels, 0 to {MAX_CHANNELS}")
+    levels = len(PLANE_WIDTHS)
+    for key, count in (("widths", levels), ("bottleneck", 2), ("background", levels if values["background"] else 0)):
         numbers = values[key] if isinstance(values[key], tuple) else ()
         good = [number for number in numbers if type(number) is int and 1 <= number <= MAX_CHANNELS]
         if len(good) != count or len(numbers) != count:

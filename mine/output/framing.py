@@ -135,5 +135,5 @@ def crop_to_aspect(scene: MPI, aspect: float | None) -> MPI:
         rows, columns = photo.shape[-2] / height, photo.shape[-1] / width
         photo = photo[..., round(top * rows) : round((top + kept_height) * rows), :]
         photo = photo[..., round(left * columns) : round((left + kept_width) * columns)]
-    surface = None if scene.surface is None else scene.surface[..., *cut]
-    return MPI(scene.rgb[..., *cut], scene.sigma[..., *cut], scene.disparity, K, photo, surface)
+    layers = (None if part is None else part[..., *cut] for part in (scene.surface, scene.background))
+    return MPI(scene.rgb[..., *cut], scene.sigma[..., *cut], scene.disparity, K, photo, *layers)

@@ -49,7 +49,8 @@ def find_surface_layers(scene: MPI, longest: int) -> SurfaceLayers:
         surface = scene.surface
         if surface is None:
             surface = visible_disparity(scene.planes, scene.disparity)
-        layers = find_layers(surface.cpu(), image.clamp(0, 1).cpu())
+        background = None if scene.background is None else scene.background.cpu()
+        layers = find_layers(surface.cpu(), image.clamp(0, 1).cpu(), background)
     return SurfaceLayers(layers, scene.intrinsics(size).cpu())
 
 

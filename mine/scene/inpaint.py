@@ -1,6 +1,7 @@
 """Inpainting of the background layer: disparity and colour of what the photo hides behind depth discontinuities."""
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,13 +18,46 @@ INPAINT_PATIENCE = 4
 """Iterations, of one such pixel each, for which a farther surface may still replace what was inpainted: behind a thin
 foreground lies the farther of its two sides, behind each edge of a wide one that edge's own side."""
 
+REACH = 28
+"""`INPAINT_REACH` of learned backgrounds and of large views: what the default path uncovers of 1920 pixels."""
+
+LEAST_STEP = 1.05
+"""Ratio of disparities from which on what is inpainted behind a surface counts as another surface."""
+
 MAX_OFFSET = 3
 """Largest offset of a neighbour, in pixels."""
 
 
+class Background(NamedTuple):
+    """The surface behind the visible one; where there is none, the visible one."""
+
+    disparity: Float[Tensor, "B 1 H W"]
+    """In 1 / scene units, at most that of the visible surface"""
+    rgb: Float[Tensor, "B 3 H W"]
+    """Colours in [0, 1]"""
+
+
+def propagated_background(
+    image: Float[Tensor, "B 3 H W"], disparity_map: Float[Tensor, "B 1 H W"], reach: int = INPAINT_REACH
+) -> Background:
+    """`inpaint_background` at half the resolution of a photo and its disparity map.
+
+    Args:
+        image: RGB in [0, 1]; H and W are even.
+        disparity_map: Disparity of the visible surface.
+        reach: Width of the inpainted background, in pixels of half the resolution.
+
+    Returns:
+        The background, (B, C, H / 2, W / 2).
+    """
+    half = (image.shape[-2] // 2, image.shape[-1] // 2)
+    shrunk_map, shrunk = (F.interpolate(x, half, mode="area") for x in (disparity_map, image))
+    return inpaint_background(shrunk_map, shrunk, reach)
+
+
 def inpaint_background(
     disparity_map: Float[Tensor, "B 1 H W"], image: Float[Tensor, "B 3 H W"], reach: int = INPAINT_REACH
-) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B 3 H W"]]:
+) -> Background:
     """Inpaints what lies behind the visible surface, within `reach` pixels of a depth discontinuity.
 
     In each of `reach` iterations, a pixel takes over the background of those of its four neighbours that are
@@ -53,7 +87,12 @@ def inpaint_background(
         replaced = (chosen.sum(0) > 0) & farther & (iteration <= found + INPAINT_PATIENCE)
         found = torch.where(replaced, found.clamp(max=iteration), found)
         layer = torch.where(replaced, (chosen * neighbours).sum(0) / chosen.sum(0).clamp(min=1), layer)
-    return layer[:, :1], layer[:, 1:4]
+    return Background(layer[:, :1], layer[:, 1:4])
+
+
+def is_behind(background: Tensor, visible: Tensor) -> Tensor:
+    """Where a background counts as another surface than the visible one, by the disparities of both."""
+    return background * LEAST_STEP < visible
 
 
 def neighbours_at(x: Tensor, offsets: Iterable[tuple[int, int]]) -> Iterator[Tensor]:

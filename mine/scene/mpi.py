@@ -46,6 +46,7 @@ class MPI:
         surface: Disparity of the visible surface that the planes were lifted from, or None. With a surface and a photo,
             views larger than the planes are rendered from planes of their own resolution, whose silhouettes are the
             photo's (`mine.scene.view_planes`).
+        background: What lies behind that surface, disparity and RGB, where a network predicted it; or None.
     """
 
     planes: Float[Tensor, "S 4 H W"]
@@ -53,6 +54,7 @@ class MPI:
     K: Float[Tensor, "3 3"]
     photo: Float[Tensor, "3 Hp Wp"] | None
     surface: Float[Tensor, "1 H W"] | None
+    background: Float[Tensor, "4 H W"] | None
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class MPI:
         K: ArrayLike,
         photo: ArrayLike | None = None,
         surface: ArrayLike | None = None,
+        background: ArrayLike | None = None,
     ) -> None:
         """Joins colours and densities in one tensor, laid out as the renderer of their device reads it.
 
@@ -72,6 +75,7 @@ class MPI:
             K: (3, 3) source intrinsics in pixels of the planes.
             photo: (3, Hp, Wp) source image in [0, 1], or None.
             surface: (1, H, W) disparity of the visible surface that the planes were lifted from, or None.
+            background: (4, H, W) disparity and RGB of what lies behind that surface, or None.
 
         Raises:
             InputError: Shapes, order or values are not these.
@@ -82,7 +86,7 @@ class MPI:
                 f"planes have shapes {tuple(rgb.shape)} and {tuple(sigma.shape)}: "
                 "give rgb (S, 3, H, W) and sigma (S, 1, H, W)"
             )
-        self._assign(join(rgb.float(), sigma.float()), disparity, K, photo, surface)
+        self._assign(join(rgb.float(), sigma.float()), disparity, K, photo, surface, background)
 
     @classmethod
     def from_planes(
@@ -92,6 +96,7 @@ class MPI:
         K: ArrayLike,
         photo: ArrayLike | None = None,
         surface: ArrayLike | None = None,
+        background: ArrayLike | None = None,
     ) -> "MPI":
         """Makes a multiplane image of planes without a copy.
 
@@ -101,6 +106,7 @@ class MPI:
             K: See the constructor.
             photo: See the constructor.
             surface: See the constructor.
+            background: See the constructor.
 
         Raises:
             InputError: Shapes, order or values are not these.
@@ -109,7 +115,7 @@ class MPI:
         if planes.ndim != 4 or planes.shape[1] != 4:
             raise InputError(f"planes have shape {tuple(planes.shape)}: give (S, 4, H, W)")
         scene = cls.__new__(cls)
-        scene._assign(planes.float(), disparity, K, photo, surface)
+        scene._assign(planes.float(), disparity, K, photo, surface, background)
         return scene
 
     def _assign(
@@ -119,11 +125,13 @@ class MPI:
         K: ArrayLike,
         photo: ArrayLike | None,
         surface: ArrayLike | None,
+        background: ArrayLike | None,
     ) -> None:
         """Checks the parts and sets the attributes."""
         disparity, K = as_tensor(disparity, "disparity"), as_tensor(K, "K")
         photo = None if photo is None else as_tensor(photo, "photo")
         surface = None if surface is None else as_tensor(surface, "surface")
+        background = None if background is None else as_tensor(background, "background")
         if planes.numel() == 0:
             raise InputError(f"planes have shape {tuple(planes.shape)}: give (S, 4, H, W), none of them 0")
         check_colours("rgb", planes[:, :3])
@@ -138,8 +146,11 @@ class MPI:
             check_colours("photo", photo)
         if surface is not None:
             check_surface(surface, (planes.shape[-2], planes.shape[-1]))
+        if background is not None:
+            check_background(background, surface)
         # The class is frozen, for what is cached below must not grow stale.
         parts = {"planes": planes, "disparity": disparity, "K": K, "photo": photo, "surface": surface}
+        parts["background"] = background
         for name, value in parts.items():
             object.__setattr__(self, name, value)
 
@@ -210,7 +221,9 @@ class MPI:
             return None
         if fine not in self._fine_scenes:
             self._fine_scenes.clear()
-            scene = make_fine_scene(self.surface, self.photo, self.disparity, self.intrinsics(fine), fine)
+            scene = make_fine_scene(
+                self.surface, self.photo, self.disparity, self.intrinsics(fine), fine, self.background
+            )
             self._fine_scenes[fine] = scene
         return self._fine_scenes[fine]
 
@@ -251,8 +264,8 @@ class MPI:
         if torch.device(device) == self.planes.device:
             return self
         rgb, sigma, disparity, K = (part.to(device) for part in (self.rgb, self.sigma, self.disparity, self.K))
-        photo, surface = (None if part is None else part.to(device) for part in (self.photo, self.surface))
-        return MPI(rgb, sigma, disparity, K, photo, surface)
+        optional = (None if part is None else part.to(device) for part in (self.photo, self.surface, self.background))
+        return MPI(rgb, sigma, disparity, K, *optional)
 
     def save(self, path: str | Path, half: bool = True) -> None:
         """Writes the scene as safetensors.
@@ -265,10 +278,8 @@ class MPI:
             InputError: The file cannot be written.
         """
         tensors = {"disparity": self.disparity, "K": self.K, "rgb": self.rgb, "sigma": self.sigma}
-        if self.photo is not None:
-            tensors["photo"] = self.photo
-        if self.surface is not None:
-            tensors["surface"] = self.surface
+        optional = {"photo": self.photo, "surface": self.surface, "background": self.background}
+        tensors |= {name: part for name, part in optional.items() if part is not None}
         tensors = {name: encode(name, value, half).cpu().contiguous() for name, value in tensors.items()}
         with replacing(path) as temporary:
             temporary.write_bytes(save(tensors, {"format": FORMAT, "size": json.dumps(self.plane_size)}))
@@ -311,6 +322,21 @@ def check_surface(surface: Tensor, size: tuple[int, int]) -> None:
     least, most = surface.aminmax()
     if not (least > 0 and most < torch.inf):
         raise InputError(f"surface reaches from {float(least):g} to {float(most):g}: give positive disparities")
+
+
+def check_background(background: Tensor, surface: Tensor | None) -> None:
+    """Checks what lies behind a surface.
+
+    Raises:
+        InputError: There is no surface, or it is not (4, H, W), positive disparities and colours in [0, 1].
+    """
+    if surface is None or background.shape != (4, *surface.shape[1:]):
+        needed = "a surface (1, H, W)" if surface is None else f"{(4, *surface.shape[1:])}, disparity and RGB"
+        raise InputError(f"background has shape {tuple(background.shape)}: give {needed}")
+    least, most = background[:1].aminmax()
+    if not (least > 0 and most < torch.inf):
+        raise InputError(f"background reaches from {float(least):g} to {float(most):g}: give positive disparities")
+    check_colours("background", background[1:])
 
 
 def check_density(sigma: Tensor) -> None:

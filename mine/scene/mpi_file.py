@@ -20,6 +20,7 @@ _DTYPES = {
     "K": _FLOATS,
     "photo": ("U8", *_FLOATS),
     "surface": _FLOATS,
+    "background": _FLOATS,
 }
 """Types of the parts of a scene; 8-bit values are colours times 255."""
 
@@ -46,10 +47,10 @@ def read_parts(path: str | Path) -> dict[str, Tensor]:
 
 
 def encode(name: str, value: Tensor, half: bool) -> Tensor:
-    """A part as it is stored: 8-bit images, float16 densities and surface if `half`, else float32."""
+    """A part as it is stored: 8-bit images, float16 densities, surface and background if `half`, else float32."""
     if not half or name in ("disparity", "K"):
         return value.float()
-    if name in ("sigma", "surface"):
+    if name in ("sigma", "surface", "background"):
         return value.clamp(max=torch.finfo(torch.float16).max).half()
     return (value.clamp(0, 1) * 255).round().to(torch.uint8)
 
@@ -80,6 +81,7 @@ def _check_parts(path: str | Path, file: TensorFile) -> None:
         "K": (3, 3),
         "photo": (3, *shapes.get("photo", ())[1:]),
         "surface": (1, *rgb[2:]),
+        "background": (4, *rgb[2:]),
     }
     for name, shape in shapes.items():
         if shape != expected[name] or (name == "photo" and len(shape) != 3):

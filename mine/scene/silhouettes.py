@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mine.scene.inpaint import DISCONTINUITY, inpaint_background, neighbours_at
+from mine.scene.inpaint import DISCONTINUITY, REACH, inpaint_background, is_behind, neighbours_at
 
 SIDE_RADIUS = 3
 """Pixels of the disparity map from its discontinuity within which the photo's edge is looked for."""
@@ -74,11 +74,8 @@ LEAST_VARIATION = 0.05
 OPACITIES = (0.05, 0.95)
 """Shares α below which the foreground counts as absent, and above which it counts as opaque."""
 
-REACH = 28
-"""Width of the inpainted background in pixels of half the map's resolution: what the default path uncovers of it."""
-
-LEAST_STEP = 1.05
-"""Ratio of disparities from which on what is inpainted behind a surface counts as another surface."""
+SEAM = 3
+"""Pixels of the disparity map from its discontinuity within which the background is propagated, not predicted."""
 
 UNMIXED_AT_ONCE = 1 << 15
 """Pixels that `_unmix` treats at a time: bounds its memory."""
@@ -99,12 +96,17 @@ class Layers(NamedTuple):
     """Colour of the surface behind it"""
 
 
-def find_layers(disparity_map: Float[Tensor, "1 h w"], image: Float[Tensor, "3 H W"]) -> Layers:
+def find_layers(
+    disparity_map: Float[Tensor, "1 h w"],
+    image: Float[Tensor, "3 H W"],
+    predicted: Float[Tensor, "4 h w"] | None = None,
+) -> Layers:
     """Refines the silhouettes of a disparity map by a photo of higher resolution.
 
     Args:
         disparity_map: Disparity in 1 / scene units, of about the photo's aspect.
         image: RGB in [0, 1].
+        predicted: Disparity and RGB of the background by a network; by default it is propagated.
 
     Returns:
         The layers, at the size of the image.
@@ -119,6 +121,8 @@ def find_layers(disparity_map: Float[Tensor, "1 h w"], image: Float[Tensor, "3 H
     foreground = (nearer & edge[0, 0])[None, None]
     disparity = torch.where(edge, torch.where(foreground, near, far), smooth)[0]
     background, colour = _inpaint(disparity, image, (disparity_map.shape[-2], disparity_map.shape[-1]))
+    if predicted is not None:
+        background, colour = _inside(predicted, disparity_map, torch.cat([background, colour]), disparity)
     opacity, rgb = torch.ones_like(disparity), image.clone()
     pixels, alpha, front, back = _unmix(image, share, nearer, edge[0, 0])
     shown = alpha > 0
@@ -129,7 +133,7 @@ def find_layers(disparity_map: Float[Tensor, "1 h w"], image: Float[Tensor, "3 H
     mixed = shown & (alpha < 1)
     y, x = y[mixed], x[mixed]
     background[0, y, x], colour[:, y, x] = far[0, 0, y, x], back[mixed].T
-    hidden = background * LEAST_STEP < disparity
+    hidden = is_behind(background, disparity)
     hidden[0, y, x] = True
     return Layers(disparity, opacity, rgb, background * hidden, colour)
 
@@ -317,3 +321,16 @@ def _inpaint(disparity: Tensor, image: Tensor, map_size: tuple[int, int]) -> tup
     found = inpaint_background(nearest, F.interpolate(image[None], half, mode="area"), REACH)
     background, colour = (F.interpolate(x, disparity.shape[-2:], mode="bilinear")[0] for x in found)
     return torch.minimum(background, disparity), colour
+
+
+def _inside(predicted: Tensor, disparity_map: Tensor, propagated: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
+    """A predicted background (4, h, w), and the propagated one (4, H, W) along silhouettes.
+
+    There, the photo's silhouettes and those of the disparity map (1, h, w), which the prediction is for, differ.
+    """
+    hidden = is_behind(predicted[:1], disparity_map).float()[None]
+    share = 1 - F.max_pool2d(1 - hidden, 2 * SEAM + 1, 1, SEAM)
+    size = disparity.shape[-2:]
+    share, fine = (F.interpolate(x, size, mode="bilinear")[0] for x in (share, predicted[None]))
+    mixed = propagated + share * (fine - propagated)
+    return torch.minimum(mixed[:1], disparity), mixed[1:]

@@ -85,7 +85,14 @@ def fine_size(
     return max(2, round(height * longest / max(photo_size))), max(2, round(width * longest / max(photo_size)))
 
 
-def make_fine_scene(surface: Tensor, photo: Tensor, disparity: Tensor, K: Tensor, size: tuple[int, int]) -> FineScene:
+def make_fine_scene(
+    surface: Tensor,
+    photo: Tensor,
+    disparity: Tensor,
+    K: Tensor,
+    size: tuple[int, int],
+    background: Tensor | None = None,
+) -> FineScene:
     """Lifts a scene's surface again, with the silhouettes of its photo.
 
     Args:
@@ -94,6 +101,7 @@ def make_fine_scene(surface: Tensor, photo: Tensor, disparity: Tensor, K: Tensor
         disparity: (S,) of the scene's planes, strictly descending.
         K: (3, 3) intrinsics in pixels of `size`.
         size: (H, W) of the finer planes.
+        background: (4, h, w) disparity and RGB of what lies behind the surface, None to propagate it.
 
     Returns:
         The finer planes, on the device of the photo. On CPUs the steps between planes are subdivided.
@@ -101,7 +109,8 @@ def make_fine_scene(surface: Tensor, photo: Tensor, disparity: Tensor, K: Tensor
     release_memory()
     with torch.no_grad():
         image = photo_at(photo, size)
-        layers, detail = split_detail(image, find_layers(surface.cpu(), image.cpu()))
+        behind = None if background is None else background.cpu()
+        layers, detail = split_detail(image, find_layers(surface.cpu(), image.cpu(), behind))
         on_cpu = photo.device.type == "cpu"
         steps = max(size) / max(surface.shape) / PIXELS_PER_STEP if on_cpu else 1
         if detail is not None and on_cpu:

@@ -10,6 +10,7 @@ from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.network.planes.network import PlaneNetwork, stratified_disparity
 from mine.training.disparity_losses import disparity_losses
+from mine.training.layer_losses import layer_losses
 from mine.training.plane_losses import plane_losses
 
 
@@ -46,5 +47,6 @@ def unreached_levels(network: PlaneNetwork, config: TrainConfig) -> Iterable[nn.
 OBJECTIVES = {
     "planes": Objective(stratified_plane_losses, unreached_levels),
     "disparity": Objective(disparity_losses, lambda network, config: ()),
+    "layers": Objective(layer_losses, lambda network, config: ()),
 }
 """By the kind of network, a key of `mine.network.NETWORKS`."""

@@ -1,5 +1,7 @@
 """Initial network, trained parameters, optimizer and learning rate schedule of a run."""
 
+from dataclasses import replace
+
 import torch
 
 import mine.model
@@ -36,6 +38,8 @@ def start_network(config: TrainConfig) -> Network:
     if config.start:
         found = load_network(mine.model.shipped_checkpoint() if config.start == SHIPPED else config.start)
         own = found.architecture
+        if config.architecture.decoder == "layers":
+            return add_layers(found, config.architecture)
         if config.architecture not in (Architecture(), own):
             raise InputError(
                 f"start {config.start} is of another architecture ({own.encoder}, {own.decoder}): leave one of them out"
@@ -46,10 +50,42 @@ def start_network(config: TrainConfig) -> Network:
     return network
 
 
+def add_layers(network: Network, wanted: Architecture) -> Network:
+    """Adds what a network of the kind "layers" has beyond a disparity network, untrained unless it is there already.
+
+    Args:
+        network: A network with a disparity map.
+        wanted: Its `background` and `opacity` count; all else is the network's own.
+
+    Returns:
+        The network with layers, its disparity network as it was.
+
+    Raises:
+        InputError: The network predicts no disparity map.
+    """
+    own = network.architecture
+    if not network.kind.lifted:
+        raise InputError(f"start has the decoder {own.decoder}: layers need a disparity network to start from")
+    layered = make_network(replace(own, decoder="layers", background=wanted.background, opacity=wanted.opacity))
+    kept = own.background == wanted.background and own.opacity == wanted.opacity
+    weights = network.state_dict()
+    if not kept:
+        weights = {name: x for name, x in weights.items() if name.startswith(("encoder.", "decoder."))}
+    layered.load_state_dict(weights, strict=kept)
+    return layered
+
+
 def freeze(network: Network, config: TrainConfig) -> None:
-    """Stops gradients of the encoder's `config.frozen` parts and of the decoder levels finer than `config.finest`."""
+    """Stops gradients of what a run does not train.
+
+    That is the encoder's `config.frozen` parts, decoder levels finer than `config.finest`, and the disparity network
+    under learned layers.
+    """
     for name, parameter in network.encoder.named_parameters():
         parameter.requires_grad_(not name.startswith(config.frozen or ("-",)))
+    if network.kind.supervision == "layers":
+        for part in (network.encoder, network.decoder):
+            part.requires_grad_(False)
     for parameter in OBJECTIVES[network.architecture.decoder].unreached(network, config):
         parameter.requires_grad_(False)
 
@@ -66,10 +102,11 @@ def make_optimizer(
     Returns:
         The optimizer, and the schedule: a tenth at each of `decay_steps`, or linear warm-up and cosine annealing.
     """
+    decoder = [p for name, p in network.named_parameters() if not name.startswith("encoder.")]
     optimizer = torch.optim.AdamW(
         [
             {"params": network.encoder.parameters(), "lr": config.encoder_learning_rate},
-            {"params": network.decoder.parameters(), "lr": config.learning_rate},
+            {"params": decoder, "lr": config.learning_rate},
         ],
         eps=ADAM_EPSILON,
         weight_decay=1e-4,

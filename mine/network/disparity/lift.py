@@ -16,14 +16,15 @@ a network; here it is propagated from the edge of the discontinuity (`mine.scene
 """
 
 from itertools import product
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mine.render import join
-from mine.scene.inpaint import DISCONTINUITY, inpaint_background, neighbours_at
+from mine.scene.inpaint import DISCONTINUITY, INPAINT_REACH, Background, neighbours_at, propagated_background
 
 SHELL_RADIUS = 2
 """Radius, in pixels of the planes, of the window whose farthest disparity is the back of a surface."""
@@ -52,8 +53,22 @@ def plane_disparities(disparity_map: Float[Tensor, "1 1 H W"], planes: int) -> F
     return torch.linspace(1, float(farthest), planes, device=disparity_map.device)
 
 
+class LiftedPlanes(NamedTuple):
+    """Planes before their opacity becomes density."""
+
+    rgb: Float[Tensor, "B S 3 H W"]
+    """Colours in [0, 1]"""
+    opacity: Float[Tensor, "B S H W"]
+    """Opacity α in [0, 1]; the last plane's is 1"""
+    visible: Bool[Tensor, "B S H W"]
+    """Whether a plane belongs to the visible surface rather than to the background"""
+
+
 def lift_to_mpi(
-    image: Float[Tensor, "B 3 H W"], disparity_map: Float[Tensor, "B 1 H W"], disparity: Float[Tensor, "B S"]
+    image: Float[Tensor, "B 3 H W"],
+    disparity_map: Float[Tensor, "B 1 H W"],
+    disparity: Float[Tensor, "B S"],
+    background: Background | None = None,
 ) -> Float[Tensor, "B S 4 H W"]:
     """Converts photos and their disparity maps to planes; the module docstring has the equations.
 
@@ -61,23 +76,36 @@ def lift_to_mpi(
         image: RGB in [0, 1]; H and W are even.
         disparity_map: Disparity of the surface that each pixel shows, in 1 / scene units.
         disparity: Disparities of the planes in 1 / scene units, strictly descending.
+        background: What lies behind the visible surface; by default `propagated_background`.
 
     Returns:
         RGB in [0, 1], then density σ ≥ 0 per scene unit. The last plane is opaque everywhere.
     """
+    if background is None:
+        background = propagated_background(image, disparity_map, INPAINT_REACH)
+    return to_planes(lift(image, disparity_map, disparity, background), disparity)
+
+
+def lift(
+    image: Float[Tensor, "B 3 H W"],
+    disparity_map: Float[Tensor, "B 1 H W"],
+    disparity: Float[Tensor, "B S"],
+    background: Background,
+) -> LiftedPlanes:
+    """Colours and opacities of planes; arguments as those of `lift_to_mpi`."""
     size = image.shape[-2:]
-    half = (image.shape[-2] // 2, image.shape[-1] // 2)
-    background, colour = inpaint_background(
-        F.interpolate(disparity_map, half, mode="area"), F.interpolate(image, half, mode="area")
-    )
-    colour = F.interpolate(colour, size, mode="bilinear")
-    background = torch.minimum(F.interpolate(background, size, mode="bilinear"), disparity_map)
+    behind, colour = (F.interpolate(x, size, mode="bilinear") for x in background)
+    behind = torch.minimum(behind, disparity_map)
     previous = torch.cat([disparity.new_full((len(disparity), 1), torch.inf), disparity[:, :-1]], dim=1)
     # Plane i belongs to the visible surface unless the plane before it already lies behind the surface's back.
     visible = previous[:, :, None, None] > _shell_back(disparity_map)
-    opacity = torch.maximum(visible * _opacity(disparity_map, disparity), _opacity(background, disparity))
-    rgb = torch.where(visible[:, :, None], image[:, None], colour[:, None])
-    return join(rgb, _density(opacity, disparity)[:, :, None])
+    opacity = torch.maximum(visible * _opacity(disparity_map, disparity), _opacity(behind, disparity))
+    return LiftedPlanes(torch.where(visible[:, :, None], image[:, None], colour[:, None]), opacity, visible)
+
+
+def to_planes(lifted: LiftedPlanes, disparity: Float[Tensor, "B S"]) -> Float[Tensor, "B S 4 H W"]:
+    """Planes of colour and density; `disparity` as in `lift_to_mpi`."""
+    return join(lifted.rgb, _density(lifted.opacity, disparity)[:, :, None])
 
 
 def _shell_back(disparity_map: Tensor) -> Tensor:

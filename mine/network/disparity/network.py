@@ -10,6 +10,7 @@ from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.network.disparity.refine import box, refine
 from mine.network.encoders.encoder import make_encoder
 from mine.network.protocol import Network
+from mine.scene.inpaint import Background
 
 DISPARITY_WIDTHS = (32, 48, 64, 96, 160)
 """Channels of the decoder's levels at 1/2, 1/4, ... 1/32 of the image."""
@@ -33,16 +34,17 @@ class DisparityDecoder(nn.Module):
     Args:
         features: Channels of the encoder's maps, finest first.
         widths: Channels of the decoder's levels, finest first.
+        outputs: Channels of the result.
     """
 
-    def __init__(self, features: list[int], widths: tuple[int, ...] = DISPARITY_WIDTHS) -> None:
+    def __init__(self, features: list[int], widths: tuple[int, ...] = DISPARITY_WIDTHS, outputs: int = 1) -> None:
         super().__init__()
-        self.top = _block(features[-1], widths[-1], 1)
+        self.top = conv_block(features[-1], widths[-1], 1)
         self.lateral = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(features[:-1], widths[:-1], strict=True))
         self.reduce = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(widths[1:], widths[:-1], strict=True))
-        self.mix = nn.ModuleList(nn.Sequential(_block(w, w, 3), _block(w, w, 3)) for w in widths[:-1])
-        self.context = nn.Sequential(_block(widths[-1], widths[-1], 3), _block(widths[-1], widths[-1], 3))
-        self.head = nn.Conv2d(widths[0], 1, 3, padding=1, padding_mode="replicate")
+        self.mix = nn.ModuleList(nn.Sequential(conv_block(w, w, 3), conv_block(w, w, 3)) for w in widths[:-1])
+        self.context = nn.Sequential(conv_block(widths[-1], widths[-1], 3), conv_block(widths[-1], widths[-1], 3))
+        self.head = nn.Conv2d(widths[0], outputs, 3, padding=1, padding_mode="replicate")
         if not self.head.weight.is_meta:  # (there, torch would import its compiler, a second, to do nothing)
             nn.init.normal_(self.head.weight, std=0.01)
 
@@ -55,13 +57,17 @@ class DisparityDecoder(nn.Module):
         Returns:
             (B, 1, H/2, W/2), float32, up to an additive constant: the scale of one photo is unknown.
         """
+        return self.head(self.features(features)).float()
+
+    def features(self, features: list[Float[Tensor, "B _ _ _"]]) -> Float[Tensor, "B C H W"]:
+        """The decoder's finest features, from which the last convolution predicts; argument as in `forward`."""
         top = self.top(features[-1])
         x = top + self.context(top) + top.mean((2, 3), keepdim=True)
         for level in range(len(self.mix) - 1, -1, -1):
             coarse = F.interpolate(self.reduce[level](x), scale_factor=2, mode="nearest")
             x = self.lateral[level](features[level]) + coarse
             x = x + self.mix[level](x)
-        return self.head(x).float()
+        return x
 
 
 class DisparityNetwork(Network):
@@ -110,11 +116,26 @@ class DisparityNetwork(Network):
         self, image: Float[Tensor, "1 3 H W"], disparity: Float[Tensor, " S"] | int
     ) -> tuple[Float[Tensor, "1 S 4 H W"], Float[Tensor, " S"]]:
         """See `Network.predict_planes`; a number of planes spreads them over the disparities of the image."""
-        image = image.contiguous(memory_format=torch.channels_last)
-        disparity_map = self(image)
+        disparity_map = self(image.contiguous(memory_format=torch.channels_last))
         if isinstance(disparity, int):
             disparity = plane_disparities(disparity_map, disparity)
-        return lift_to_mpi(image, disparity_map, disparity[None]), disparity
+        planes, _ = self.lift(image, disparity_map, disparity[None])
+        return planes, disparity
+
+    def lift(
+        self, image: Float[Tensor, "B 3 H W"], disparity_map: Float[Tensor, "B 1 H W"], disparity: Float[Tensor, "B S"]
+    ) -> tuple[Float[Tensor, "B S 4 H W"], Background | None]:
+        """Makes planes of a disparity map, predicted or given.
+
+        Args:
+            image: RGB in [0, 1].
+            disparity_map: Relative disparity in (0, 1].
+            disparity: Relative disparities of the planes, strictly descending.
+
+        Returns:
+            The planes, see `lift_to_mpi`, and the background, None where it is not learned.
+        """
+        return lift_to_mpi(image, disparity_map, disparity), None
 
     def _log_disparity(self, image: Tensor) -> Tensor:
         """Log-disparity (B, 1, H, W), the mean over an image and its mirror image (as in Godard et al. 2017)."""
@@ -156,10 +177,10 @@ def _median(x: Tensor) -> Tensor:
     return x.flatten(1).median(1).values[:, None, None, None]
 
 
-def _block(inputs: int, outputs: int, size: int) -> nn.Sequential:
+def conv_block(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
     """Convolution padded by replication, batch norm, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, padding=size // 2, padding_mode="replicate", bias=False),
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, padding_mode="replicate", bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )

@@ -123,7 +123,7 @@ def _pack_fine(scene: MPI) -> dict[str, Any] | None:
         return None
     with torch.no_grad():
         image = photo_at(scene.photo, size)
-        layers = find_layers(scene.surface, image)
+        layers = find_layers(scene.surface, image, scene.background)
         share = detail_share(layers.disparity)
         photo = _encode_webp(_shrink(scene.photo), PHOTO_QUALITY)
         half = resize(decode_webp(photo), (size[0] // 2, size[1] // 2))

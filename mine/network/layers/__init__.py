@@ -1,0 +1,1 @@
+"""A disparity map, the background behind it and the opacity of each plane, all learned."""
