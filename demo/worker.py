@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from mine import InputError, Model
 from mine.demo.making import MAKERS
+from mine.errors import is_out_of_memory
 
 GRACE = 3.0
 """Seconds that a worker has to end a job it was told to stop; then its process is killed, and another started."""
@@ -250,7 +251,7 @@ def _do(model: Model, pipe: Connection, maker: str, arguments: tuple[Any, ...]) 
     except InputError as error:
         return "failed", str(error)
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or "alloc" in str(error):
+        if is_out_of_memory(error):
             return "failed", "not enough memory: choose less detail or fewer planes"
         raise
     return "done", ""

@@ -38,6 +38,12 @@ class InputWarning(UserWarning):
     """Input that is used although something is wrong with it, in one line: what it is, and what is done about it."""
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory does not suffice: Python's, or those of torch on CPUs and GPUs."""
+    texts = "allocate memory", "out of memory"
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(t in str(error) for t in texts))
+
+
 @contextmanager
 def exit_on_input_error(program: str) -> Iterator[None]:
     """Ends the program with status 2 and the single line `program: error` when an `InputError` is raised inside."""

@@ -1,6 +1,8 @@
 """From a photo to a scene: `mine.load` and `Model.predict`, all that most users need."""
 
 import os
+import warnings
+from copy import deepcopy
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal, get_args
@@ -8,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from mine.errors import InputError
+from mine.errors import InputError, InputWarning
 from mine.network.checkpoint import load_network
 from mine.network.disparity.hub import DepthModel
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
@@ -151,7 +153,7 @@ class Model:
 
         Returns:
             The scene: S planes of RGB in [0, 1] and density σ ≥ 0, with intrinsics in pixels of the planes, on the
-            model's device.
+            model's device; or, with an `InputWarning`, on the CPU, if it does not fit the memory of a GPU.
 
         Raises:
             InputError: The photo or its depth cannot be read, or planes, size or camera are not possible.
@@ -164,7 +166,7 @@ class Model:
         if disparity is not None:
             disparity = as_tensor(disparity, "disparity")
             check_disparity(disparity, disparity.numel())
-            disparity = disparity.to(self.device, torch.float32)
+            disparity = disparity.float()
         if depth is not None and not isinstance(depth, DepthModel):  # before the photo is decoded
             of_photo = image if isinstance(image, (str, Path)) else None
             depth = read_depth(depth.cpu().numpy() if isinstance(depth, Tensor) else depth, photo=of_photo)
@@ -175,16 +177,36 @@ class Model:
         if len(size) != 2 or min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
             raise InputError(f"size {tuple(size)} is not possible: give (height, width) in multiples of {MULTIPLE}")
         check_scene_size(planes if disparity is None else len(disparity), size)
-        K = self._camera(photo, size, fov, None if K is None else as_tensor(K, "K")).to(self.device)
-        resized = resize(photo.rgb, size).clamp(0, 1).to(self.device)[None]
-        if depth is not None:
-            depth_map = depth(photo.rgb) if isinstance(depth, DepthModel) else depth
-            own = self._own_depth(depth_map, resized)
-            return self._lift(own, resized, planes if disparity is None else disparity, K, photo, blend)
+        K = self._camera(photo, size, fov, None if K is None else as_tensor(K, "K"))
+        resized = resize(photo.rgb, size).clamp(0, 1)[None]
+        depth_map = depth(photo.rgb) if isinstance(depth, DepthModel) else depth
+        arguments = resized, planes if disparity is None else disparity, K, photo, blend, depth_map
+        try:
+            return self._make_scene(*arguments)
+        except torch.OutOfMemoryError:
+            problem = f"planes of {size[1]}x{size[0]} pixels do not fit the memory of {self.device}"
+        warnings.warn(InputWarning(f"{problem}: they are predicted on the CPU, which takes longer"), stacklevel=3)
+        torch.cuda.empty_cache()
+        return Model(deepcopy(self.network).cpu())._make_scene(*arguments)
+
+    def _make_scene(
+        self,
+        resized: Tensor,
+        disparity: Tensor | int,
+        K: Tensor,
+        photo: Photo,
+        blend: bool,
+        depth_map: DepthMap | None,
+    ) -> MPI:
+        """The scene of a photo on the model's device; `resized` (1, 3, H, W) is the photo at the size of the planes."""
+        resized, K = resized.to(self.device), K.to(self.device)
+        disparity = disparity if isinstance(disparity, int) else disparity.to(self.device)
+        if depth_map is not None:
+            return self._lift(self._own_depth(depth_map, resized), resized, disparity, K, photo, blend)
         if isinstance(self.network, DisparityNetwork):
             own = OwnDepth(self.network(resized.contiguous(memory_format=torch.channels_last)), 1.0)
-            return self._lift(own, resized, planes if disparity is None else disparity, K, photo, blend)
-        predicted, disparity = self._predict_planes(resized, planes if disparity is None else disparity)
+            return self._lift(own, resized, disparity, K, photo, blend)
+        predicted, disparity = self._predict_planes(resized, disparity)
         if blend and not self.network.kind.photo_colours:
             predicted = blend_source(predicted, disparity[None], K[None], resized)
         return MPI.from_planes(predicted[0], disparity, K, photo.rgb.to(self.device) if blend else None)

@@ -12,7 +12,7 @@ from textwrap import fill
 from mine import __version__
 from mine.cli.ending import Stopped, drop_output, end, output_flushed, stopped_by_signals
 from mine.cli.table import COMMANDS, Command
-from mine.errors import InputError, InputWarning, extras_required
+from mine.errors import InputError, InputWarning, extras_required, is_out_of_memory
 from mine.files import NO_ROOM
 
 USAGE = "usage: mine COMMAND ...      mine COMMAND --help lists a command's options"
@@ -29,9 +29,9 @@ HELP, VERSION = ("-h", "--help", "help"), ("-V", "--version", "version")
 def main() -> None:
     """Runs the command line.
 
-    Bad input and a full disk end it with one line on standard error and exit status 2; with `--debug` the exception is
-    raised. SIGTERM and SIGHUP end it with one line and status 143 and 129, Ctrl-C with status 130: what the command had
-    begun to write is removed.
+    Bad input, a full disk and too little memory end it with one line on standard error and exit status 2; with
+    `--debug` the exception is raised. SIGTERM and SIGHUP end it with one line and status 143 and 129, Ctrl-C with
+    status 130: what the command had begun to write is removed.
     """
     atexit.register(gc.freeze)  # at its end, Python would look through all of torch for garbage: 0.4 s
     debug = "--debug" in sys.argv
@@ -50,6 +50,10 @@ def main() -> None:
             raise
         drop_output()  # it may be what is full
         end(2, f"cannot write {error.filename or 'the output'} ({error.strerror}): make room, or choose another disk")
+    except (MemoryError, RuntimeError) as error:
+        if debug or not is_out_of_memory(error):
+            raise
+        end(2, "not enough memory: ask for fewer planes or a smaller size, or close other programs")
     except Stopped as stop:
         end(128 + stop.number, f"stopped by {Signals(stop.number).name}")
     except KeyboardInterrupt:

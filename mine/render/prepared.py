@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mine.kernels.gpu_memory import halve_until_it_fits
 from mine.render.backends import Backend, Call, Implementation, find_implementation
 from mine.render.view import View
 
@@ -33,7 +35,13 @@ class Prepared:
         size: tuple[int, int],
         backend: Backend = "auto",
     ) -> View:
-        """Views from target cameras; arguments as those of `mine.render.render`."""
+        """Views from target cameras; arguments as those of `mine.render.render`.
+
+        A GPU that lacks the memory for all views at once renders them in smaller groups.
+
+        Raises:
+            torch.OutOfMemoryError: It lacks the memory for one.
+        """
         cameras = self._disparity, self._K_src, K_tgt, T_tgt_src
         detail = self._photo[0]
         call = Call.describe(self._planes, detail, *cameras, detail=detail is not None)
@@ -44,7 +52,14 @@ class Prepared:
         if implementation.prepares:
             return module.render_prepared(self._state(implementation), *expanded, size)
         photo = [_expand(part[:, :3], batch) for part in self._photo if part is not None]  # interleaved detail has four
-        return module.render(_expand(self._planes, batch), *expanded, size, *photo)
+        inputs = [_expand(self._planes, batch), *expanded, *photo]
+
+        def render_groups(group: int) -> View:
+            parts = zip(*(part.split(group) for part in inputs), strict=True)
+            views = [module.render(*part[:5], size, *part[5:]) for part in parts]
+            return views[0] if len(views) == 1 else View(*(torch.cat(values) for values in zip(*views, strict=True)))
+
+        return halve_until_it_fits(render_groups, batch)
 
     def _state(self, implementation: Implementation) -> Any:
         """What an implementation prepared of this scene."""

@@ -1,6 +1,7 @@
 """The multiplane image (MPI): planes of colour and density in front of one camera, and its file format."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from safetensors.torch import save
 from torch import Tensor
 
-from mine.errors import InputError
+from mine.errors import InputError, InputWarning
 from mine.files import replacing
 from mine.render import Backend, Prepared, View, join, prepare
 from mine.scene.as_tensor import ArrayLike, as_tensor
@@ -232,6 +233,8 @@ class MPI:
     ) -> View:
         """Views from other cameras (volume rendering of the warped planes, Li et al. 2021, eq. 3 to 7).
 
+        Views that do not fit the memory of a GPU are rendered on the CPU, with an `InputWarning`.
+
         Args:
             T: (4, 4) or (N, 4, 4) target-from-source poses in OpenCV's axes, translation in scene units.
             K: (3, 3) or (N, 3, 3) target intrinsics in pixels of `size`; by default the source camera's, with its
@@ -249,6 +252,7 @@ class MPI:
         T = as_tensor(T, "pose")
         check_poses(T)
         check_view_size(1 if T.ndim == 2 else len(T), size)
+        size = size[0], size[1]  # of any kind of sequence
         if K is None:
             K = self.intrinsics(size).expand(*T.shape[:-2], 3, 3)
             K = shift_principal_point(K, off_axis_shift(T))
@@ -256,8 +260,33 @@ class MPI:
         T = T.as_subclass(Tensor)
         check_intrinsics(K)
         K, T = (x.to(self.K) for x in (K if K.ndim == 3 else K[None], T if T.ndim == 3 else T[None]))
-        scene = self._fine_scene(size) or self._prepare(K, size)
-        return scene.render(K, T, size, backend)
+        if size not in self._sizes_for_cpu:
+            try:
+                scene = self._fine_scene(size) or self._prepare(K, size)
+                return scene.render(K, T, size, backend)
+            except torch.OutOfMemoryError:
+                self._sizes_for_cpu.add(size)
+        return self._render_on_cpu(K, T, size)
+
+    @cached_property
+    def _sizes_for_cpu(self) -> set[tuple[int, int]]:
+        """Sizes (H, W) of views for which the GPU lacked memory."""
+        return set()
+
+    @cached_property
+    def _on_cpu(self) -> "MPI":
+        """The scene on the CPU."""
+        return self.to("cpu")
+
+    def _render_on_cpu(self, K: Tensor, T: Tensor, size: tuple[int, int]) -> View:
+        """Views for which the GPU lacks memory, on the scene's device."""
+        device = self.planes.device
+        problem = f"views of {size[1]}x{size[0]} pixels do not fit the memory of {device}"
+        warnings.warn(InputWarning(f"{problem}: they are rendered on the CPU, which takes longer"), stacklevel=3)
+        for kept in (self._prepared, self._fine_scenes):
+            kept.clear()
+        torch.cuda.empty_cache()
+        return View(*(part.to(device) for part in self._on_cpu.render(T, K, size)))
 
     def to(self, device: torch.device | str) -> "MPI":
         """The same scene on another device; the scene itself where it is there already."""

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mine.kernels.gpu_memory import halve_until_it_fits
 from mine.network.architecture import Architecture
 from mine.network.encoders.encoder import make_encoder
 from mine.network.planes.decoder import PlaneDecoder
@@ -100,7 +101,8 @@ class PlanePredictor:
         if image.device.type == "cpu" and self.dtype != torch.float16:
             return self._fused.predict_planes(image, disparity[None], GROUP), disparity
         with torch.autocast(image.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            return self.network(image, disparity[None], group=GROUP)[0], disparity
+            planes = halve_until_it_fits(lambda group: self.network(image, disparity[None], group=group)[0], GROUP)
+        return planes, disparity
 
 
 def stratified_disparity(

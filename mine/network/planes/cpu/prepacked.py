@@ -24,6 +24,13 @@ OPERATORS = _operators()
 """torch's oneDNN operators, or None where the build has none."""
 
 
+def _can_prepack(dtype: torch.dtype) -> bool:
+    """Whether oneDNN has convolutions of a type on this CPU: those in bfloat16 need AVX-512."""
+    if OPERATORS is None:
+        return False
+    return dtype != torch.bfloat16 or bool(OPERATORS._is_mkldnn_bf16_supported())
+
+
 class PrepackedConv(nn.Module):
     """A frozen, zero-padded convolution on CPUs, whose weights are reordered for the size of the last input.
 
@@ -38,11 +45,12 @@ class PrepackedConv(nn.Module):
         like = like or nn.Conv2d(1, 1, 1)
         self.geometry: Any = list(like.padding), list(like.stride), list(like.dilation), like.groups
         self.weight, self.bias = weight.contiguous(memory_format=torch.channels_last), bias
+        self.prepacked = _can_prepack(weight.dtype)
         self._packed: tuple[torch.Size | None, Tensor] = None, self.weight
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W), channels last, to (N, C', H', W')."""
-        if OPERATORS is None:
+        if OPERATORS is None or not self.prepacked:
             padding, stride, dilation, groups = self.geometry
             return F.conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
         size, weight = self._packed
