@@ -9,17 +9,20 @@ from torch import Tensor
 
 from mine.render.backends import BACKENDS, Backend, Call, find_blend_source, use_backend
 from mine.render.prepared import Prepared
+from mine.render.strips import StripPlanes
 from mine.render.view import View
 
 __all__ = [
     "BACKENDS",
     "Backend",
     "Prepared",
+    "StripPlanes",
     "View",
     "blend_source",
     "interleave_detail",
     "join",
     "lift_layers",
+    "lift_layers_in_strips",
     "prepare",
     "render",
     "use_backend",
@@ -68,7 +71,7 @@ def render(
 
 
 def prepare(
-    planes: Float[Tensor, "#B S 4 H W"],
+    planes: Float[Tensor, "#B S 4 H W"] | StripPlanes,
     disparity: Float[Tensor, "#B S"],
     K_src: Float[Tensor, "#B 3 3"],
     detail: Float[Tensor, "#B _ Hp Wp"] | None = None,
@@ -76,7 +79,8 @@ def prepare(
 ) -> Prepared:
     """A scene to render many times: `prepare(...).render(K_tgt, T_tgt_src, size)`; see `render`.
 
-    Detail may be that of `interleave_detail`.
+    Detail may be that of `interleave_detail`. Planes may be those of one scene in strips, with `photo_reach` where
+    there is detail.
     """
     return Prepared(planes, disparity, K_src, detail, photo_reach)
 
@@ -174,3 +178,18 @@ def lift_layers(
     from mine.render.cpu import layers  # imported on use: numba takes seconds to start
 
     return layers.lift_layers(surface, opacity, rgb, background, background_rgb, disparity, shell)
+
+
+def lift_layers_in_strips(
+    surface: Tensor,
+    opacity: Tensor,
+    rgb: Tensor,
+    background: Tensor,
+    background_rgb: Tensor,
+    disparity: Tensor,
+    shell: Tensor,
+) -> tuple[StripPlanes, Tensor]:
+    """`lift_layers` for planes that are large and stay on the CPU: in strips, they take less memory."""
+    from mine.render.cpu import layers  # imported on use: numba takes seconds to start
+
+    return layers.lift_layers_in_strips(surface, opacity, rgb, background, background_rgb, disparity, shell)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mine.kernels.gpu_memory import halve_until_it_fits
 from mine.render.backends import Backend, Call, Implementation, find_implementation
+from mine.render.strips import StripPlanes
 from mine.render.view import View
 
 
@@ -16,15 +17,17 @@ class Prepared:
 
     def __init__(
         self,
-        planes: Float[Tensor, "#B S 4 H W"],
+        planes: Float[Tensor, "#B S 4 H W"] | StripPlanes,
         disparity: Float[Tensor, "#B S"],
         K_src: Float[Tensor, "#B 3 3"],
         detail: Float[Tensor, "#B _ Hp Wp"] | None = None,
         photo_reach: Float[Tensor, "#B 1 H W"] | None = None,
     ) -> None:
-        parts = planes, disparity, K_src, detail, photo_reach
+        scene = planes if isinstance(planes, Tensor) else planes.texels[None]
+        parts = scene, disparity, K_src, detail, photo_reach
         batch = max(len(part) for part in parts if part is not None)
-        self._planes, self._disparity, self._K_src = (_expand(part, batch) for part in parts[:3])
+        self._planes = _expand(planes, batch) if isinstance(planes, Tensor) else planes
+        self._scene, self._disparity, self._K_src = (_expand(part, batch) for part in parts[:3])
         self._photo = [None if part is None else _expand(part, batch) for part in parts[3:]]
         self._states: dict[Implementation, Any] = {}
 
@@ -44,15 +47,16 @@ class Prepared:
         """
         cameras = self._disparity, self._K_src, K_tgt, T_tgt_src
         detail = self._photo[0]
-        call = Call.describe(self._planes, detail, *cameras, detail=detail is not None)
+        call = Call.describe(self._scene, detail, *cameras, detail=detail is not None)
         implementation = find_implementation(call, backend)
         module = implementation.load()
-        batch = max(len(self._planes), len(T_tgt_src), len(K_tgt))
+        batch = max(len(self._scene), len(T_tgt_src), len(K_tgt))
         expanded = [_expand(part, batch) for part in cameras]
         if implementation.prepares:
             return module.render_prepared(self._state(implementation), *expanded, size)
         photo = [_expand(part[:, :3], batch) for part in self._photo if part is not None]  # interleaved detail has four
-        inputs = [_expand(self._planes, batch), *expanded, *photo]
+        planes = self._planes if isinstance(self._planes, Tensor) else self._planes.dense()[None]
+        inputs = [_expand(planes, batch), *expanded, *photo]
 
         def render_groups(group: int) -> View:
             parts = zip(*(part.split(group) for part in inputs), strict=True)

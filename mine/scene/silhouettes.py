@@ -77,7 +77,7 @@ OPACITIES = (0.05, 0.95)
 SEAM = 3
 """Pixels of the disparity map from its discontinuity within which the background is propagated, not predicted."""
 
-UNMIXED_AT_ONCE = 1 << 15
+UNMIXED_AT_ONCE = 1 << 13
 """Pixels that `_unmix` treats at a time: bounds its memory."""
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mine.kernels.memory import release_memory
-from mine.render import Backend, Prepared, View, interleave_detail, lift_layers, prepare
+from mine.render import Backend, Prepared, View, interleave_detail, lift_layers, lift_layers_in_strips, prepare
 from mine.scene.detail import FINER, photo_detail
 from mine.scene.inpaint import DISCONTINUITY
 from mine.scene.silhouettes import PURE_RADIUS, Layers, find_layers, largest_within
@@ -116,12 +116,18 @@ def make_fine_scene(
         if detail is not None and on_cpu:
             detail = detail.half()  # while planes are lifted, which takes the most memory
         release_memory()
-        planes, fine, reach = (x.to(photo.device) for x in lift_silhouettes(layers, disparity, steps))
+        placed, fine, shell = place_silhouettes(layers, disparity, steps)
         del image, layers
+        lift = lift_layers_in_strips if on_cpu else lift_layers
+        planes, reach = lift(*placed, fine, shell)
+        del placed, shell
+        fine, reach = fine.to(photo.device), reach.to(photo.device)
+        scene = planes.to(photo.device)[None] if isinstance(planes, Tensor) else planes
+        del planes
         release_memory()
         detail = None if detail is None else interleave_detail(detail)
         release_memory()
-    return FineScene(prepare(planes[None], fine[None], K[None], detail, reach[None]), len(disparity) / len(fine))
+    return FineScene(prepare(scene, fine[None], K[None], detail, reach[None]), len(disparity) / len(fine))
 
 
 def photo_at(photo: Tensor, size: tuple[int, int]) -> Tensor:
@@ -131,8 +137,8 @@ def photo_at(photo: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(photo.float()[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
 
 
-def lift_silhouettes(layers: Layers, disparity: Tensor, steps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Lifts layers to planes that lie where their silhouettes are.
+def place_silhouettes(layers: Layers, disparity: Tensor, steps: float) -> tuple[Layers, Tensor, Tensor]:
+    """Places planes where the silhouettes of layers are, and these on the planes.
 
     Args:
         layers: See `find_layers`.
@@ -140,17 +146,16 @@ def lift_silhouettes(layers: Layers, disparity: Tensor, steps: float) -> tuple[T
         steps: See `subdivide`.
 
     Returns:
-        Planes (S', 4, H, W), their disparities (S',), and the disparities (1, H, W) down to which they show the photo,
-        on the CPU.
+        The layers, the disparities (S',) of the planes, and the disparities (1, H, W) of the visible surface's back:
+        what `mine.render.lift_layers` takes.
     """
     outline = layers.disparity[_is_silhouette(layers.disparity, SHELL_INSET)]
     fine = fit_planes(subdivide(disparity.float().cpu(), steps), outline)
     snapped, shell = (snap_silhouettes(layers.disparity, fine, radius) for radius in (SNAP_RADIUS, SHELL_INSET))
     fading = _is_silhouette(layers.disparity, 1) & (layers.background_disparity > 0)
     opacity = torch.where(fading, layers.opacity.clamp(max=EDGE_OPACITY), layers.opacity)
-    layers = layers._replace(disparity=snapped, opacity=((opacity - SPREAD) / (1 - SPREAD)).clamp(min=0))
-    planes, reach = lift_layers(*layers, fine, shell)
-    return planes, fine, reach
+    placed = layers._replace(disparity=snapped, opacity=((opacity - SPREAD) / (1 - SPREAD)).clamp(min=0))
+    return placed, fine, shell
 
 
 def snap_silhouettes(surface: Tensor, disparity: Tensor, radius: int) -> Tensor:

@@ -45,12 +45,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from mine.render import lift_layers
 from mine.render.reference import LAST_INTERVAL, pixel_grid, transmittance
 from mine.scene.depth import depth_range, near_depth
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
 from mine.scene.silhouettes import find_layers
-from mine.scene.view_planes import detail_share, fine_size, lift_silhouettes, photo_at
+from mine.scene.view_planes import detail_share, fine_size, photo_at, place_silhouettes
 
 LONGEST_PHOTO = 1600
 """Longest side of the stored photo in pixels: sharper than most screens show it, and half a megabyte."""
@@ -129,7 +130,8 @@ def _pack_fine(scene: MPI) -> dict[str, Any] | None:
         half = resize(decode_webp(photo), (size[0] // 2, size[1] // 2))
         smooth = F.interpolate(half[None], size, mode="bilinear")[0]
         layers = layers._replace(rgb=(layers.rgb + share * (smooth - image)).clamp(0, 1))
-        planes, disparity, _ = lift_silhouettes(layers, scene.disparity, steps=1)
+        layers, disparity, shell = place_silhouettes(layers, scene.disparity, steps=1)
+        planes, _ = lift_layers(*layers, disparity, shell)
         codes = encode_density(planes[:, 3:], disparity)
 
         def colour(k: int) -> Tensor:

@@ -35,6 +35,7 @@ from mine.render.cpu.layout import (
     TEXEL,
     WEIGHT_U,
     WEIGHT_V,
+    texel_index,
 )
 from mine.render.reference import LAST_INTERVAL
 
@@ -148,7 +149,7 @@ def count_covering_planes(state, disparity, size):
 
 
 @inlined
-def intersect_clamped(states, b, d, d_next, camera, size, offsets, samples):
+def intersect_clamped(states, b, d, d_next, camera, size, strips, offsets, samples):
     """Intersects block b with the plane of disparity d: fills offsets, bilinear weights, DEPTH and INTERVAL.
 
     Source pixels are clamped to the frame, as in `reference.sample`. A plane behind the target camera gets interval 0,
@@ -158,14 +159,14 @@ def intersect_clamped(states, b, d, d_next, camera, size, offsets, samples):
         states: (blocks, STATE_ROWS, BLOCK).
         d, d_next: disparities of the plane and of the next one, equal for the last plane.
         camera: of the view.
-        size: of the plane.
+        size, strips: of the plane, see `layout.texel_index`.
         offsets: (BLOCK,), filled with byte offsets of the top-left texels.
         samples: (SAMPLE_ROWS, BLOCK).
     """
     _, _, unproject, depth_row = camera
     z, z_next = float32(1) / d, float32(1) / d_next
     dz = z_next - z
-    bottom, right, columns = float32(size[0] - 1), float32(size[1] - 1), int32(size[1])
+    bottom, right = float32(size[0] - 1), float32(size[1] - 1)
     last_row, last_column = int32(max(size[0] - 2, 0)), int32(max(size[1] - 2, 0))
     k00, k01, k02 = float32(unproject[0, 0]), float32(unproject[0, 1]), float32(unproject[0, 2]) * dz
     k11, k12 = float32(unproject[1, 1]), float32(unproject[1, 2]) * dz
@@ -178,7 +179,7 @@ def intersect_clamped(states, b, d, d_next, camera, size, offsets, samples):
         du = z_next * min(max(float32(0), a_u + d_next * e_u), right) - z * u
         dv = z_next * min(max(float32(0), a_v + d_next * e_v), bottom) - z * v
         texel_u, texel_v = min(int32(u), last_column), min(int32(v), last_row)
-        offsets[i] = TEXEL * (texel_v * columns + texel_u)
+        offsets[i] = TEXEL * texel_index(texel_v, texel_u, size[0], strips)
         samples[WEIGHT_U, i] = u - float32(texel_u)
         samples[WEIGHT_V, i] = v - float32(texel_v)
         dx = k00 * du + k01 * dv + k02
@@ -190,15 +191,15 @@ def intersect_clamped(states, b, d, d_next, camera, size, offsets, samples):
 
 
 @inlined
-def intersect_inside(states, b, d, d_next, size, offsets, samples):
+def intersect_inside(states, b, d, d_next, size, strips, offsets, samples):
     """`intersect_clamped` for a block that sees this plane and the next within the frame, where nothing is clamped."""
-    z, columns = float32(1) / d, int32(size[1])
+    z = float32(1) / d
     dz = float32(1) / d_next - z
     for i in range(BLOCK):
         u = states[b, INFINITY_U, i] + d * states[b, EPIPOLAR_U, i]
         v = states[b, INFINITY_V, i] + d * states[b, EPIPOLAR_V, i]
         texel_u, texel_v = int32(u), int32(v)
-        offsets[i] = TEXEL * (texel_v * columns + texel_u)
+        offsets[i] = TEXEL * texel_index(texel_v, texel_u, size[0], strips)
         samples[WEIGHT_U, i] = u - float32(texel_u)
         samples[WEIGHT_V, i] = v - float32(texel_v)
         depth = z * states[b, DEPTH_SLOPE, i] + states[b, DEPTH_OFFSET, i]

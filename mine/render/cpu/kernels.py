@@ -70,6 +70,7 @@ from mine.render.cpu.layout import (
     CameraArrays,
     SceneArrays,
     Scratch,
+    texel_index,
 )
 from mine.render.cpu.sampling import (
     LANES,
@@ -92,13 +93,13 @@ class Inputs(NamedTuple):
     """What one view is rendered from; images by their addresses."""
 
     planes: np.uint64
-    """address of (S, H W, 4)"""
+    """address of (S, N, 4), see `texel_index`"""
     max_density: Array
     """(S, tiles down, tiles across)"""
     source_transmittance: np.uint64
     """address of (S, H W); not read with photo_reach"""
     photo_reach: np.uint64
-    """address of (H W), or 0"""
+    """address of (N), or 0"""
     detail: np.uint64
     """address of (Hp Wp, 4), or 0"""
     disparity: Array
@@ -107,12 +108,19 @@ class Inputs(NamedTuple):
     """homography, epipole, unproject and depth_row, see `geometry`"""
     size: tuple[int, int]
     detail_size: tuple[int, int]
+    strips: tuple[int, int]
 
 
 @inlined
-def _strides(size):
-    """Bytes from one image to the next, and from a row to the next: 0 in an image of one row, which is its own next."""
-    return uint64(TEXEL * size[0] * size[1]), uint64(TEXEL * size[1] if size[0] > 1 else 0)
+def _row_bytes(height, pitch):
+    """Bytes from one row of an image to the next: 0 in an image of one row, which is its own next."""
+    return uint64(TEXEL * pitch if height > 1 else 0)
+
+
+@inlined
+def _plane_bytes(size, strips):
+    """Bytes from one plane to the next."""
+    return uint64(TEXEL * (((size[1] - 1) >> strips[0]) + 1) * size[0] * strips[1])
 
 
 @inlined
@@ -163,8 +171,7 @@ def _add_colour(samples, colours, i):
 @inlined
 def _multiply_by_source_transmittance(inputs, k, offsets, samples, least_weight):
     """w ← w T^src of plane k, or 0 where that is at most `least_weight`."""
-    image_bytes, row_bytes = _strides(inputs.size)
-    image_bytes, row_bytes = image_bytes // uint64(4), row_bytes // uint64(4)
+    row_bytes = _row_bytes(inputs.size[0], inputs.strips[1]) // uint64(4)
     for i in range(BLOCK):
         offsets[i] //= 4  # from texels of four channels to those of one
     for i in range(0, BLOCK, LANES):
@@ -173,7 +180,7 @@ def _multiply_by_source_transmittance(inputs, k, offsets, samples, least_weight)
         if inputs.photo_reach:
             sample_at_most(inputs.photo_reach, row_bytes, offset, across, down, out, inputs.disparity[k])
         else:
-            plane = inputs.source_transmittance + uint64(k) * image_bytes
+            plane = inputs.source_transmittance + uint64(k) * (_plane_bytes(inputs.size, inputs.strips) // uint64(4))
             sample_scalars(plane, row_bytes, offset, across, down, out)
     for i in range(BLOCK):
         weight = samples[WEIGHT, i] * samples[SOURCE_TRANSMITTANCE, i]
@@ -188,7 +195,7 @@ def _add_detail(inputs, k, states, b, offsets, samples, colours):
     geometry.locate_detail(states, b, disparity[k], size, detail_size, offsets, samples)
     for i in range(0, BLOCK, LANES):
         if any_positive(_address(samples, WEIGHT, i)):
-            _sample_block_texels(inputs.detail, _strides(detail_size)[1], offsets, samples, i)
+            _sample_block_texels(inputs.detail, _row_bytes(detail_size[0], detail_size[1]), offsets, samples, i)
             _add_colour(samples, colours, i)
 
 
@@ -203,13 +210,13 @@ def _max_transmittance(states, b):
 
 
 @inlined
-def _prefetch_texels(plane, boxes, b, k, size):
+def _prefetch_texels(plane, boxes, b, k, size, strips):
     """Prefetches what block b samples of the plane at an address, but for what the block to the left samples."""
     _, right, top, bottom = geometry.texel_range(boxes, b, k, size)
     for y in range(top, min(bottom + 2, size[0])):
-        last = plane + uint64(TEXEL * (y * size[1] + right + 1))
-        for line in range(0, TEXEL * BLOCK_WIDTH, CACHE_LINE):
-            prefetch(last - uint64(line))
+        for before in range(0, BLOCK_WIDTH, CACHE_LINE // TEXEL):
+            column = max(right + int32(1) - int32(before), int32(0))
+            prefetch(plane + uint64(TEXEL) * uint64(texel_index(y, column, size[0], strips)))
 
 
 @inlined
@@ -290,10 +297,10 @@ def _render_plane_in_block(inputs, scratch, b, k, plane):
         and geometry.is_inside_frame(boxes, b, k, size)
         and geometry.is_inside_frame(boxes, b, k_next, size)
     ):
-        geometry.intersect_inside(states, b, d, d_next, size, offsets, samples)
+        geometry.intersect_inside(states, b, d, d_next, size, inputs.strips, offsets, samples)
     else:
-        geometry.intersect_clamped(states, b, d, d_next, inputs.camera, size, offsets, samples)
-    _sample_plane(plane, _strides(size)[1], offsets, samples)
+        geometry.intersect_clamped(states, b, d, d_next, inputs.camera, size, inputs.strips, offsets, samples)
+    _sample_plane(plane, _row_bytes(size[0], inputs.strips[1]), offsets, samples)
     if _composite(samples, states, b):
         colours = uint64(states.ctypes.data) + uint64(4 * BLOCK * (STATE_ROWS * b + COLOUR_SUM))
         for i in range(0, BLOCK, LANES):
@@ -307,11 +314,11 @@ def _render_plane_in_block(inputs, scratch, b, k, plane):
 def _render_planes(inputs, scratch, count):
     """Renders a row of `count` blocks, plane by plane from the nearest, with both accelerations."""
     boxes, progress, disparity, size = scratch.bounding_boxes, scratch.progress, inputs.disparity, inputs.size
-    image_bytes, planes = _strides(size)[0], len(disparity)
+    plane_bytes, planes = _plane_bytes(size, inputs.strips), len(disparity)
     farthest = float32(1 + 1 / disparity[planes - 1] + abs(inputs.camera[3][3]))
     for k in range(planes):
         gap = float32(1) / disparity[k + 1] - float32(1) / disparity[k] if k + 1 < planes else float32(LAST_INTERVAL)
-        plane = inputs.planes + uint64(k) * image_bytes
+        plane = inputs.planes + uint64(k) * plane_bytes
         for b in range(count):
             terminated = progress[b, MAX_TRANSMITTANCE] * farthest <= float32(TOLERANCE)
             if terminated or _skip_plane(progress, b, inputs.max_density, gap, farthest, boxes, k, size):
@@ -321,7 +328,7 @@ def _render_planes(inputs, scratch, count):
                 and progress[b + 1, MAX_RAY_LENGTH] > 0
                 and progress[b + 1, MAX_TRANSMITTANCE] * farthest > float32(TOLERANCE)
             ):
-                _prefetch_texels(plane, boxes, b + 1, k, size)
+                _prefetch_texels(plane, boxes, b + 1, k, size, inputs.strips)
             _render_plane_in_block(inputs, scratch, b, k, plane)
 
 
@@ -358,6 +365,7 @@ def _view_inputs(scenes, disparities, cameras, view):
         ),
         scenes.size,
         scenes.detail_size,
+        scenes.strips,
     )
 
 

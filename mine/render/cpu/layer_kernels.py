@@ -9,9 +9,10 @@ alone, so that memory that is allocated on first use stays small (see `mine.rend
 # Kernels have no annotations: numba infers the types from the signatures.
 
 import numpy as np
-from numba import float32
+from numba import float32, int32, int64, types
 
 from mine.kernels.jit import compiled, inlined
+from mine.render.cpu.layout import SIZE_TYPE, texel_index
 
 OPAQUE = 12.0
 """Optical depth of an opaque plane: its transmittance is exp(-12), below the resolution of 16 bits."""
@@ -45,18 +46,18 @@ def _least_around(layer, y, x, own):
 
 
 @inlined
-def _write(texel, rgb, pixel, opacity, interval):
+def _write(texel, colour, opacity, interval):
     """Writes colour and density; where two layers meet on a plane, the one in front comes first: its colour stays."""
     depth = float32(OPAQUE) if opacity > float32(1 - 1e-5) else min(float32(OPAQUE), -np.log1p(-opacity))
     if texel[3] == 0:
         for c in range(3):
-            texel[c] = rgb[c, pixel]
+            texel[c] = colour[c]
     texel[3] = max(texel[3], depth / interval)
 
 
 @inlined
-def _lift_surface(texels, disparity, value, back, opacity, rgb, pixel, bounds):
-    """Writes one pixel of a surface at disparity `value`, and fills bounds (2,) with its first and last plane.
+def _lift_surface(texels, disparity, value, back, opacity, colour, index, bounds):
+    """Writes the texels at an index that a surface at disparity `value` has; bounds (2,) get its first and last plane.
 
     The plane before the surface has opacity α a, with a the share that gives the expected disparity `value`; the plane
     behind it has what is missing to α. Opaque surfaces are closed by the planes down to disparity `back`.
@@ -71,20 +72,22 @@ def _lift_surface(texels, disparity, value, back, opacity, rgb, pixel, bounds):
         elif share > float32(1e-3):
             front = behind - 1
             interval = float32(1) / disparity[behind] - float32(1) / disparity[front]
-            _write(texels[front, pixel], rgb, pixel, opacity * share, interval)
+            _write(texels[front, index], colour, opacity * share, interval)
     rest = float32(1) if opacity >= 1 else float32(1) - (float32(1) - opacity) / (float32(1) - opacity * share)
     end = _plane_behind(disparity, back) if opacity >= 1 else behind
     for k in range(behind, end + 1):
         interval = float32(1) / disparity[k + 1] - float32(1) / disparity[k] if k < last_plane else float32(1)
-        _write(texels[k, pixel], rgb, pixel, rest, interval)
+        _write(texels[k, index], colour, rest, interval)
     bounds[0], bounds[1] = front, end
 
 
+IMAGE, COLOURS, TEXELS, BOUNDS = float32[:, ::1], float32[:, ::1], float32[:, :, ::1], int32[:, :, ::1]
+
+
 @compiled(
-    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[::1],"
-    " float32[:,::1], float32[:,:,::1], int32[:,:,::1], int64, int64)"
+    types.void(IMAGE, IMAGE, COLOURS, IMAGE, COLOURS, float32[::1], IMAGE, TEXELS, SIZE_TYPE, BOUNDS, int64, int64)
 )
-def lift_rows(surface, opacity, rgb, background, background_rgb, disparity, shell, texels, bounds, first, last):
+def lift_rows(surface, opacity, rgb, background, background_rgb, disparity, shell, texels, strips, bounds, first, last):
     """Writes the texels that have density.
 
     Args:
@@ -95,40 +98,41 @@ def lift_rows(surface, opacity, rgb, background, background_rgb, disparity, shel
         background_rgb: (3, H W).
         disparity: (S,) of the planes, descending.
         shell: (H, W) disparities whose least one around a pixel is the back of the visible surface there.
-        texels: (S, H W, 4), zeros, filled.
+        texels: (S, N, 4), zeros, filled.
+        strips: of the texels, see `layout.texel_index`.
         bounds: (H, W, 4), filled: first and last plane of the surface, and of the background (1 and 0 without one).
     """
-    width, last_plane = surface.shape[1], len(disparity) - 1
+    (height, width), last_plane = surface.shape, len(disparity) - 1
     for y in range(first, last):
         for x in range(width):
             pixel, planes = y * width + x, bounds[y, x]
+            index = texel_index(int32(y), int32(x), height, strips)
             value = surface[y, x]
             # The background continues surfaces that end at a silhouette before them: without a gap between both.
             back = min(_least_around(shell, y, x, shell[y, x]), _least_around(background, y, x, value))
-            _lift_surface(texels, disparity, value, back, opacity[y, x], rgb, pixel, planes[:2])
+            colour = rgb[:, pixel]
+            _lift_surface(texels, disparity, value, back, opacity[y, x], colour, index, planes[:2])
             planes[2], planes[3] = 1, 0
-            hidden, colours = background[y, x], rgb
+            hidden = background[y, x]
             if hidden > 0:
-                colours = background_rgb
+                colour = background_rgb[:, pixel]
                 back = min(_least_around(background, y, x, hidden), _least_around(surface, y, x, hidden))
-                _lift_surface(texels, disparity, hidden, back, float32(1), colours, pixel, planes[2:])
-            _write(texels[last_plane, pixel], colours, pixel, float32(1), float32(1))
+                _lift_surface(texels, disparity, hidden, back, float32(1), colour, index, planes[2:])
+            _write(texels[last_plane, index], colour, float32(1), float32(1))
 
 
 @inlined
-def _copy_colour(texels, first, last, pixel, colours, source):
-    """Colours the empty texels of planes `first` to `last` at `pixel` by pixel `source` of colours (3, H W)."""
+def _copy_colour(texels, first, last, index, colours, source):
+    """Colours the empty texels of planes `first` to `last` at an index by pixel `source` of colours (3, H W)."""
     for k in range(first, last + 1):
-        texel = texels[k, pixel]
+        texel = texels[k, index]
         if texel[3] == 0:
             for c in range(3):
                 texel[c] = colours[c, source]
 
 
-@compiled(
-    "void(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,:,::1], int32[:,:,::1], int32[:,::1], int64, int64)"
-)
-def extend_rows(surface, rgb, background_rgb, texels, bounds, reach, first, last):
+@compiled(types.void(IMAGE, COLOURS, COLOURS, TEXELS, SIZE_TYPE, BOUNDS, int32[:, ::1], int64, int64))
+def extend_rows(surface, rgb, background_rgb, texels, strips, bounds, reach, first, last):
     """Colours the texels without density beside those that have some, for bilinear samples mix both.
 
     Arguments as for `lift_rows`. Colours are those of the neighbour, or the pixel's own on the same surface. `reach`
@@ -138,6 +142,7 @@ def extend_rows(surface, rgb, background_rgb, texels, bounds, reach, first, last
     for y in range(first, last):
         for x in range(width):
             pixel, own = y * width + x, bounds[y, x]
+            index = texel_index(int32(y), int32(x), height, strips)
             shown = own[1]
             for v in range(max(y - 1, 0), min(y + 2, height)):
                 for u in range(max(x - 1, 0), min(x + 2, width)):
@@ -145,10 +150,27 @@ def extend_rows(surface, rgb, background_rgb, texels, bounds, reach, first, last
                     if planes[0] < own[0] or planes[1] > own[1]:
                         ratio = surface[v, u] / surface[y, x]
                         same = ratio < float32(SAME_SURFACE) and ratio * float32(SAME_SURFACE) > 1
-                        _copy_colour(texels, planes[0], planes[1], pixel, rgb, pixel if same else source)
+                        _copy_colour(texels, planes[0], planes[1], index, rgb, pixel if same else source)
                         shown = max(shown, planes[1]) if same else shown
                     if planes[2] < own[2] or planes[3] > own[3]:
-                        _copy_colour(texels, planes[2], planes[3], pixel, background_rgb, source)
+                        _copy_colour(texels, planes[2], planes[3], index, background_rgb, source)
             if own[2] <= own[3]:
                 shown = max(own[1], min(shown, own[2] - 1))  # nothing of the surface behind it
             reach[y, x] = shown
+
+
+@compiled(types.void(TEXELS, SIZE_TYPE, SIZE_TYPE, int64, int64))
+def join_strips(texels, size, strips, first, last):
+    """Copies the first texel of each row of a strip behind the same row of the strip before it, by planes.
+
+    Nothing is written where both are empty, so that no memory is taken.
+    """
+    (height, width), columns = size, 1 << strips[0]
+    for k in range(first, last):
+        for x in range(columns, width, columns):
+            start = texel_index(int32(0), int32(x), height, strips)
+            before = start - height * strips[1] + columns
+            for row in range(0, height * strips[1], strips[1]):
+                for c in range(4):
+                    if texels[k, start + row, c] != 0:
+                        texels[k, before + row, c] = texels[k, start + row, c]

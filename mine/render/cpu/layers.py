@@ -9,7 +9,9 @@ from torch import Tensor
 
 from mine.kernels.arrays import Array
 from mine.kernels.threads import run_in_bands
-from mine.render.cpu.layer_kernels import extend_rows, lift_rows
+from mine.render.cpu.layer_kernels import extend_rows, join_strips, lift_rows
+from mine.render.cpu.layout import ONE_STRIP
+from mine.render.strips import STRIP_PITCH, STRIP_SHIFT, StripPlanes, texel_count
 
 NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 """Linux's flag for memory that is not promised before it is used: zeros of 30 GB may take 1 GB."""
@@ -27,33 +29,56 @@ def lift_layers(
     """Lifts two layers to planes; arguments and result as those of `mine.render.lift_layers`."""
     height, width = surface.shape[-2:]
     texels = _untouched_zeros(len(disparity), height * width, 4)
-    maps = [_array(x.reshape(height, width)) for x in (surface, opacity, background, shell)]
-    reach = _fill(texels, maps, [_array(x.flatten(1)) for x in (rgb, background_rgb)], _array(disparity))
-    planes = torch.from_numpy(texels).view(len(disparity), height, width, 4).movedim(-1, 1)
-    reached = np.empty((height, width), np.float32)
-    for row in range(height):  # NumPy would widen the indices of all rows to 64 bits at once
-        np.take(_array(disparity), reach[row], out=reached[row])
-    return planes, torch.from_numpy(reached)[None]
+    layers = surface, opacity, rgb, background, background_rgb
+    reach = _fill(texels, (ONE_STRIP, width), layers, disparity, shell)
+    return torch.from_numpy(texels).view(len(disparity), height, width, 4).movedim(-1, 1), reach
 
 
-def _fill(texels: Array, maps: list[Array], colours: list[Array], disparity: Array) -> Array:
+def lift_layers_in_strips(
+    surface: Tensor,
+    opacity: Tensor,
+    rgb: Tensor,
+    background: Tensor,
+    background_rgb: Tensor,
+    disparity: Tensor,
+    shell: Tensor,
+) -> tuple[StripPlanes, Tensor]:
+    """As `lift_layers`, but the planes are laid out in strips."""
+    size = (surface.shape[-2], surface.shape[-1])
+    texels = _untouched_zeros(len(disparity), texel_count(size), 4)
+    layers = surface, opacity, rgb, background, background_rgb
+    reach = _fill(texels, (STRIP_SHIFT, STRIP_PITCH), layers, disparity, shell)
+    return StripPlanes(torch.from_numpy(texels), size), reach
+
+
+def _fill(
+    texels: Array, strips: tuple[int, int], layers: tuple[Tensor, ...], disparities: Tensor, back: Tensor
+) -> Tensor:
     """Writes the texels that have density, and the colours beside them.
 
     Args:
-        texels: (S, H W, 4), zeros, filled.
-        maps: (H, W) each: surface, opacity, background, shell.
-        colours: (3, H W) of the surface and of the background.
-        disparity: (S,).
+        texels: (S, N, 4), zeros, filled.
+        strips: of the texels, see `mine.render.cpu.layout.texel_index`.
+        layers: surface, opacity, rgb, background, background_rgb of `lift_layers`.
+        disparities: (S,).
+        back: `shell` of `lift_layers`.
 
     Returns:
-        (H, W) the last plane of the visible surface at each pixel or beside it.
+        (1, H, W) disparities down to which the planes show the visible surface.
     """
-    surface, opacity, background, shell = maps
-    bounds, reach = np.empty((*surface.shape, 4), np.int32), np.empty(surface.shape, np.int32)
-    lift = surface, opacity, colours[0], background, colours[1], disparity, shell, texels, bounds
+    surface, opacity, background, shell = (_array(x[0]) for x in (*layers[:2], layers[3], back))
+    rgb, background_rgb = (_array(x.flatten(1)) for x in (layers[2], layers[4]))
+    size, disparity = surface.shape, _array(disparities)
+    bounds, reach = np.empty((*size, 4), np.int32), np.empty(size, np.int32)
+    lift = surface, opacity, rgb, background, background_rgb, disparity, shell, texels, strips, bounds
+    extend = surface, rgb, background_rgb, texels, strips, bounds, reach
     run_in_bands(len(surface), lambda *rows: lift_rows(*lift, *rows))
-    run_in_bands(len(surface), lambda *rows: extend_rows(surface, *colours, texels, bounds, reach, *rows))
-    return reach
+    run_in_bands(len(surface), lambda *rows: extend_rows(*extend, *rows))
+    run_in_bands(len(texels), lambda *planes: join_strips(texels, size, strips, *planes), band=1)
+    reached = np.empty(size, np.float32)
+    for row in range(len(reach)):  # NumPy would widen the indices of all rows to 64 bits at once
+        np.take(disparity, reach[row], out=reached[row])
+    return torch.from_numpy(reached)[None]
 
 
 def _untouched_zeros(*shape: int) -> Array:

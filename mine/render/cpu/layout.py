@@ -5,12 +5,16 @@ largest density is known. Arrays of a block have a row for each quantity and a c
 block, so that loops over pixels become SIMD instructions.
 """
 
+# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
+# Kernels have no annotations: numba infers the types from their callers.
+
 from typing import NamedTuple
 
 import numpy as np
 from numba import float32, float64, int32, int64, types
 
 from mine.kernels.arrays import Array
+from mine.kernels.jit import inlined
 
 BLOCK_WIDTH, BLOCK_HEIGHT = 16, 8
 """Sides of a block: small, since a small block meets opaque surfaces in few planes."""
@@ -26,6 +30,9 @@ TILE = 8
 
 TEXEL = 16
 """Bytes of a pixel of planes and of the detail: four interleaved float32 (red, green, blue, density)."""
+
+ONE_STRIP = 30
+"""Shift of a strip that is wider than any image."""
 
 # Rows of a block's state. The source pixel at disparity d is (INFINITY_U + d EPIPOLAR_U, INFINITY_V + d EPIPOLAR_V),
 # see `geometry`. The length of K_s^-1 (u, v, 1) at infinity; target depth as a linear function of source depth.
@@ -55,19 +62,21 @@ class SceneArrays(NamedTuple):
     """
 
     planes: Array
-    """(b, S, H W, 4) float32"""
+    """(b, S, N, 4) float32; N is H W, or what `mine.render.strips` makes of it"""
     max_density: Array
     """(b, S, ⌈H / TILE⌉, ⌈W / TILE⌉) float32: bound on bilinear samples that begin in a tile"""
     source_transmittance: Array
     """(b, S, H W) float32; empty without detail, and with photo_reach"""
     photo_reach: Array
-    """(b, H W) float32: disparity down to which planes show the photo; empty where source_transmittance tells it"""
+    """(b, N) float32: disparity down to which planes show the photo; empty where source_transmittance tells it"""
     detail: Array
     """(b, Hp Wp, 4) float32; empty without detail"""
     size: tuple[int, int]
     """(H, W)"""
     detail_size: tuple[int, int]
     """(Hp, Wp), (0, 0) without detail"""
+    strips: tuple[int, int]
+    """shift and pitch of planes and photo_reach, see `texel_index`"""
 
 
 class CameraArrays(NamedTuple):
@@ -110,6 +119,16 @@ class Scratch(NamedTuple):
         )
 
 
+@inlined
+def texel_index(y, x, height, strips):
+    """Index of pixel (y, x) of a plane in strips of 1 << shift columns, `pitch` texels a row, one after another.
+
+    A plane that is no more than an image, row by row, is one strip: `ONE_STRIP`, and its width as the pitch.
+    """
+    shift, pitch = int32(strips[0]), int32(strips[1])
+    return (x >> shift) * (int32(height) * pitch) + y * pitch + (x & ((int32(1) << shift) - int32(1)))
+
+
 # Kernels take plain tuples, and name the fields themselves: numba's cache would refer to the classes of named tuples by
 # name, and an older cache than the last renaming would raise an error instead of being compiled again.
 SIZE_TYPE = types.UniTuple(int64, 2)
@@ -121,6 +140,7 @@ SCENES_TYPE = types.Tuple(
         float32[:, :, ::1],
         float32[:, ::1],
         float32[:, :, ::1],
+        SIZE_TYPE,
         SIZE_TYPE,
         SIZE_TYPE,
     )

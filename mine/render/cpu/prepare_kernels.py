@@ -8,11 +8,11 @@ largest density of each tile. `mine.kernels.threads.run_in_bands` gives each thr
 # Kernels have no annotations: numba infers the types from the signatures.
 
 import numpy as np
-from numba import float32, int32
+from numba import float32, int32, int64, types
 
 from mine.kernels.jit import compiled, inlined
 from mine.kernels.numerics import exp_minus
-from mine.render.cpu.layout import TILE
+from mine.render.cpu.layout import SIZE_TYPE, TILE, texel_index
 from mine.render.reference import TRANSMITTANCE_FLOOR
 
 INTERLEAVE_BAND = 4096
@@ -105,19 +105,20 @@ def blend_source_rows(scenes, disparities, unprojects, width, images, first, las
             transmittance[:] = after
 
 
-@compiled("void(float32[:,:,:,::1], int64, float32[:,:,:,::1], int64, int64)")
-def max_density_rows(scenes, width, max_density, first, last):
+@compiled(types.void(float32[:, :, :, ::1], SIZE_TYPE, SIZE_TYPE, float32[:, :, :, ::1], int64, int64))
+def max_density_rows(scenes, size, strips, max_density, first, last):
     """The largest density of each tile, by rows of tiles counted through all planes.
 
     A tile is a square of TILE pixels with one pixel more to the right and below: all that bilinear samples with their
     top-left texel in the square depend on.
 
     Args:
-        scenes: (B, S, H W, 4).
-        width: W.
+        scenes: (B, S, N, 4).
+        size, strips: of the planes, see `layout.texel_index`.
         max_density: (B, S, ⌈H / TILE⌉, ⌈W / TILE⌉), filled.
     """
-    planes, height, most = scenes.shape[1], scenes.shape[2] // width, np.empty(width, np.int32)
+    planes, (height, width) = scenes.shape[1], size
+    most, strip = np.empty(width, np.int32), min(1 << strips[0], width)
     for row in range(first, last):
         plane, tile_y = row // max_density.shape[2], row % max_density.shape[2]
         # Densities are not negative: the bits of such floats compare as integers, by SIMD.
@@ -125,9 +126,10 @@ def max_density_rows(scenes, width, max_density, first, last):
         densest = max_density[plane // planes, plane % planes, tile_y]
         most[:] = 0
         for y in range(tile_y * TILE, min((tile_y + 1) * TILE + 1, height)):
-            line = texels[y * width : (y + 1) * width]
-            for x in range(width):
-                most[x] = max(most[x], line[x, 3])
+            for start in range(0, width, strip):
+                line = texels[texel_index(int32(y), int32(start), height, strips) :]
+                for x in range(min(strip, width - start)):
+                    most[start + x] = max(most[start + x], line[x, 3])
         for tile_x in range(len(densest)):
             largest = int32(0)
             for x in range(tile_x * TILE, min((tile_x + 1) * TILE + 1, width)):

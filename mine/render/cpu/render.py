@@ -15,7 +15,7 @@ from mine.kernels.arrays import Array
 from mine.kernels.threads import run_in_bands
 from mine.render.cameras import Cameras, distinct
 from mine.render.cpu.kernels import render_rows
-from mine.render.cpu.layout import BLOCK_HEIGHT, TILE, CameraArrays, SceneArrays, Scratch
+from mine.render.cpu.layout import BLOCK_HEIGHT, ONE_STRIP, TILE, CameraArrays, SceneArrays, Scratch
 from mine.render.cpu.prepare_kernels import (
     INTERLEAVE_BAND,
     blend_source_rows,
@@ -23,6 +23,7 @@ from mine.render.cpu.prepare_kernels import (
     max_density_rows,
     source_transmittance_rows,
 )
+from mine.render.strips import STRIP_PITCH, STRIP_SHIFT, StripPlanes, to_strips
 from mine.render.view import View
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
 
 
 def prepare(
-    planes: Tensor,
+    planes: Tensor | StripPlanes,
     disparity: Tensor,
     K_src: Tensor,
     detail: Tensor | None = None,
@@ -47,14 +48,18 @@ def prepare(
 
     Args:
         planes: (B, S, 4, H, W), read in place if `interleave_channels` laid them out; a scene expanded over the batch
-            (stride 0) is never repeated.
+            (stride 0) is never repeated. Or planes in strips, which need `photo_reach` where there is detail.
         disparity: (B, S).
         K_src: (B, 3, 3).
         detail: (B, 3, Hp, Wp) or None, see `mine.render.render`.
         photo_reach: (B, 1, H, W) or None, see `mine.render.render`.
     """
-    size, detail_size = _size(planes), (0, 0) if detail is None else _size(detail)
-    texels = _texels(distinct(planes))
+    detail_size = (0, 0) if detail is None else _size(detail)
+    if isinstance(planes, StripPlanes):
+        size, strips, texels = planes.size, (STRIP_SHIFT, STRIP_PITCH), planes.texels.numpy()[None]
+        photo_reach = None if photo_reach is None else to_strips(distinct(photo_reach))
+    else:
+        size, strips, texels = _size(planes), (ONE_STRIP, planes.shape[-1]), _texels(distinct(planes))
     transmittance, reach = np.empty((1, 1, 0), np.float32), np.empty((1, 0), np.float32)
     detail_texels = np.empty((1, 0, 4), np.float32)
     if detail is not None:
@@ -63,11 +68,12 @@ def prepare(
             transmittance = _source_transmittance(texels, disparity, K_src, size[1])
         else:
             reach = _float32(distinct(photo_reach).flatten(1))
-    images = (_with_room(image, size) for image in (texels, transmittance, reach))
-    texels, transmittance, reach = images
-    max_densities = _max_densities(texels, size)
+    if strips[0] == ONE_STRIP:
+        images = (_with_room(image, size) for image in (texels, transmittance, reach))
+        texels, transmittance, reach = images
+    max_densities = _max_densities(texels, size, strips)
     detail_texels = _with_room(detail_texels, detail_size)
-    return SceneArrays(texels, max_densities, transmittance, reach, detail_texels, size, detail_size)
+    return SceneArrays(texels, max_densities, transmittance, reach, detail_texels, size, detail_size, strips)
 
 
 def render_prepared(
@@ -185,11 +191,11 @@ def _with_room(images: Array, size: tuple[int, int]) -> Array:
     return room[:-4].reshape(images.shape)
 
 
-def _max_densities(texels: Array, size: tuple[int, int]) -> Array:
-    """The largest density of each tile of planes (b, S, H W, 4): (b, S, ⌈H / TILE⌉, ⌈W / TILE⌉)."""
+def _max_densities(texels: Array, size: tuple[int, int], strips: tuple[int, int]) -> Array:
+    """The largest density of each tile of planes (b, S, N, 4): (b, S, ⌈H / TILE⌉, ⌈W / TILE⌉)."""
     densities = np.empty((*texels.shape[:2], *(-(-side // TILE) for side in size)), np.float32)
     rows = densities.shape[0] * densities.shape[1] * densities.shape[2]
-    run_in_bands(rows, lambda *band: max_density_rows(texels, size[1], densities, *band), band=8 * TILE)
+    run_in_bands(rows, lambda *band: max_density_rows(texels, size, strips, densities, *band), band=8 * TILE)
     return densities
 
 

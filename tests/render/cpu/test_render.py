@@ -17,7 +17,8 @@ from mine.kernels.jit import compiled
 from mine.render import View, reference
 from mine.render.cameras import distinct
 from mine.render.cpu import render as cpu
-from mine.render.cpu.layout import BLOCK_WIDTH, ROW_BLOCKS, TILE
+from mine.render.cpu.layout import BLOCK_WIDTH, ONE_STRIP, ROW_BLOCKS, TILE
+from mine.render.strips import STRIP_PITCH, STRIP_SHIFT, to_strips
 from mine.scene.camera import intrinsics, pose
 
 PLANE_SIZE, SIZE = (24, 40), (30, 150)
@@ -278,7 +279,10 @@ def test_tiles_bound_every_bilinear_sample_that_begins_in_them(size: tuple[int, 
     sigma = torch.rand(2, 3, *size, generator=generator) ** 8
     planes = torch.zeros(2, 3, 4, *size)
     planes[:, :, 3] = sigma
-    found = torch.from_numpy(cpu._max_densities(cpu._texels(planes), size))
+    in_strips = to_strips(planes.flatten(0, 2)[:, None]).view(2, 3, 4, -1).movedim(2, -1).contiguous().numpy()
+    layouts = (cpu._texels(planes), (ONE_STRIP, size[1])), (in_strips, (STRIP_SHIFT, STRIP_PITCH))
+    found, found_in_strips = (torch.from_numpy(cpu._max_densities(texels, size, of)) for texels, of in layouts)
+    assert torch.equal(found, found_in_strips)
     assert found.shape == (2, 3, -(-size[0] // TILE), -(-size[1] // TILE))
     for y in range(found.shape[2]):
         for x in range(found.shape[3]):
