@@ -8,7 +8,7 @@ from PIL import Image
 
 from mine import MPI
 from mine.files import replacing
-from mine.output.camera_paths import PATHS, near_depth
+from mine.output.camera_paths import PATHS, scene_path
 from mine.output.video import render_path
 
 FRAMES = 12
@@ -35,9 +35,9 @@ def write_contact_sheet(scene: MPI, out: Path, progress: Callable[[float], None]
     size = (height, round(height * aspect)) if aspect > width / height else (round(width / aspect), width)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     sheet = torch.empty(len(PATHS), height, FRAMES, width, 3, dtype=torch.uint8)
-    for row, path in enumerate(PATHS.values()):
-        poses = path(frames=FRAMES, amount=AMOUNT, depth=near_depth(scene))
-        rgb = torch.cat([view.rgb for view in render_path(scene, poses, size)])
+    for row, name in enumerate(PATHS):
+        path = scene_path(scene, name, FRAMES, AMOUNT)
+        rgb = torch.cat([view.rgb for view in render_path(scene, path, size)])
         rgb = rgb[..., top : top + height, left : left + width].clamp(0, 1)
         sheet[row] = (rgb * 255).round().to(torch.uint8).permute(2, 0, 3, 1)
         progress((row + 1) / len(PATHS))

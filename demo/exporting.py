@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mine import MPI, render_stereo
-from mine.output.camera_paths import near_depth, swing
+from mine.output.camera_paths import scene_path
 from mine.output.export import export
 from mine.output.formats import PACKAGES
 
@@ -56,5 +56,5 @@ def write_form(scene: MPI, name: str, out: Path) -> None:
     if form.kind is not None:
         export(scene, out, form.kind)
         return
-    path = swing(frames=90, depth=near_depth(scene)) if form.ending == ".mp4" else None
+    path = scene_path(scene) if form.ending == ".mp4" else None
     render_stereo(scene, out, form.layout, path=path, progress=lambda done: None)

@@ -18,7 +18,7 @@ from mine.demo.contact_sheet import write_contact_sheet
 from mine.demo.exporting import write_form
 from mine.errors import InputWarning
 from mine.network.input_size import network_size
-from mine.output.camera_paths import PATHS, CameraPath, near_depth
+from mine.output.camera_paths import CameraPath, scene_path
 from mine.output.depth_image import write_depth_image
 from mine.output.framing import crop_to_aspect
 from mine.output.stereo import Layout, render_stereo
@@ -101,13 +101,11 @@ class VideoSettings:
     def _round(self, scene: MPI, frames: int) -> CameraPath:
         """One round of the path in `frames` poses."""
         there_and_back = self.loop and self.path == "line"
-        poses = PATHS[self.path](
-            frames=frames // 2 + 1 if there_and_back else frames, amount=self.amount, depth=near_depth(scene)
-        )
-        if isinstance(poses, CameraPath):
-            return poses
-        length = len(poses)
-        return CameraPath.of(poses[[*range(length), *range(length - 2, 0, -1)]] if there_and_back else poses)
+        path = scene_path(scene, self.path, frames // 2 + 1 if there_and_back else frames, self.amount)
+        if not there_and_back:
+            return path
+        order = [*range(len(path.poses)), *range(len(path.poses) - 2, 0, -1)]
+        return CameraPath(path.poses[order], path.focal[order], None if path.shift is None else path.shift[order])
 
 
 @dataclass(frozen=True)

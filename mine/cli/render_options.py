@@ -93,13 +93,12 @@ class CameraOptions:
 
     def _one(self, name: str, scene: "MPI", frames: int | None, amount: float | None) -> "CameraPath":
         """One of the paths that are joined, with its easing, closed if asked to."""
-        from mine.output.camera_paths import PATHS, as_path, ease, load, loop, near_depth
+        from mine.output.camera_paths import PATHS, ease, load, loop, scene_path
 
         def make(count: int | None) -> "CameraPath":
             if is_path_file(name):
                 return load(name, count, 1.0 if amount is None else amount)
-            length = {} if count is None else {"frames": count}
-            return as_path(PATHS[name](amount=1.0 if amount is None else amount, depth=near_depth(scene), **length))
+            return scene_path(scene, name, count, 1.0 if amount is None else amount)
 
         path = make(frames)
         closed = name in PATHS and name not in OPEN

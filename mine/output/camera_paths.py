@@ -2,7 +2,8 @@
 
 A pose is T_tgt_src, which maps source-camera to target-camera coordinates (x right, y down, z forward): X_tgt = R X_src
 + t. Every path moves near the source camera and is scaled by `depth`, the scene's near depth (`near_depth`): the same
-path then has the same parallax on a desk and on a mountain. Paths that loop sample a closed curve without repeating its
+path then has the same parallax on a desk and on a mountain. `scene_path` makes a path of a scene: with that depth, and
+less motion sideways where a long lens magnifies it. Paths that loop sample a closed curve without repeating its
 first pose, so clips repeat smoothly.
 
 A camera that moves sideways keeps facing ahead, and its principal point shifts so that the plane at the pivot's depth
@@ -27,9 +28,11 @@ from mine.output.path_edits import as_path, ease, join, loop, resample
 from mine.output.path_files import save_path
 from mine.scene.camera import OffAxisPoses, pose
 from mine.scene.depth import near_depth
+from mine.scene.mpi import MPI
 
 __all__ = ["PATHS", "CameraPath", "Direction", "circle", "dolly_zoom", "line", "load", "near_depth"]
-__all__ += ["as_path", "ease", "join", "loop", "orbit", "resample", "save_path", "spiral", "swing", "wiggle", "zoom"]
+__all__ += ["as_path", "ease", "join", "loop", "orbit", "resample", "save_path", "scene_path", "spiral", "swing"]
+__all__ += ["wiggle", "zoom"]
 
 SIDEWAYS = 0.08
 """Amplitude of sideways motion in near depths: parallax is plain to see, and little disoccluded background shows."""
@@ -49,6 +52,15 @@ PIVOT = 2.0
 Its disparity is halfway between the nearest things and infinity: both move equally far in the image, in opposite
 directions, which is the least motion at the borders for a given parallax.
 """
+
+LONGEST_FOCAL = 1.4
+"""Focal length in longer sides of the photo, a little more than that of a normal lens (50 mm on 36x24 mm), up to which
+`scene_path` moves cameras by their amplitudes. A longer lens magnifies parallax as it magnifies all else: cameras move
+less by as much, so that the nearest things move by at most 5.6 % of the photo's longer side to each side of where they
+are, at the default amount."""
+
+ALONG = ("zoom", "dolly-zoom")
+"""Paths along the optical axis: what they show moves in proportion to its place in the image, whatever the lens."""
 
 Direction = Literal["right", "left", "down", "up", "forward", "back"]
 
@@ -184,6 +196,37 @@ PATHS: dict[str, Callable[..., Tensor | CameraPath]] = {
     "line": line,
 }
 """All paths by the names that the command line and the web demo use; each takes `frames`, `amount` and `depth`."""
+
+
+def scene_path(scene: MPI, name: str = "swing", frames: int | None = None, amount: float = 1.0) -> CameraPath:
+    """Makes a path scaled to a scene: what the command line, the web demo and the viewer play.
+
+    Args:
+        scene: The scene; its near depth is the path's unit, and its field of view bounds motion sideways.
+        name: One of `PATHS`.
+        frames: Number of poses; by default the path's own.
+        amount: Factor on the size of the motion.
+
+    Returns:
+        Poses and focal factors.
+
+    Raises:
+        InputError: For an unknown name, or when an argument is out of range.
+
+    Example:
+        >>> mine.render_video(scene, mine.paths.scene_path(scene, "orbit"), "orbit.mp4")
+    """
+    if name not in PATHS:
+        raise InputError(f"no camera path {name!r}: choose {', '.join(PATHS)}")
+    length = {} if frames is None else {"frames": frames}
+    sideways = 1.0 if name in ALONG else lens_factor(scene)
+    return as_path(PATHS[name](amount=amount * sideways, depth=near_depth(scene), **length))
+
+
+def lens_factor(scene: MPI) -> float:
+    """Factor on motion sideways in near depths, for a scene's field of view: 1 but for lenses above `LONGEST_FOCAL`."""
+    focal = float(scene.intrinsics(scene.size)[0, 0]) / max(scene.size)
+    return min(1.0, LONGEST_FOCAL / focal)
 
 
 def load(path: str | Path, frames: int | None = None, amount: float = 1.0) -> CameraPath:

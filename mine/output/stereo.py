@@ -18,7 +18,7 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.files import check_writable, replacing
 from mine.output.camera_path import CameraPath
-from mine.output.camera_paths import PIVOT
+from mine.output.camera_paths import PIVOT, lens_factor
 from mine.output.path_edits import as_path
 from mine.output.quilt import DEFAULT_SIDE, make_quilt
 from mine.output.spherical import add_stereo_metadata, photo_sphere_xmp
@@ -74,7 +74,7 @@ def render_stereo(
         out: Image (.jpg, .jpeg, .png, .webp) of the source camera's view, or a video as for `render_video`.
         layout: One of `mine.output.stereo_options.LAYOUTS`.
         baseline: Distance between the eyes in the scene's near depths (`near_depth`), above 0, at most 1; by default
-            0.05.
+            0.05, less with long lenses (`camera_paths.lens_factor`).
         eye_distance: The same in another measure: by how many per cent of the picture's width the nearest things move
             between the eyes, compared with the farthest. 1 to 4 are comfortable.
         path: Poses or path of a video; wigglegrams and images have none.
@@ -125,12 +125,12 @@ def _eyes(
     return _combined(render_path(scene, eye_path(path, baseline, pivot), view_size), COMBINE[layout])
 
 
-def stereo_pair(scene: MPI, baseline: float = BASELINE) -> View:
+def stereo_pair(scene: MPI, baseline: float | None = None) -> View:
     """Renders the views of the left and the right eye, zoomed in as videos are (`covering_zoom`).
 
     Args:
         scene: The scene.
-        baseline: Distance between the eyes in the scene's near depths (`near_depth`), above 0, at most 1.
+        baseline: Distance between the eyes; as for `render_stereo`.
 
     Returns:
         A batch of two views, left and right, at the scene's own size.
@@ -147,7 +147,7 @@ def stereo_pair(scene: MPI, baseline: float = BASELINE) -> View:
 def eye_baseline(scene: MPI, near: float, baseline: float | None, eye_distance: float | None) -> float:
     """Distance between the eyes in scene units; the arguments are those of `render_stereo`, `near` the near depth."""
     if eye_distance is None:
-        baseline = BASELINE if baseline is None else baseline
+        baseline = BASELINE * lens_factor(scene) if baseline is None else baseline
         if not 0 < baseline <= 1:
             raise InputError(
                 f"baseline {baseline} is out of range: give a fraction of the near depth above 0, at most 1"

@@ -19,7 +19,7 @@ from mine.errors import InputError
 from mine.output import camera_paths as paths
 from mine.output.video import render_path
 from mine.render import use_backend
-from mine.scene.camera import OffAxisPoses, off_axis_shift
+from mine.scene.camera import OffAxisPoses, intrinsics, off_axis_shift
 from mine.scene.mpi import MPI
 
 SIDEWAYS = {
@@ -327,3 +327,46 @@ def test_paths_are_read_from_files_alone(tmp_path: Path) -> None:
 def test_a_missing_path_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         paths.load(tmp_path / "nowhere.json")
+
+
+def board_scene(fov: float, size: tuple[int, int] = (24, 36)) -> MPI:
+    """A board at depth 2 that fills the left half of a photo of so many degrees, and a wall at depth 20."""
+    sigma = torch.full((2, 1, *size), 1e4)
+    sigma[0, 0, :, size[1] // 2 :] = 0
+    return MPI(torch.rand(2, 3, *size), sigma, torch.tensor([0.5, 0.05]), intrinsics(size, fov))
+
+
+@pytest.mark.parametrize("fov", [5.0, 7, 12, 20, 30, 39, 40, 53, 67, 90, 110])
+@pytest.mark.parametrize("name", ["swing", "circle", "orbit", "spiral", "line"])
+def test_parallax_in_pixels_is_that_of_the_lens_up_to_a_normal_one(name: str, fov: float) -> None:
+    """The nearest things move by f a / 2 to each side, with f in widths: a is the amplitude, and f counts up to 1.4."""
+    amplitude = paths.SIDEWAYS if name in ("swing", "line") else paths.RADIUS
+    scene, focal = board_scene(fov), 1 / 2 / math.tan(math.radians(fov) / 2)
+    path = paths.scene_path(scene, name, frames=8)
+    near = path.poses @ torch.tensor([0.0, 0, paths.near_depth(scene), 1])
+    moved = near[:, 0] / near[:, 2] + (0 if path.shift is None else path.shift[:, 0])
+    expected = min(focal, 1.4) * amplitude / 2
+    assert float(moved.abs().max()) * focal == pytest.approx(expected, rel=0.1 if name == "spiral" else 0.01)
+    usual = paths.PATHS[name](frames=8, depth=paths.near_depth(scene))
+    if focal <= 1.4:
+        assert torch.equal(path.poses, poses_of(usual).as_subclass(Tensor)), "as ever"
+
+
+@pytest.mark.parametrize("name", paths.ALONG)
+def test_paths_along_the_axis_are_those_of_any_lens(name: str) -> None:
+    """A point at the photo's border moves by a share of its distance to the middle, whatever the focal length."""
+    long, usual = (paths.scene_path(board_scene(fov), name, frames=6) for fov in (7.0, 67.0))
+    torch.testing.assert_close(long.poses, usual.poses)
+    assert torch.equal(long.focal, usual.focal)
+
+
+def test_upright_photos_count_by_their_longer_side() -> None:
+    for fov in (40.0, 20.0):
+        wide = board_scene(fov)
+        high = MPI(*(x.mT for x in (wide.rgb, wide.sigma)), wide.disparity, wide.K[[1, 0, 2]][:, [1, 0, 2]])
+        assert paths.lens_factor(high) == pytest.approx(paths.lens_factor(wide))
+
+
+def test_an_unknown_name_of_a_scenes_path_is_refused() -> None:
+    with pytest.raises(InputError, match="no camera path 'swirl': choose swing"):
+        paths.scene_path(board_scene(60.0), "swirl")

@@ -147,6 +147,16 @@ def test_eye_distance_is_the_disparity_between_near_and_far(percent: float) -> N
     assert 40 * baseline * (1 / 1 - 1 / 2) / 64 * 100 == pytest.approx(percent, rel=0.01)
 
 
+@pytest.mark.parametrize("focal", [0.4, 0.8, 1.4, 3.0, 8.0])
+def test_eyes_of_long_lenses_are_as_far_apart_in_pixels_as_those_of_a_normal_one(focal: float) -> None:
+    scene = textured()
+    K = torch.tensor([[focal * scene.size[1], 0, 10], [0, focal * scene.size[1], 8], [0, 0, 1]])
+    scene = MPI(scene.rgb, scene.sigma, scene.disparity, K)
+    baseline = eye_baseline(scene, 2.0, None, None)
+    assert focal * baseline / 2.0 == pytest.approx(0.05 * min(focal, 1.4))
+    assert eye_baseline(scene, 2.0, 0.05, None) == pytest.approx(0.1), "what is asked for stays"
+
+
 def test_a_flat_scene_keeps_the_eyes_close() -> None:
     assert eye_baseline(textured(), 2.0, None, 10) == pytest.approx(2 * MAX_BASELINE)
 

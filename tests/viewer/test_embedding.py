@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from browser import ARGUMENTS, CHROMIUM, needs_chromium
 from small_scene import make_photo, make_scene
 
-from mine.output.camera_paths import PATHS, CameraPath, near_depth
+from mine.output.camera_paths import PATHS, near_depth, scene_path
 from mine.output.export import export
 from mine.scene.mpi import MPI
 
@@ -89,14 +90,9 @@ def test_asking_for_the_view_leaves_the_canvas_as_it_is(page: "playwright.Page")
     assert page.evaluate(size)[0] == WINDOW["width"]
 
 
-@pytest.mark.parametrize("name", [name for name in PATHS if name != "line"])
-@pytest.mark.parametrize("amount", [0.5, 2.0])
-def test_paths_in_the_viewer_are_those_of_python(page: "playwright.Page", scene: MPI, name: str, amount: float) -> None:
-    """Time is stopped at eight phases of a round."""
-    frames = 8
-    path = PATHS[name](frames=frames, amount=amount, depth=near_depth(scene))
-    path = path if isinstance(path, CameraPath) else CameraPath.of(path)
-    shown = page.evaluate(
+def views_along(page: "playwright.Page", name: str, amount: float, frames: int) -> list[dict[str, Any]]:
+    """Plays a path, and returns the views at phases of a round at which time is stopped."""
+    views: list[dict[str, Any]] = page.evaluate(
         """async ([name, amount, frames]) => {
           const real = requestAnimationFrame, views = [];
           let tick = null, now = 1e9;
@@ -116,6 +112,15 @@ def test_paths_in_the_viewer_are_those_of_python(page: "playwright.Page", scene:
         }""",
         [name, amount, frames],
     )
+    return views
+
+
+@pytest.mark.parametrize("name", [name for name in PATHS if name != "line"])
+@pytest.mark.parametrize("amount", [0.5, 2.0])
+def test_paths_in_the_viewer_are_those_of_python(page: "playwright.Page", scene: MPI, name: str, amount: float) -> None:
+    frames = 8
+    path = scene_path(scene, name, frames, amount)
+    shown = views_along(page, name, amount, frames)
     poses = torch.tensor([view["T"] for view in shown]).reshape(-1, 4, 4)
     torch.testing.assert_close(poses, path.poses, atol=1e-5, rtol=1e-4)
     K = torch.tensor([view["K"] for view in shown]).reshape(-1, 3, 3)
@@ -124,6 +129,21 @@ def test_paths_in_the_viewer_are_those_of_python(page: "playwright.Page", scene:
     own = (scene.K[:2, 2] + 0.5 - torch.tensor(scene.plane_size[::-1]) / 2) / scene.K[[0, 1], [0, 1]]
     middle = (torch.tensor([shown[0]["width"], shown[0]["height"]]) - 1) / 2
     torch.testing.assert_close((K[:, :2, 2] - middle) / K[:, [0, 1], [0, 1]], shift + own, atol=2e-3, rtol=1e-3)
+
+
+def test_a_long_lens_moves_less_in_the_viewer_as_in_python(
+    browser: "playwright.Browser", scene: MPI, tmp_path: Path
+) -> None:
+    far = MPI.from_planes(scene.planes, scene.disparity, scene.K * torch.tensor([8.0, 8, 1])[:, None], scene.photo)
+    far.K[:2, 2] = scene.K[:2, 2]
+    export(far, tmp_path / "far.html")
+    page = browser.new_context(viewport=WINDOW, reduced_motion="reduce").new_page()
+    page.goto((tmp_path / "far.html").as_uri())
+    page.evaluate("mineViewer.ready")
+    for name in ("swing", "orbit", "zoom"):
+        poses = torch.tensor([view["T"] for view in views_along(page, name, 1.0, 8)]).reshape(-1, 4, 4)
+        torch.testing.assert_close(poses, scene_path(far, name, 8).poses, atol=1e-5, rtol=1e-4)
+    page.context.close()
 
 
 def test_an_unknown_path_does_not_play(page: "playwright.Page") -> None:

@@ -50,6 +50,12 @@ export class ViewerCamera {
 
   constructor(private readonly scene: Scene) {}
 
+  /** The photo's focal length in its longer sides. */
+  get focalLength(): number {
+    const { K, width, aspect } = this.scene;
+    return (K[0] / width) * Math.min(1, aspect);
+  }
+
   /** Moves the target. */
   move(by: Partial<Position>) {
     for (const [name, value] of Object.entries(by) as [keyof Position, number][]) this.target[name] += value;

@@ -8,6 +8,10 @@ const FORWARD = 0.25;
 const BACKWARD = 0.5;
 /** Depth that stays in place, in near depths: near and far things move equally far, in opposite directions. */
 export const PIVOT = 2;
+/** Focal length in longer sides of the photo up to which cameras move by their amplitudes, as in camera_paths.py. */
+const LONGEST_FOCAL = 1.4;
+/** Paths along the optical axis, whose motion no lens magnifies. */
+const ALONG = ["zoom", "dolly-zoom"];
 
 export interface PathPoint {
   /** camera centre (right, down, forward) in near depths */
@@ -45,8 +49,13 @@ const paths: Record<string, Path> = {
   line: (phase, amount) => ({ centre: [SIDEWAYS * amount * (2 * (Math.acos(cos(phase)) / Math.PI) - 1), 0, 0] }),
 };
 
-/** The camera on a path at a phase in [0, 2π), or null for an unknown name. */
-export function pathPoint(name: string, phase: number, amount: number): PathPoint | null {
+/**
+ * The camera on a path at a phase in [0, 2π), or null for an unknown name. `focalLength` is the photo's, in its longer
+ * sides: long lenses magnify motion sideways, which is made smaller by as much.
+ */
+export function pathPoint(name: string, phase: number, amount: number, focalLength: number): PathPoint | null {
   const path = Object.hasOwn(paths, name) ? paths[name] : undefined;
-  return path ? { focal: 1, turns: false, ...path(phase, amount) } : null;
+  if (!path) return null;
+  const sideways = ALONG.includes(name) ? 1 : Math.min(1, LONGEST_FOCAL / focalLength);
+  return { focal: 1, turns: false, ...path(phase, amount * sideways) };
 }

@@ -20,7 +20,7 @@ export class Playback {
 
   /** Plays a path from its beginning, or with other options from where it is. Returns whether there is such a path. */
   play(name: string, { amount = 1, seconds = 3 }: PlayOptions = {}): boolean {
-    const points = Array.from({ length: SAMPLES }, (_, i) => pathPoint(name, (2 * Math.PI * i) / SAMPLES, amount));
+    const points = Array.from({ length: SAMPLES }, (_, i) => this.point(name, (2 * Math.PI * i) / SAMPLES, amount));
     if (points.includes(null) || !Number.isFinite(amount) || !(seconds > 0)) return false;
     if (this.path?.name !== name) this.phase = 0;
     this.path = { name, amount, seconds, cover: this.camera.pathCover(points as PathPoint[]) };
@@ -42,7 +42,11 @@ export class Playback {
 
   /** The view on the path now, or null when nothing plays. */
   view(frame: Frame, width: number, height: number): View | null {
-    const point = this.path && pathPoint(this.path.name, this.phase, this.path.amount);
+    const point = this.path && this.point(this.path.name, this.phase, this.path.amount);
     return point && this.camera.pathView(point, this.path!.cover, frame, width, height);
+  }
+
+  private point(name: string, phase: number, amount: number): PathPoint | null {
+    return pathPoint(name, phase, amount, this.camera.focalLength);
   }
 }
