@@ -187,8 +187,8 @@ def test_a_disk_that_is_full_keeps_state_and_checkpoint_of_one_step(
     assert not list(tmp_path.glob(".*"))
 
 
-PROGRAM = """
-import sys
+SETUP = """
+import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tiny_run import Feed, config_for
@@ -196,18 +196,53 @@ from mine.network.encoders.timm_encoder import TimmEncoder
 from mine.training import batches, state, train
 TimmEncoder.load_imagenet = lambda self: None
 batches.training_sets = lambda config: [(Feed(), 1.0)]
+"""
+
+FAILS = """
 def fail(*arguments):
     raise KeyError("of saving")
 state.save_network = fail
 train.train(config_for(Path(sys.argv[2]), steps=2, workers=1))
 """
 
+IS_KILLED = """
+saves = iter(range(9))
+save_network = state.save_network
+def killed(*arguments):
+    if next(saves) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    save_network(*arguments)
+state.save_network = killed
+train.train(config_for(Path(sys.argv[2]), steps=3, save_every=1, workers=1))
+"""
+
+
+def start_program(code: str, folder: Path) -> subprocess.Popen[str]:
+    """Runs code after `SETUP` in a process of its own."""
+    command = [sys.executable, "-c", SETUP + code, str(Path(__file__).parents[1] / "support"), str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, process_group=0)
+
+
+def test_a_run_killed_while_it_saves_publishes_the_unbroken_runs_checkpoint_bit_for_bit(
+    tmp_path: Path, feed: Callable[..., Feed]
+) -> None:
+    """SIGKILL in a process of its own, between the state and the checkpoint of its second step."""
+    feed()
+    training.train(config_for(tmp_path / "unbroken", steps=3, save_every=1, workers=1))
+    with start_program(IS_KILLED, tmp_path / "killed") as process:
+        process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL
+    assert torch.load(tmp_path / "killed" / "state.pt", weights_only=True)["counts"]["step"] == 1
+    feed()
+    training.train(config_for(tmp_path / "killed", steps=3, save_every=1, workers=1))
+    published = [(tmp_path / name / "mine.safetensors").read_bytes() for name in ("unbroken", "killed")]
+    assert published[0] == published[1]
+
+
 
 def test_no_exception_leaves_a_run_waiting_for_its_workers(tmp_path: Path) -> None:
     """Python ends with the status of the exception, and so do its workers."""
-    support = str(Path(__file__).parents[1] / "support")
-    command = [sys.executable, "-c", PROGRAM, support, str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, process_group=0)
+    process = start_program(FAILS, tmp_path)
     try:
         _, text = process.communicate(timeout=120)  # it takes seconds; before, it took for ever
     finally:
