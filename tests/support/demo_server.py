@@ -27,6 +27,9 @@ def running_demo(workers: Any, **options: Any) -> Iterator[tuple[str, JobRunner]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", "")  # put back afterwards
         patch.setenv("GRADIO_EXAMPLES_CACHE", "")
+        patch.setattr("mine.demo.jobs.AWAY_SECONDS", 1.0)  # so that no test waits long for visitors to be forgotten
+        patch.setattr("mine.demo.app.SWEEP_SECONDS", 0.2)
+        patch.setenv("GRADIO_HEARTBEAT_INTERVAL", "0.5")
         jobs = JobRunner(workers, private_folder())
         page = serve(jobs, port=free_port(), **options)
         yield page.local_url, jobs
