@@ -239,7 +239,6 @@ def test_a_run_killed_while_it_saves_publishes_the_unbroken_runs_checkpoint_bit_
     assert published[0] == published[1]
 
 
-
 def test_no_exception_leaves_a_run_waiting_for_its_workers(tmp_path: Path) -> None:
     """Python ends with the status of the exception, and so do its workers."""
     process = start_program(FAILS, tmp_path)
