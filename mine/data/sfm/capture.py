@@ -244,6 +244,10 @@ def captures_in(root: str | Path) -> list[Path]:
 def _read_model(folder: Path) -> pycolmap.Reconstruction:
     """The reconstruction of the capture in `folder`."""
     path = model_folder(folder)
+    if not folder.exists():
+        raise InputError(
+            f"no capture at {folder}: make one with `mine colmap`, or download the data set (docs/datasets has where)"
+        )
     if path is None:
         raise InputError(f"{folder} has no sparse/0 with a COLMAP reconstruction: make one with `mine colmap`")
     check_model_files(path)

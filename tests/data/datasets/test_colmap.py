@@ -299,6 +299,14 @@ def test_far_cameras_make_no_pair(tmp_path: Path) -> None:
         Colmap([folder], SIZE)
 
 
+def test_a_missing_capture_is_told_from_one_without_cameras(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no capture at .*room: make one .* or download the data set"):
+        Colmap([tmp_path / "room"])
+    (tmp_path / "room").mkdir()
+    with pytest.raises(InputError, match="room has no sparse/0"):
+        Colmap([tmp_path / "room"])
+
+
 def test_nothing_given(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no captures"):
         Colmap([], SIZE)
