@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from browser import running_browser
 from hypothesis import settings
 
 from mine.network.architecture import Architecture
@@ -35,6 +36,13 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     save_network(PlaneNetwork(Architecture(encoder="resnet18", widths=(4, 4, 8, 8, 8), bottleneck=(8, 8))), path)
     return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium with WebGL; tests are skipped where it is missing."""
+    with running_browser() as running:
+        yield running
 
 
 @pytest.fixture

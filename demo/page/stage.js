@@ -12,9 +12,11 @@ const stage = {
   ready: false,
   slow: false,
   revealed: false,
+  settle: () => {},
 
-  /** Shows another scene. */
+  /** Shows another scene. Resolves when its 3D view is there, or has failed. */
   show(scene) {
+    const settled = new Promise((resolve) => (this.settle = resolve));
     this.scene = scene;
     this.ready = this.slow = this.revealed = false;
     this.fail(null);
@@ -32,6 +34,7 @@ const stage = {
     if (scene.depth) $("compare-depth").src = scene.depth;
     $("compare-photo").src = scene.photo;
     this.open("3d");
+    return settled;
   },
 
   /** Clears the stage for a photo that is to come. */
@@ -101,6 +104,7 @@ const stage = {
   /** What the viewer tells. */
   hear({ source, data }) {
     if (!this.frame || source !== this.frame.contentWindow) return;
+    if (data.mine === "ready" || data.mine === "failed") this.settle();
     if (data.mine === "ready") {
       this.ready = true;
       this.tell({ mine: "depth", on: this.tab === "depth" });

@@ -70,14 +70,18 @@ async function makeScene(sent, signal) {
   photo = sent;
   motions.playing = !reduced;
   const name = page.orig_name.replace(/\.html$/, "");
-  stage.show({ name, photo: fileUrl(sent.path), page: pagePath(page.path), depth: fileUrl(depth.path), video: null });
+  const shown = stage.show({ name, photo: fileUrl(sent.path), page: pagePath(page.path), depth: fileUrl(depth.path), video: null });
   results.add(sent.path, files.map(described));
   motions.picture(null);
-  call("motions", [sent, ...sceneSettings(), ...lens()]).then(
-    ([sheet]) => photo === sent && motions.picture(fileUrl(sheet.path)),
-    () => {}, // without thumbnails the names remain
-  );
+  shown.then(() => drawMotions(sent)); // the 3D view comes first
   showEstimate();
+}
+
+/** Shows the camera motions of the scene on the stage, if it is still that photo's. */
+async function drawMotions(sent) {
+  if (photo !== sent) return;
+  const [sheet] = await call("motions", [sent, ...sceneSettings(), ...lens()]).catch(() => [null]);
+  if (sheet && photo === sent) motions.picture(fileUrl(sheet.path)); // without thumbnails the names remain
 }
 
 /** Uploads a depth map; it is used when the scene is made again. */

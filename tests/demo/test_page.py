@@ -102,7 +102,7 @@ def test_eight_samples_are_packed_as_the_viewer_reads_them() -> None:
     for sample in samples():
         packed = read_scene(sample)
         assert packed.keys() == today.keys(), "run scripts/pack_samples.py"
-        assert packed["planes"][0].keys() == today["planes"][0].keys()
+        assert packed["strips"][0].keys() == today["strips"][0].keys()
         with Image.open(sample.photo) as photo, Image.open(sample.depth) as depth, Image.open(sample.motions) as sheet:
             assert photo.width / photo.height == pytest.approx(packed["aspect"], rel=0.01)
             assert depth.width / depth.height == pytest.approx(packed["aspect"], rel=0.01)

@@ -1,35 +1,30 @@
 """The viewer as a part of other pages: camera paths that play in it, messages in a frame, what it shows at rest."""
 
-from collections.abc import Iterator
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from browser import ARGUMENTS, CHROMIUM, needs_chromium
+from browser import Opened, new_page, open_scene
+from playwright.sync_api import Browser, Page
 from small_scene import make_photo, make_scene
 
 from mine.output.camera_paths import PATHS, near_depth, scene_path
 from mine.output.export import export
+from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-pytestmark = needs_chromium
-
+ROOT = Path(__file__).parents[2]
+HEADSET = (ROOT / "tests" / "support" / "fake_headset.js").read_text()
 WINDOW = {"width": 240, "height": 240}
 
 
 @pytest.fixture(scope="module")
 def scene() -> MPI:
     return make_scene(make_photo())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
@@ -40,37 +35,32 @@ def page_file(scene: MPI, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(browser: "playwright.Browser", page_file: Path) -> "playwright.Page":
+def page(browser: Browser, page_file: Path) -> Page:
     """The viewer alone, standing still."""
-    page = browser.new_context(viewport=WINDOW, reduced_motion="reduce").new_page()
-    page.goto(page_file.as_uri())
-    page.evaluate("mineViewer.ready")
-    return page
+    return open_scene(browser, page_file, viewport=WINDOW).page
 
 
 @pytest.fixture(scope="module")
-def around(
-    browser: "playwright.Browser", page_file: Path, tmp_path_factory: pytest.TempPathFactory
-) -> "playwright.Page":
+def around(browser: Browser, page_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
     """A page with the viewer in a sandboxed frame; `heard` collects the viewer's messages."""
     file = tmp_path_factory.mktemp("around") / "around.html"
     file.write_text(
         "<script>const heard = []; addEventListener('message', ({ data }) => heard.push(data))</script>"
         f'<iframe sandbox="allow-scripts" src="{page_file.as_uri()}" width="230" height="200"></iframe>'
     )
-    page = browser.new_context(viewport=WINDOW, reduced_motion="reduce").new_page()
+    page = new_page(browser, viewport=WINDOW)
     page.goto(file.as_uri())
     hear(page, "ready")
     return page
 
 
-def hear(page: "playwright.Page", kind: str) -> None:
+def hear(page: Page, kind: str) -> None:
     """Waits for a message of the viewer."""
     page.wait_for_function("kind => heard.some(message => message.mine === kind)", arg=kind)
     page.evaluate("heard.length = 0")
 
 
-def test_the_whole_photo_is_shown_at_rest(page: "playwright.Page", scene: MPI) -> None:
+def test_the_whole_photo_is_shown_at_rest(page: Page, scene: MPI) -> None:
     """Also in a window of another aspect: nothing is cut off."""
     view = page.evaluate("mineViewer.view()")
     box = page.locator("#view").bounding_box()
@@ -81,7 +71,7 @@ def test_the_whole_photo_is_shown_at_rest(page: "playwright.Page", scene: MPI) -
     torch.testing.assert_close(torch.tensor(view["K"]).reshape(3, 3), K, atol=0.6, rtol=0.01)
 
 
-def test_asking_for_the_view_leaves_the_canvas_as_it_is(page: "playwright.Page") -> None:
+def test_asking_for_the_view_leaves_the_canvas_as_it_is(page: Page) -> None:
     size = "(() => { const c = document.getElementById('view'); return [c.width, c.height]; })()"
     page.evaluate("document.getElementById('view').width = 7")
     page.evaluate("mineViewer.view()")
@@ -90,7 +80,7 @@ def test_asking_for_the_view_leaves_the_canvas_as_it_is(page: "playwright.Page")
     assert page.evaluate(size)[0] == WINDOW["width"]
 
 
-def views_along(page: "playwright.Page", name: str, amount: float, frames: int) -> list[dict[str, Any]]:
+def views_along(page: Page, name: str, amount: float, frames: int) -> list[dict[str, Any]]:
     """Plays a path, and returns the views at phases of a round at which time is stopped."""
     views: list[dict[str, Any]] = page.evaluate(
         """async ([name, amount, frames]) => {
@@ -117,7 +107,7 @@ def views_along(page: "playwright.Page", name: str, amount: float, frames: int) 
 
 @pytest.mark.parametrize("name", [name for name in PATHS if name != "line"])
 @pytest.mark.parametrize("amount", [0.5, 2.0])
-def test_paths_in_the_viewer_are_those_of_python(page: "playwright.Page", scene: MPI, name: str, amount: float) -> None:
+def test_paths_in_the_viewer_are_those_of_python(page: Page, scene: MPI, name: str, amount: float) -> None:
     frames = 8
     path = scene_path(scene, name, frames, amount)
     shown = views_along(page, name, amount, frames)
@@ -132,26 +122,24 @@ def test_paths_in_the_viewer_are_those_of_python(page: "playwright.Page", scene:
 
 
 def test_a_long_lens_moves_less_in_the_viewer_as_in_python(
-    browser: "playwright.Browser", scene: MPI, tmp_path: Path
+    browser: Browser, scene: MPI, tmp_path: Path
 ) -> None:
     far = MPI.from_planes(scene.planes, scene.disparity, scene.K * torch.tensor([8.0, 8, 1])[:, None], scene.photo)
     far.K[:2, 2] = scene.K[:2, 2]
     export(far, tmp_path / "far.html")
-    page = browser.new_context(viewport=WINDOW, reduced_motion="reduce").new_page()
-    page.goto((tmp_path / "far.html").as_uri())
-    page.evaluate("mineViewer.ready")
+    page = open_scene(browser, tmp_path / "far.html", viewport=WINDOW).page
     for name in ("swing", "orbit", "zoom"):
         poses = torch.tensor([view["T"] for view in views_along(page, name, 1.0, 8)]).reshape(-1, 4, 4)
         torch.testing.assert_close(poses, scene_path(far, name, 8).poses, atol=1e-5, rtol=1e-4)
     page.context.close()
 
 
-def test_an_unknown_path_does_not_play(page: "playwright.Page") -> None:
+def test_an_unknown_path_does_not_play(page: Page) -> None:
     assert page.evaluate("mineViewer.play('toString')") is False
     assert page.evaluate("mineViewer.play('swing', { seconds: 0 })") is False
 
 
-def test_a_frame_obeys_and_answers_the_page_around_it(around: "playwright.Page") -> None:
+def test_a_frame_obeys_and_answers_the_page_around_it(around: Page) -> None:
     frame = around.frames[1]
     post = "message => document.querySelector('iframe').contentWindow.postMessage(message, '*')"
     around.evaluate(post, {"mine": "play", "path": "swing", "amount": 1, "seconds": 2})
@@ -170,7 +158,7 @@ def test_a_frame_obeys_and_answers_the_page_around_it(around: "playwright.Page")
     assert frame.evaluate("document.body.className").split()[0] == "ready"
 
 
-def test_the_toolbar_hides_when_idle_and_comes_back(page: "playwright.Page") -> None:
+def test_the_toolbar_hides_when_idle_and_comes_back(page: Page) -> None:
     page.mouse.move(20, 20)
     opacity = "Number(getComputedStyle(document.getElementById('bar')).opacity)"
     assert page.evaluate(opacity) > 0.5
@@ -180,36 +168,81 @@ def test_the_toolbar_hides_when_idle_and_comes_back(page: "playwright.Page") -> 
     assert page.evaluate(opacity) > 0.5
 
 
-def test_the_hint_goes_by_itself(page: "playwright.Page") -> None:
+def test_the_hint_goes_by_itself(page: Page) -> None:
     page.locator("#hint.gone").wait_for(state="attached")
 
 
-def test_lost_graphics_are_told(browser: "playwright.Browser", page_file: Path) -> None:
-    page = browser.new_context(viewport=WINDOW, reduced_motion="reduce").new_page()
-    page.goto(page_file.as_uri())
-    page.evaluate("mineViewer.ready")
+def test_lost_graphics_are_told(browser: Browser, page_file: Path) -> None:
+    opened = open_scene(browser, page_file)
     lose = "document.getElementById('view').getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()"
-    page.evaluate(lose)
-    page.get_by_text("graphics were interrupted").wait_for()
+    opened.page.evaluate(lose)
+    opened.page.get_by_text("graphics were interrupted").wait_for()
+    opened.close()
+
+
+def test_the_embed_code_of_the_documentation_shows_the_scene(browser: Browser, page_file: Path, tmp_path: Path) -> None:
+    """As it stands there, in a page beside the scene's file."""
+    code = re.search(r"```html\n(<iframe.*?)```", (ROOT / "viewer" / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    shutil.copy(page_file, tmp_path / "scene.html")
+    (tmp_path / "around.html").write_text(code[1])
+    page = new_page(browser)
+    page.goto((tmp_path / "around.html").as_uri())
+    page.frame_locator("iframe").locator("body.ready").wait_for()
+    assert page.locator("iframe").bounding_box()["width"] == 720
     page.context.close()
 
 
-def test_a_headset_is_offered_where_there_is_one(browser: "playwright.Browser", page_file: Path) -> None:
-    for there in (True, False):
-        page = browser.new_context(viewport=WINDOW, reduced_motion="reduce").new_page()
-        xr = f"{{ isSessionSupported: async (mode) => mode === 'immersive-vr' && {str(there).lower()},"
-        xr += " requestSession: async (mode) => { window.asked = mode; throw new Error('in use'); } }"
-        page.add_init_script(f"Object.defineProperty(navigator, 'xr', {{ value: {xr} }})")
-        page.goto(page_file.as_uri())
-        page.evaluate("mineViewer.ready")
-        assert page.locator("#xr").is_visible() is there
-        if there:
-            page.locator("#xr").click()
-            assert page.evaluate("window.asked") == "immersive-vr"
-        page.context.close()
+# --- headsets
 
 
-def test_an_eye_sees_the_windows_edges_where_they_are(page: "playwright.Page", scene: MPI) -> None:
+def test_no_headset_is_offered_without_one(page: Page) -> None:
+    assert page.locator("#xr").is_hidden()
+
+
+def test_each_eye_sees_the_scene_from_its_own_place(browser: Browser, tmp_path: Path) -> None:
+    """A bright bar before the window, on a dark plane behind it: the left eye sees it more to the right."""
+    size = (40, 60)
+    planes = torch.zeros(2, 4, *size)
+    planes[0, :, :, 24:36] = torch.tensor([1.0, 1.0, 1.0, 1e4])[:, None, None]
+    planes[1] = torch.tensor([0.2, 0.0, 0.0, 1e4])[:, None, None]
+    scene = MPI(planes[:, :3], planes[:, 3:], torch.tensor([1.0, 0.1]), intrinsics(size, 60))
+    export(scene, tmp_path / "bar.html")
+    opened = open_scene(browser, tmp_path / "bar.html", script=HEADSET)
+    opened.page.locator("#xr").click()
+    opened.until("headset.frames > 2")
+    assert opened.page.locator("#xr").get_attribute("aria-pressed") == "true"
+    middles, windows = [], []
+    for half in eyes(opened):
+        # The window is dark red, and what is around it is not: a white room would blind.
+        red, blue = half[40, :, 0] > 40, half[40, :, 2] > 128
+        assert half[5].max() < 40
+        windows.append(np.flatnonzero(red | blue).mean())
+        middles.append(np.flatnonzero(blue).mean())
+    assert windows[0] > windows[1] + 2, "the window is two metres away"
+    assert middles[0] > middles[1] + 1.5 * (windows[0] - windows[1]), "the bar is nearer"
+    opened.page.evaluate("headset.session.end()")
+    opened.until("document.getElementById('xr').ariaPressed === 'false'")
+    assert opened.pixels().shape[:2] == (140, 210), "the page is as large as before"
+    assert opened.messages == []
+    opened.close()
+
+
+def eyes(opened: Opened) -> tuple[np.ndarray, np.ndarray]:
+    """What both eyes see (80, 80, 3), left first."""
+    canvas = opened.page.evaluate(
+        """() => new Promise((done) => headset.session.requestAnimationFrame(() => {
+          const { width, height } = document.getElementById("view");
+          const copy = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
+          copy.drawImage(document.getElementById("view"), 0, 0);
+          done([...copy.getImageData(0, 0, width, height).data]);
+        }))"""
+    )
+    both = np.array(canvas).reshape(80, 160, 4)[..., :3]
+    return both[:, :80], both[:, 80:]
+
+
+def test_an_eye_sees_the_windows_edges_where_they_are(page: Page, scene: MPI) -> None:
     """From wherever it looks, the corners of the photo at the pivot are the corners of the picture."""
     height, width = 40, 60
     pivot = 2 * near_depth(scene)

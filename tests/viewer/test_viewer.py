@@ -1,8 +1,6 @@
 """The exported page in a real browser: it shows what the reference renders, moves by input and needs no network."""
 
-import base64
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -10,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from browser import ARGUMENTS, CHROMIUM, needs_chromium
+from browser import WINDOW, Opened, open_scene
+from playwright.sync_api import Browser
 from torch import Tensor
 
 from mine.evaluation.silhouettes import SHAPES, disparity_of_photo, edge_errors, generate_photo
@@ -23,20 +22,7 @@ from mine.scene.camera import intrinsics, off_axis_shift, pose, shift_principal_
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-pytestmark = needs_chromium
-
-WINDOW = {"width": 210, "height": 140}
 PLANES = (64, 96)
-READ = """() => {
-  const { width, height, data } = mineViewer.readPixels();
-  return [width, height, btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""))];
-}"""
-REST = """async () => {
-  for (let before = null, now; before !== (now = JSON.stringify(mineViewer.view())); before = now) {
-    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
-  }
-}"""
 
 
 def build_photo() -> Tensor:
@@ -79,37 +65,6 @@ def build_hard() -> MPI:
     return MPI(planes[:, :3], planes[:, 3:], disparity, intrinsics(PLANES, 60), photo)
 
 
-@dataclass
-class Opened:
-    """An open page, with its requests and its console messages."""
-
-    page: "playwright.Page"
-    requests: list[str] = field(default_factory=list)
-    messages: list[str] = field(default_factory=list)
-
-    def pixels(self) -> np.ndarray:
-        width, height, data = self.page.evaluate(READ)
-        return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)[..., :3].astype(float)
-
-    def pose(self) -> list[float]:
-        return self.page.evaluate("mineViewer.view().T")
-
-    def focal(self) -> float:
-        return self.page.evaluate("mineViewer.view().K[0]")
-
-    def until(self, condition: str) -> None:
-        """Waits for a JavaScript condition; the page's own rules forbid what wait_for_function does."""
-        for _ in range(200):
-            if self.page.evaluate(condition):
-                return
-            self.page.wait_for_timeout(50)
-        raise AssertionError(f"never true: {condition}")
-
-    def rest(self) -> None:
-        """Waits until the camera stands still."""
-        self.page.evaluate(REST)
-
-
 @pytest.fixture(scope="module")
 def scene() -> MPI:
     return build_soft()
@@ -123,29 +78,10 @@ def page_file(scene: MPI, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        running.close()
-
-
-def open_page(browser: "playwright.Browser", file: Path, **context: object) -> Opened:
-    opened = Opened(browser.new_context(**{"viewport": WINDOW, "reduced_motion": "reduce", **context}).new_page())
-    opened.page.on("request", lambda request: opened.requests.append(request.url))
-    opened.page.on("console", lambda message: opened.messages.append(message.text))
-    opened.page.on("pageerror", lambda error: opened.messages.append(str(error)))
-    opened.page.route("**/*", lambda route: route.continue_() if route.request.url == file.as_uri() else route.abort())
-    opened.page.goto(file.as_uri())
-    return opened
-
-
-@pytest.fixture(scope="module")
-def shared(browser: "playwright.Browser", page_file: Path) -> Iterator[Opened]:
-    opened = open_page(browser, page_file)
-    opened.page.evaluate("mineViewer.ready")
+def shared(browser: Browser, page_file: Path) -> Iterator[Opened]:
+    opened = open_scene(browser, page_file)
     yield opened
-    opened.page.context.close()
+    opened.close()
 
 
 @pytest.fixture
@@ -185,20 +121,17 @@ def test_canvas_shows_what_the_reference_renders(opened: Opened, scene: MPI, nam
     assert_shows(opened, scene, POSES[name])
 
 
-def test_canvas_shows_hard_planes_as_the_reference_does(browser: "playwright.Browser", tmp_path: Path) -> None:
+def test_canvas_shows_hard_planes_as_the_reference_does(browser: Browser, tmp_path: Path) -> None:
     scene = build_hard()
     export(scene, tmp_path / "hard.html")
-    hard = open_page(browser, tmp_path / "hard.html")
-    hard.page.evaluate("mineViewer.ready")
+    hard = open_scene(browser, tmp_path / "hard.html")
     for T in POSES.values():
         assert_shows(hard, scene, T)
     assert hard.messages == []
-    hard.page.context.close()
+    hard.close()
 
 
-def test_silhouettes_are_drawn_where_they_are_without_stairs_or_fringes(
-    browser: "playwright.Browser", tmp_path: Path
-) -> None:
+def test_silhouettes_are_drawn_where_they_are_without_stairs_or_fringes(browser: Browser, tmp_path: Path) -> None:
     """Planes of 192x128, a photo of 960x640, a window of half its size: the planes' stairs would be 2.5 pixels high."""
     size, window, small = (640, 960), (320, 480), (128, 192)
     photo, surface = generate_photo(size), disparity_of_photo(size, small)
@@ -206,8 +139,7 @@ def test_silhouettes_are_drawn_where_they_are_without_stairs_or_fringes(
     planes = lift_to_mpi(resize(photo, small)[None], surface[None], disparity[None])[0]
     scene = MPI.from_planes(planes, disparity, intrinsics(small, 65.0, aspect=1.5), photo, surface)
     export(scene, tmp_path / "silhouettes.html")
-    opened = open_page(browser, tmp_path / "silhouettes.html", viewport={"width": window[1], "height": window[0]})
-    opened.page.evaluate("mineViewer.ready")
+    opened = open_scene(browser, tmp_path / "silhouettes.html", viewport={"width": window[1], "height": window[0]})
     poses = swing(4, depth=1.0)[[1, 3]]
     targets = shift_principal_point(scene.intrinsics(window).expand(2, 3, 3), off_axis_shift(poses))
     for T, K in zip(poses.as_subclass(Tensor), targets, strict=True):
@@ -221,10 +153,10 @@ def test_silhouettes_are_drawn_where_they_are_without_stairs_or_fringes(
             assert errors.step < 1
             assert errors.fringe < 0.08
     assert opened.messages == []
-    opened.page.context.close()
+    opened.close()
 
 
-def test_fine_stripes_are_sharp_close_up_and_vanish_from_afar(browser: "playwright.Browser", tmp_path: Path) -> None:
+def test_fine_stripes_are_sharp_close_up_and_vanish_from_afar(browser: Browser, tmp_path: Path) -> None:
     """Stripes of contrast 0.25, 3 photo pixels apart: bilinear samples would halve or alias them."""
     size = (640, 960)
     photo = (0.5 + 0.25 * torch.sin(2 * torch.pi * torch.arange(size[1]) / 3)).expand(3, *size)
@@ -237,8 +169,7 @@ def test_fine_stripes_are_sharp_close_up_and_vanish_from_afar(browser: "playwrig
         photo,
     )
     export(scene, tmp_path / "stripes.html")
-    opened = open_page(browser, tmp_path / "stripes.html")
-    opened.page.evaluate("mineViewer.ready")
+    opened = open_scene(browser, tmp_path / "stripes.html")
     height, width = opened.pixels().shape[:2]
     for photo_pixels, least, most in ((0.97, 0.2, 0.28), (3.3, 0.0, 0.05)):
         focal = float(scene.intrinsics(size)[0, 0]) / photo_pixels
@@ -247,7 +178,7 @@ def test_fine_stripes_are_sharp_close_up_and_vanish_from_afar(browser: "playwrig
         opened.page.evaluate(show, [torch.eye(4).flatten().tolist(), K.flatten().tolist()])
         row = opened.pixels()[height // 2 - 1, width // 4 : 3 * width // 4, 1] / 255
         assert least <= row.std() * 2**0.5 <= most
-    opened.page.context.close()
+    opened.close()
 
 
 def test_given_intrinsics_are_used(opened: Opened) -> None:
@@ -347,21 +278,19 @@ def test_page_requests_nothing_and_logs_no_errors(opened: Opened, page_file: Pat
     assert opened.messages == []
 
 
-def test_scene_moves_by_itself_until_touched(browser: "playwright.Browser", page_file: Path) -> None:
-    moving = open_page(browser, page_file, reduced_motion="no-preference")
-    moving.page.evaluate("mineViewer.ready")
+def test_scene_moves_by_itself_until_touched(browser: Browser, page_file: Path) -> None:
+    moving = open_scene(browser, page_file, reduced_motion="no-preference")
     moving.until("Math.abs(mineViewer.view().T[3]) > 0.005")
     moving.page.mouse.click(100, 30)
     moving.rest()
-    moving.page.context.close()
+    moving.close()
 
 
 @pytest.fixture(scope="module")
-def phone(browser: "playwright.Browser", page_file: Path) -> Iterator[Opened]:
-    phone = open_page(browser, page_file, viewport={"width": 130, "height": 280}, has_touch=True, is_mobile=True)
-    phone.page.evaluate("mineViewer.ready")
+def phone(browser: Browser, page_file: Path) -> Iterator[Opened]:
+    phone = open_scene(browser, page_file, viewport={"width": 130, "height": 280}, has_touch=True, is_mobile=True)
     yield phone
-    phone.page.context.close()
+    phone.close()
 
 
 def test_phone_shows_the_whole_photo(phone: Opened) -> None:
@@ -403,10 +332,10 @@ def test_tilting_the_phone_moves_the_camera(phone: Opened) -> None:
     assert phone.pose()[7] == pytest.approx(0, abs=1e-3)
 
 
-def test_page_without_a_scene_says_so(browser: "playwright.Browser", page_file: Path, tmp_path: Path) -> None:
+def test_page_without_a_scene_says_so(browser: Browser, page_file: Path, tmp_path: Path) -> None:
     page = page_file.read_text()
     start = page.index(SCENE_SLOT) + len(SCENE_SLOT)
     (tmp_path / "empty.html").write_text(page[:start] + page[page.index("</script>", start) :])
-    empty = open_page(browser, tmp_path / "empty.html")
+    empty = open_scene(browser, tmp_path / "empty.html", ready=False)
     empty.page.get_by_text("holds no scene").wait_for()
-    empty.page.context.close()
+    empty.close()

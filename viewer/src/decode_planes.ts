@@ -1,14 +1,16 @@
 // Decodes the planes: reads the scene out of the page, in the format that mine/output/web/pack.py documents, and turns it
 // into textures. The arithmetic for each pixel is in shaders.ts.
 import {
-  DataTexture, HalfFloatType, LinearFilter, LinearMipmapLinearFilter, NearestFilter, RedFormat, RGBAFormat, Texture,
-  UnsignedByteType, Vector2, WebGLArrayRenderTarget, WebGLRenderTarget, type WebGLRenderer,
+  HalfFloatType, LinearFilter, RedFormat, RGBAFormat, UnsignedByteType, Vector2, WebGLArrayRenderTarget, type WebGLRenderTarget,
+  type WebGLRenderer,
 } from "three";
-import { multiplying, Pass } from "./pass";
+import { multiplying, Pass, target, texture } from "./pass";
 import { inverse, type Matrix3 } from "./matrix";
-import { decodeColour, decodeDensity, downsample, photoDetail, planeTransmittance } from "./shaders";
+import { PhotoDetail } from "./photo_detail";
+import { decodeColour, decodeDensity, planeTransmittance } from "./shaders";
+import { bytesOf, overTiles, tileGeometries, type Strip } from "./tiles";
 
-/** The JSON object in the page. Images are base64 WebP; see pack.py for each field and its unit. */
+/** The JSON object in the page. Images are base64; see pack.py for each field and its unit. */
 interface Packed {
   size: [height: number, width: number];
   aspect: number;
@@ -20,7 +22,7 @@ interface Packed {
   blended: boolean;
   photo: string | null;
   detailShare: string | null;
-  planes: { colour: string; density: string }[];
+  strips: Strip[];
 }
 
 export interface Scene {
@@ -41,10 +43,8 @@ export interface Scene {
   density: WebGLArrayRenderTarget;
   /** a layer per plane: colour, and the share of the detail that is added to it in alpha */
   colour: WebGLArrayRenderTarget;
-  /** the photo, at twice its size, minus its copy as the planes have it, with mipmaps; 0 without a photo */
-  detail: Texture;
-  /** the photo, or the nearest plane without one: for the backdrop */
-  photo: ImageBitmap;
+  /** the photo minus its copy as the planes have it; null without a photo */
+  detail: PhotoDetail | null;
 }
 
 /** Decodes the scene in the page. `progress` is called with the fraction done, 0 to 1. */
@@ -56,64 +56,52 @@ export async function decodeScene(renderer: WebGLRenderer, progress: (fraction: 
   const layers = packed.disparity.length;
   const density = array(width, height, layers, true);
   const colour = array(width, height, layers, false);
-  const photo = packed.photo ? await bitmap(packed.photo) : null;
-  const none = { photoAtPlanes: texture(null), detail: texture(null) };
+  const shareImage = packed.detailShare ? bitmap(packed.detailShare, "image/png") : null;
+  const images = packed.strips.map((strip) => [bitmap(strip.colour, "image/webp"), bitmap(strip.density, "image/png")] as const);
+  const photo = packed.photo ? await bitmap(packed.photo, "image/webp") : null;
   const smoother = packed.detailShare ? 2 : 1; // such planes have the photo at half their own resolution
-  const { photoAtPlanes, detail } = photo ? splitPhoto(renderer, photo, Math.floor(width / smoother), Math.floor(height / smoother)) : none;
-  const share = texture(packed.detailShare ? await bitmap(packed.detailShare) : null);
-  let backdrop = photo;
+  const detail = photo && new PhotoDetail(renderer, photo, Math.floor(width / smoother), Math.floor(height / smoother));
+  const none = texture(null), share = shareImage ? texture(await shareImage) : none;
 
   const transmittance = target(width, height);
   clearToOne(renderer, transmittance);
-  const densityPass = new Pass(decodeDensity), colourPass = new Pass(decodeColour);
-  const transmittancePass = new Pass(planeTransmittance, multiplying);
-  const rays = { density: density.texture, inverseK: inverse(packed.K) };
+  const planeSize = new Vector2(width, height);
+  const options = { vertexShader: overTiles };
+  const densityPass = new Pass(decodeDensity, options), colourPass = new Pass(decodeColour, options);
+  const transmittancePass = new Pass(planeTransmittance, { ...options, ...multiplying });
+  const rays = { density: density.texture, inverseK: inverse(packed.K), planeSize };
   const blend = {
-    photoAtPlanes, transmittance: transmittance.texture, blended: packed.blended, share, limited: !!packed.detailShare,
+    photoAtPlanes: detail?.photoAtPlanes ?? none, transmittance: transmittance.texture, blended: packed.blended, share,
+    limited: !!packed.detailShare, planeSize,
   };
-  for (const [plane, encoded] of packed.planes.entries()) {
-    const [colourImage, codeImage] = await Promise.all([bitmap(encoded.colour), bitmap(encoded.density)]);
+  let plane = 0;
+  for (const [number, strip] of packed.strips.entries()) {
+    const [colourImage, codeImage] = await Promise.all(images[number]!);
     const disoccluded = texture(colourImage), codes = texture(codeImage);
-    densityPass.draw(renderer, { codes }, density, plane);
-    colourPass.draw(renderer, { ...blend, disoccluded }, colour, plane);
-    transmittancePass.draw(renderer, { ...rays, plane }, transmittance);
+    for (const tiles of tileGeometries(strip, colourImage.width, width)) {
+      densityPass.drawOver(tiles, renderer, { codes, planeSize }, density, plane);
+      colourPass.drawOver(tiles, renderer, { ...blend, disoccluded }, colour, plane);
+      transmittancePass.drawOver(tiles, renderer, { ...rays, plane }, transmittance);
+      tiles.dispose();
+      plane++;
+    }
     disoccluded.dispose();
     codes.dispose();
-    backdrop ??= colourImage;
-    progress((plane + 1) / layers);
+    progress(plane / layers);
   }
-  photoAtPlanes.dispose();
   share.dispose();
   transmittance.dispose();
   return {
     width, height, aspect: packed.aspect, disparity: packed.disparity, K: packed.K, near: packed.near, far: packed.far,
     nearDepth: packed.nearDepth ?? packed.near,
-    density, colour, detail, photo: backdrop!,
+    density, colour, detail,
   };
-}
-
-/** The photo at the planes' resolution, and its detail beyond that. */
-function splitPhoto(renderer: WebGLRenderer, photo: ImageBitmap, width: number, height: number) {
-  const source = texture(photo);
-  const photoAtPlanes = target(width, height);
-  const detail = target(2 * photo.width, 2 * photo.height, true);
-  new Pass(downsample).draw(renderer, { photo: source, size: new Vector2(width, height) }, photoAtPlanes);
-  new Pass(photoDetail).draw(renderer, { photo: source, photoAtPlanes: photoAtPlanes.texture }, detail);
-  source.dispose();
-  return { photoAtPlanes: photoAtPlanes.texture, detail: detail.texture };
 }
 
 function clearToOne(renderer: WebGLRenderer, target: WebGLRenderTarget) {
   renderer.setRenderTarget(target);
   renderer.setClearColor(0xffffff, 1);
   renderer.clear(true, false, false);
-}
-
-function target(width: number, height: number, mipmaps = false): WebGLRenderTarget {
-  return new WebGLRenderTarget(width, height, {
-    type: HalfFloatType, format: RGBAFormat, magFilter: LinearFilter, depthBuffer: false,
-    generateMipmaps: mipmaps, minFilter: mipmaps ? LinearMipmapLinearFilter : LinearFilter,
-  });
 }
 
 /** A texture array with a layer per plane: density in half floats, which WebGL 2 can filter, or colour in 8 bits. */
@@ -124,20 +112,7 @@ function array(width: number, height: number, layers: number, density: boolean):
   });
 }
 
-function texture(image: ImageBitmap | null): Texture {
-  const result = image ? new Texture(image) : new DataTexture(new Uint8Array(4), 1, 1);
-  result.flipY = false;
-  result.generateMipmaps = false;
-  result.minFilter = image ? LinearFilter : NearestFilter;
-  result.magFilter = result.minFilter;
-  result.needsUpdate = true;
-  return result;
-}
-
-/** Decodes base64 WebP. The bytes are values, not an image to show: no colour management, no premultiplied alpha. */
-function bitmap(base64: string): Promise<ImageBitmap> {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  return createImageBitmap(new Blob([bytes], { type: "image/webp" }), {
-    colorSpaceConversion: "none", premultiplyAlpha: "none",
-  });
+/** The bytes are values, not an image to show: no colour management, no premultiplied alpha. */
+function bitmap(base64: string, type: string): Promise<ImageBitmap> {
+  return createImageBitmap(new Blob([bytesOf(base64)], { type }), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
 }

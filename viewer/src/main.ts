@@ -43,6 +43,8 @@ declare global {
 const DEPTH_FADE = 4;
 /** Milliseconds at rest after which the picture is drawn once more, as sharp as the screen. */
 const SHARPEN = 600;
+/** Frames at the start that are as coarse as in motion: they are there soon, and tell how long a frame takes. */
+const EARLY = 3;
 /** Seconds of motion before the first input on a machine too slow for it: then the picture rests, and is sharp. */
 const SLOW_SWAY = 8;
 
@@ -51,8 +53,8 @@ async function start(api: Partial<MineViewer>) {
   const renderer = createRenderer(canvas);
   canvas.addEventListener("webglcontextlost", () => fail("The graphics were interrupted. They come back by themselves, or after a reload."));
   canvas.addEventListener("webglcontextrestored", () => location.reload());
+  const headset = offersXr();
   const scene = await decodeScene(renderer, showProgress);
-  paintBackdrop(scene.photo);
   const camera = new ViewerCamera(scene);
   const playback = new Playback(camera);
   const sceneRenderer = new SceneRenderer(renderer, scene);
@@ -63,6 +65,7 @@ async function start(api: Partial<MineViewer>) {
   let last = 0;
   let pending = 0;
   let settled = true;
+  let early = EARLY;
   let toldSlow = false;
   let sharpening = 0;
 
@@ -75,7 +78,7 @@ async function start(api: Partial<MineViewer>) {
   const render = (state: State) => {
     const view = currentView(state);
     sceneRenderer.fit(view.frame, view.width, view.height);
-    sceneRenderer.render(view);
+    sceneRenderer.render(view, null, state === "sharp" || state === "exact");
   };
   const wake = () => (pending ||= requestAnimationFrame(tick));
   const takeOver = () => {
@@ -93,10 +96,11 @@ async function start(api: Partial<MineViewer>) {
 
   function tick(now: number) {
     pending = 0;
+    if (xrWindow.active) return;
     // A frame's time stamp may lie before the call that rendered the first one.
     const elapsed = Math.max(now - last, 0);
     const seconds = Math.min(elapsed / 1000, 0.1);
-    if (!settled) sceneRenderer.adaptResolution(now - last);
+    if (!settled) sceneRenderer.adaptResolution(elapsed);
     if (sceneRenderer.slow && !toldSlow) {
       toldSlow = true;
       tell({ mine: "slow" });
@@ -117,16 +121,21 @@ async function start(api: Partial<MineViewer>) {
     // A path keeps its time on slow machines too.
     playback.step(Math.min(elapsed / 1000, 0.5));
     const held = controls.step(seconds);
-    const changes = [held, camera.follow(seconds), opacity !== sceneRenderer.depthOpacity, swaying !== null, playback.playing];
+    const changes = [early > 0, held, camera.follow(seconds), opacity !== sceneRenderer.depthOpacity, swaying !== null, playback.playing];
     const moving = changes.includes(true);
+    early--;
     render(moving ? "moving" : "resting");
     settled = !moving;
     clearTimeout(sharpening);
     if (moving) wake();
-    else sharpening = setTimeout(() => pending || fixed || render("sharp"), SHARPEN);
+    else sharpening = setTimeout(() => pending || fixed || xrWindow.active || render("sharp"), SHARPEN);
   }
 
   const xrWindow = new XrWindow(renderer, camera, scene, sceneRenderer);
+  const leaveHeadset = () => {
+    element("xr").setAttribute("aria-pressed", "false");
+    wake();
+  };
   const reset = () => {
     takeOver();
     camera.reset();
@@ -157,7 +166,7 @@ async function start(api: Partial<MineViewer>) {
       return depth;
     },
     tilt: Controls.canTilt ? () => controls.toggleTilt() : null,
-    xr: (await offersXr()) ? () => xrWindow.toggle(wake) : null,
+    xr: (await headset) ? () => xrWindow.toggle(leaveHeadset) : null,
     save: () => {
       render("exact");
       canvas.toBlob((blob) => blob && download(blob), "image/png");
@@ -191,6 +200,7 @@ async function start(api: Partial<MineViewer>) {
     showRange(sceneRenderer.depthOpacity);
   };
   tick(performance.now());
+  paintBackdrop(canvas);
   document.body.classList.add("ready");
   showHint();
   tell({ mine: "ready" });

@@ -1,7 +1,8 @@
-// A full-screen render pass: one fragment shader, run for every pixel of a target.
+// A render pass: one fragment shader, run for every pixel of a target, or of the parts that a geometry covers.
 import {
-  BufferAttribute, BufferGeometry, Camera, CustomBlending, GLSL3, Mesh, NoBlending, RawShaderMaterial, SrcColorFactor,
-  ZeroFactor, type IUniform, type ShaderMaterialParameters, type WebGLRenderer, type WebGLRenderTarget,
+  BufferAttribute, BufferGeometry, Camera, CustomBlending, DataTexture, DoubleSide, GLSL3, HalfFloatType, LinearFilter,
+  LinearMipmapLinearFilter, Mesh, NearestFilter, NoBlending, RawShaderMaterial, RGBAFormat, SrcColorFactor, Texture,
+  WebGLRenderTarget, ZeroFactor, type IUniform, type ShaderMaterialParameters, type WebGLRenderer,
 } from "three";
 import { fullScreen } from "./shaders";
 
@@ -18,7 +19,7 @@ export class Pass {
   constructor(fragmentShader: string, options: ShaderMaterialParameters = {}) {
     this.material = new RawShaderMaterial({
       glslVersion: GLSL3, vertexShader: fullScreen, fragmentShader, depthTest: false, depthWrite: false,
-      blending: NoBlending, ...options,
+      blending: NoBlending, side: DoubleSide, ...options,
     });
     const geometry = new BufferGeometry();
     geometry.setAttribute("position", new BufferAttribute(new Float32Array([-1, -1, 0, 3, -1, 0, -1, 3, 0]), 3));
@@ -37,4 +38,29 @@ export class Pass {
     renderer.render(this.mesh, this.camera);
     renderer.setRenderTarget(null);
   }
+
+  /** The same, only where `geometry` is. */
+  drawOver(geometry: BufferGeometry, ...how: Parameters<Pass["draw"]>) {
+    this.mesh.geometry = geometry;
+    this.draw(...how);
+  }
+}
+
+/** A target in half floats. */
+export function target(width: number, height: number, mipmaps = false): WebGLRenderTarget {
+  return new WebGLRenderTarget(width, height, {
+    type: HalfFloatType, format: RGBAFormat, magFilter: LinearFilter, depthBuffer: false,
+    generateMipmaps: mipmaps, minFilter: mipmaps ? LinearMipmapLinearFilter : LinearFilter,
+  });
+}
+
+/** A texture of an image, its first row at the bottom; of zeros without one. */
+export function texture(image: ImageBitmap | null): Texture {
+  const result = image ? new Texture(image) : new DataTexture(new Uint8Array(4), 1, 1);
+  result.flipY = false;
+  result.generateMipmaps = false;
+  result.minFilter = image ? LinearFilter : NearestFilter;
+  result.magFilter = result.minFilter;
+  result.needsUpdate = true;
+  return result;
 }

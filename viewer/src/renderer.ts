@@ -3,7 +3,7 @@ import { LinearSRGBColorSpace, Vector2, Vector3, Vector4, WebGLRenderer, type We
 import type { Frame, View } from "./camera";
 import type { Scene } from "./decode_planes";
 import { inverse, toThree, transposedRotation } from "./matrix";
-import { Pass } from "./pass";
+import { Pass, texture } from "./pass";
 import { renderView } from "./shaders";
 
 /** A frame that takes longer (ms) lowers the resolution of the next ones, a shorter one raises it. */
@@ -34,6 +34,7 @@ export class SceneRenderer {
   private resolution = 0.5;
   private millisecondsPerPixel = 0;
   private readonly pass: Pass;
+  private readonly none = texture(null);
 
   constructor(private readonly renderer: WebGLRenderer, private readonly scene: Scene) {
     this.pass = new Pass(renderView, { defines: { PLANES: scene.disparity.length } });
@@ -70,17 +71,16 @@ export class SceneRenderer {
     return this.resolution <= MIN_RESOLUTION;
   }
 
-  /** Renders one view to the canvas, or into a target. */
-  render({ T, K }: View, target: WebGLRenderTarget | null = null) {
+  /** Renders one view to the canvas, or into a target; `exact` with all the photo's detail, whatever that takes. */
+  render({ T, K }: View, target: WebGLRenderTarget | null = null, exact = false) {
     const { scene } = this;
     const rotation = transposedRotation(T);
     const [tx, ty, tz] = [T[3]!, T[7]!, T[11]!];
-    const detail = scene.detail.image as { width: number };
-    const octaves = Math.log2((detail.width / scene.width) * (scene.K[0] / K[0]));
     this.pass.draw(this.renderer, {
       density: scene.density.texture,
       colour: scene.colour.texture,
-      detail: scene.detail,
+      detailLevel: this.detailLevel(K[0], exact),
+      detail: scene.detail?.texture ?? this.none,
       disparity: scene.disparity,
       K: toThree(scene.K),
       inverseK: inverse(scene.K),
@@ -90,9 +90,20 @@ export class SceneRenderer {
       height: target?.height ?? this.renderer.domElement.height,
       range: new Vector2(1 / scene.far, 1 / scene.near),
       depthOpacity: this.depthOpacity,
-      // Two texels a pixel are sharp, and from four on, smaller mipmaps are needed: between, the level rises faster.
-      detailLevel: Math.max(0, Math.min(octaves, 2 * octaves - 2)),
     }, target);
+  }
+
+  /**
+   * The mipmap of the detail for a view of this focal length. Two texels a pixel are sharp, and from four on, smaller
+   * mipmaps are needed: between, the level rises faster. Machines that keep up have the finest level at once.
+   */
+  private detailLevel(focal: number, exact: boolean): number {
+    const { detail, K, width } = this.scene;
+    if (!detail) return 0;
+    const octaves = Math.log2(((2 * detail.width) / width) * (K[0] / focal));
+    const level = Math.max(0, Math.min(octaves, 2 * octaves - 2));
+    if (level < 1 && (exact || this.resolution === 1)) detail.refine();
+    return Math.max(0, level - (detail.texels === 1 ? 1 : 0));
   }
 
   /** The canvas right after `render`: RGBA bytes, top row first. */

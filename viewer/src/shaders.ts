@@ -13,12 +13,13 @@ precision highp sampler2D;
 precision highp sampler2DArray;
 `;
 
-/** Density of one plane: byte b -> optical depth q = σ Δz along the plane's normal, q = u² / (1 - u²) with u = b / 256. */
+/** Density of one plane, where it has tiles (tiles.ts): byte b -> optical depth q = σ Δz along the plane's normal, q = u² / (1 - u²) with u = b / 256. */
 export const decodeDensity = `${precision}
 uniform sampler2D codes;
+flat in ivec2 offset;
 out vec4 density;
 void main() {
-  float u = texelFetch(codes, ivec2(gl_FragCoord.xy), 0).r * (255.0 / 256.0);
+  float u = texelFetch(codes, ivec2(gl_FragCoord.xy) + offset, 0).r * (255.0 / 256.0);
   density = vec4(u * u / (1.0 - u * u));
 }
 `;
@@ -50,11 +51,12 @@ uniform sampler2D transmittance;
 uniform sampler2D share;
 uniform bool blended;
 uniform bool limited;
+flat in ivec2 offset;
 out vec4 colour;
 void main() {
   ivec2 texel = ivec2(gl_FragCoord.xy);
   float T = texelFetch(transmittance, texel, 0).r;
-  vec3 own = texelFetch(disoccluded, texel, 0).rgb;
+  vec3 own = texelFetch(disoccluded, texel + offset, 0).rgb;
   colour = vec4(blended ? mix(own, texelFetch(photoAtPlanes, texel, 0).rgb, T) : own, T);
   if (limited) colour.a = T > 0.01 ? texelFetch(share, texel, 0).r : 0.0;
 }
@@ -86,13 +88,24 @@ void main() {
 }
 `;
 
+/** The photo minus its copy at the planes' resolution. */
+export const photoDetail = `${precision}
+uniform sampler2D photo;
+uniform sampler2D photoAtPlanes;
+out vec4 detail;
+void main() {
+  ivec2 texel = ivec2(gl_FragCoord.xy);
+  detail = texelFetch(photo, texel, 0) - texture(photoAtPlanes, gl_FragCoord.xy / vec2(textureSize(photo, 0)));
+}
+`;
+
 /**
  * The photo at twice its resolution, minus its copy at the planes' resolution: photo_detail of mine/scene/detail.py.
  * Bilinear samples of twice the pixels keep the photo's fine detail, and the mean of each pixel's four is exactly the
  * pixel. Texels lie a quarter of a pixel from the photo's: AFTER are the weights of a cubic filter (Keys, a = -3/4) a
  * quarter of a pixel after one of them, MEAN those of both sides' average.
  */
-export const photoDetail = `${precision}
+export const photoDetailFine = `${precision}
 uniform sampler2D photo;
 uniform sampler2D photoAtPlanes;
 out vec4 detail;

@@ -36,8 +36,8 @@ async function toggleFullScreen(): Promise<boolean> {
   return document.fullscreenElement !== null;
 }
 
-/** Fills the window behind the canvas with a copy of the photo, which CSS blurs. */
-export function paintBackdrop(photo: ImageBitmap) {
+/** Fills the window behind the canvas with a copy of what it shows, which CSS blurs. */
+export function paintBackdrop(photo: HTMLCanvasElement) {
   const canvas = element("backdrop") as HTMLCanvasElement;
   canvas.getContext("2d")!.drawImage(photo, 0, 0, canvas.width, canvas.height);
 }

@@ -7,8 +7,11 @@ import type { SceneRenderer } from "./renderer";
 
 /** Distance of the window in metres; the plane that stays in place lies in it. */
 const DISTANCE = 2;
-/** Longest side of each eye's view in pixels. */
+/** What is around the window. */
+const SURROUNDINGS = 0x0c0d10;
+/** Longest side of each eye's view in pixels, at most `MAGNIFICATION` of the planes': more shows nothing new. */
 const SIDE = 1280;
+const MAGNIFICATION = 2;
 
 /** Whether this browser shows immersive scenes, on a headset that is there. */
 export async function offersXr(): Promise<boolean> {
@@ -28,7 +31,8 @@ export class XrWindow {
     private readonly renderer: WebGLRenderer, private readonly camera: ViewerCamera, scene: Scene, private readonly sceneRenderer: SceneRenderer,
   ) {
     const { aspect } = scene;
-    const width = Math.round(Math.min(SIDE, SIDE * aspect)), height = Math.round(Math.min(SIDE, SIDE / aspect));
+    const side = Math.min(SIDE, MAGNIFICATION * Math.max(scene.width, scene.height));
+    const width = Math.round(Math.min(side, side * aspect)), height = Math.round(Math.min(side, side / aspect));
     // As wide as the photo's camera saw it from this distance.
     const metres = (DISTANCE * scene.width) / scene.K[0];
     this.views = [1, 2].map((layer) => {
@@ -41,6 +45,11 @@ export class XrWindow {
     });
   }
 
+  /** Whether a headset shows the scene: nothing else may then draw. */
+  get active(): boolean {
+    return this.session !== null;
+  }
+
   /** Begins or ends the session; `ended` is called when it has ended, whoever ends it. Returns whether it has begun. */
   async toggle(ended: () => void): Promise<boolean> {
     if (this.session) {
@@ -48,30 +57,35 @@ export class XrWindow {
       return false;
     }
     const { xr } = this.renderer;
-    this.session = await navigator.xr!.requestSession("immersive-vr");
-    this.session.addEventListener("end", () => {
+    const session = await navigator.xr!.requestSession("immersive-vr");
+    const eyes = new PerspectiveCamera();
+    this.session = session;
+    this.renderer.setClearColor(SURROUNDINGS);
+    // Before the session begins, so that three.js stops its loop outside of it.
+    this.renderer.setAnimationLoop(() => this.draw(eyes));
+    xr.enabled = true;
+    xr.setReferenceSpaceType("local");
+    await xr.setSession(session);
+    // After three.js's own, which gives the canvas back its size.
+    session.addEventListener("end", () => {
       this.session = null;
       this.renderer.setAnimationLoop(null);
       xr.enabled = false;
       ended();
     });
-    xr.enabled = true;
-    xr.setReferenceSpaceType("local");
-    await xr.setSession(this.session);
-    const eyes = new PerspectiveCamera();
-    this.renderer.setAnimationLoop(() => this.draw(eyes));
     return true;
   }
 
   private draw(eyes: PerspectiveCamera) {
     const { xr } = this.renderer;
+    if (!xr.isPresenting) return;
     xr.updateCamera(eyes);
     xr.enabled = false; // each eye's view is an ordinary picture
     for (const [eye, { target }] of this.views.entries()) {
       const at = xr.getCamera().cameras[eye];
       if (!at) continue;
       const [x, y, z] = at.matrixWorld.elements.slice(12, 15) as [number, number, number];
-      this.sceneRenderer.render(this.camera.windowView([x, y, z], DISTANCE, target.width, target.height), target);
+      this.sceneRenderer.render(this.camera.windowView([x, y, z], DISTANCE, target.width, target.height), target, true);
     }
     xr.enabled = true;
     this.renderer.clear();

@@ -10,12 +10,15 @@ For S planes of H x W pixels:
     nearDepth   depth of the nearest objects in scene units, by which camera paths are scaled
     blended     true: a plane's colour is c_k = T_k I + (1 - T_k) h_k (source blending); false: it is h_k
     photo       I: WebP, at most 1600 pixels a side, or null
-    detailShare null, or WebP, lossless, H x W: how much of the photo's detail is added, see below
-    planes      S objects, near to far:
-      density   WebP, lossless, H x W: one byte a pixel, the same in R, G and B
-      colour    h_k: WebP, H x W, RGB, 255 is 1
+    detailShare null, or PNG, grey, H x W: how much of the photo's detail is added, see below
+    strips      images that hold what shows of the planes, near to far, for a run of planes each:
+      tiles     for each plane, which of its tiles the image holds, see `mine.output.web.tiles.encode_bits`
+      density   PNG, grey: one byte a pixel
+      colour    h_k: WebP, RGB, 255 is 1
 
-Every WebP is a base64 string. T_k is the source camera's transmittance in front of plane k, computed by the viewer.
+Every image is a base64 string. `mine.output.web.tiles` documents how tiles cover a plane and lie in an image: by
+planes, then by rows. A plane has no density where it has no tile. T_k is the source camera's transmittance in front of
+plane k, computed by the viewer.
 
 A density byte b encodes q_k = σ_k Δz_k, the optical depth of the interval behind the plane along the planes' normal,
 which does not depend on the ray: along a ray, the interval's optical depth is q_k times its length over Δz_k.
@@ -35,7 +38,6 @@ h_k, its disoccluded colours. Pixels that no view shows are filled in smoothly, 
 import base64
 import io
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -45,13 +47,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from mine.output.web.tiles import arrange, encode_bits, split_planes, take_tiles, used_tiles
 from mine.render import lift_layers
 from mine.render.reference import LAST_INTERVAL, pixel_grid, transmittance
 from mine.scene.depth import depth_range, near_depth
 from mine.scene.mpi import MPI
+from mine.scene.photo_layers import photo_layers
 from mine.scene.resize import resize
-from mine.scene.silhouettes import find_layers
-from mine.scene.view_planes import detail_share, fine_size, photo_at, place_silhouettes
+from mine.scene.silhouettes import largest_within
+from mine.scene.view_planes import detail_share, photo_at, place_silhouettes
 
 LONGEST_PHOTO = 1600
 """Longest side of the stored photo in pixels: sharper than most screens show it, and half a megabyte."""
@@ -69,8 +73,12 @@ PHOTO_QUALITY = 95
 DISOCCLUDED_QUALITY = 80
 """WebP qualities of the photo (or of colours that were not blended with it), and of disoccluded colours."""
 
-LOSSLESS_EFFORT = 50
-"""Pillow's `quality` of lossless WebP is the encoder's effort: more is slower and hardly smaller."""
+WEBP_METHOD, PNG_LEVEL = 2, 6
+"""Effort of both encoders: more takes twice the time and saves 3 to 10% of the bytes. Lossless WebP takes five times as
+long as PNG for as many bytes."""
+
+LEAST_DEPTH = 1 / 512**2
+"""Optical depth whose code is not 0."""
 
 MIN_ALPHA = 1 / 255
 """A plane whose α is below this in all pixels around a pixel does not show there."""
@@ -100,9 +108,9 @@ def _pack_planes(scene: MPI) -> dict[str, Any]:
     """The scene's own planes."""
     codes = encode_density(scene.sigma, scene.disparity)
     photo = None if scene.photo is None else _encode_webp(_shrink(scene.photo), PHOTO_QUALITY)
-    photo_at_planes = None if photo is None else resize(decode_webp(photo), scene.plane_size)
+    photo_at_planes = None if photo is None else resize(decode_image(photo), scene.plane_size)
     colours, blended = plane_colours(scene, decode_density(codes), photo_at_planes)
-    quality = DISOCCLUDED_QUALITY if blended else PHOTO_QUALITY
+    used = used_tiles(_with_neighbours(codes[:, 0] > 0))
     return {
         "size": list(scene.plane_size),
         "disparity": scene.disparity.tolist(),
@@ -110,54 +118,65 @@ def _pack_planes(scene: MPI) -> dict[str, Any]:
         "blended": blended,
         "photo": photo,
         "detailShare": None,
-        "planes": _encode_planes(codes, lambda k: colours[k], quality),
+        "strips": _encode_strips(
+            used, take_tiles(codes, used), take_tiles(colours, used), DISOCCLUDED_QUALITY if blended else PHOTO_QUALITY
+        ),
     }
 
 
 def _pack_fine(scene: MPI) -> dict[str, Any] | None:
     """Planes with the photo's silhouettes, where the scene has a surface and a photo finer than its planes."""
-    if scene.surface is None or scene.photo is None:
+    if scene.photo is None:
         return None
     across = math.isqrt(MOST_TEXELS // len(scene.disparity) * max(scene.size) // min(scene.size))
-    size = fine_size((min(LONGEST_PLANE, across),) * 2, scene.plane_size, scene.size)
-    if size is None:
+    layers = photo_layers(scene, min(LONGEST_PLANE, across))
+    if layers is None:
         return None
+    size = (layers.disparity.shape[-2], layers.disparity.shape[-1])
     with torch.no_grad():
-        image = photo_at(scene.photo, size)
-        layers = find_layers(scene.surface, image, scene.background)
         share = detail_share(layers.disparity)
         photo = _encode_webp(_shrink(scene.photo), PHOTO_QUALITY)
-        half = resize(decode_webp(photo), (size[0] // 2, size[1] // 2))
+        half = resize(decode_image(photo), (size[0] // 2, size[1] // 2))
         smooth = F.interpolate(half[None], size, mode="bilinear")[0]
-        layers = layers._replace(rgb=(layers.rgb + share * (smooth - image)).clamp(0, 1))
+        layers = layers._replace(rgb=(layers.rgb + share * (smooth - photo_at(scene.photo, size))).clamp(0, 1))
         layers, disparity, shell = place_silhouettes(layers, scene.disparity, steps=1)
         planes, _ = lift_layers(*layers, disparity, shell)
-        codes = encode_density(planes[:, 3:], disparity)
-
-        def colour(k: int) -> Tensor:
-            known = (F.max_pool2d(codes[k : k + 1].float(), 3, 1, 1) > 0).float()
-            return pull_push(planes[k : k + 1, :3], known)[0]
-
-        encoded = _encode_planes(codes, colour, FINE_QUALITY)
+        intervals = _intervals(disparity)
+        shown = _with_neighbours(planes[:, 3] * intervals[:, 0] > LEAST_DEPTH)
+        used = used_tiles(shown)
+        tiles = take_tiles(planes, used)
+        codes = _encode_optical_depth(tiles[:, 3:] * intervals[used.nonzero()[:, 0]])
+        colours = pull_push(tiles[:, :3], take_tiles(shown[:, None], used).float())
     return {
         "size": list(size),
         "disparity": disparity.tolist(),
         "K": scene.intrinsics(size).flatten().tolist(),
         "blended": False,
         "photo": photo,
-        "detailShare": _encode_webp((255 * share).round().to(torch.uint8)),
-        "planes": encoded,
+        "detailShare": _encode_png((255 * share).round().to(torch.uint8)),
+        "strips": _encode_strips(used, codes, colours, FINE_QUALITY),
     }
 
 
-def _encode_planes(codes: Tensor, colour: Callable[[int], Tensor], quality: int) -> list[dict[str, str]]:
-    """The field `planes`, from density codes (S, 1, H, W) and a function that returns the colours (3, H, W) of one."""
+def _with_neighbours(shown: Tensor) -> Tensor:
+    """Pixels (S, H, W) that show, and those beside them, which bilinear samples read as well."""
+    return largest_within(shown.byte(), 1) > 0
 
-    def encode(k: int) -> dict[str, str]:
-        return {"colour": _encode_webp(colour(k), quality), "density": _encode_webp(codes[k])}
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # Pillow's WebP encoder releases the interpreter lock
-        return list(pool.map(encode, range(len(codes))))
+def _encode_strips(used: Tensor, codes: Tensor, colours: Tensor, quality: int) -> list[dict[str, Any]]:
+    """The field `strips`, from the tiles that are used (S, h, w), their density codes and colours (N, C, h, w)."""
+    counts = used.sum(dim=(1, 2))
+
+    def encode(run: tuple[int, int]) -> dict[str, Any]:
+        start, end = int(counts[: run[0]].sum()), int(counts[: run[1]].sum())
+        return {
+            "tiles": [encode_bits(plane) for plane in used[slice(*run)]],
+            "colour": _encode_webp(arrange(colours[start:end]), quality),
+            "density": _encode_png(arrange(codes[start:end])),
+        }
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # Pillow's encoders release the interpreter lock
+        return list(pool.map(encode, split_planes(used)))
 
 
 def encode_density(sigma: Tensor, disparity: Tensor) -> Tensor:
@@ -170,7 +189,11 @@ def encode_density(sigma: Tensor, disparity: Tensor) -> Tensor:
     Returns:
         Codes (S, 1, H, W), uint8.
     """
-    q = sigma.float() * _intervals(disparity)
+    return _encode_optical_depth(sigma.float() * _intervals(disparity))
+
+
+def _encode_optical_depth(q: Tensor) -> Tensor:
+    """The codes of optical depths along the planes' normal."""
     return (256 * torch.sqrt(q / (1 + q))).round().clamp(max=255).to(torch.uint8)
 
 
@@ -249,16 +272,16 @@ def pull_push(image: Tensor, weight: Tensor) -> Tensor:
     return weight * image + (1 - weight) * filled
 
 
-def decode_webp(text: str) -> Tensor:
+def decode_image(text: str) -> Tensor:
     """Decodes an image, as the viewer does.
 
     Args:
-        text: WebP as base64.
+        text: WebP or PNG as base64.
 
     Returns:
         RGB (3, H, W) in [0, 1].
     """
-    image = Image.open(io.BytesIO(base64.b64decode(text)), formats=("WEBP",)).convert("RGB")
+    image = Image.open(io.BytesIO(base64.b64decode(text)), formats=("WEBP", "PNG")).convert("RGB")
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
 
 
@@ -274,11 +297,18 @@ def _shrink(photo: Tensor) -> Tensor:
     return resize(photo, (round(photo.shape[-2] * scale), round(photo.shape[-1] * scale)))
 
 
-def _encode_webp(image: Tensor, quality: int | None = None) -> str:
-    """RGB (3, H, W) in [0, 1], or codes (1, H, W) uint8, as base64 WebP; lossless when no quality is given."""
-    if image.dtype != torch.uint8:
-        image = (image.clamp(0, 1) * 255).round().to(torch.uint8)
-    pixels = Image.fromarray(image.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
+def _encode_webp(image: Tensor, quality: int) -> str:
+    """RGB (3, H, W) in [0, 1] as base64 WebP."""
+    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
+    return _encode(pixels, "WEBP", quality=quality, method=WEBP_METHOD)
+
+
+def _encode_png(codes: Tensor) -> str:
+    """Codes (1, H, W) uint8 as base64 PNG, grey."""
+    return _encode(codes[0].contiguous(), "PNG", compress_level=PNG_LEVEL)
+
+
+def _encode(pixels: Tensor, kind: str, **options: int) -> str:
     stream = io.BytesIO()
-    pixels.save(stream, "WEBP", lossless=quality is None, quality=quality or LOSSLESS_EFFORT, method=4)
+    Image.fromarray(pixels.numpy()).save(stream, kind, **options)
     return base64.b64encode(stream.getvalue()).decode()

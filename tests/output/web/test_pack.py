@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import io
 import json
 import re
 import webbrowser
@@ -13,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from mine.errors import InputError
 from mine.evaluation.silhouettes import disparity_of_photo, generate_photo
@@ -25,12 +23,13 @@ from mine.output.web.html import SCENE_SLOT
 from mine.output.web.pack import (
     LONGEST_PHOTO,
     decode_density,
-    decode_webp,
+    decode_image,
     encode_density,
     pack,
     plane_colours,
     pull_push,
 )
+from mine.output.web.tiles import CORE, place_tiles
 from mine.render.reference import blend_source, source_points, source_transmittance, weights
 from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
@@ -61,6 +60,15 @@ def packed_scene(page: Path) -> dict:
     return json.loads(page.read_text().split(SCENE_SLOT, 1)[1].split("</script>", 1)[0])
 
 
+def unpack(packed: dict, field: str) -> torch.Tensor:
+    """The planes (S, 3, H, W) of a packed scene, by the field "colour" or "density"."""
+    height, width = packed["size"]
+    rows, columns = -(-height // CORE), -(-width // CORE)
+    bits = [np.unpackbits(np.frombuffer(base64.b64decode(b), np.uint8)) for x in packed["strips"] for b in x["tiles"]]
+    used = torch.from_numpy(np.stack(bits)[:, : rows * columns]).bool().reshape(-1, rows, columns)
+    return place_tiles([decode_image(strip[field]) for strip in packed["strips"]], used, (height, width))
+
+
 @given(st.floats(0, 1e4))
 def test_transmittance_survives_eight_bits(q: float) -> None:
     disparity = torch.tensor([1.0, 0.5])  # the first interval is 1 long
@@ -81,17 +89,15 @@ def test_thin_haze_is_not_rounded_away() -> None:
 def test_density_images_hold_the_codes() -> None:
     original = scene()
     codes = encode_density(original.sigma, original.disparity)
-    for plane, code in zip(pack(original)["planes"], codes, strict=True):
-        image = Image.open(io.BytesIO(base64.b64decode(plane["density"])))
-        assert np.array_equal(np.asarray(image.convert("L")), code[0].numpy())
+    assert torch.equal((255 * unpack(pack(original), "density")[:, :1]).round().to(torch.uint8), codes)
 
 
 def test_colours_come_back_where_they_show() -> None:
     original = scene()
     packed = pack(original)
     assert packed["blended"]
-    photo = resize(decode_webp(packed["photo"]), SIZE)
-    disoccluded = torch.stack([decode_webp(plane["colour"]) for plane in packed["planes"]])
+    photo = resize(decode_image(packed["photo"]), SIZE)
+    disoccluded = unpack(packed, "colour")
     T = source_transmittance(original.sigma[:, 0][None], original.disparity[None], original.K[None])[0, :, None]
     error = (T * photo + (1 - T) * disoccluded - original.rgb).abs().mean(1)
     points = source_points(original.disparity[None], original.K[None], SIZE)
@@ -105,7 +111,7 @@ def test_scene_that_was_not_blended_keeps_its_own_colours() -> None:
     original = scene(blend=False)
     packed = pack(original)
     assert not packed["blended"]
-    disc = decode_webp(packed["planes"][1]["colour"])[:, SIZE[0] // 2, SIZE[1] // 2]
+    disc = unpack(packed, "colour")[1, :, SIZE[0] // 2, SIZE[1] // 2]
     assert torch.allclose(disc, original.rgb[1, :, SIZE[0] // 2, SIZE[1] // 2], atol=4 / 255)
 
 
@@ -116,14 +122,16 @@ def test_a_scene_with_a_surface_is_stored_at_the_photos_resolution() -> None:
     lifted = MPI.from_planes(planes, disparity, intrinsics(SIZE, 60), photo, surface)
     packed = pack(lifted)
     assert packed["size"] == [144, 216] and not packed["blended"]
-    assert len(packed["disparity"]) == len(packed["planes"]) == 8
+    assert len(packed["disparity"]) == len([bits for strip in packed["strips"] for bits in strip["tiles"]]) == 8
     K = torch.tensor(packed["K"]).reshape(3, 3)
     assert torch.allclose(K, lifted.intrinsics((144, 216)))
-    share = decode_webp(packed["detailShare"])[0]
+    share = decode_image(packed["detailShare"])[0]
     assert share.max() == 1 and share.min() == 0
     assert (share == 1).float().mean() > 0.3, "all but silhouettes"
-    colours = torch.stack([decode_webp(plane["colour"]) for plane in packed["planes"]])
-    assert colours.shape == (8, 3, 144, 216)
+    assert unpack(packed, "colour").shape == (8, 3, 144, 216)
+    shown = unpack(packed, "density")[:, 0] > 0
+    assert 1 < shown.sum() / shown[0].numel() < 4, "a pixel shows on few planes"
+    assert shown.any(dim=0).all(), "and on one at least"
 
 
 def test_planes_at_the_photos_resolution_fit_a_graphics_card(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +174,7 @@ def test_pull_push_continues_a_colour() -> None:
 
 def test_a_large_photo_is_stored_smaller() -> None:
     packed = pack(scene(photo_size=(90, LONGEST_PHOTO + 200)))
-    assert decode_webp(packed["photo"]).shape == (3, 80, LONGEST_PHOTO)
+    assert decode_image(packed["photo"]).shape == (3, 80, LONGEST_PHOTO)
 
 
 def test_page_is_one_file_named_after_its_scene(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Tiles: of each plane, the web page stores only the parts that show.
+
+A photo's surface shows on a few of the planes at each pixel, so that these tiles have a fifth of the planes' pixels:
+they are encoded, sent and decoded in a fraction of the time. Tiles overlap by the rim of their neighbours, because
+lossy WebP mixes colours across borders.
+"""
+
+import base64
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CORE = 14
+"""Pixels a side of a tile's own part of the plane."""
+
+RIM = 1
+"""Pixels around it that repeat the neighbours'."""
+
+TILE = CORE + 2 * RIM
+"""Pixels a side of a tile as stored: a block of WebP."""
+
+COLUMNS = 64
+"""Tiles in a row of an image of tiles."""
+
+STRIP_TILES = 1 << 11
+"""Tiles from which on an image is full: several images are encoded and decoded at the same time."""
+
+
+def used_tiles(shown: Tensor) -> Tensor:
+    """Which tiles of planes show anything.
+
+    Args:
+        shown: (S, H, W), true where a plane shows.
+
+    Returns:
+        (S, h, w), true where a tile's own part has such a pixel.
+    """
+    height, width = shown.shape[-2:]
+    whole = F.pad(shown, (0, -width % CORE, 0, -height % CORE))
+    return whole.reshape(len(whole), whole.shape[1] // CORE, CORE, -1, CORE).any(dim=4).any(dim=2)
+
+
+def take_tiles(planes: Tensor, used: Tensor) -> Tensor:
+    """The tiles of planes that are used, in one sequence: by planes, then by rows.
+
+    Args:
+        planes: (S, C, H, W).
+        used: (S, h, w), see `used_tiles`.
+
+    Returns:
+        (N, C, TILE, TILE). What lies outside the plane repeats its border.
+    """
+    height, width = planes.shape[-2:]
+    margin = (RIM, RIM + -width % CORE, RIM, RIM + -height % CORE)
+    tiles = []
+    for plane, wanted in zip(planes, used, strict=True):
+        whole = F.pad(plane[None].float(), margin, mode="replicate")[0].to(plane.dtype)
+        row, column = wanted.nonzero(as_tuple=True)
+        tiles.append(whole.unfold(1, TILE, CORE).unfold(2, TILE, CORE)[:, row, column].transpose(0, 1))
+    return torch.cat(tiles)
+
+
+def split_planes(used: Tensor) -> list[tuple[int, int]]:
+    """Splits planes into runs of about `STRIP_TILES` used tiles.
+
+    Args:
+        used: (S, h, w), see `used_tiles`.
+
+    Returns:
+        For each run, its first plane and the one after its last.
+    """
+    runs, start, tiles = [], 0, 0
+    for plane, count in enumerate(used.sum(dim=(1, 2)).tolist()):
+        tiles += count
+        if tiles >= STRIP_TILES:
+            runs.append((start, plane + 1))
+            start, tiles = plane + 1, 0
+    return [*runs, (start, len(used))] if start < len(used) else runs
+
+
+def arrange(tiles: Tensor) -> Tensor:
+    """Tiles (N, C, TILE, TILE) as one image (C, H, W): rows of `COLUMNS` tiles, the last one filled with zeros."""
+    count, channels = tiles.shape[:2]
+    rows = max(1, -(-count // COLUMNS))
+    whole = torch.cat([tiles, tiles.new_zeros(rows * COLUMNS - count, channels, TILE, TILE)])
+    grid = whole.reshape(rows, COLUMNS, channels, TILE, TILE).permute(2, 0, 3, 1, 4)
+    return grid.reshape(channels, rows * TILE, COLUMNS * TILE)
+
+
+def place_tiles(images: Sequence[Tensor], used: Tensor, size: tuple[int, int]) -> Tensor:
+    """Puts the planes together again, as the viewer does: the inverse of `take_tiles`, `split_planes` and `arrange`.
+
+    Args:
+        images: For each run of planes, its image (C, H', W').
+        used: (S, h, w), see `used_tiles`.
+        size: (H, W) of the planes.
+
+    Returns:
+        (S, C, H, W), zero where no tile is.
+    """
+    channels = images[0].shape[0]
+    rows, columns = used.shape[1:]
+    planes = images[0].new_zeros(len(used), channels, rows, CORE, columns, CORE)
+    for image, (start, end) in zip(images, split_planes(used), strict=True):
+        grid = image.reshape(channels, -1, TILE, COLUMNS, TILE).permute(1, 3, 0, 2, 4)
+        tiles = grid.reshape(-1, channels, TILE, TILE)[..., RIM:-RIM, RIM:-RIM]
+        plane, row, column = used[start:end].nonzero(as_tuple=True)
+        planes[plane + start, :, row, :, column] = tiles[: len(plane)]
+    return planes.reshape(len(used), channels, rows * CORE, columns * CORE)[..., : size[0], : size[1]]
+
+
+def encode_bits(used: Tensor) -> str:
+    """Which tiles (h, w) of a plane are used, as base64: a bit a tile, by rows, the first one the highest of a byte."""
+    return base64.b64encode(np.packbits(used.flatten().numpy()).tobytes()).decode()
