@@ -92,11 +92,14 @@ async function copy(text, done) {
   }
 }
 
+/** Shares a file. Fetching it may take longer than a browser remembers the tap; the second tap then has the file at hand. */
 async function share(file) {
-  const blob = await (await fetch(file.url)).blob();
-  const files = [new File([blob], file.name, { type: blob.type })];
+  file.blob ??= await (await fetch(file.url)).blob();
+  const files = [new File([file.blob], file.name, { type: file.blob.type })];
   if (!navigator.canShare({ files })) return say("This browser cannot share such files: download it instead.");
-  await navigator.share({ files, title: file.name }).catch(() => {});
+  await navigator.share({ files, title: file.name }).catch((error) => {
+    if (error.name === "NotAllowedError") say("The file is ready: tap Share once more.");
+  });
 }
 
 /** Says something for some milliseconds, to eyes and to screen readers. */

@@ -6,14 +6,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from browser import ARGUMENTS, CHROMIUM, needs_chromium
+from browser import new_page
 from demo_server import free_port, make_photo, running_demo, wait_until
+from playwright.sync_api import Browser
 
 from mine.model import load
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-pytestmark = [needs_chromium, pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get install nginx-light")]
+pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get install nginx-light")
 
 DOCS = Path(__file__).parents[2] / "docs" / "web-page.md"
 FRAME = """daemon off; pid %s/pid; error_log %s/error.log; worker_processes 1;
@@ -26,7 +26,7 @@ http {
 """
 
 
-def test_a_visit_behind_nginx_with_a_prefix(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_a_visit_behind_nginx_with_a_prefix(browser: Browser, tiny_checkpoint: Path, tmp_path: Path) -> None:
     location = re.search(r"```nginx\n(.*?)```", DOCS.read_text(), re.DOTALL)
     assert location is not None
     port = free_port()
@@ -38,19 +38,17 @@ def test_a_visit_behind_nginx_with_a_prefix(tiny_checkpoint: Path, tmp_path: Pat
         proxy = subprocess.Popen([str(NGINX), "-p", str(tmp_path), "-c", str(config)], stderr=subprocess.DEVNULL)
         try:
             assert wait_until(lambda: (tmp_path / "pid").is_file())
-            with playwright.sync_playwright() as engine:
-                browser = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-                page = browser.new_page(reduced_motion="reduce")
-                requests: list[str] = []
-                page.on("request", lambda request: requests.append(request.url))
-                page.goto(f"{outer}/")
-                page.locator("#studio[data-state=scene]").wait_for()
-                page.evaluate("document.getElementById('planes').value = 4")
-                page.evaluate("document.getElementById('detail').value = 'Draft'")
-                page.set_input_files("#photo input[type=file]", make_photo(tmp_path / "photo.png"))
-                page.locator("#viewer iframe[src$='/photo.html']").wait_for()
-                page.frame_locator("#viewer iframe").locator("body.ready").wait_for()
-                browser.close()
+            page = new_page(browser)
+            requests: list[str] = []
+            page.on("request", lambda request: requests.append(request.url))
+            page.goto(f"{outer}/")
+            page.locator("#studio[data-state=scene]").wait_for()
+            page.evaluate("document.getElementById('planes').value = 4")
+            page.evaluate("document.getElementById('detail').value = 'Draft'")
+            page.set_input_files("#photo input[type=file]", make_photo(tmp_path / "photo.png"))
+            page.locator("#viewer iframe[src$='/photo.html']").wait_for()
+            page.frame_locator("#viewer iframe").locator("body.ready").wait_for()
+            page.context.close()
             assert [url for url in requests if not url.startswith((outer, "data:", "blob:"))] == []
         finally:
             proxy.terminate()

@@ -6,17 +6,15 @@ from typing import Any
 
 import imageio.v3 as iio
 import pytest
-from browser import ARGUMENTS, CHROMIUM, needs_chromium
+from browser import new_page
 from demo_server import files_left, make_photo, running_demo, wait_until
 from PIL import Image
+from playwright.sync_api import Browser, FrameLocator, Page
 
 from mine.demo.jobs import JobRunner
 from mine.demo.samples import TITLES, samples
 from mine.model import load
 from mine.output.camera_paths import PATHS
-
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-pytestmark = needs_chromium
 
 DESKTOP = {"viewport": {"width": 1200, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -28,20 +26,24 @@ def app(tiny_checkpoint: Path) -> Iterator[tuple[str, JobRunner]]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        running.close()
+SHARING = """
+  window.shared = [];
+  navigator.canShare = ({ files }) => files.every(({ type }) => type !== window.unshared);
+  navigator.share = async ({ files, title }) => {
+    window.shared.push([title, ...files.map(({ name, type, size }) => [name, type, size])]);
+    if (window.refusal) throw new DOMException("", window.refusal);
+  };
+"""
+"""Sharing as phones offer it, written down."""
 
 
 class Tab:
     """A tab with the demo, the URLs that it requested, and what it logged."""
 
-    def __init__(self, browser: "playwright.Browser", url: str, **options: Any) -> None:
-        self.context = browser.new_context(**{"reduced_motion": "reduce", **options})
-        self.page = self.context.new_page()
+    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
+        self.page = new_page(browser, **options)
+        self.context = self.page.context
+        self.page.add_init_script(SHARING)
         self.requests: list[str] = []
         self.errors: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
@@ -50,7 +52,7 @@ class Tab:
         self.page.locator("#studio[data-state=scene]").wait_for()
 
     @property
-    def view(self) -> "playwright.FrameLocator":
+    def view(self) -> FrameLocator:
         return self.page.frame_locator("#viewer iframe")
 
     def settings(self, **values: str) -> None:
@@ -71,7 +73,7 @@ class Tab:
 
 
 @pytest.fixture(scope="module")
-def desk(browser: "playwright.Browser", app: tuple[str, JobRunner]) -> Iterator[Tab]:
+def desk(browser: Browser, app: tuple[str, JobRunner]) -> Iterator[Tab]:
     """One tab for most tests, with small settings."""
     tab = Tab(browser, app[0], **DESKTOP)
     tab.settings(planes="4", detail="Draft", seconds="1", longest="480")
@@ -82,7 +84,7 @@ def desk(browser: "playwright.Browser", app: tuple[str, JobRunner]) -> Iterator[
     tab.context.close()
 
 
-def image_size(page: "playwright.Page", selector: str) -> int:
+def image_size(page: Page, selector: str) -> int:
     return page.evaluate("selector => document.querySelector(selector)?.naturalWidth", selector)
 
 
@@ -110,7 +112,7 @@ def test_eight_samples_are_packed_as_the_viewer_reads_them() -> None:
         assert iio.improps(sample.video, plugin="pyav").shape[0] >= 48
 
 
-def test_a_sample_moves_before_anything_is_asked(browser: "playwright.Browser", app: tuple[str, JobRunner]) -> None:
+def test_a_sample_moves_before_anything_is_asked(browser: Browser, app: tuple[str, JobRunner]) -> None:
     """A film of it plays at once; the scene takes its place, when it is taken hold of at the latest."""
     tab = Tab(browser, app[0], **DESKTOP, reduced_motion="no-preference")
     tab.page.wait_for_function("document.getElementById('hero').currentTime > 0.1")
@@ -244,13 +246,35 @@ def test_stereo_pictures_and_models_join_the_list(desk: Tab) -> None:
             assert Path(download.value.path()).read_bytes()[:4] == b"glTF"
 
 
-def test_the_link_of_a_scene_opens_it_shut_off_from_this_site(desk: Tab, browser: "playwright.Browser") -> None:
+def test_a_video_is_shared_as_a_file(desk: Tab) -> None:
+    page = desk.page
+    button = page.get_by_role("button", name="Share photo-swing.mp4")
+    button.click()
+    page.wait_for_function("shared.length === 1")
+    title, (name, kind, size) = page.evaluate("shared[0]")
+    assert (title, name, kind) == ("photo-swing.mp4", "photo-swing.mp4", "video/mp4")
+    assert size > 1000
+    before = len(desk.requests)
+    page.evaluate("window.refusal = 'NotAllowedError'")  # the tap is long ago
+    button.click()
+    page.get_by_text("tap Share once more").wait_for()
+    assert desk.requests[before:] == [], "the file is at hand"
+    page.evaluate("window.refusal = 'AbortError'")  # the visitor thought better of it
+    button.click()
+    page.wait_for_function("shared.length === 3")
+    page.evaluate("window.unshared = 'video/mp4'")
+    button.click()
+    page.get_by_text("cannot share such files").wait_for()
+    assert page.evaluate("shared.length") == 3
+
+
+def test_the_link_of_a_scene_opens_it_shut_off_from_this_site(desk: Tab, browser: Browser) -> None:
     page = desk.page
     desk.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy the link of photo.html").click()
     page.get_by_text("Link copied").wait_for()
     link = page.evaluate("navigator.clipboard.readText()")
-    other = browser.new_page()
+    other = new_page(browser)
     answer = other.goto(link)
     assert "sandbox" in answer.headers["content-security-policy"]
     other.locator("body.ready").wait_for()
@@ -311,9 +335,7 @@ def test_files_can_be_dropped_and_pasted(desk: Tab, tmp_path: Path) -> None:
         desk.page.locator(f"#files a[download='{kind}.html']").wait_for()
 
 
-def test_a_closed_page_leaves_nothing(
-    browser: "playwright.Browser", app: tuple[str, JobRunner], tmp_path: Path
-) -> None:
+def test_a_closed_page_leaves_nothing(browser: Browser, app: tuple[str, JobRunner], tmp_path: Path) -> None:
     tab = Tab(browser, app[0], **DESKTOP)
     tab.settings(planes="4", detail="Draft")
     tab.bring(make_photo(tmp_path / "leaving.png", (7, 7, 99)))
@@ -328,7 +350,7 @@ def test_a_closed_page_leaves_nothing(
 @pytest.mark.parametrize("width", [360, 430])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_phones_see_no_sideways_scroll_and_large_targets(
-    browser: "playwright.Browser", app: tuple[str, JobRunner], width: int, theme: str
+    browser: Browser, app: tuple[str, JobRunner], width: int, theme: str
 ) -> None:
     tab = Tab(browser, app[0], **{**PHONE, "viewport": {"width": width, "height": 800}, "color_scheme": theme})
     page = tab.page
@@ -349,7 +371,7 @@ def test_phones_see_no_sideways_scroll_and_large_targets(
 
 
 def test_a_phone_goes_to_the_scene_after_the_photo(
-    browser: "playwright.Browser", app: tuple[str, JobRunner], tmp_path: Path
+    browser: Browser, app: tuple[str, JobRunner], tmp_path: Path
 ) -> None:
     tab = Tab(browser, app[0], **PHONE)
     tab.settings(planes="4", detail="Draft")
@@ -371,7 +393,7 @@ def test_everything_is_reached_by_keyboard(desk: Tab) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser: "playwright.Browser", app: tuple[str, JobRunner], theme: str) -> None:
+def test_axe_finds_nothing_serious(browser: Browser, app: tuple[str, JobRunner], theme: str) -> None:
     """In each state of the page: a scene, its depth, photo beside depth, an error; axe-core's own rules for WCAG AA."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python").Axe()
     tab = Tab(browser, app[0], **DESKTOP, color_scheme=theme)

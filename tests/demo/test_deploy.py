@@ -1,0 +1,58 @@
+"""The container and the Space: what their files name is there."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PINS = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+
+
+def test_what_the_container_copies_exists_and_is_not_ignored() -> None:
+    sources = [
+        source
+        for line in re.findall(r"^COPY (.+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+        for source in line.split()[:-1]
+    ]
+    assert "requirements.txt" in sources and "." in sources
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert source not in ignored
+    # What the package consists of goes into the image with the whole folder.
+    for part in ("mine", "demo", "checkpoints", "configs", "data", "pyproject.toml", "README.md"):
+        assert part not in ignored
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "space/requirements.txt"])
+def test_pytorch_is_that_of_the_requirements(file: str) -> None:
+    named = dict(re.findall(r"\b(torch|torchvision)==([\w.]+)", (DEPLOY / file).read_text()))
+    assert named == {name: PINS[name] for name in ("torch", "torchvision")}
+
+
+def test_the_container_runs_a_python_and_a_command_of_the_package() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    python = re.search(r"^FROM python:(\d+)\.(\d+)", text, re.MULTILINE)
+    lowest = re.search(r"(\d+)\.(\d+)", PROJECT["requires-python"])
+    assert python is not None and lowest is not None
+    assert tuple(map(int, python.groups())) >= tuple(map(int, lowest.groups()))
+    assert re.search(r'^ENTRYPOINT \["mine", "demo"', text, re.MULTILINE)
+    assert "mine" in PROJECT["scripts"]
+
+
+def test_the_space_installs_this_package_and_starts_its_file() -> None:
+    wheel = re.search(
+        r"^\./(\w+)-([\w.]+)-py3-none-any\.whl\[(\w+)\]$", (DEPLOY / "space" / "requirements.txt").read_text(), re.M
+    )
+    assert wheel is not None
+    assert (wheel[1], wheel[2]) == (PROJECT["name"], PROJECT["version"])
+    assert wheel[3] in PROJECT["optional-dependencies"]
+    header = (DEPLOY / "space" / "README.md").read_text().split("---")[1]
+    values = dict(re.findall(r"^(\w+): (.+)$", header, re.MULTILINE))
+    assert values["sdk"] == "gradio" and values["sdk_version"] == PINS["gradio"]
+    assert (DEPLOY / "space" / values["app_file"]).is_file()
+    assert wheel[0].removeprefix("./").partition("[")[0] in (DEPLOY / "space" / "README.md").read_text()
