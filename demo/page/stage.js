@@ -110,9 +110,10 @@ const stage = {
       this.tell({ mine: "depth", on: this.tab === "depth" });
       $("viewer").dataset.ready = "true";
       motions.restart();
-      // A slow machine tells so in its first frames; it keeps the moving picture until somebody takes hold of the scene.
-      setTimeout(() => this.slow || this.reveal(), $("hero").hidden ? 0 : 800);
+      // A slow machine keeps the moving picture, where there is one, until somebody takes hold of the scene.
+      if ($("hero").hidden) this.reveal();
     }
+    if (data.mine === "fast") this.reveal();
     if (data.mine === "slow") {
       this.slow = true;
       if (!$("hero").hidden && !this.revealed) this.tell({ mine: "stop" });

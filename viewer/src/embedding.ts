@@ -2,7 +2,8 @@
 //
 //   to the viewer    { mine: "play", path, amount, seconds } | { mine: "stop" } | { mine: "reset" } | { mine: "depth", on }
 //   from the viewer  { mine: "ready" } | { mine: "failed", message } | { mine: "touched" } | { mine: "depth", on }
-//                    { mine: "slow" } once, when frames in motion are coarse on this machine
+//                    { mine: "fast" } once, when the first frames were not; { mine: "slow" } once, when frames in motion
+//                    are coarse on this machine
 import type { PlayOptions } from "./playback";
 
 export interface Commands {

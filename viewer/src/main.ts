@@ -123,7 +123,7 @@ async function start(api: Partial<MineViewer>) {
     const held = controls.step(seconds);
     const changes = [early > 0, held, camera.follow(seconds), opacity !== sceneRenderer.depthOpacity, swaying !== null, playback.playing];
     const moving = changes.includes(true);
-    early--;
+    if (--early === 0 && !sceneRenderer.slow) tell({ mine: "fast" });
     render(moving ? "moving" : "resting");
     settled = !moving;
     clearTimeout(sharpening);
