@@ -121,9 +121,7 @@ def test_paths_in_the_viewer_are_those_of_python(page: Page, scene: MPI, name: s
     torch.testing.assert_close((K[:, :2, 2] - middle) / K[:, [0, 1], [0, 1]], shift + own, atol=2e-3, rtol=1e-3)
 
 
-def test_a_long_lens_moves_less_in_the_viewer_as_in_python(
-    browser: Browser, scene: MPI, tmp_path: Path
-) -> None:
+def test_a_long_lens_moves_less_in_the_viewer_as_in_python(browser: Browser, scene: MPI, tmp_path: Path) -> None:
     far = MPI.from_planes(scene.planes, scene.disparity, scene.K * torch.tensor([8.0, 8, 1])[:, None], scene.photo)
     far.K[:2, 2] = scene.K[:2, 2]
     export(far, tmp_path / "far.html")
