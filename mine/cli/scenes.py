@@ -5,8 +5,6 @@ mistakes are reported at once.
 """
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -213,9 +211,4 @@ def _scene(
 
     # Before the network is loaded, so that a damaged file is reported first.
     photo = read_photo(source, max(MAX_SIDE, size or 0))
-    model = load(checkpoint)
-    with ThreadPoolExecutor(1) as helper:
-        if model.device.type == "cpu":  # numba and its kernels load while the network computes
-            for module in ("render", "layers"):
-                helper.submit(import_module, f"mine.render.cpu.{module}")
-        return model.predict(photo, planes=32 if planes is None else planes, fov=fov, depth=depth)
+    return load(checkpoint).predict(photo, planes=32 if planes is None else planes, fov=fov, depth=depth)
