@@ -27,9 +27,9 @@ def main() -> None:
     options = parser.parse_args()
     parts = []
     with torch.no_grad():
+        scene = generated_scene(SIZE, options.planes)
         for fine in (False, True):
-            scene = generated_scene(SIZE, options.planes, fine)
-            view = scene.render(swing(4, depth=near_depth(scene))[1:2], size=SIZE).rgb[0]
+            view = scene.render(swing(4, depth=near_depth(scene))[1:2], size=SIZE, fine=fine).rgb[0]
             parts.append((view.clamp(0, 1) * 255).byte().movedim(0, 2).numpy()[CROP])
     gap = np.full((parts[0].shape[0], 8, 3), 255, np.uint8)
     Image.fromarray(np.concatenate([parts[0], gap, parts[1]], 1)).save(options.output, quality=88)

@@ -37,13 +37,11 @@ def slope(size: tuple[int, int], planes: int, fine: bool) -> tuple[float, float,
     surface = slope_disparity(plane_size)
     disparity = plane_disparities(surface[None], planes)
     lifted = lift_to_mpi(resize(photo, plane_size)[None], surface[None], disparity[None])[0]
-    scene = MPI.from_planes(
-        lifted, disparity, intrinsics(plane_size, 65.0, aspect=size[1] / size[0]), photo, surface if fine else None
-    )
+    scene = MPI.from_planes(lifted, disparity, intrinsics(plane_size, 65.0, aspect=size[1] / size[0]), photo, surface)
     poses, K = swing(90 * SLOWER, depth=1.0)[120 : 120 + FRAMES], scene.intrinsics(size)
     targets = shift_principal_point(K.expand(FRAMES, 3, 3), off_axis_shift(poses))
     poses = poses.as_subclass(torch.Tensor)
-    views = torch.cat([scene.render(T, K_tgt, size).rgb for T, K_tgt in zip(poses, targets, strict=True)])
+    views = torch.cat([scene.render(T, K_tgt, size, fine=fine).rgb for T, K_tgt in zip(poses, targets, strict=True)])
     expected = torch.stack([slope_view(size, K, K_tgt, T) for T, K_tgt in zip(poses, targets, strict=True)])
     return errors(views, expected.float(), size[1] // 12)
 

@@ -25,7 +25,8 @@ from mine.scene.depth_maps.depth_map import DepthMap, check_aspect
 from mine.scene.depth_maps.read import DepthSource, read_depth
 from mine.scene.exif import phone_fov
 from mine.scene.limits import check_scene_size
-from mine.scene.mpi import MPI, check_disparity
+from mine.scene.mpi import MPI
+from mine.scene.mpi_checks import check_disparity
 from mine.scene.photo import Photo, Source, read_photo
 from mine.scene.resize import resize
 

@@ -17,10 +17,10 @@ import mine
 from mine.evaluation.silhouettes import disparity_of_photo, generate_photo
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.network.input_size import network_size
+from mine.output.camera_path import CameraPath
 from mine.output.camera_paths import PIVOT, swing
-from mine.output.framing import zoom_intrinsics
-from mine.output.video import render_path
-from mine.scene.camera import intrinsics
+from mine.output.framing import covering_zoom, zoom_intrinsics
+from mine.scene.camera import intrinsics, shift_principal_point
 from mine.scene.depth import near_depth
 from mine.scene.mpi import MPI
 from mine.scene.photo import read_photo
@@ -50,16 +50,13 @@ def crop(image: Tensor, x: int, y: int, width: int, height: int) -> Tensor:
     return image[:, y : y + height, x : x + width]
 
 
-def ends(scene: MPI, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The views (3, H, W) from the right and from the left end of the default path."""
-    poses = swing(4, depth=near_depth(scene))
-    right, left = torch.cat([view.rgb for view in render_path(scene, poses, size)])[[1, 3]]
+def ends(scene: MPI, size: tuple[int, int], fine: bool) -> tuple[Tensor, Tensor]:
+    """The views (3, H, W) from the right and from the left end of the default path, as videos show them."""
+    path = CameraPath.of(swing(4, depth=near_depth(scene)))
+    K = zoom_intrinsics(scene.intrinsics(size), path.focal * covering_zoom(scene, *path))
+    K = shift_principal_point(K, path.shift)
+    right, left = scene.render(path.poses[[1, 3]], K[[1, 3]], size, fine=fine).rgb
     return right, left
-
-
-def without_surface(scene: MPI) -> MPI:
-    """The same scene, all of whose views are rendered from planes of the network's size."""
-    return MPI.from_planes(scene.planes, scene.disparity, scene.K, scene.photo)
 
 
 def silhouettes() -> None:
@@ -70,14 +67,14 @@ def silhouettes() -> None:
     disparity = plane_disparities(surface[None], 32)
     planes = lift_to_mpi(resize(photo, plane_size)[None], surface[None], disparity[None])[0]
     scene = MPI.from_planes(planes, disparity, intrinsics(plane_size, 65.0, aspect=1.5), photo, surface)
-    places = [(without_surface(scene), scene, size, 1, (1380, 150, 160, 100))]
+    places = [(scene, size, 1, (1380, 150, 160, 100))]
     model = mine.load()
     for name, end, where in (("portrait", 0, (330, 50, 160, 100)), ("street", 1, (0, 20, 160, 120))):
         lifted = model.predict(DOCS / "gallery" / f"{name}.jpg")
-        places.append((without_surface(lifted), lifted, lifted.size, end, where))
+        places.append((lifted, lifted.size, end, where))
     rows = []
-    for before, after, view_size, end, where in places:
-        pair = (crop(ends(each, view_size)[end], *where) for each in (before, after))
+    for scene, view_size, end, where in places:
+        pair = (crop(ends(scene, view_size, fine)[end], *where) for fine in (False, True))
         rows.append(beside(*pair, magnify=3))
     save("silhouettes", rows)
 

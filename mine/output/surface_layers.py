@@ -8,7 +8,6 @@ from torch import Tensor
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
 from mine.scene.silhouettes import Layers, find_layers
-from mine.scene.view_planes import visible_disparity
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,7 @@ def find_surface_layers(scene: MPI, longest: int) -> SurfaceLayers:
     size = size_within(scene.size, longest)
     with torch.no_grad():
         image = scene.render(torch.eye(4), size=size).rgb[0] if scene.photo is None else resize(scene.photo, size)
-        surface = scene.surface
-        if surface is None:
-            surface = visible_disparity(scene.planes, scene.disparity)
-        background = None if scene.background is None else scene.background.cpu()
-        layers = find_layers(surface.cpu(), image.clamp(0, 1).cpu(), background)
+        layers = find_layers(scene.surfaces, image.clamp(0, 1).cpu())
     return SurfaceLayers(layers, scene.intrinsics(size).cpu())
 
 

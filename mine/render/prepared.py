@@ -54,12 +54,16 @@ class Prepared:
         expanded = [_expand(part, batch) for part in cameras]
         if implementation.prepares:
             return module.render_prepared(self._state(implementation), *expanded, size)
-        photo = [_expand(part[:, :3], batch) for part in self._photo if part is not None]  # interleaved detail has four
+        # Interleaved detail has four channels. Reach without detail, of large photos, keeps its place.
+        photo = [None if part is None else _expand(part[:, :3], batch) for part in self._photo]
+        while photo and photo[-1] is None:
+            photo.pop()
         planes = self._planes if isinstance(self._planes, Tensor) else self._planes.dense()[None]
         inputs = [_expand(planes, batch), *expanded, *photo]
 
         def render_groups(group: int) -> View:
-            parts = zip(*(part.split(group) for part in inputs), strict=True)
+            groups = -(-batch // group)
+            parts = zip(*([None] * groups if part is None else part.split(group) for part in inputs), strict=True)
             views = [module.render(*part[:5], size, *part[5:]) for part in parts]
             return views[0] if len(views) == 1 else View(*(torch.cat(values) for values in zip(*views, strict=True)))
 

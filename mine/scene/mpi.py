@@ -24,8 +24,9 @@ from mine.scene.camera import (
 )
 from mine.scene.detail import detail_size, photo_detail
 from mine.scene.limits import check_view_size
+from mine.scene.mpi_checks import check_background, check_colours, check_density, check_disparity, check_surface
 from mine.scene.mpi_file import FORMAT, encode, read_parts
-from mine.scene.photo import ROUNDING
+from mine.scene.plane_surfaces import Surfaces, find_surfaces, known_surfaces
 from mine.scene.view_planes import FineScene, fine_size, make_fine_scene
 
 SOURCE_DEPTH_SIDE = 128
@@ -44,9 +45,9 @@ class MPI:
         K: Source intrinsics in pixels of the planes.
         photo: Source image in [0, 1] at any resolution, or None. With a photo, views are as sharp as the photo wherever
             the source camera sees the scene.
-        surface: Disparity of the visible surface that the planes were lifted from, or None. With a surface and a photo,
-            views larger than the planes are rendered from planes of their own resolution, whose silhouettes are the
-            photo's (`mine.scene.view_planes`).
+        surface: Disparity of the visible surface that the planes were lifted from, or None. With a photo, views larger
+            than the planes are rendered from planes of their own resolution, whose silhouettes are the photo's
+            (`mine.scene.view_planes`): lifted from this surface, or from those that the planes show.
         background: What lies behind that surface, disparity and RGB, where a network predicted it; or None.
     """
 
@@ -189,6 +190,14 @@ class MPI:
             return self.render(torch.eye(4), size=size).depth[0, 0]
 
     @cached_property
+    def surfaces(self) -> Surfaces:
+        """The visible surface and what is known of its background: as given, or else as the planes show them."""
+        if self.surface is not None:
+            return known_surfaces(self.surface, self.background)
+        with torch.no_grad():
+            return find_surfaces(self.planes, self.disparity)
+
+    @cached_property
     def _prepared(self) -> dict[tuple[int, int] | None, Prepared]:
         """What the renderer computes once for all views that show the photo at the same size, for the last size."""
         return {}
@@ -215,21 +224,24 @@ class MPI:
 
     def _fine_scene(self, size: tuple[int, int]) -> FineScene | None:
         """What views of `size` (H, W) are rendered from in place of the planes; kept for views of the same size."""
-        if self.surface is None or self.photo is None:
+        if self.photo is None or (torch.is_grad_enabled() and self.planes.requires_grad):
             return None
         fine = fine_size(size, self.plane_size, self.size)
-        if fine is None:
+        if fine is None or self.surfaces.are_fog:
             return None
         if fine not in self._fine_scenes:
             self._fine_scenes.clear()
-            scene = make_fine_scene(
-                self.surface, self.photo, self.disparity, self.intrinsics(fine), fine, self.background
-            )
+            scene = make_fine_scene(self.surfaces, self.photo, self.disparity, self.intrinsics(fine), fine)
             self._fine_scenes[fine] = scene
         return self._fine_scenes[fine]
 
     def render(
-        self, T: ArrayLike, K: ArrayLike | None = None, size: tuple[int, int] | None = None, backend: Backend = "auto"
+        self,
+        T: ArrayLike,
+        K: ArrayLike | None = None,
+        size: tuple[int, int] | None = None,
+        backend: Backend = "auto",
+        fine: bool = True,
     ) -> View:
         """Views from other cameras (volume rendering of the warped planes, Li et al. 2021, eq. 3 to 7).
 
@@ -241,6 +253,8 @@ class MPI:
                 principal point shifted if T are `OffAxisPoses`.
             size: (H, W) of the views; by default the scene's own `size`.
             backend: See `mine.render.render`.
+            fine: Give views that are larger than the planes planes of their own resolution, as the class describes;
+                without, the planes are magnified.
 
         Returns:
             rgb (N, 3, H, W), depth (N, 1, H, W) in scene units and mask (N, 1, H, W).
@@ -262,11 +276,11 @@ class MPI:
         K, T = (x.to(self.K) for x in (K if K.ndim == 3 else K[None], T if T.ndim == 3 else T[None]))
         if size not in self._sizes_for_cpu:
             try:
-                scene = self._fine_scene(size) or self._prepare(K, size)
+                scene = (self._fine_scene(size) if fine else None) or self._prepare(K, size)
                 return scene.render(K, T, size, backend)
             except torch.OutOfMemoryError:
                 self._sizes_for_cpu.add(size)
-        return self._render_on_cpu(K, T, size)
+        return self._render_on_cpu(K, T, size, fine)
 
     @cached_property
     def _sizes_for_cpu(self) -> set[tuple[int, int]]:
@@ -278,7 +292,7 @@ class MPI:
         """The scene on the CPU."""
         return self.to("cpu")
 
-    def _render_on_cpu(self, K: Tensor, T: Tensor, size: tuple[int, int]) -> View:
+    def _render_on_cpu(self, K: Tensor, T: Tensor, size: tuple[int, int], fine: bool) -> View:
         """Views for which the GPU lacks memory, on the scene's device."""
         device = self.planes.device
         problem = f"views of {size[1]}x{size[0]} pixels do not fit the memory of {device}"
@@ -286,7 +300,7 @@ class MPI:
         for kept in (self._prepared, self._fine_scenes):
             kept.clear()
         torch.cuda.empty_cache()
-        return View(*(part.to(device) for part in self._on_cpu.render(T, K, size)))
+        return View(*(part.to(device) for part in self._on_cpu.render(T, K, size, fine=fine)))
 
     def to(self, device: torch.device | str) -> "MPI":
         """The same scene on another device; the scene itself where it is there already."""
@@ -325,74 +339,3 @@ class MPI:
             return MPI(**parts)
         except InputError as error:
             raise InputError(f"{path} is no scene: {error}") from error
-
-
-def check_colours(name: str, values: Tensor) -> None:
-    """Checks colours of any shape.
-
-    Raises:
-        InputError: One is not a float, not finite, or outside [0, 1] by more than rounding.
-    """
-    if not values.is_floating_point():
-        raise InputError(f"{name} has values of type {values.dtype}: give floats in [0, 1]")
-    least, most = values.aminmax()
-    if not (least >= -ROUNDING and most <= 1 + ROUNDING):
-        raise InputError(f"{name} reaches from {float(least):g} to {float(most):g}: give colours in [0, 1]")
-
-
-def check_surface(surface: Tensor, size: tuple[int, int]) -> None:
-    """Checks the disparity of a surface.
-
-    Raises:
-        InputError: It is not (1, H, W) with the planes' `size` (H, W), or not positive and finite.
-    """
-    if surface.shape != (1, *size):
-        raise InputError(f"surface has shape {tuple(surface.shape)}: give {(1, *size)}, one disparity for each pixel")
-    least, most = surface.aminmax()
-    if not (least > 0 and most < torch.inf):
-        raise InputError(f"surface reaches from {float(least):g} to {float(most):g}: give positive disparities")
-
-
-def check_background(background: Tensor, surface: Tensor | None) -> None:
-    """Checks what lies behind a surface.
-
-    Raises:
-        InputError: There is no surface, or it is not (4, H, W), positive disparities and colours in [0, 1].
-    """
-    if surface is None or background.shape != (4, *surface.shape[1:]):
-        needed = "a surface (1, H, W)" if surface is None else f"{(4, *surface.shape[1:])}, disparity and RGB"
-        raise InputError(f"background has shape {tuple(background.shape)}: give {needed}")
-    least, most = background[:1].aminmax()
-    if not (least > 0 and most < torch.inf):
-        raise InputError(f"background reaches from {float(least):g} to {float(most):g}: give positive disparities")
-    check_colours("background", background[1:])
-
-
-def check_density(sigma: Tensor) -> None:
-    """Checks densities of any shape.
-
-    Raises:
-        InputError: One is negative or not finite.
-    """
-    least, most = sigma.aminmax()
-    if not (least >= 0 and most < torch.inf):
-        raise InputError(f"sigma reaches from {float(least):g} to {float(most):g}: give finite densities, 0 or more")
-
-
-def check_disparity(disparity: Tensor, planes: int) -> None:
-    """Checks the disparities (S,) of `planes` planes.
-
-    Raises:
-        InputError: There are fewer than 2 or not one a plane, or they are not positive, finite and strictly descending.
-    """
-    if disparity.shape != (planes,) or planes < 2:
-        raise InputError(
-            f"{planes} planes with disparities of shape {tuple(disparity.shape)}: give at least 2, one each"
-        )
-    if not disparity.is_floating_point():
-        raise InputError(f"disparities are of type {disparity.dtype}: give floats, 1 / depth")
-    # Depths must be finite too: the reciprocal of the smallest floats is not.
-    if not (torch.isfinite(disparity) & torch.isfinite(1 / disparity) & (disparity > 0)).all():
-        raise InputError("disparities must be positive and finite: they are 1 / depth")
-    if (disparity[1:] >= disparity[:-1]).any():
-        raise InputError("disparities must be strictly descending, from the nearest plane to the farthest")

@@ -28,8 +28,7 @@ def photo_layers(scene: MPI, longest: int) -> Layers | None:
         return None
     found = _found.get(scene)
     if found is None or found[0] != size:
-        background = None if scene.background is None else scene.background.cpu()
         with torch.no_grad():
-            layers = find_layers(scene.surface.cpu(), photo_at(scene.photo, size).cpu(), background)
+            layers = find_layers(scene.surfaces, photo_at(scene.photo, size).cpu())
         found = _found[scene] = (size, layers)
     return found[1]

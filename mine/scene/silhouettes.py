@@ -25,6 +25,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mine.scene.inpaint import DISCONTINUITY, REACH, inpaint_background, is_behind, neighbours_at
+from mine.scene.plane_surfaces import Surfaces
 
 SIDE_RADIUS = 3
 """Pixels of the disparity map from its discontinuity within which the photo's edge is looked for."""
@@ -75,7 +76,7 @@ OPACITIES = (0.05, 0.95)
 """Shares α below which the foreground counts as absent, and above which it counts as opaque."""
 
 SEAM = 3
-"""Pixels of the disparity map from its discontinuity within which the background is propagated, not predicted."""
+"""Pixels of the disparity map from its discontinuity within which the background is propagated, though it is known."""
 
 UNMIXED_AT_ONCE = 1 << 15
 """Pixels that `_unmix` treats at a time: bounds its memory."""
@@ -96,22 +97,18 @@ class Layers(NamedTuple):
     """Colour of the surface behind it"""
 
 
-def find_layers(
-    disparity_map: Float[Tensor, "1 h w"],
-    image: Float[Tensor, "3 H W"],
-    predicted: Float[Tensor, "4 h w"] | None = None,
-) -> Layers:
-    """Refines the silhouettes of a disparity map by a photo of higher resolution.
+def find_layers(surfaces: Surfaces, image: Float[Tensor, "3 H W"]) -> Layers:
+    """Refines the silhouettes of a surface by a photo of higher resolution.
 
     Args:
-        disparity_map: Disparity in 1 / scene units, of about the photo's aspect.
-        image: RGB in [0, 1].
-        predicted: Disparity and RGB of the background by a network; by default it is propagated.
+        surfaces: The visible surface (h, w), and its background where that is known; elsewhere it is propagated.
+        image: RGB in [0, 1], on the CPU.
 
     Returns:
         The layers, at the size of the image.
     """
     size = image.shape[-2:]
+    disparity_map = surfaces.disparity.cpu()
     near, far, is_near, at_edge = _two_sides(disparity_map[None])
     beyond = F.interpolate(_nearer_around(disparity_map[None], near, far, at_edge), size, mode="nearest")[0, 0] > 0
     near, far, smooth = (F.interpolate(x, size, mode="bilinear") for x in (near, far, disparity_map[None]))
@@ -121,8 +118,10 @@ def find_layers(
     foreground = (nearer & edge[0, 0])[None, None]
     disparity = torch.where(edge, torch.where(foreground, near, far), smooth)[0]
     background, colour = _inpaint(disparity, image, (disparity_map.shape[-2], disparity_map.shape[-1]))
-    if predicted is not None:
-        background, colour = _inside(predicted, disparity_map, torch.cat([background, colour]), disparity)
+    if surfaces.background is not None:
+        background, colour = _inside(
+            surfaces.background.cpu(), disparity_map, torch.cat([background, colour]), disparity
+        )
     opacity, rgb = torch.ones_like(disparity), image.clone()
     pixels, alpha, front, back = _unmix(image, share, nearer, edge[0, 0])
     shown = alpha > 0
@@ -344,14 +343,14 @@ def _inpaint(disparity: Tensor, image: Tensor, map_size: tuple[int, int]) -> tup
     return torch.minimum(background, disparity), colour
 
 
-def _inside(predicted: Tensor, disparity_map: Tensor, propagated: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
-    """A predicted background (4, h, w), and the propagated one (4, H, W) along silhouettes.
+def _inside(known: Tensor, disparity_map: Tensor, propagated: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
+    """A known background (4, h, w), and the propagated one (4, H, W) along silhouettes.
 
-    There, the photo's silhouettes and those of the disparity map (1, h, w), which the prediction is for, differ.
+    There, the photo's silhouettes and those of the disparity map (1, h, w), which the background is for, differ.
     """
-    hidden = is_behind(predicted[:1], disparity_map).float()[None]
+    hidden = is_behind(known[:1], disparity_map).float()[None]
     share = 1 - F.max_pool2d(1 - hidden, 2 * SEAM + 1, 1, SEAM)
     size = disparity.shape[-2:]
-    share, fine = (F.interpolate(x, size, mode="bilinear")[0] for x in (share, predicted[None]))
+    share, fine = (F.interpolate(x, size, mode="bilinear")[0] for x in (share, known[None]))
     mixed = propagated + share * (fine - propagated)
     return torch.minimum(mixed[:1], disparity), mixed[1:]

@@ -12,6 +12,7 @@ from mine.kernels.memory import release_memory
 from mine.render import Backend, Prepared, View, interleave_detail, lift_layers, lift_layers_in_strips, prepare
 from mine.scene.detail import FINER, photo_detail
 from mine.scene.inpaint import DISCONTINUITY
+from mine.scene.plane_surfaces import Surfaces
 from mine.scene.silhouettes import PURE_RADIUS, Layers, find_layers, largest_within
 
 LEAST_MAGNIFICATION = 1.25
@@ -86,22 +87,16 @@ def fine_size(
 
 
 def make_fine_scene(
-    surface: Tensor,
-    photo: Tensor,
-    disparity: Tensor,
-    K: Tensor,
-    size: tuple[int, int],
-    background: Tensor | None = None,
+    surfaces: Surfaces, photo: Tensor, disparity: Tensor, K: Tensor, size: tuple[int, int]
 ) -> FineScene:
-    """Lifts a scene's surface again, with the silhouettes of its photo.
+    """Lifts a scene's surfaces again, with the silhouettes of its photo.
 
     Args:
-        surface: (1, h, w) disparity of the visible surface.
+        surfaces: What its planes show, of their size.
         photo: (3, Hp, Wp) in [0, 1].
         disparity: (S,) of the scene's planes, strictly descending.
         K: (3, 3) intrinsics in pixels of `size`.
         size: (H, W) of the finer planes.
-        background: (4, h, w) disparity and RGB of what lies behind the surface, None to propagate it.
 
     Returns:
         The finer planes, on the device of the photo. On CPUs the steps between planes are subdivided.
@@ -109,10 +104,9 @@ def make_fine_scene(
     release_memory()
     with torch.no_grad():
         image = photo_at(photo, size)
-        behind = None if background is None else background.cpu()
-        layers, detail = split_detail(image, find_layers(surface.cpu(), image.cpu(), behind))
+        layers, detail = split_detail(image, find_layers(surfaces, image.cpu()))
         on_cpu = photo.device.type == "cpu"
-        steps = max(size) / max(surface.shape) / PIXELS_PER_STEP if on_cpu else 1
+        steps = max(size) / max(surfaces.disparity.shape) / PIXELS_PER_STEP if on_cpu else 1
         if detail is not None and on_cpu:
             detail = detail.half()  # while planes are lifted, which takes the most memory
         release_memory()
@@ -252,21 +246,3 @@ def subdivide(disparity: Tensor, steps: float) -> Tensor:
         count = max(planes, math.ceil(steps * (USUAL_PLANES - 1)) + 1)
     position = torch.linspace(0, planes - 1, count, dtype=torch.float64)
     return torch.from_numpy(np.interp(position, np.arange(planes), disparity.cpu().double())).to(disparity)
-
-
-def visible_disparity(planes: Tensor, disparity: Tensor) -> Tensor:
-    """Measures the disparity of the surface that planes were lifted from: volume rendering along each pixel's normal.
-
-    Args:
-        planes: (S, 4, H, W), RGB and density σ ≥ 0.
-        disparity: (S,) of the planes, strictly descending.
-
-    Returns:
-        (1, H, W) expected disparity Σ T_k (1 - exp(-σ_k Δz_k)) d_k; the last plane counts as opaque.
-    """
-    remaining, expected = torch.ones_like(planes[0, 3]), torch.zeros_like(planes[0, 3])
-    for density, d, interval in zip(planes[:-1, 3], disparity[:-1], (1 / disparity).diff(), strict=True):
-        passed = torch.exp(-density * interval)
-        expected += remaining * (1 - passed) * d
-        remaining = remaining * passed
-    return (expected + remaining * disparity[-1])[None]

@@ -18,11 +18,11 @@ def test_frames_of_a_slow_clip_change_as_the_scene_does(fine: bool) -> None:
     photo, surface = slope_photo(SIZE), slope_disparity(PLANES)
     disparity = plane_disparities(surface[None], 32)
     planes = lift_to_mpi(resize(photo, PLANES)[None], surface[None], disparity[None])[0]
-    scene = MPI.from_planes(planes, disparity, intrinsics(PLANES, 65.0, aspect=1.5), photo, surface if fine else None)
+    scene = MPI.from_planes(planes, disparity, intrinsics(PLANES, 65.0, aspect=1.5), photo, surface)
     poses, K = swing(300, depth=1.0)[20:28], scene.intrinsics(SIZE)
     targets = shift_principal_point(K.expand(8, 3, 3), off_axis_shift(poses))
     poses = poses.as_subclass(torch.Tensor)
-    views = scene.render(poses, targets, SIZE).rgb
+    views = scene.render(poses, targets, SIZE, fine=fine).rgb
     expected = torch.stack([slope_view(SIZE, K, K_tgt, T) for T, K_tgt in zip(poses, targets, strict=True)]).float()
     assert 255 * (expected[-1] - expected[0]).abs().max() > 10, "the frames do move"
     wrong, change, flat = errors(views, expected, 40)

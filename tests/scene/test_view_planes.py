@@ -12,6 +12,7 @@ from mine.output.camera_paths import swing
 from mine.output.framing import zoom_intrinsics
 from mine.scene.camera import intrinsics, off_axis_shift, shift_principal_point
 from mine.scene.mpi import MPI
+from mine.scene.plane_surfaces import known_surfaces
 from mine.scene.resize import resize
 from mine.scene.silhouettes import find_layers
 from mine.scene.view_planes import (
@@ -21,23 +22,23 @@ from mine.scene.view_planes import (
     fit_planes,
     snap_silhouettes,
     subdivide,
-    visible_disparity,
 )
 
 SIZE, PLANES = (640, 960), (128, 192)
 
 
-def scene(fine: bool) -> MPI:
-    """The generated photo with its exact disparity at a fifth of its resolution."""
+def scene(known: bool) -> MPI:
+    """The generated photo with its exact disparity at a fifth of its resolution, which is `known` or forgotten."""
     photo, surface = generate_photo(SIZE), disparity_of_photo(SIZE, PLANES)
     disparity = plane_disparities(surface[None], 32)
     planes = lift_to_mpi(resize(photo, PLANES)[None], surface[None], disparity[None])[0]
     K = intrinsics(PLANES, 65.0, aspect=1.5)
-    return MPI.from_planes(planes, disparity, K, photo, surface if fine else None)
+    return MPI.from_planes(planes, disparity, K, photo, surface if known else None)
 
 
-def test_silhouettes_are_drawn_where_they_are_without_stairs_or_fringes() -> None:
-    lifted = scene(fine=True)
+@pytest.mark.parametrize("known", [True, False])
+def test_silhouettes_are_drawn_where_they_are_without_stairs_or_fringes(known: bool) -> None:
+    lifted = scene(known)
     poses, K = swing(4, depth=1.0)[[1, 3]], lifted.intrinsics(SIZE)
     targets = shift_principal_point(K.expand(2, 3, 3), off_axis_shift(poses))
     views = lifted.render(poses, targets, SIZE)
@@ -86,7 +87,7 @@ def test_no_gap_opens_between_the_visible_background_and_what_is_inpainted(ratio
 
 
 def test_the_source_camera_sees_the_photo_and_its_depth() -> None:
-    lifted = scene(fine=True)
+    lifted = scene(known=True)
     view = lifted.render(torch.eye(4))
     error = (view.rgb[0] - lifted.photo).abs().amax(0)
     assert error.max() < 0.2  # of a contrast of 0.75, in pixels that mix both sides
@@ -118,32 +119,28 @@ def fine_detail(image: torch.Tensor) -> float:
 
 def test_small_views_are_rendered_from_the_scenes_own_planes() -> None:
     pose = swing(4)[1]
-    fine, plain = (scene(fine).render(pose, size=PLANES) for fine in (True, False))
-    assert torch.equal(fine.rgb, plain.rgb)
+    for known in (True, False):
+        fine, plain = (scene(known).render(pose, size=PLANES, fine=fine) for fine in (True, False))
+        assert torch.equal(fine.rgb, plain.rgb)
 
 
 def test_a_surface_is_kept_in_files_and_scenes_without_one_open(tmp_path: Path) -> None:
-    for fine in (True, False):
-        before = scene(fine)
+    for known in (True, False):
+        before = scene(known)
         before.save(tmp_path / "scene.mpi")
         after = MPI.open(tmp_path / "scene.mpi")
-        if fine:
+        if known:
             assert (after.surface / before.surface - 1).abs().max() < 1e-3
         else:
             assert after.surface is None
 
 
 def test_a_surface_of_another_size_or_without_depth_is_refused() -> None:
-    plain = scene(fine=False)
+    plain = scene(known=False)
     with pytest.raises(InputError, match="surface has shape"):
         MPI.from_planes(plain.planes, plain.disparity, plain.K, None, torch.ones(1, 2, 2))
     with pytest.raises(InputError, match="surface reaches from 0"):
         MPI.from_planes(plain.planes, plain.disparity, plain.K, None, torch.zeros(1, *PLANES))
-
-
-def test_the_visible_disparity_is_what_planes_were_lifted_from() -> None:
-    lifted = scene(fine=True)
-    assert (visible_disparity(lifted.planes, lifted.disparity) - lifted.surface).abs().max() < 1e-4
 
 
 def test_finer_planes_are_as_large_as_the_view_and_at_most_as_the_photo() -> None:
@@ -199,7 +196,7 @@ def test_a_pixel_that_mixes_both_sides_gets_its_opacity_and_pure_colours(edge: f
     front, back = torch.tensor([0.1, 0.2, 0.8])[:, None, None], torch.tensor([0.9, 0.8, 0.3])[:, None, None]
     surface = torch.full((1, *small), 0.2)
     surface[..., 8:] = 0.8
-    layers = find_layers(surface, share * front + (1 - share) * back)
+    layers = find_layers(known_surfaces(surface), share * front + (1 - share) * back)
     foreground = layers.opacity * (layers.disparity > 0.5)
     assert (foreground - share).abs().max() < 0.06
     visible = (foreground > 0).expand(3, -1, -1)
@@ -223,7 +220,7 @@ def soft_edge(width: float, noise: float = 0.0) -> tuple[torch.Tensor, torch.Ten
 @pytest.mark.parametrize("width", [4.0, 8.0])
 def test_an_edge_out_of_focus_fades_from_opaque_to_nothing(width: float) -> None:
     image, surface, share = soft_edge(width)
-    layers = find_layers(surface, image)
+    layers = find_layers(known_surfaces(surface), image)
     foreground = layers.opacity * (layers.disparity > 0.5)
     inner = (..., slice(10, -10), slice(None))
     assert (foreground - share)[inner].abs().max() < 0.3
@@ -236,7 +233,7 @@ def test_halos_of_sharpening_do_not_stay_on_an_even_background() -> None:
     image, surface, _ = soft_edge(1.0)
     halo = image.clone()
     halo[..., 37:39] = (halo[..., 37:39] + torch.tensor([0.05, 0.08, 0.12])[:, None, None]).clamp(0, 1)
-    layers = find_layers(surface, halo)
+    layers = find_layers(known_surfaces(surface), halo)
     behind = torch.where(layers.disparity > 0.5, layers.background_rgb, layers.rgb)[..., 30:39]
     assert (behind - image[..., 30:31]).abs().max() < 0.04
 
@@ -248,14 +245,14 @@ def test_outlines_that_a_map_draws_two_pixels_off_are_found_in_the_photo(edge: i
     surface = torch.full((1, *small), 0.2)
     surface[..., 24:] = 0.8
     inside = (torch.arange(240) >= edge).expand(1, *size)
-    layers = find_layers(surface, torch.where(inside, front, back))
+    layers = find_layers(known_surfaces(surface), torch.where(inside, front, back))
     assert ((layers.disparity > 0.5) != inside).sum() <= 2
 
 
 def test_without_discontinuities_the_photo_has_one_opaque_layer() -> None:
     surface = torch.linspace(0.5, 0.8, 16).expand(1, 12, 16)
     image = torch.rand(3, 60, 80, generator=torch.Generator().manual_seed(0))
-    layers = find_layers(surface, image)
+    layers = find_layers(known_surfaces(surface), image)
     assert torch.equal(layers.rgb, image)
     assert (layers.opacity == 1).all()
     assert (layers.background_disparity == 0).all()

@@ -1,0 +1,78 @@
+"""Checks of what a multiplane image is made of."""
+
+import torch
+from torch import Tensor
+
+from mine.errors import InputError
+from mine.scene.photo import ROUNDING
+
+
+def check_colours(name: str, values: Tensor) -> None:
+    """Checks colours of any shape.
+
+    Raises:
+        InputError: One is not a float, not finite, or outside [0, 1] by more than rounding.
+    """
+    if not values.is_floating_point():
+        raise InputError(f"{name} has values of type {values.dtype}: give floats in [0, 1]")
+    least, most = values.aminmax()
+    if not (least >= -ROUNDING and most <= 1 + ROUNDING):
+        raise InputError(f"{name} reaches from {float(least):g} to {float(most):g}: give colours in [0, 1]")
+
+
+def check_surface(surface: Tensor, size: tuple[int, int]) -> None:
+    """Checks the disparity of a surface.
+
+    Raises:
+        InputError: It is not (1, H, W) with the planes' `size` (H, W), or not positive and finite.
+    """
+    if surface.shape != (1, *size):
+        raise InputError(f"surface has shape {tuple(surface.shape)}: give {(1, *size)}, one disparity for each pixel")
+    least, most = surface.aminmax()
+    if not (least > 0 and most < torch.inf):
+        raise InputError(f"surface reaches from {float(least):g} to {float(most):g}: give positive disparities")
+
+
+def check_background(background: Tensor, surface: Tensor | None) -> None:
+    """Checks what lies behind a surface.
+
+    Raises:
+        InputError: There is no surface, or it is not (4, H, W), positive disparities and colours in [0, 1].
+    """
+    if surface is None or background.shape != (4, *surface.shape[1:]):
+        needed = "a surface (1, H, W)" if surface is None else f"{(4, *surface.shape[1:])}, disparity and RGB"
+        raise InputError(f"background has shape {tuple(background.shape)}: give {needed}")
+    least, most = background[:1].aminmax()
+    if not (least > 0 and most < torch.inf):
+        raise InputError(f"background reaches from {float(least):g} to {float(most):g}: give positive disparities")
+    check_colours("background", background[1:])
+
+
+def check_density(sigma: Tensor) -> None:
+    """Checks densities of any shape.
+
+    Raises:
+        InputError: One is negative or not finite.
+    """
+    least, most = sigma.aminmax()
+    if not (least >= 0 and most < torch.inf):
+        raise InputError(f"sigma reaches from {float(least):g} to {float(most):g}: give finite densities, 0 or more")
+
+
+def check_disparity(disparity: Tensor, planes: int) -> None:
+    """Checks the disparities (S,) of `planes` planes.
+
+    Raises:
+        InputError: There are fewer than 2 or not one a plane, or they are not positive, finite and strictly descending.
+    """
+    if disparity.shape != (planes,) or planes < 2:
+        raise InputError(
+            f"{planes} planes with disparities of shape {tuple(disparity.shape)}: give at least 2, one each"
+        )
+    if not disparity.is_floating_point():
+        raise InputError(f"disparities are of type {disparity.dtype}: give floats, 1 / depth")
+    # Depths must be finite too: the reciprocal of the smallest floats is not.
+    if not (torch.isfinite(disparity) & torch.isfinite(1 / disparity) & (disparity > 0)).all():
+        raise InputError("disparities must be positive and finite: they are 1 / depth")
+    if (disparity[1:] >= disparity[:-1]).any():
+        raise InputError("disparities must be strictly descending, from the nearest plane to the farthest")
