@@ -1,5 +1,6 @@
 """The jobs of the demo's visitors: who may do what, for how long, and where its files are."""
 
+import math
 import shutil
 import threading
 import time
@@ -100,9 +101,9 @@ class JobRunner:
         self._uploads: Counter[Path] = Counter()
 
     def warm_up(self) -> None:
-        """Loads compiled code before the first visitor comes."""
+        """Loads compiled code before the first visitor comes, or compiles it, however long that takes."""
         for _ in range(self.workers.count):
-            control = Control(lambda fraction, text: None, self.job_seconds, 0)
+            control = Control(lambda fraction, text: None, math.inf, 0)
             self.workers.run("warm_up", (), control)
 
     def scene(self, session: str, photo: Path, settings: SceneSettings, report: Report) -> SceneFiles:

@@ -25,6 +25,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from mine.data.sfm.capture import read_capture
 from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
 
@@ -52,6 +53,8 @@ class Command(NamedTuple):
     """names of the files or folders that it writes, all or none"""
     check: Callable[[Path], None]
     """raises an exception for an output that is not whole"""
+    replaces: bool = True
+    """whether it replaces an older output, and writes beside it for long enough to be killed there"""
 
 
 def main() -> None:
@@ -76,8 +79,14 @@ def main() -> None:
 
 
 def inputs(place: Path) -> tuple[Path, Path]:
-    """Writes a photo and a scene; returns their files."""
+    """Writes a photo and a scene, and beside them a folder of photos; returns the files of the first two."""
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
+    from boards import CENTRES, photograph
+
     photo, scene = place / "photo.png", place / "scene.mpi"
+    (place / "photos").mkdir()
+    for number, centre in enumerate(CENTRES):
+        photograph(centre).save(place / "photos" / f"{number}.png")
     Image.effect_noise((160, 120), 80).convert("RGB").save(photo)
     rgb, sigma = torch.rand(4, 3, 120, 160), torch.ones(4, 1, 120, 160)
     MPI(rgb, sigma, torch.tensor([1.0, 0.5, 0.3, 0.2]), intrinsics((120, 160))).save(scene)
@@ -92,6 +101,9 @@ def commands(photo: Path, scene: Path) -> dict[str, Command]:
         "folder": Command([*render, "v"], ["v", "v-depth"], check_folder),
         "predict": Command([*MINE, "predict", str(photo), "-o", "v.mpi"], ["v.mpi"], check_scene),
         "export": Command([*MINE, "export", str(scene), "-o", "v.html"], ["v.html"], check_page),
+        "colmap": Command(
+            [*MINE, "colmap", str(photo.parent / "photos"), "-o", "v"], ["v"], check_capture, replaces=False
+        ),
     }
 
 
@@ -118,6 +130,11 @@ def check_scene(path: Path) -> None:
 def check_page(path: Path) -> None:
     """A page must reach its end."""
     assert path.read_text(encoding="utf-8").rstrip().endswith("</html>"), "the page is cut"
+
+
+def check_capture(path: Path) -> None:
+    """A capture must be readable, with all of its pictures."""
+    assert len(read_capture(path, (64, 96))) == len(os.listdir(path / "images")) > 2, "pictures are missing"
 
 
 def run(arguments: list[str], folder: Path, seconds: float | None = None, writing: bool = False) -> bool:
@@ -180,7 +197,7 @@ def kill_writing(place: Path, command: Command | None, rng: random.Random, times
     killed = replaced = left = 0
     for number in range(times):
         folder = place / str(number)
-        old, writes = number % 2 == 1, number % 4 > 0
+        old, writes = command.replaces and number % 2 == 1, command.replaces and number % 4 > 0
         shutil.copytree(place / "whole", folder) if old else folder.mkdir()
         before = {name: (folder / name).stat().st_ino for name in command.outputs if old}
         at = writing * rng.random() ** 2 if writes else seconds * rng.random()  # early moments: processes end slowly

@@ -26,6 +26,9 @@ from mine import MPI
 HOSTILE = 0.1
 """Share of the visitors who mean no good."""
 
+PATIENCE = 300
+"""Seconds for which a visitor waits for an answer: many visitors share few cores."""
+
 
 def make_photo(path: Path, colour: np.ndarray) -> Path:
     """A photo of one colour, by which its results are told from others'."""
@@ -60,7 +63,8 @@ class Visitors:
         photo = make_photo(self.work / f"{number}-{chance.randrange(10**9)}.png", colour)
         start = time.monotonic()
         try:
-            client = Client(self.url, verbose=False, analytics_enabled=False, download_files=str(self.work / "got"))
+            options = {"verbose": False, "analytics_enabled": False, "httpx_kwargs": {"timeout": PATIENCE}}
+            client = Client(self.url, download_files=str(self.work / "got"), **options)
             _, _, files = client.predict(handle_file(photo), 4, "Draft", api_name="/predict")
             scene = MPI.open(next(file for file in files if file.endswith(".mpi")))
             error = np.abs(scene.photo.mean(dim=(1, 2)).numpy() * 255 - 14.5 - colour).max()
@@ -74,6 +78,7 @@ class Visitors:
                 self.refused += 1
                 if "queue" not in str(error).lower():
                     print(f"{photo.name}: {str(error)[:160]}", flush=True)
+            time.sleep(chance.uniform(1, 5))  # nobody asks again at once
         finally:
             photo.unlink()
 

@@ -14,6 +14,9 @@ from mine.render.view import View
 LAST_INTERVAL = 1e3
 """Length in scene units of the interval behind the farthest plane: whatever density is there is opaque."""
 
+FAR_PIXEL = 1e9
+"""Largest coordinate of a source pixel: those outside the frame are clamped to its border wherever they lie."""
+
 TRANSMITTANCE_FLOOR = 1e-6
 """Added to each factor of the transmittance product, as the published code does, so that no gradient vanishes."""
 
@@ -57,7 +60,10 @@ def source_pixels(
     to_source = K_src.double() @ R.mT
     homography = to_source[:, None] @ (along * torch.eye(3, dtype=R.dtype, device=R.device) - (t @ normal)[:, None])
     pixel = torch.einsum("bsij,jhw->bsihw", (homography @ rays[:, None]).to(K_tgt.dtype), pixel_grid(size, K_tgt))
-    return (pixel[:, :, :2] / pixel[:, :, 2:]).movedim(2, -1)
+    # A ray in the direction of a plane meets it nowhere, or everywhere (0 / 0).
+    z = pixel[:, :, 2:]
+    z = torch.where(z == 0, torch.finfo(z.dtype).tiny, z)
+    return (pixel[:, :, :2] / z).clamp(-FAR_PIXEL, FAR_PIXEL).movedim(2, -1)
 
 
 def plane_points(

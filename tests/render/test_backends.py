@@ -2,6 +2,7 @@
 
 import sys
 from inspect import unwrap
+from itertools import product
 from typing import get_args
 
 import pytest
@@ -15,6 +16,7 @@ from mine.render import BACKENDS, Backend, View, blend_source, prepare, referenc
 from mine.render.backends import Call, find_blend_source, find_implementation
 from mine.render.cpu import gradients as cpu_gradients
 from mine.render.cpu import render as cpu
+from mine.scene.camera import resize_intrinsics
 
 SIZE, TARGET = (9, 14), (6, 11)
 
@@ -170,6 +172,22 @@ def test_one_of_anything_broadcasts_over_many_of_the_rest(backend: Backend) -> N
             alone = [x[b : b + 1] if len(x) == 2 else x for x in arguments]
             expected = render(*alone[:5], TARGET, alone[5], backend="reference")
             torch.testing.assert_close(view.rgb[b], expected.rgb[0], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_views_from_right_angles_are_finite(backend: Backend, dtype: torch.dtype) -> None:
+    """Rays along the planes meet them nowhere, or everywhere; even sides put a pixel on the axis."""
+    planes, disparity, K_src, K_tgt, _ = (x.to(dtype) for x in scene())
+    for turn, move in product([(0, 2), (0, 1), (1, 2)], [(0, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1)]):
+        for sine in (1, -1):
+            T = torch.eye(4, dtype=dtype)[None]
+            T[0, turn, turn], T[0, turn[0], turn[1]], T[0, turn[1], turn[0]] = 0, sine, -sine
+            T[0, :3, 3] = torch.tensor(move, dtype=dtype)
+            for size in (TARGET, (1, 1), (8, 12)):
+                K = resize_intrinsics(K_tgt[0], TARGET, size)[None]
+                view = render(planes, disparity, K_src, K, T, size, backend=backend)
+                assert all(torch.isfinite(part).all() for part in view), (turn, move, size)
 
 
 def test_a_prepared_scene_renders_what_render_does() -> None:
