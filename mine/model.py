@@ -159,15 +159,9 @@ class Model:
         Raises:
             InputError: The photo or its depth cannot be read, or planes, size or camera are not possible.
         """
-        if not isinstance(planes, Integral) or isinstance(planes, bool):
-            raise InputError(f"planes is {planes!r}: give a whole number, at least 2")
-        planes = int(planes)
+        wanted = _wanted_planes(planes, disparity)
         if fov is not None and (not isinstance(fov, Real) or isinstance(fov, bool)):
             raise InputError(f"field of view is {fov!r}: give degrees, above 0, below 180")
-        if disparity is not None:
-            disparity = as_tensor(disparity, "disparity")
-            check_disparity(disparity, disparity.numel())
-            disparity = disparity.float()
         if depth is not None and not isinstance(depth, DepthModel):  # before the photo is decoded
             of_photo = image if isinstance(image, (str, Path)) else None
             depth = read_depth(depth.cpu().numpy() if isinstance(depth, Tensor) else depth, photo=of_photo)
@@ -177,11 +171,11 @@ class Model:
         size = size or network_size(*photo.rgb.shape[-2:])
         if len(size) != 2 or min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
             raise InputError(f"size {tuple(size)} is not possible: give (height, width) in multiples of {MULTIPLE}")
-        check_scene_size(planes if disparity is None else len(disparity), size)
+        check_scene_size(wanted if isinstance(wanted, int) else len(wanted), size)
         K = self._camera(photo, size, fov, None if K is None else as_tensor(K, "K"))
         resized = resize(photo.rgb, size).clamp(0, 1)[None]
         depth_map = depth(photo.rgb) if isinstance(depth, DepthModel) else depth
-        arguments = resized, planes if disparity is None else disparity, K, photo, blend, depth_map
+        arguments = resized, wanted, K, photo, blend, depth_map
         try:
             return self._make_scene(*arguments)
         except torch.OutOfMemoryError:
@@ -254,3 +248,14 @@ class Model:
             raise InputError(f"K has shape {tuple(K.shape)}: give 3x3 intrinsics in pixels of the photo")
         check_intrinsics(K)
         return resize_intrinsics(K.float(), (height, width), size)
+
+
+def _wanted_planes(planes: int, disparity: ArrayLike | None) -> int | Tensor:
+    """The number of planes, or their disparities (S,) if these are given, checked."""
+    if not isinstance(planes, Integral) or isinstance(planes, bool):
+        raise InputError(f"planes is {planes!r}: give a whole number, at least 2")
+    if disparity is None:
+        return int(planes)
+    disparity = as_tensor(disparity, "disparity")
+    check_disparity(disparity, disparity.numel())
+    return disparity.float()

@@ -67,7 +67,7 @@ def find_kind(depth_map: DepthMap, predicted: Float[Tensor, "1 1 H W"]) -> Depth
             f"{depth_map.name} is taken for {kind}, {near} values near, which the photo does not show clearly: "
             f"give the depth kind {other} if it is wrong",
             InputWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return depth_map.of_kind(kind)
 
