@@ -12,7 +12,7 @@ from mine.render import Backend, View, reference, render
 from mine.scene import points
 from mine.training import losses
 
-NETWORK_TOLERANCE = 1e-5
+NETWORK_TOLERANCE = 2e-5
 COLOUR_TOLERANCE = 5e-5
 RENDER_TOLERANCE = 2e-4
 
