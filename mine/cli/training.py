@@ -6,7 +6,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from mine.cli import options
-from mine.cli.checks import check_capture, check_checkpoint, check_ending, find_config
+from mine.cli.checks import check_capture, check_checkpoint, check_data, check_ending, find_config
 from mine.data.sfm.layout import model_folder
 
 Config = Annotated[Path, arg(metavar="CONFIG")]
@@ -62,6 +62,7 @@ def train(config: Positional[Config], overrides: Positional[Overrides] = (), res
         resume: Go on from the last saved step of a run with the same output folder, if there is one.
     """
     config = find_config(config)
+    check_data(config, overrides)
     from mine.config import load_config
     from mine.training.distributed import is_rank_zero
     from mine.training.train import train as run
@@ -93,6 +94,7 @@ def evaluate(
     check_checkpoint(checkpoint)
     if output is not None:
         check_ending(output, (".json", ".md"))
+    check_data(config, overrides)
     from mine.config import EvalConfig, load_config
     from mine.evaluation.protocol import evaluate_config
     from mine.evaluation.report import write_report

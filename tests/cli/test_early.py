@@ -36,6 +36,8 @@ for line in json.loads(sys.argv[1]):
 """
 
 REFUSED = {
+    ("eval", "configs/eval-llff.yaml", "data.root=none"): "no data at none (data.root of",
+    ("train", "configs/own.yaml", "data.0.root=none"): "no data at none (data.0.root of",
     ("render", "none.jpg"): "no photo at none.jpg",
     ("render", "folder"): "folder is a folder",
     ("render", "-"): "standard input",
