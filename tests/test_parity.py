@@ -13,7 +13,7 @@ from mine.scene import points
 from mine.training import losses
 
 NETWORK_TOLERANCE = 2e-5
-COLOUR_TOLERANCE = 5e-5
+COLOUR_TOLERANCE = 1e-4
 RENDER_TOLERANCE = 2e-4
 
 

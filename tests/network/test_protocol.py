@@ -17,7 +17,10 @@ from mine.training.objectives import OBJECTIVES
 def tiny(decoder: str) -> Network:
     torch.manual_seed(0)
     widths = (4, 4, 5, 6, 7)
-    return make_network(Architecture("mobilenetv3_small_050", widths, bottleneck=(8, 6), decoder=decoder)).eval()
+    layers = {"background": widths, "opacity": 4} if decoder == "layers" else {}
+    return make_network(
+        Architecture("mobilenetv3_small_050", widths, bottleneck=(8, 6), decoder=decoder, **layers)  # type: ignore[arg-type]
+    ).eval()
 
 
 def test_the_registry_does_not_import_torch() -> None:

@@ -69,7 +69,7 @@ def same_gradients(found: dict[str, Tensor], expected: dict[str, Tensor]) -> Non
     assert found.keys() == expected.keys()
     assert sum(float(value.abs().sum()) for value in expected.values()) > 0
     for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5 * float(value.abs().max() + 1), msg=name)
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=3e-5 * float(value.abs().max() + 1), msg=name)
 
 
 def free_port() -> int:
