@@ -55,7 +55,7 @@ def test_other_missing_modules_are_programming_errors() -> None:
 @pytest.mark.parametrize(
     ("extra", "arguments"),
     [
-        ("train", ("train", "configs/llff.yaml")),
+        ("train", ("train", "configs/llff.yaml", "data.0.root=data")),
         ("sfm", ("colmap", "data/samples", "-o", "x")),
         ("demo", ("demo",)),
         ("hub", ("render", "data/samples/cat.jpg", "--depth-model")),

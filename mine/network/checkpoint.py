@@ -50,7 +50,17 @@ def save_network(network: Network, path: str | Path, half: bool = False) -> None
         state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
     metadata = {"format": FORMAT, "architecture": json.dumps(network.architecture.as_dict())}
     with replacing(path) as temporary:
-        temporary.write_bytes(save(state, metadata))
+        temporary.write_bytes(_sorted_header(save(state, metadata)))
+
+
+def _sorted_header(data: bytes) -> bytes:
+    """A safetensors file whose header has its keys in order: safetensors writes metadata in a random one.
+
+    Equal networks then have equal files.
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    return data[:8] + header.ljust(length) + data[8 + length :]
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:

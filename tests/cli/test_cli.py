@@ -342,7 +342,7 @@ def test_configurations_that_come_with_mine_are_found_from_any_folder(
     monkeypatch.setattr("mine.model.shipped_checkpoint", lambda: tiny_checkpoint)
     name = {"train": "own.yaml", "eval": "eval-own.yaml"}[command]
     for config in (name, f"configs/{name}"):
-        check(run, folder, [command, config], "no capture in data/captures")
+        check(run, folder, [command, config], "no data at data/captures")
     told = run(command, "configs/none.yaml")[2]
     shown = Path(re.search("see the YAML files in (.*)", told)[1])
     assert (shown / name).is_file()

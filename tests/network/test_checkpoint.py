@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.network.architecture import Architecture
-from mine.network.checkpoint import load_network, save_network
+from mine.network.checkpoint import load_network, make_network, save_network
 from mine.network.planes.network import PlaneNetwork
 from mine.network.planes.published_checkpoint import read_params
 from mine.scene.camera import intrinsics
@@ -251,3 +251,13 @@ def test_empty_or_absent_parameters(tmp_path: Path) -> None:
     assert read_params(path) == {}
     path.write_text("")
     assert read_params(path) == {}
+
+
+def test_equal_networks_have_equal_files(tmp_path: Path) -> None:
+    """Metadata, which safetensors writes in a random order, included."""
+    network = make_network(Architecture("mobilenetv3_small_050", (4, 4, 8, 8, 8), decoder="disparity"))
+    files = set()
+    for number in range(8):
+        save_network(network, tmp_path / f"{number}.safetensors")
+        files.add((tmp_path / f"{number}.safetensors").read_bytes())
+    assert len(files) == 1
