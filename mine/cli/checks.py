@@ -9,7 +9,7 @@ from mine.data.sfm.layout import model_folder
 from mine.errors import InputError, extras_required
 from mine.files import check_writable
 from mine.inputs.weights import tensor_format
-from mine.inputs.yaml_file import read_yaml
+from mine.inputs.yaml_file import read_tree
 from mine.output.foreign_paths import is_path_file, read_path_file
 from mine.output.formats import PACKAGES, choose_kind
 from mine.output.key_poses import PATH_NAMES, KeyPoses
@@ -195,19 +195,16 @@ def check_data(config: Path, overrides: tuple[str, ...]) -> None:
 
     Args:
         config: YAML file of a run or an evaluation.
-        overrides: Assignments "key=value", of which those of `root` count.
+        overrides: See `read_tree`.
 
     Raises:
-        InputError: The file is not YAML, or one of these folders is missing.
+        InputError: The file is not YAML, an override does not fit it, or one of these folders is missing.
     """
-    tree = read_yaml(config, "configuration", "give a YAML file such as those in configs/")
-    given = dict(override.partition("=")[::2] for override in overrides)
+    tree = read_tree(config, list(overrides))
     data = tree.get("data") if isinstance(tree, dict) else None
     named = {f"data.{i}": x for i, x in enumerate(data)} if isinstance(data, list) else {"data": data}
     for name, source in named.items():
-        if not isinstance(source, dict) or given.keys() & {"data", name}:
-            continue
-        root = given.get(f"{name}.root", source.get("root"))
+        root = source.get("root") if isinstance(source, dict) else None
         if isinstance(root, str) and root and not os.path.exists(root):
             makes = "`mine colmap` makes captures, docs/datasets/ says where data sets are to be had"
             raise InputError(f"no data at {root} ({name}.root of {config}): give {name}.root=FOLDER; {makes}")

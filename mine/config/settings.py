@@ -10,9 +10,10 @@ from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationEr
 from pydantic_core import CoreSchema, core_schema
 
 from mine.config.loss_weights import DisparityLossWeights, LayerLossWeights, PlaneLossWeights
-from mine.config.yaml_file import explain, read_tree
+from mine.config.yaml_file import explain
 from mine.data.registry import Source, registry
 from mine.errors import InputError
+from mine.inputs.yaml_file import read_tree
 from mine.network import network_kind
 from mine.network.architecture import Architecture
 from mine.network.planes.decoder import SCALES

@@ -1,4 +1,4 @@
-"""Reading of YAML: plain values alone, with neither tags nor references, and no deeper than a person writes."""
+"""Reading of YAML: plain values alone, no tags or references, no deeper than a person writes; and its overrides."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from mine.errors import InputError
-from mine.inputs.files import open_input, parsing
+from mine.inputs.files import open_input, parsing, shorten, shown
 
 MAX_BYTES = 1 << 16
 """Most bytes of a file: ours have 2 kB, and YAML's parser takes a second for what is allowed."""
@@ -52,6 +52,25 @@ def read_yaml(path: Path, what: str, remedy: str) -> Any:
     return parse_yaml(text, str(path), remedy) or {}
 
 
+def read_tree(path: Path, overrides: list[str]) -> Any:
+    """Reads a YAML file and applies overrides.
+
+    Args:
+        path: The file.
+        overrides: Assignments "key=value"; dots in a key reach into sections ("a.b=1") and lists ("data.0.count=1").
+
+    Returns:
+        Dictionaries, lists and plain values; an empty dictionary for an empty file.
+
+    Raises:
+        InputError: If the file cannot be read, is not YAML, or an override does not fit it.
+    """
+    tree = read_yaml(path, "configuration", "give a YAML file such as those in configs/")
+    for override in overrides:
+        _override(tree, override)
+    return tree
+
+
 def parse_yaml(text: str, name: str, remedy: str) -> Any:
     """Parses YAML; `name` is what the text is called in messages. Returns and errors as for `read_yaml`."""
     with parsing(f"{name} is not readable YAML", remedy):
@@ -83,3 +102,26 @@ def _plain(tree: Any, name: str) -> Any:
     if isinstance(tree, int) and abs(tree) >= MAX_NUMBER:
         raise InputError(f"{name} has a number of {tree.bit_length()} bits: give at most 63")
     return [_plain(value, name) for value in tree] if isinstance(tree, list) else tree
+
+
+def _override(tree: Any, override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator:
+        raise InputError(f"{override!r} is not key=value")
+    *sections, last = key.split(".")
+    parsed = parse_yaml(value, shorten(override), "give a plain value after the =")
+    for section in sections:
+        tree = tree.setdefault(section, {}) if isinstance(tree, dict) else tree[_index(tree, section, key)]
+    if isinstance(tree, dict):
+        tree[last] = parsed
+    else:
+        tree[_index(tree, last, key)] = parsed
+
+
+def _index(entries: Any, text: str, key: str) -> int:
+    """Which entry of a list a part of a key names."""
+    if not isinstance(entries, list):
+        raise InputError(f"cannot set {key!r}: what it belongs to is {shown(entries)}, not a section of keys")
+    if not text.isdecimal() or int(text) >= len(entries):
+        raise InputError(f"cannot set {key!r}: give the number of an entry, 0 to {len(entries) - 1}, not {text!r}")
+    return int(text)

@@ -38,7 +38,7 @@ class Background(NamedTuple):
 
 
 def propagated_background(
-    image: Float[Tensor, "B 3 H W"], disparity_map: Float[Tensor, "B 1 H W"], reach: int = INPAINT_REACH
+    image: Float[Tensor, "B 3 H W"], disparity_map: Float[Tensor, "B 1 H W"], reach: int
 ) -> Background:
     """`inpaint_background` at half the resolution of a photo and its disparity map.
 

@@ -151,8 +151,8 @@ class MPI:
         if background is not None:
             check_background(background, surface)
         # The class is frozen, for what is cached below must not grow stale.
-        parts = {"planes": planes, "disparity": disparity, "K": K, "photo": photo, "surface": surface}
-        parts["background"] = background
+        parts: dict[str, Tensor | None] = {"planes": planes, "disparity": disparity, "K": K}
+        parts |= {"photo": photo, "surface": surface, "background": background}
         for name, value in parts.items():
             object.__setattr__(self, name, value)
 

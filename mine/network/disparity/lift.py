@@ -65,10 +65,7 @@ class LiftedPlanes(NamedTuple):
 
 
 def lift_to_mpi(
-    image: Float[Tensor, "B 3 H W"],
-    disparity_map: Float[Tensor, "B 1 H W"],
-    disparity: Float[Tensor, "B S"],
-    background: Background | None = None,
+    image: Float[Tensor, "B 3 H W"], disparity_map: Float[Tensor, "B 1 H W"], disparity: Float[Tensor, "B S"]
 ) -> Float[Tensor, "B S 4 H W"]:
     """Converts photos and their disparity maps to planes; the module docstring has the equations.
 
@@ -76,13 +73,11 @@ def lift_to_mpi(
         image: RGB in [0, 1]; H and W are even.
         disparity_map: Disparity of the surface that each pixel shows, in 1 / scene units.
         disparity: Disparities of the planes in 1 / scene units, strictly descending.
-        background: What lies behind the visible surface; by default `propagated_background`.
 
     Returns:
         RGB in [0, 1], then density σ ≥ 0 per scene unit. The last plane is opaque everywhere.
     """
-    if background is None:
-        background = propagated_background(image, disparity_map, INPAINT_REACH)
+    background = propagated_background(image, disparity_map, INPAINT_REACH)
     return to_planes(lift(image, disparity_map, disparity, background), disparity)
 
 
@@ -92,7 +87,7 @@ def lift(
     disparity: Float[Tensor, "B S"],
     background: Background,
 ) -> LiftedPlanes:
-    """Colours and opacities of planes; arguments as those of `lift_to_mpi`."""
+    """Colours and opacities of planes; arguments as those of `lift_to_mpi`, and what lies behind the surface."""
     size = image.shape[-2:]
     behind, colour = (F.interpolate(x, size, mode="bilinear") for x in background)
     behind = torch.minimum(behind, disparity_map)

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from mine.errors import InputError
 from mine.network.architecture import Architecture
@@ -30,10 +30,6 @@ class LayeredNetwork(DisparityNetwork):
         self.opacity_network: OpacityNetwork | None = None
         if architecture.opacity:
             self.opacity_network = OpacityNetwork(architecture.background[0], architecture.opacity)
-
-    def layers(self) -> list[nn.Module]:
-        """What is trained on top of the disparity network."""
-        return [part for part in (self.background_network, self.opacity_network) if part is not None]
 
     def train(self, mode: bool = True) -> "LayeredNetwork":
         """Sets the training mode; the disparity network stays as it is, for it is not trained here."""

@@ -10,7 +10,7 @@ import mine
 from mine.errors import InputError
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import load_network, make_network, save_network
-from mine.network.disparity.lift import lift_to_mpi
+from mine.network.disparity.lift import lift, to_planes
 from mine.network.layers.network import LayeredNetwork
 from mine.network.layers.opacity import BAND, band
 from mine.scene.inpaint import REACH, propagated_background
@@ -52,7 +52,7 @@ def randomise(network: LayeredNetwork) -> None:
 
 def test_untrained_layers_are_the_lifted_planes(network: LayeredNetwork) -> None:
     image = torch.rand(1, 3, *SIZE)
-    expected = lift_to_mpi(image, card(), DISPARITY, propagated_background(image, card(), REACH))
+    expected = to_planes(lift(image, card(), DISPARITY, propagated_background(image, card(), REACH)), DISPARITY)
     planes, _ = network.lift(image, card(), DISPARITY)
     assert (planes - expected).abs().max() < 1e-5
 
