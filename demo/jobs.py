@@ -23,10 +23,10 @@ JOB_SECONDS = 180.0
 """Time limit of a job in seconds, because other visitors wait for it."""
 
 UPLOAD_SECONDS = 600.0
-"""Age in seconds at which uploads without a scene are removed; a younger one may still wait in the queue."""
+"""Age in seconds at which uploads without a scene are removed; the visitor of a younger one may still ask for it."""
 
 IDLE_SECONDS = 45.0
-"""The same while nobody waits; and how long the scenes of visitors without an open page are kept."""
+"""The same while no page is open; and how long the scenes of visitors without an open page are kept."""
 
 AWAY_SECONDS = 8.0
 """Seconds after the last page of a session is closed until it ends: a lost connection comes back earlier."""
@@ -198,7 +198,7 @@ class JobRunner:
                 self.close(session)
             self.scenes.close_idle(set(self.visits) | set(self._running.values()), IDLE_SECONDS)
             keep = self.own_folders | self.scenes.upload_folders() | {photo.parent for photo in self._uploads}
-            busy = waiting or bool(self._running)
+            busy = waiting or bool(self._running or self.visits)
             remove_stale(self.folder, keep, UPLOAD_SECONDS if busy else IDLE_SECONDS)
 
     def _scene_seconds(self, settings: SceneSettings) -> float:

@@ -1,5 +1,6 @@
 """Who may ask the demo for what: hosts, other sites, passwords, headers, the size and number of uploads."""
 
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from mine.demo.jobs import JobRunner
+from mine.demo.jobs import IDLE_SECONDS, JobRunner
 from mine.demo.security import CheckHost, Login, own_hosts
 from mine.demo.uploads import LimitUploads, folder_bytes
 from mine.model import load
@@ -177,7 +178,6 @@ def test_uploads_are_bounded_one_by_one_per_visitor_and_in_all(tmp_path: Path) -
 
 
 def test_a_broken_upload_and_one_without_a_job_are_swept_away(app: tuple[str, JobRunner], tmp_path: Path) -> None:
-    import os
     import socket
 
     url, jobs = app
@@ -197,6 +197,21 @@ def test_a_broken_upload_and_one_without_a_job_are_swept_away(app: tuple[str, Jo
     assert not path.exists()
     assert not any(file.is_file() for file in jobs.folder.iterdir())
     assert (jobs.folder / "samples" / "cat.html").is_file()
+
+
+def test_an_upload_waits_for_its_visitor_while_a_page_is_open(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    """A visitor whose browser is slow may ask for the scene a minute after the upload."""
+    jobs = JobRunner(load(tiny_checkpoint, device="cpu"), tmp_path)
+    upload = tmp_path / "upload"
+    upload.mkdir()
+    age = time.time() - 2 * IDLE_SECONDS
+    os.utime(upload, (age, age))
+    jobs.arrive("visitor")
+    jobs.sweep(waiting=False)
+    assert upload.exists()
+    jobs.leave("visitor")
+    jobs.sweep(waiting=False)
+    assert not upload.exists()
 
 
 def test_closing_many_pages_at_once_keeps_the_page_answering(app: tuple[str, JobRunner]) -> None:
