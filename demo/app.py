@@ -24,7 +24,7 @@ from mine.demo.preview import Previews
 from mine.demo.samples import unpack
 from mine.demo.scene_pages import ScenePages
 from mine.demo.security import CheckHost, Login, SafeHeaders, own_hosts
-from mine.demo.uploads import LimitUploads, Presence
+from mine.demo.uploads import ExpectDisconnects, LimitUploads, Presence
 from mine.demo.worker import Processes
 from mine.temporary import make_folder
 
@@ -184,6 +184,7 @@ def _middleware(
         Middleware(SafeHeaders, ancestors="'self' https://huggingface.co" if space else "'self'"),
         Middleware(CheckHost, hosts=own_hosts(url, share, space)),
         *locked,
+        Middleware(ExpectDisconnects),
         Middleware(RefuseFetching),
         Middleware(ScenePages, folder=jobs.folder),
         Middleware(Presence, opened=jobs.arrive, closed=jobs.leave),

@@ -1,5 +1,6 @@
 """Who may ask the demo for what: hosts, other sites, passwords, headers, the size and number of uploads."""
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -15,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from mine.demo.jobs import IDLE_SECONDS, JobRunner
 from mine.demo.security import CheckHost, Login, own_hosts
-from mine.demo.uploads import LimitUploads, folder_bytes
+from mine.demo.uploads import ExpectDisconnects, LimitUploads, folder_bytes
 from mine.model import load
 
 
@@ -175,6 +177,22 @@ def test_uploads_are_bounded_one_by_one_per_visitor_and_in_all(tmp_path: Path) -
     assert other.post("/gradio_api/upload", content=b"x").status_code == 507
     assert other.post("/gradio_api/queue/join", content=bytes(3 << 20)).status_code == 200
     assert folder_bytes(tmp_path) == 30 << 20
+
+
+def test_a_client_that_goes_away_is_no_error() -> None:
+    """The server would print a traceback for every upload that is broken off."""
+    messages = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return next(messages)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": [], "query_string": b""}
+    asyncio.run(ExpectDisconnects(echo())(scope, receive, send))
+    assert not [message for message in sent if message.get("status") == 200]
 
 
 def test_a_broken_upload_and_one_without_a_job_are_swept_away(app: tuple[str, JobRunner], tmp_path: Path) -> None:
