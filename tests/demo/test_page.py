@@ -62,9 +62,6 @@ class Tab:
         self.page.locator("#viewer.shown").wait_for()
 
 
-pytestmark = pytest.mark.xdist_group("desk")  # they go on in one tab: one worker has them all
-
-
 @pytest.fixture(scope="module")
 def desk(browser: Browser, app: tuple[str, JobRunner]) -> Iterator[Tab]:
     """One tab for most tests, with small settings."""
