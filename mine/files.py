@@ -65,14 +65,24 @@ def disk_full_reported(path: str | Path) -> Iterator[None]:
         path: What is being written, for the message.
 
     Raises:
-        InputError: In place of an OSError of `NO_ROOM`.
+        InputError: In place of an OSError of `NO_ROOM`, or of a library's exception of another class that names one.
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in NO_ROOM:
+    except InputError:
+        raise
+    except Exception as error:
+        code = _no_room(error)
+        if code is None:
             raise
-        raise InputError(f"cannot write {path} ({error.strerror}): make room, or choose another disk") from error
+        raise InputError(f"cannot write {path} ({os.strerror(code)}): make room, or choose another disk") from error
+
+
+def _no_room(error: Exception) -> int | None:
+    """The number of `NO_ROOM` that an exception stands for; libraries written in C++ and Rust leave its text alone."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno if error.errno in NO_ROOM else None
+    return next((code for code in sorted(NO_ROOM) if os.strerror(code) in str(error)), None)
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def test_overrides_may_open_a_section(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "named"),
     [
-        ("steps", "'steps' is not key=value"),
+        ("steps", "'steps' is not of the form key=value: give steps=VALUE"),
         ("step=3", "unknown configuration key 'step'"),
         ("plane_losses.sim=3", "unknown configuration key 'plane_losses.sim'"),
         ("7=3", "unknown configuration key '7'"),

@@ -279,3 +279,15 @@ with replacing("frames") as temporary:
         if ended == 0:
             break
     assert ended == 0 and name == "new" and number > 1
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError])
+def test_a_full_disk_that_a_library_reports_in_its_own_words_is_told(kind: type[Exception], tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"cannot write .*a\.exr \(No space left on device\): make room"),
+        replacing(tmp_path / "a.exr"),
+    ):
+        raise kind("Failed to write pixel data. No space left on device.")
+    with pytest.raises(kind, match="something else"), replacing(tmp_path / "a.exr"):
+        raise kind("something else")
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,9 @@
 """What can be refused before torch is imported, which takes seconds: names of files and how options go together."""
 
 import os
+import socket
 import sys
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,7 +35,9 @@ def check_photo(path: Path) -> None:
     if str(path) == "-":
         raise InputError("photos are not read from standard input (-): give the name of a file")
     scheme, _, rest = str(path).partition(":/")
-    if scheme.lower() in ("http", "https", "ftp", "file") and rest:
+    if scheme.lower() == "file" and rest:
+        raise InputError(f"{path} is an address of a file: give its name alone, /{rest.lstrip('/')}")
+    if scheme.lower() in ("http", "https", "ftp") and rest:
         raise InputError(f"{scheme}://{rest.lstrip('/')} is an address: download the photo, then give its file")
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder: give the file of one photo")
@@ -79,7 +83,7 @@ def check_source(source: Path, **of_photos: object) -> None:
     check_scene(source)
     given = [f"--{name}" for name, value in of_photos.items() if value is not None]
     if given:
-        raise InputError(f"{source} is a scene already: {' and '.join(given)} can only be given with a photo")
+        raise InputError(f"{source} is a scene already: {', '.join(given)} can only be given with a photo")
 
 
 def check_scene(scene: Path) -> None:
@@ -167,11 +171,46 @@ def check_capture(images: Path, output: Path, poses: Path | None, fps: float | N
         raise InputError(f"no folder {images}: give a folder of pictures of one scene, or a video file")
     if os.path.exists(output):
         raise InputError(f"{output} exists: choose another output folder")
+    if os.path.isfile(images) and _is_picture(images):
+        raise InputError(f"{images} is one picture: give a folder of pictures of one scene, or a video file")
     if poses is not None and not os.path.isfile(poses):
         raise InputError(f"{poses} cannot be read (no such file): give a camera file in RealEstate10K's format")
     if fps is not None and os.path.isdir(images):
         raise InputError(f"--fps is for videos, and {images} is a folder: leave it out")
     check_writable(output)
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file begins as a picture."""
+    from mine.inputs.images import RawPhotoError, open_image
+
+    try:
+        with open_image(path):
+            return True
+    except RawPhotoError:
+        return True
+    except OSError:
+        return False
+
+
+def check_address(host: str, port: int) -> None:
+    """Checks that a server can listen on a port of an address.
+
+    Raises:
+        InputError: The address is none of this machine's, or the port is taken or not allowed.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"cannot listen on {host}: it is no address of this machine, such as 127.0.0.1") from error
+    with socket.socket(family, kind, protocol) as probe:
+        if os.name == "posix":  # else a port counts as taken for a minute after a server on it has ended
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            reason = f"cannot listen on port {port} of {host} ({error.strerror})"
+            raise InputError(f"{reason}: choose another with --port or --host") from error
 
 
 def find_config(config: Path) -> Path:
@@ -187,11 +226,13 @@ def find_config(config: Path) -> Path:
     shipped = CONFIGS / config.name
     if config.parent in (Path(), Path("configs")) and shipped.is_file():
         return shipped
-    raise InputError(f"no configuration at {config}: see the YAML files in {CONFIGS}")
+    close = get_close_matches(f"{config.stem}.yaml", sorted(file.name for file in CONFIGS.glob("*.yaml")), 1, 0.8)
+    hint = f"did you mean configs/{close[0]}? See" if close else "see"
+    raise InputError(f"no configuration at {config}: {hint} the YAML files in {CONFIGS}")
 
 
 def check_data(config: Path, overrides: tuple[str, ...]) -> None:
-    """Checks that the folders of data that a configuration names are there; its other values are checked with torch.
+    """Checks that the folders of data that a configuration names are there.
 
     Args:
         config: YAML file of a run or an evaluation.

@@ -2,13 +2,13 @@
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from difflib import get_close_matches
 from functools import partial, wraps
 from io import StringIO
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.conf import Positional
@@ -40,6 +40,8 @@ def parse(name: str, function: Callable[..., None], description: str, words: Seq
     def bind(*args: Any, **kwargs: Any) -> Callable[[], None]:
         return partial(function, *args, **kwargs)
 
+    if "" in words:
+        raise InputError(f"an argument is empty: give a name or a value; see mine {name} --help")
     report = StringIO()
     try:
         with redirect_stderr(report):
@@ -64,19 +66,23 @@ class Options:
     """parameter's name by option, such as --output and -o"""
     flags: frozenset[str]
     """options without a value"""
+    optional: frozenset[str]
+    """options whose value may be left out"""
+    choices: dict[str, tuple[str, ...]]
+    """by option, the values that it can have, where these are few"""
     required: dict[str, str]
     """of the arguments and options that must be given: parameter's name, and what to give, such as "-o FILE" """
 
     @classmethod
     def of(cls, function: Callable[..., None]) -> "Options":
         """The options that a function's parameters stand for."""
-        hints = get_type_hints(function, include_extras=True)
         positional: dict[str, bool] = {}
         names: dict[str, str] = {}
         flags: set[str] = set()
+        optional: set[str] = set()
+        choices: dict[str, tuple[str, ...]] = {}
         required: dict[str, str] = {}
-        for name, parameter in inspect.signature(function).parameters.items():
-            kind, metadata = getattr(hints[name], "__origin__", hints[name]), getattr(hints[name], "__metadata__", ())
+        for name, parameter, kind, metadata in _parameters(function):
             meaning = next((entry.metavar for entry in metadata if getattr(entry, "metavar", None)), name.upper())
             aliases = next((entry.aliases for entry in metadata if getattr(entry, "aliases", None)), ())
             option = f"--{name.replace('_', '-')}"
@@ -87,9 +93,24 @@ class Options:
                 names |= dict.fromkeys((option, f"--no-{option[2:]}"), name)
             else:
                 names |= dict.fromkeys((option, *aliases), name)
+                if get_origin(kind) is Literal:
+                    choices[option] = get_args(kind)
+                if any(getattr(entry, "nargs", 1) == "*" for entry in metadata):
+                    optional.add(option)
             if parameter.default is inspect.Parameter.empty:
                 required[name] = meaning if is_positional else f"{(*aliases, option)[0]} {meaning}"
-        return cls(positional, names, frozenset(flags), required)
+        return cls(positional, names, frozenset(flags), frozenset(optional), choices, required)
+
+
+def _parameters(function: Callable[..., Any]) -> Iterator[tuple[str, inspect.Parameter, Any, tuple[Any, ...]]]:
+    """Name, parameter, type and metadata of each; of a group of options, a dataclass, those of its fields."""
+    hints = get_type_hints(function, include_extras=True)
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind, metadata = getattr(hints[name], "__origin__", hints[name]), getattr(hints[name], "__metadata__", ())
+        if isinstance(kind, type) and is_dataclass(kind):
+            yield from _parameters(kind)
+        else:
+            yield name, parameter, kind, metadata
 
 
 def _mistake(options: Options, words: Sequence[str]) -> str | None:
@@ -110,15 +131,32 @@ def _mistake(options: Options, words: Sequence[str]) -> str | None:
         if option not in options.names:
             return _unknown(word, option, options)
         given.add(options.names[option])
-        if option in options.flags:
-            value = value if equals else (rest or [""])[0]
-            if equals or (len(arguments) >= len(options.positional) and value and not _is_option(value)):
-                return f"{option} takes no value, and {value} is given: leave that out"
-        elif not equals:
-            if not rest or _is_option(rest[0]):
-                return _without_value(option, rest[0] if rest else None, options)
-            rest.pop(0)
+        wrong = _wrong_value(option, value if equals else None, rest, len(arguments), options)
+        if wrong:
+            return wrong
     return _too_many(options, arguments) or _missing(options, given, len(arguments))
+
+
+def _wrong_value(option: str, value: str | None, rest: list[str], arguments: int, options: Options) -> str | None:
+    """What is wrong with an option's value, None if nothing is; a value that is a word of its own is taken off `rest`.
+
+    Args:
+        option: The option.
+        value: What is behind its =, None without one.
+        rest: The words behind it.
+        arguments: How many arguments came before it.
+        options: What the command takes.
+    """
+    after = rest[0] if rest and not _is_option(rest[0]) else None
+    if option in options.flags:
+        extra = value if value is not None else after if arguments >= len(options.positional) else None
+        return None if extra is None else f"{option} takes no value, and {extra} is given: leave that out"
+    if value is None and after is None:
+        return None if option in options.optional else _without_value(option, rest[0] if rest else None, options)
+    value = rest.pop(0) if value is None else value
+    if option in options.choices and value not in options.choices[option]:
+        return f"{option} {value} is not possible: choose {', '.join(options.choices[option])}"
+    return None
 
 
 def _is_option(word: str) -> bool:
@@ -130,7 +168,7 @@ def _unknown(word: str, option: str, options: Options) -> str:
     """What is said of a word that is taken for an option that there is not."""
     if "." in word and "=" not in word:
         return f"there is no option {word}: a file of that name is given as ./{word}"
-    close = get_close_matches(option, options.names, 1, cutoff=0.6)
+    close = get_close_matches(option, options.names, 1, cutoff=0.7)
     return f"there is no option {option}: " + (f"did you mean {close[0]}?" if close else "leave it out")
 
 

@@ -28,6 +28,9 @@ DENSER = 8
 OWN_SIZES = ("quilt", "vr180")
 """Layouts whose size is not the photo's."""
 
+OF_PATHS = ("path", "amount", "frames", "easing", "loop", "save-path")
+"""Options of a camera path, which wigglegrams do not have."""
+
 STEREO_FPS = {"wigglegram": 9.0}
 """Frames per second by layout, where it is not 30."""
 
@@ -73,6 +76,11 @@ class CameraOptions:
             if self.save_path.suffix.lower() not in (".json", ".txt"):
                 raise InputError(f"cannot write the camera path {self.save_path}: give a name in .json or .txt")
             check_writable(self.save_path)
+
+    def of_motion(self) -> dict[str, object]:
+        """The options that change how the camera moves, by name; None where not given."""
+        easing = None if self.easing == "linear" else self.easing
+        return {"easing": easing, "loop": self.loop or None, "save-path": self.save_path}
 
     def make_path(self, names: str, scene: "MPI", frames: int | None, amount: float | None, fps: float) -> "CameraPath":
         """Makes the path of these names, scaled to the scene, and saves it if asked to."""
@@ -157,10 +165,12 @@ class StereoOptions:
             if self.stereo != "quilt":
                 raise InputError(f"--quilt has no meaning for --stereo {self.stereo}: leave it out")
             parse_quilt(self.quilt)
-        if is_still(output, self.stereo):
-            moving = [f"--{name}" for name, value in of_videos.items() if value is not None]
-            if moving:
-                raise InputError(f"{output} is one image: {moving[0]} is for videos, leave it out or name a video")
+        used = [name for name, value in of_videos.items() if value is not None]
+        if is_still(output, self.stereo) and used:
+            raise InputError(f"{output} is one image: --{used[0]} is for videos, leave it out or name a video")
+        of_path = [name for name in used if name in OF_PATHS]
+        if self.stereo == "wigglegram" and of_path:
+            raise InputError(f"a wigglegram moves between the eyes alone: leave out --{of_path[0]}")
 
     def is_still(self, output: Path) -> bool:
         """Whether one image is written."""

@@ -22,6 +22,7 @@ from mine.cli.checks import (
 from mine.cli.depth import NO_DEPTH, DepthOptions
 from mine.cli.render_options import ONE_VIEW, OWN_SIZES, PLAIN_CAMERA, CameraOptions, StereoOptions
 from mine.errors import InputError
+from mine.scene.limits import LARGEST_SIDE, MAX_SIDE
 
 if TYPE_CHECKING:
     from mine.network.disparity.hub import DepthModel
@@ -73,6 +74,7 @@ def render(
         fps: Frames per second.
         amount: How far the camera moves, as a factor: 2 moves it twice as far as usual, 0.5 half as far.
         depth: Write the depth as a second video too, named like the first with -depth: out-depth.mp4. Near is bright.
+            With --stereo there is none.
         size: Longest side of the video in pixels, at most the photo's.
         codec: How a video is encoded: h264, hevc, vp9, av1, or prores in .mov for editing.
         camera: Options of the camera.
@@ -85,7 +87,9 @@ def render(
     from mine.output.writers import check_output, is_folder
 
     camera.check(stereo.stereo)
-    stereo.check(output, frames=frames, fps=fps, amount=amount, codec=codec)
+    named = None if path == "swing" else path
+    of_videos = {"frames": frames, "fps": fps, "amount": amount, "codec": codec, "path": named, **camera.of_motion()}
+    stereo.check(output, **of_videos)
     depth = depth and stereo.stereo is None
     depth_output = output.parent / f"{output.stem}-depth{output.suffix}"
     for written in [] if stereo.is_still(output) else [output, depth_output] if depth else [output]:
@@ -94,9 +98,9 @@ def render(
     check_source(photo, planes=planes, fov=fov, checkpoint=checkpoint, **own_depth.named())
     depth_source = own_depth.check(photo, checkpoint)
     check_checkpoint(checkpoint)
-    from mine.output.video import default_size, render_video
+    scene = _scene(photo, planes, fov, checkpoint, own_depth.load(depth_source), max(MAX_SIDE, size or 0))
+    from mine.output.video import default_size, render_video  # it imports torch
 
-    scene = _scene(photo, planes, fov, checkpoint, own_depth.load(depth_source), size)
     if size is not None and size > max(scene.size) and stereo.stereo not in OWN_SIZES:
         _note(f"--size {size} is more than the photo has: the video is {max(default_size(scene.size, size))} pixels")
     if fps is not None and is_folder(output):
@@ -125,7 +129,9 @@ def predict(
     fov: Fov = None,
     checkpoint: Checkpoint = None,
     own_depth: Depth = NO_DEPTH,
-    size: Annotated[int | None, options.SIZE, arg(help_behavior_hint="(default: the photo's, at most 2048)")] = None,
+    size: Annotated[
+        int | None, options.SCENE_SIZE, arg(help_behavior_hint="(default: the photo's, at most 2048)")
+    ] = None,
 ) -> None:
     """Predicts the multiplane image of a photo and saves it.
 
@@ -144,7 +150,9 @@ def predict(
         raise InputError(f"{photo} is a scene already: render, export or view it, or give a photo")
     depth_source = own_depth.check(photo, checkpoint)
     check_checkpoint(checkpoint)
-    _scene(photo, planes, fov, checkpoint, own_depth.load(depth_source), size).save(output)
+    _scene(photo, planes, fov, checkpoint, own_depth.load(depth_source), MAX_SIDE if size is None else size).save(
+        output
+    )
     print(output)
 
 
@@ -170,9 +178,10 @@ def export(
     """
     check_export(output, kind, size)
     check_source(scene)
-    from mine.output.export import export as export_scene
+    planes = _scene(scene)
+    from mine.output.export import export as export_scene  # it imports torch
 
-    export_scene(_scene(scene), output, kind, size)
+    export_scene(planes, output, kind, size)
     print(output)
 
 
@@ -183,9 +192,10 @@ def view(scene: Positional[Annotated[Path, arg(metavar="SCENE")]]) -> None:
         scene: A scene file (.mpi) written by `mine predict`, or a photo.
     """
     check_source(scene)
-    from mine.output.web import view as view_scene
+    planes = _scene(scene)
+    from mine.output.web import view as view_scene  # it imports torch
 
-    print(view_scene(_scene(scene), scene.stem))
+    print(view_scene(planes, scene.stem))
 
 
 def _note(text: str) -> None:
@@ -199,16 +209,18 @@ def _scene(
     fov: float | None = None,
     checkpoint: Path | None = None,
     depth: "DepthMap | DepthModel | None" = None,
-    size: int | None = None,
+    side: int = MAX_SIDE,
 ) -> "MPI":
-    """The scene of a file: read from a scene file, predicted from a photo, of which views of `size` need that much."""
+    """The scene of a file: read from a scene file, or predicted from a photo, whose longest side is at most `side`."""
     if is_scene(source):
         from mine.scene.mpi import MPI
 
         return MPI.open(source)
-    from mine.model import load
-    from mine.scene.photo import MAX_SIDE, read_photo
+    from mine.scene.decoding.decode import decode_file
 
-    # Before the network is loaded, so that a damaged file is reported first.
-    photo = read_photo(source, max(MAX_SIDE, size or 0))
+    decoded = decode_file(source, min(side, LARGEST_SIDE))  # before torch is imported: what is damaged is told at once
+    from mine.model import load
+    from mine.scene.photo import use_decoded
+
+    photo = use_decoded(decoded, side)
     return load(checkpoint).predict(photo, planes=32 if planes is None else planes, fov=fov, depth=depth)

@@ -8,24 +8,22 @@ from typing import Annotated
 from tyro.conf import arg
 
 from mine.cli import options
-from mine.cli.checks import check_checkpoint
+from mine.cli.checks import check_address, check_checkpoint
 from mine.errors import InputError
 from mine.inputs.files import read_text
-
-MAX_WORKERS = 64
 
 MAX_AUTH = 4096
 """Most bytes of a file with a name and password."""
 
 
 def demo(
-    host: str = "127.0.0.1",
+    host: Annotated[str, arg(metavar="ADDRESS")] = "127.0.0.1",
     port: Annotated[int, options.PORT] = 7860,
     share: bool = False,
     auth: Annotated[str | None, arg(metavar="NAME:PASSWORD", help_behavior_hint="(default: nobody is asked)")] = None,
     auth_file: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
     url: Annotated[str | None, arg(metavar="https://NAME/PREFIX", help_behavior_hint="(default: no proxy)")] = None,
-    workers: int = 1,
+    workers: Annotated[int, options.WORKERS] = 1,
     checkpoint: Annotated[
         Path | None, arg(metavar="FILE", help_behavior_hint="(default: the one that comes with MINE)")
     ] = None,
@@ -49,8 +47,7 @@ def demo(
     auth = _credentials(auth, auth_file)
     if url is not None and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", url):
         raise InputError(f"--url {url!r} is no address: give https://NAME/PREFIX, where the proxy serves the demo")
-    if not 1 <= workers <= MAX_WORKERS:
-        raise InputError(f"--workers {workers} is out of range: give 1 to {MAX_WORKERS}")
+    check_address(host, port)
     from mine.demo.app import launch
 
     launch(host, port, share, auth, checkpoint, url, workers)

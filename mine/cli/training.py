@@ -62,8 +62,10 @@ def train(config: Positional[Config], overrides: Positional[Overrides] = (), res
         resume: Go on from the last saved step of a run with the same output folder, if there is one.
     """
     config = find_config(config)
+    from mine.config import TrainConfig, check_settings, load_config
+
+    check_settings(config, list(overrides), TrainConfig)
     check_data(config, overrides)
-    from mine.config import load_config
     from mine.training.distributed import is_rank_zero
     from mine.training.train import train as run
 
@@ -94,8 +96,10 @@ def evaluate(
     check_checkpoint(checkpoint)
     if output is not None:
         check_ending(output, (".json", ".md"))
+    from mine.config import EvalConfig, check_settings, load_config
+
+    check_settings(config, list(overrides), EvalConfig)
     check_data(config, overrides)
-    from mine.config import EvalConfig, load_config
     from mine.evaluation.protocol import evaluate_config
     from mine.evaluation.report import write_report
     from mine.model import load

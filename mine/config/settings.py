@@ -1,11 +1,11 @@
-"""Configurations of training and evaluation, read from YAML."""
+"""Configurations of training and evaluation, read from YAML. This module imports no torch."""
 
 import json
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import torch
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
@@ -15,20 +15,25 @@ from mine.data.registry import Source, registry
 from mine.errors import InputError
 from mine.inputs.yaml_file import read_tree
 from mine.network import network_kind
-from mine.network.architecture import Architecture
-from mine.network.planes.decoder import SCALES
+from mine.network.architecture import SCALES, Architecture
 
 Config = TypeVar("Config")
 
 DEVICES = ("auto", "cpu", "cuda")
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""Names of torch's data types."""
+
+_SOURCES_CHECKED = ContextVar("_SOURCES_CHECKED", default=True)
+"""Whether sources of data are checked; their options are defined beside the data sets, which import torch."""
 
 
 class _ByKind:
     """Tells pydantic that the class of an entry of `data` follows from its `kind`."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if not _SOURCES_CHECKED.get():
+            return core_schema.any_schema()
         options = {kind: handler.generate_schema(entry.options) for kind, entry in registry().items()}
         return core_schema.tagged_union_schema(options, discriminator="kind")
 
@@ -128,15 +133,41 @@ def load_config(path: str | Path, overrides: list[str] | None = None, kind: type
     Raises:
         InputError: If the file cannot be read, a key is unknown or missing, or a value has the wrong type or range.
     """
-    tree = read_tree(Path(path), overrides or [])
-    try:
-        # In JSON's strict mode lists stand for tuples; in Python's, pydantic refuses them.
-        config = TypeAdapter(kind).validate_json(json.dumps(tree, default=str))
-    except ValidationError as error:
-        raise InputError(explain(error, kind)) from error
+    config = _validated(read_tree(Path(path), overrides or []), kind)
     if isinstance(config, TrainConfig):
         check(config)
+    elif isinstance(config, EvalConfig):
+        _check_evaluation(config)
     return config
+
+
+def check_settings(path: str | Path, overrides: list[str], kind: type[TrainConfig] | type[EvalConfig]) -> None:
+    """Checks all of a configuration but its sources of data, without torch; otherwise as `load_config`."""
+    tree = read_tree(Path(path), overrides)
+    unchecked = _SOURCES_CHECKED.set(False)
+    try:
+        config = _validated(tree, kind)
+    finally:
+        _SOURCES_CHECKED.reset(unchecked)
+    if isinstance(config, TrainConfig):
+        check(replace(config, data=()))
+    else:
+        _check_evaluation(config)
+
+
+def _validated(tree: Any, kind: type[Config]) -> Config:
+    """The configuration that plain values stand for. Raises InputError if they do not fit."""
+    try:
+        # In JSON's strict mode lists stand for tuples; in Python's, pydantic refuses them.
+        return TypeAdapter(kind).validate_json(json.dumps(tree, default=str))
+    except ValidationError as error:
+        raise InputError(explain(error, kind)) from error
+
+
+def _check_evaluation(config: EvalConfig) -> None:
+    """Raises InputError for an evaluation with fewer than two planes."""
+    if config.planes < 2:
+        raise InputError(f"planes is {config.planes}: give at least 2")
 
 
 def check(config: TrainConfig) -> None:

@@ -10,16 +10,18 @@ from dataclasses import dataclass, fields
 from functools import cache
 from importlib import import_module
 from inspect import signature
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from torch.utils.data import Dataset
-
-from mine.data.base.depth_maps import DepthMaps
-from mine.data.base.sample import Sample
-from mine.data.sfm.capture import Size
 from mine.errors import InputError
 
-Opener = TypeVar("Opener", bound=Callable[..., Dataset[Sample] | DepthMaps])
+if TYPE_CHECKING:  # configurations are checked without torch
+    from torch.utils.data import Dataset
+
+    from mine.data.base.depth_maps import DepthMaps
+    from mine.data.base.sample import Sample
+    from mine.data.sfm.capture import Size
+
+Opener = TypeVar("Opener", bound="Callable[..., Dataset[Sample] | DepthMaps]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ def registry() -> Mapping[str, Entry]:
     return dict(sorted(_ENTRIES.items()))
 
 
-def training_set(source: Source, size: Size, seed: int = 0, targets: int = 1) -> Dataset[Sample]:
+def training_set(source: Source, size: "Size", seed: int = 0, targets: int = 1) -> "Dataset[Sample]":
     """Opens the training part of a data set.
 
     Args:
@@ -101,7 +103,7 @@ def training_set(source: Source, size: Size, seed: int = 0, targets: int = 1) ->
     return _open(entry, source, size=size, training=True, seed=seed, targets=targets)
 
 
-def evaluation_set(source: Source, size: Size) -> Dataset[Sample] | DepthMaps:
+def evaluation_set(source: Source, size: "Size") -> "Dataset[Sample] | DepthMaps":
     """Opens the evaluation part of a data set: view pairs by its own protocol, or photos with measured depth.
 
     Args:

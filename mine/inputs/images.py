@@ -27,6 +27,9 @@ MAX_JPEG_PIXELS = 700_000_000
 """The same for JPEGs, which are decoded at a fraction of their size; a progressive one takes 3 bytes a pixel."""
 
 
+HEAD = 512
+"""Bytes at the beginning of a file that tell what it is."""
+
 DNG_VERSION = 50706
 """Tag of DNG, a raw photo built as a TIFF."""
 
@@ -63,7 +66,7 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
 
 def _open(file: BinaryIO, path: str | Path) -> Image.Image:
     """The image in a file with its header read."""
-    head = file.read(16)
+    head = file.read(HEAD)
     file.seek(0)
     suffix = Path(path).suffix
     if raw_format(head):  # Pillow would take some for TIFF, and their thumbnail for the photo

@@ -44,11 +44,31 @@ def raw_format(head: bytes, suffix: str = "") -> str | None:
     return known or (ending[1:].upper() if ending in RAW_SUFFIXES else None)
 
 
+def not_the_file(head: bytes, remedy: str) -> str | None:
+    """What is in a file in place of what was to be copied or downloaded, and what to do, after "FILE ...".
+
+    Args:
+        head: Its first bytes, 64 or more of them.
+        remedy: What to do about an empty file.
+
+    Returns:
+        None if it is none of the known mishaps.
+    """
+    start = head.lstrip().lower()
+    if not start:
+        return f"is empty: {remedy}"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS to the file: fetch the file itself with `git lfs pull`"
+    if start.startswith((b"<!doctype html", b"<html")) or (start.startswith(b"<?xml") and b"<html" in start):
+        return "is a web page, saved in place of the file: open its address in a browser, and download the file there"
+    return None
+
+
 def refusal(head: bytes, suffix: str) -> str:
     """Why a file that no decoder knows is not read, and what to do, after "FILE ...".
 
     Args:
-        head: Its first 16 bytes at least.
+        head: Its first bytes, 64 or more of them.
         suffix: The ending of its name.
     """
     raw = raw_format(head, suffix)
@@ -60,7 +80,12 @@ def refusal(head: bytes, suffix: str) -> str:
         return "is a TIFF of a kind that is not read: save it with 8 or 16 bits a colour, or as JPEG or PNG"
     if head[4:8] == b"ftyp" and head[8:12] in VIDEO_BRANDS:
         return "is not an image but a video: give a photo, such as a frame of it saved as JPEG"
-    return "is not an image: give a JPEG, PNG, HEIC, AVIF, WebP, TIFF or GIF photo"
+    told = not_the_file(head, "copy or download it again")
+    if told:
+        return told
+    if b"<svg" in head.lower():
+        return "is a drawing (SVG): save it as PNG"
+    return "is not an image in a supported format: give a JPEG, PNG, HEIC, AVIF, WebP, TIFF or GIF photo"
 
 
 def raw_refusal(kind: str) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from mine.errors import InputError
 from mine.inputs.files import open_input
+from mine.inputs.kinds import not_the_file
 
 Format = Literal["safetensors", "torch"]
 
@@ -40,14 +41,9 @@ def tensor_format(path: str | Path, what: str, remedy: str) -> Format:
 
 def _instead(head: bytes, remedy: str) -> str:
     """What a file is that begins with these bytes and is none of tensors, and what to do."""
-    if not head:
-        return f"it is empty: {remedy}"
-    if head.startswith(b"version https://git-lfs"):
-        return "it is a pointer of Git LFS to the file: fetch the file itself with `git lfs pull`"
-    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        return (
-            "it is a web page, saved in place of the file: open its address in a browser, and download the file there"
-        )
+    told = not_the_file(head, remedy)
+    if told:
+        return f"it {told}"
     if head.startswith(_PICTURES) or head[4:8] == b"ftyp":
         return f"it is a picture or a video: {remedy}"
     if head.isascii() and not any(byte < 9 for byte in head):

@@ -107,7 +107,7 @@ def _plain(tree: Any, name: str) -> Any:
 def _override(tree: Any, override: str) -> None:
     key, separator, value = override.partition("=")
     if not separator:
-        raise InputError(f"{override!r} is not key=value")
+        raise InputError(f"{override!r} is not of the form key=value: give {override}=VALUE")
     *sections, last = key.split(".")
     parsed = parse_yaml(value, shorten(override), "give a plain value after the =")
     for section in sections:

@@ -9,6 +9,9 @@ from mine.inputs.files import shown
 MAX_CHANNELS = 4096
 """Most channels of a decoder's level: eight times the published network's."""
 
+SCALES = 4
+"""Scales s at which planes are decoded: at 1/2^s of the image's resolution, for s = 0 to SCALES - 1."""
+
 PLANE_WIDTHS = (16, 32, 64, 128, 256)
 """Channels of the published decoder's levels, finest first."""
 

@@ -13,6 +13,13 @@ Prediction takes up to four times that."""
 MAX_PHOTO_PIXELS = 1 << 25
 """Pixels of the photo in a scene: 400 MB, at 12 bytes each."""
 
+MAX_SIDE = 2048
+"""Longest side in pixels to which larger photos are shrunk: videos show no more unless they are asked to, and scenes
+stay small in memory."""
+
+LARGEST_SIDE = 4096
+"""Longest side in pixels that a scene can keep of a photo: 4K, at 12 bytes a pixel."""
+
 MAX_VIEW_PIXELS = 1 << 28
 """Pixels of the views that are rendered in one call: 5 GiB, at 20 bytes of RGB, depth and mask each."""
 

@@ -12,14 +12,8 @@ from torch import Tensor
 
 from mine.errors import InputError, InputWarning
 from mine.scene.decoding.decode import Decoded, check_size, decode_file, decode_image
+from mine.scene.limits import LARGEST_SIDE, MAX_SIDE
 from mine.scene.resize import resize
-
-MAX_SIDE = 2048
-"""Longest side in pixels to which larger photos are shrunk: videos show no more unless they are asked to, and scenes
-stay small in memory."""
-
-LARGEST_SIDE = 4096
-"""Longest side in pixels that a scene can keep of a photo: 4K, at 12 bytes a pixel."""
 
 ROUNDING = 1e-3
 """Tolerance of floats outside [0, 1]: resampling overshoots a little; other scales and NaN are refused."""
@@ -57,11 +51,11 @@ def read_photo(source: Source, side: int | None = None) -> Photo:
     """
     side = min(side or MAX_SIDE, LARGEST_SIDE)
     if isinstance(source, (str, Path)):
-        return _use(decode_file(Path(source), side), side)
+        return use_decoded(decode_file(Path(source), side), side)
     if isinstance(source, Photo):
         return source
     if isinstance(source, Image.Image):
-        return _use(decode_image(source, "the image", side), side)
+        return use_decoded(decode_image(source, "the image", side), side)
     if isinstance(source, np.ndarray):
         if source.ndim != 3 or source.shape[2] != 3:
             raise InputError(f"photo array has shape {source.shape}: give (H, W, 3)")
@@ -75,8 +69,13 @@ def read_photo(source: Source, side: int | None = None) -> Photo:
     )
 
 
-def _use(decoded: Decoded, side: int) -> Photo:
-    """The photo of a decoded image; what is wrong with it is warned of."""
+def use_decoded(decoded: Decoded, side: int) -> Photo:
+    """The photo of a decoded image, for callers that decode it before they import torch.
+
+    Args:
+        decoded: The image, already shrunk to `side`. What is wrong with it is warned of.
+        side: Longest side in pixels.
+    """
     if decoded.warning:
         warnings.warn(decoded.warning, InputWarning, stacklevel=3)
     return Photo(_to_rgb(torch.from_numpy(np.array(decoded.image)).movedim(2, 0), side), decoded.fov)

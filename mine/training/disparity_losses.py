@@ -54,7 +54,8 @@ def disparity_losses(network: DisparityNetwork, batch: Sample, config: TrainConf
     K = torch.cat([batch.K_src, batch.K_tgt])
     cameras = VirtualCameras.sample(K, image_size, virtual_size(image_size, rng), rng)
     features = network.encoder(cameras.warp(image).contiguous(memory_format=torch.channels_last))
-    with torch.autocast(image.device.type, PRECISIONS[config.precision], enabled=config.precision != "fp32"):
+    dtype: torch.dtype = getattr(torch, PRECISIONS[config.precision])
+    with torch.autocast(image.device.type, dtype, enabled=config.precision != "fp32"):
         prediction = network.decoder(features)
     prediction, inside = cameras.unwarp(F.interpolate(prediction, cameras.size, mode="bilinear"))
     known = (depth > 0) & inside

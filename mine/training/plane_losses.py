@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mine.config import PRECISIONS, PlaneLossWeights, TrainConfig
 from mine.data.base.sample import Sample
-from mine.network.planes.decoder import SCALES
+from mine.network.architecture import SCALES
 from mine.network.planes.network import PlaneNetwork
 from mine.render import blend_source, render
 from mine.render.reference import source_depth
@@ -78,7 +78,7 @@ def _decode(
     network: PlaneNetwork, features: list[Tensor], disparity: Tensor, config: TrainConfig, finest: int
 ) -> list[Tensor]:
     """Planes of the scales `finest`..3, decoded in the configuration's precision."""
-    dtype = PRECISIONS[config.precision]
+    dtype: torch.dtype = getattr(torch, PRECISIONS[config.precision])
     with torch.autocast(disparity.device.type, dtype, enabled=dtype != torch.float32):
         return network.decoder(features, disparity, finest)
 

@@ -192,7 +192,7 @@ def test_photos_that_cannot_be_read(run: Run, folder: Path, photo: Path, command
         "none.jpg": "no photo at",
         "text.jpg": "not an image",
         "cut.jpg": "cut short",
-        "empty.png": "not an image",
+        "empty.png": "is empty",
         "folder.jpg": "is a folder",
         "dot.png": "1x1 pixels",
     }.items():
@@ -222,7 +222,7 @@ def test_scenes_that_cannot_be_read(run: Run, folder: Path, scene: Path) -> None
         (["--fps", "fast"], "fps 'fast': give a number"),
         (["--size", 20000], "size 20000 is out of range"),
         (["--planes", 4], "--planes"),
-        (["--planes", 4, "--fov", 60, "--checkpoint", "file"], "--planes and --fov and --checkpoint"),
+        (["--planes", 4, "--fov", 60, "--checkpoint", "file"], "--planes, --fov, --checkpoint"),
         (["--checkpoint", "none.pth"], "--checkpoint can only be given with a photo"),
         (["--amount", "nan"], "nan"),
         (["--size", 0], "size 0"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import save
 
 import mine
@@ -134,7 +135,7 @@ REFUSED = {
     ("demo", "--auth-file", "notes.txt"): "notes.txt has no colon",
     ("demo", "--auth", "me:pw", "--auth-file", "notes.txt"): "give one of them",
     ("demo", "--url", "photos.example.com"): "--url 'photos.example.com' is no address",
-    ("demo", "--workers", "0"): "--workers 0 is out of range",
+    ("demo", "--workers", "0"): "workers 0 is out of range",
     ("demo", "--checkpoint", "none.pth"): "no checkpoint at none.pth",
     ("colmap", "none", "-o", "a"): "no folder none",
     ("colmap", "folder", "-o", "folder"): "folder exists",
@@ -158,6 +159,44 @@ REFUSED = {
     ("render", "photo.jpg", "b.jpg"): "b.jpg is one argument too many",
     ("render", "photo.jpg", "--depth", "5"): "--depth takes no value",
     ("render", "photo.jpg", "--no-depth=5"): "--no-depth takes no value",
+    ("render", "photo.jpg", "--depth-kind", "deep"): "--depth-kind deep is not possible: choose auto, disparity, depth",
+    ("render", "--focus", "near"): "PHOTO must be given",
+    ("render", "photo.jpg", "b.jpg", "--stereo", "sbs", "--depth-model"): "b.jpg is one argument too many",
+    ("render", "photo.jpg", "--eye-distnce", "3"): "did you mean --eye-distance?",
+    ("predict", "photo.jpg", "--frames", "3"): "no option --frames: leave it out",
+    (
+        "predict",
+        "photo.jpg",
+        "--size",
+        "5000",
+    ): "size 5000 is out of range: give the longest side in pixels, 16 to 4096",
+    ("render", ""): "an argument is empty",
+    ("render", "photo.jpg", "-o", ""): "an argument is empty",
+    ("render", "file:///tmp/cat.jpg"): "give its name alone, /tmp/cat.jpg",
+    ("render", "cut.jpg"): "cut.jpg is damaged or cut short",
+    ("view", "cut.jpg"): "cut.jpg is damaged or cut short",
+    ("export", "small.png", "-o", "a.glb"): "small.png has 9x9 pixels: at least 16 a side are needed",
+    ("predict", "small.png"): "small.png has 9x9 pixels",
+    ("render", "page.jpg"): "page.jpg is a web page, saved in place of the file",
+    ("predict", "pointer.jpg"): "pointer.jpg is a pointer of Git LFS",
+    ("view", "empty.jpg"): "empty.jpg is empty: copy or download it again",
+    ("render", "drawing.svg"): "drawing.svg is a drawing (SVG): save it as PNG",
+    ("render", "photo.jpg", "-o", "a.jpg", "--stereo", "sbs", "--path", "circle"): "--path is for videos",
+    ("render", "photo.jpg", "-o", "a.png", "--stereo", "quilt", "--loop"): "--loop is for videos",
+    ("render", "photo.jpg", "-o", "a.gif", "--stereo", "wigglegram", "--easing", "in"): "leave out --easing",
+    ("render", "photo.jpg", "-o", "a.webp", "--stereo", "wigglegram", "--frames", "9"): "leave out --frames",
+    ("demo", "--workers", "many"): "workers 'many': give a whole number",
+    ("demo", "--host", "no such host"): "cannot listen on no such host",
+    ("colmap", "photo.jpg", "-o", "a"): "photo.jpg is one picture",
+    ("train", "llff"): "did you mean configs/llff.yaml?",
+    ("eval", "configs/eval-lff.yaml"): "did you mean configs/eval-llff.yaml?",
+    ("train", "configs/own.yaml", "steps"): "give steps=VALUE",
+    ("train", "configs/own.yaml", "data.0.root=.", "stpes=3"): "unknown configuration key 'stpes'",
+    ("train", "configs/own.yaml", "data.0.root=.", "steps=abc"): "steps is 'abc': give a whole number",
+    ("train", "configs/own.yaml", "batch=0"): "batch is 0: give at least 1",
+    ("train", "configs/own.yaml", "precision=fp8"): "precision is 'fp8': choose fp32, bf16, fp16",
+    ("eval", "configs/eval-own.yaml", "planes=1"): "planes is 1: give at least 2",
+    ("eval", "configs/own.yaml"): "unknown configuration key 'output'",
     ("demo", "now"): "now is one argument too many",
 }
 
@@ -165,10 +204,15 @@ REFUSED = {
 def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
     for name in ("photo.jpg", "photo.mpi"):
         (tmp_path / name).write_bytes(Path(__file__).parents[2].joinpath("data/samples/cat.jpg").read_bytes())
-    for name in ("pointer.pth", "pointer.mpi"):
+    for name in ("pointer.pth", "pointer.mpi", "pointer.jpg"):
         (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     (tmp_path / "page.safetensors").write_text("\n<!DOCTYPE html><html>Sign in</html>")
-    (tmp_path / "empty.pth").touch()
+    for name in ("empty.pth", "empty.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "photo.jpg").read_bytes()[:2000])
+    (tmp_path / "page.jpg").write_text("<!DOCTYPE html><html>Sign in</html>")
+    (tmp_path / "drawing.svg").write_text("<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>")
+    Image.new("RGB", (9, 9)).save(tmp_path / "small.png")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "frames-depth").mkdir()

@@ -26,7 +26,6 @@ POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComment
         b"\xd7\xcd\xc6\x9a" + bytes(60),
         b"DDS \x7c" + bytes(200),
         b"BLP2" + bytes(200),
-        b"<svg xmlns='http://www.w3.org/2000/svg' width='99' height='99'/>",
     ],
 )
 def test_only_formats_of_photos_are_tried_and_no_program_is_started(
@@ -87,3 +86,22 @@ def test_missing_files_and_folders_are_told(tmp_path: Path) -> None:
         read_photo(tmp_path / "nowhere.jpg")
     with pytest.raises(InputError, match="folder"):
         read_photo(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is empty: copy or download it again"),
+        (b"\n \n", "is empty"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg' width='99' height='99'/>", r"is a drawing \(SVG\): save it as PNG"),
+        (b"<?xml version='1.0'?>\n<!-- made by hand -->\n<svg/>", r"is a drawing \(SVG\)"),
+        (b"\n<!DOCTYPE html>\n<title>Sign in</title>", "is a web page, saved in place of the file"),
+        (b"<?xml version='1.0'?><html/>", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a pointer of Git LFS"),
+        (b"hello", "is not an image in a supported format"),
+    ],
+)
+def test_what_lies_in_place_of_a_photo_is_named(content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(content)
+    with pytest.raises(InputError, match=rf"photo\.jpg {told}"):
+        read_photo(tmp_path / "photo.jpg")

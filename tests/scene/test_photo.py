@@ -18,7 +18,8 @@ from torch import Tensor
 from mine.errors import InputError, InputWarning
 from mine.network.input_size import network_size
 from mine.scene import photo
-from mine.scene.photo import LARGEST_SIDE, MAX_SIDE, read_photo
+from mine.scene.limits import LARGEST_SIDE, MAX_SIDE
+from mine.scene.photo import read_photo
 
 ROOT = Path(__file__).parents[2]
 HEIGHT, WIDTH = 40, 60

@@ -16,13 +16,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mine.network.architecture import PLANE_WIDTHS
+from mine.network.architecture import PLANE_WIDTHS, SCALES
 from mine.network.planes.embedding import CHANNELS, embed_disparity
 from mine.network.planes.recompute.autograd import Kernel, norm_elu_conv, norm_elu_upsample_conv
 from mine.network.planes.subpixel import phase_kernel
-
-SCALES = 4
-"""Scales s at which planes are decoded: at 1/2^s of the image's resolution, for s = 0 to SCALES - 1."""
 
 
 class Block(nn.Module):

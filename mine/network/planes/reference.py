@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mine.network.planes.decoder import SCALES, Block, PlaneDecoder
+from mine.network.architecture import SCALES
+from mine.network.planes.decoder import Block, PlaneDecoder
 from mine.network.planes.embedding import embed_disparity
 
 
