@@ -4,9 +4,11 @@ Each function takes a model, where its output goes, and a `Report`. None knows s
 process (`mine.demo.worker`) or in this one.
 """
 
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,10 +172,11 @@ def _make_scene(model: Model, photo: Path, settings: SceneSettings, files: Scene
         depth = change_depth(scene, settings.strength, settings.invert and own is None)
         scene = model.predict(image.rgb, **options, depth=depth).to("cpu")
     report(0.5, "Building the 3D view")
-    export_html(scene, files.html)
-    report(0.85, "Drawing the depth picture")
-    write_depth_image(scene, files.depth)
-    scene.save(files.mpi)
+    with ThreadPoolExecutor(1) as other:  # both are done before the web page, which leaves a core idle now and then
+        written = [other.submit(write_depth_image, scene, files.depth), other.submit(scene.save, files.mpi)]
+        export_html(scene, files.html)
+        for each in written:
+            each.result()
 
 
 def change_depth(scene: MPI, strength: float, invert: bool) -> DepthMap:
@@ -230,8 +233,11 @@ def make_export(model: Model, files: SceneFiles, form: str, out: Path, report: R
 
 
 def warm_up(model: Model, report: Report) -> None:
-    """Predicts and renders a tiny scene, so that compiled code is loaded before the first visitor comes."""
-    model.predict(torch.zeros(3, 128, 128), planes=2).to("cpu").render(torch.eye(4))
+    """Makes a scene of the usual size from an even picture, so that the first visitor waits no longer than others."""
+    with tempfile.TemporaryDirectory() as folder:
+        scene = model.predict(torch.full((3, 480, 720), 0.5), planes=SceneSettings().planes).to("cpu")
+        export_html(scene, Path(folder) / "scene.html")
+        scene.render(torch.eye(4))
 
 
 def sleep(model: Model, seconds: float, report: Report) -> None:

@@ -5,6 +5,16 @@ const $ = (id) => document.getElementById(id);
 const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const TABS = ["3d", "video", "depth", "compare"];
 
+/** Fills the stage beside the photo with the photo, blurred: by few pixels, for a filter is computed in every frame. */
+function paintBackdrop(photo) {
+  const few = Object.assign(document.createElement("canvas"), { width: 12, height: 8 });
+  for (const [from, to] of [[photo, few], [few, $("backdrop")]]) {
+    const context = to.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(from, 0, 0, to.width, to.height);
+  }
+}
+
 const stage = {
   tab: "3d",
   scene: null, // { name, photo, page, depth, video, motions }
@@ -14,7 +24,7 @@ const stage = {
   revealed: false,
   settle: () => {},
 
-  /** Shows another scene. Resolves when its 3D view is there, or has failed. */
+  /** Shows another scene. Resolves when its 3D view has drawn its first frames, or has failed. */
   show(scene) {
     const settled = new Promise((resolve) => (this.settle = resolve));
     this.scene = scene;
@@ -74,7 +84,7 @@ const stage = {
     const still = $("still"), { style } = $("stage");
     still.onload = () => {
       style.setProperty("--aspect", String(still.naturalWidth / still.naturalHeight));
-      style.setProperty("--photo", `url("${photo}")`);
+      paintBackdrop(still);
     };
     still.onerror = () => (still.hidden = true); // no photo, or one that browsers do not show
     still.hidden = false;
@@ -104,7 +114,8 @@ const stage = {
   /** What the viewer tells. */
   hear({ source, data }) {
     if (!this.frame || source !== this.frame.contentWindow) return;
-    if (data.mine === "ready" || data.mine === "failed") this.settle();
+    // Both tell how long the first frames took: until then, work for anything else would delay them.
+    if (["fast", "slow", "failed"].includes(data.mine)) this.settle();
     if (data.mine === "ready") {
       this.ready = true;
       this.tell({ mine: "depth", on: this.tab === "depth" });

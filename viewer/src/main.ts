@@ -100,7 +100,8 @@ async function start(api: Partial<MineViewer>) {
     // A frame's time stamp may lie before the call that rendered the first one.
     const elapsed = Math.max(now - last, 0);
     const seconds = Math.min(elapsed / 1000, 0.1);
-    if (!settled) sceneRenderer.adaptResolution(elapsed);
+    // The first frame compiles shaders: it does not tell how long the next ones take.
+    if (!settled && early < EARLY - 1) sceneRenderer.adaptResolution(elapsed);
     if (sceneRenderer.slow && !toldSlow) {
       toldSlow = true;
       tell({ mine: "slow" });

@@ -10,6 +10,8 @@ import { renderView } from "./shaders";
 const MAX_FRAME_TIME = 22;
 /** Lowest resolution in motion, in canvas pixels per screen pixel. */
 const MIN_RESOLUTION = 0.3;
+/** Factors by which a frame in time raises the resolution: until the first one that is late, and after that. */
+const FIRST_RISE = 1.3, RISE = 1.03;
 /** Longest time (ms) for the frame at rest, which is rendered at a higher resolution than those in motion. */
 const MAX_REST_TIME = 1000;
 /** The same (ms) for the frame that follows when nothing moves for a while. */
@@ -31,7 +33,8 @@ export class SceneRenderer {
   /** 0: colours, 1: depth, between: a blend of both */
   depthOpacity = 0;
   /** canvas pixels per screen pixel in motion; begins low so that slow machines start without a stall */
-  private resolution = 0.5;
+  private resolution = MIN_RESOLUTION;
+  private rise = FIRST_RISE;
   private millisecondsPerPixel = 0;
   private readonly pass: Pass;
   private readonly none = texture(null);
@@ -44,7 +47,9 @@ export class SceneRenderer {
   adaptResolution(milliseconds: number) {
     const { width, height } = this.renderer.domElement;
     this.millisecondsPerPixel = milliseconds / (width * height);
-    const change = milliseconds > MAX_FRAME_TIME ? Math.max(0.5, Math.sqrt(MAX_FRAME_TIME / milliseconds)) : 1.03;
+    const late = milliseconds > MAX_FRAME_TIME;
+    if (late) this.rise = RISE;
+    const change = late ? Math.max(0.5, Math.sqrt(MAX_FRAME_TIME / milliseconds)) : this.rise;
     this.resolution = Math.min(1, Math.max(MIN_RESOLUTION, this.resolution * change));
   }
 
@@ -66,9 +71,9 @@ export class SceneRenderer {
     canvas.style.height = `${frame.height}px`;
   }
 
-  /** Whether frames in motion are rendered at the lowest resolution: this machine is slow. */
+  /** Whether frames are late at the lowest resolution: this machine is slow. */
   get slow(): boolean {
-    return this.resolution <= MIN_RESOLUTION;
+    return this.resolution <= MIN_RESOLUTION && this.rise === RISE;
   }
 
   /** Renders one view to the canvas, or into a target; `exact` with all the photo's detail, whatever that takes. */

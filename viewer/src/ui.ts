@@ -36,10 +36,15 @@ async function toggleFullScreen(): Promise<boolean> {
   return document.fullscreenElement !== null;
 }
 
-/** Fills the window behind the canvas with a copy of what it shows, which CSS blurs. */
+/** Fills the window behind the canvas with what it shows, blurred: by few pixels, for a filter is computed in every frame. */
 export function paintBackdrop(photo: HTMLCanvasElement) {
   const canvas = element("backdrop") as HTMLCanvasElement;
-  canvas.getContext("2d")!.drawImage(photo, 0, 0, canvas.width, canvas.height);
+  const few = Object.assign(document.createElement("canvas"), { width: 12, height: 8 });
+  for (const [from, to] of [[photo, few], [few, canvas]] as const) {
+    const context = to.getContext("2d")!;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(from, 0, 0, to.width, to.height);
+  }
 }
 
 /** Shows the fraction done, 0 to 1. */
