@@ -37,6 +37,7 @@ SCALE = options.number("depth scale", float, 0, 1e6, "metres (or 1 / metres) for
 
 
 @dataclass(frozen=True)
+@options.with_joined_help
 class DepthOptions:
     """Depth in place of the network's prediction."""
 

@@ -116,5 +116,5 @@ def _show_warning(message: Warning | str, category: type[Warning], filename: str
 
 def _about(command: Command) -> str:
     """What `mine COMMAND --help` says above the options."""
-    debug = f"--debug {GENERAL['--debug']}"
+    debug = "Add --debug to see where in the program a command failed, for bug reports."
     return "\n".join([command.help, "", "Examples:", *(f"  {line}" for line in command.examples), "", debug])

@@ -1,12 +1,16 @@
 """Numbers on the command line: what is no number, or out of range, is refused in one line while it is parsed."""
 
 import math
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+import docstring_parser
+from tyro.conf import arg
 from tyro.constructors import PrimitiveConstructorSpec
 
 from mine.errors import InputError
 from mine.output.key_poses import MAX_FRAMES
+
+Group = TypeVar("Group")
 
 
 class RefusedError(Exception):
@@ -48,6 +52,14 @@ def number(
         is_instance=lambda value: value is None or isinstance(value, (int, float)),
         str_from_instance=lambda value: ["" if value is None else f"{value:g}"],
     )
+
+
+def with_joined_help(group: type[Group]) -> type[Group]:
+    """Decorates a group of options, below `@dataclass`: tyro would show docstrings of fields with their line breaks."""
+    for field in docstring_parser.parse_from_object(group).params:
+        joined = " ".join((field.description or "").split())
+        group.__annotations__[field.arg_name] = Annotated[group.__annotations__[field.arg_name], arg(help=joined)]
+    return group
 
 
 FRAMES = number("frames", int, 1, MAX_FRAMES, f"1 to {MAX_FRAMES}")

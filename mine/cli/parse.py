@@ -16,6 +16,9 @@ from tyro.conf import Positional
 from mine.cli.options import RefusedError
 from mine.errors import InputError
 
+CONTINUED = re.compile(r"\n {12}(?=\S)")
+"""Where the description of an argument goes on in the next line of a docstring."""
+
 NUMBER = re.compile(r"-(\d|\.\d|inf|nan)")
 """What begins with a dash and is no option."""
 
@@ -40,6 +43,10 @@ def parse(name: str, function: Callable[..., None], description: str, words: Seq
     def bind(*args: Any, **kwargs: Any) -> Callable[[], None]:
         return partial(function, *args, **kwargs)
 
+    # tyro would show descriptions with the line breaks that the source has. It looks for them behind __wrapped__.
+    bind.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    bind.__doc__ = CONTINUED.sub(" ", function.__doc__ or "")
+    del bind.__wrapped__
     if "" in words:
         raise InputError(f"an argument is empty: give a name or a value; see mine {name} --help")
     report = StringIO()

@@ -36,6 +36,7 @@ STEREO_FPS = {"wigglegram": 9.0}
 
 
 @dataclass(frozen=True)
+@options.with_joined_help
 class CameraOptions:
     """How the camera moves along its path, and its lens."""
 
@@ -129,6 +130,7 @@ class CameraOptions:
 
 
 @dataclass(frozen=True)
+@options.with_joined_help
 class StereoOptions:
     """Two eyes, headsets and 3D displays."""
 

@@ -164,6 +164,13 @@ def test_help_does_not_wait_for_the_parser_of_commands() -> None:
     assert done.stdout.splitlines()[-1] == "False False"
 
 
+def test_a_scene_keeps_no_more_of_the_photo_than_size(run: Run, folder: Path, photo: Path) -> None:
+    status, _, err = run("predict", photo, "-o", "small.mpi", "--planes", "2", "--size", "32")
+    assert status == 0, err
+    kept = MPI.open("small.mpi").photo
+    assert kept is not None and max(kept.shape[-2:]) == 32
+
+
 # Bad input
 
 

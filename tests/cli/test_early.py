@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -289,7 +290,21 @@ def test_general_help_names_its_own_options(
 def test_examples_in_help_use_options_that_there_are(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = shown([name, "--help"], monkeypatch, capsys).split("--debug", 1)[1]
+    text = shown([name, "--help"], monkeypatch, capsys).split("Add --debug", 1)[1]
     for example in COMMANDS[name].examples:
         for option in re.findall(r"(?<= )--?[a-z-]+", example):
             assert option in text, (example, option)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_lines_of_help_are_filled(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described = shown([name, "--help"], monkeypatch, capsys).partition("--debug")[2].splitlines()
+    width = max(map(len, described))
+    for line, following in pairwise(described):
+        word = following.strip("│ ").split(" ")[0]
+        indent = following.find(word) if word else 0
+        option_alone = line.strip("│ ").startswith("-") and "  " not in line.strip("│ ")
+        if indent > 8 and line[indent:].strip("│ ") and not option_alone:
+            assert len(line.rstrip("│ ")) + len(word) + 1 > width - 2, (line, following)
