@@ -1,5 +1,6 @@
 """Inpainting of the background layer: disparity and colour of what the photo hides behind depth discontinuities."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -10,6 +11,15 @@ from torch import Tensor
 
 DISCONTINUITY = 1.1
 """Least ratio of the disparities of neighbouring pixels that belong to two surfaces, one occluding the other."""
+
+RELIEF_SHARE = 0.25
+"""Share of the log-ratio of disparities around a pixel up to which a step is relief, and no discontinuity."""
+
+MOST_RELIEF = 1.25
+"""Ratio of disparities from which on a step is a discontinuity, whatever is around it."""
+
+RELIEF_RADIUS = 16
+"""Pixels of a disparity map from a pixel within which larger steps make smaller ones relief."""
 
 INPAINT_REACH = 16
 """Width of the inpainted background behind a discontinuity, in pixels of half the planes' resolution."""
@@ -61,12 +71,12 @@ def inpaint_background(
     """Inpaints what lies behind the visible surface, within `reach` pixels of a depth discontinuity.
 
     In each of `reach` iterations, a pixel takes over the background of those of its four neighbours that are
-    farther than the surface in front of it by `DISCONTINUITY`: the mean of the farthest one and of those within the
-    ratio `DISCONTINUITY` of it. A background that is farther still may replace one that was found at most
+    farther than the surface in front of it by `least_discontinuity`: the mean of the farthest one and of those within
+    the ratio `DISCONTINUITY` of it. A background that is farther still may replace one that was found at most
     `INPAINT_PATIENCE` iterations before.
 
     Args:
-        disparity_map: Disparity of the visible surface.
+        disparity_map: Disparity of the visible surface, at half the resolution of a network's map.
         image: RGB in [0, 1].
         reach: Width of the inpainted background, in pixels.
 
@@ -75,12 +85,13 @@ def inpaint_background(
     """
     # In front of a pixel is the nearest surface in its 3x3 window: at an edge, a photo's pixels mix both sides.
     foreground = F.max_pool2d(disparity_map, 3, 1, 1)
-    unmixed = foreground <= DISCONTINUITY * disparity_map
+    ratio = least_discontinuity(disparity_map, RELIEF_RADIUS // 2)
+    unmixed = foreground <= ratio * disparity_map
     layer = torch.cat([disparity_map, image, unmixed.to(disparity_map)], dim=1)  # disparity, RGB, whether it is usable
     found = torch.full_like(disparity_map, reach)  # iteration in which a pixel was first inpainted
     for iteration in range(reach):
         neighbours = torch.stack([*neighbours_at(layer, ((-1, 0), (1, 0), (0, -1), (0, 1)))])
-        occluded = (neighbours[:, :, :1] < foreground / DISCONTINUITY) & (neighbours[:, :, 4:] > 0)
+        occluded = (neighbours[:, :, :1] < foreground / ratio) & (neighbours[:, :, 4:] > 0)
         limit = DISCONTINUITY * torch.where(occluded, neighbours[:, :, :1], torch.inf).amin(0)
         chosen = (occluded & (neighbours[:, :, :1] <= limit)).to(layer)
         farther = (limit < layer[:, :1]) | (layer[:, 4:] == 0)
@@ -88,6 +99,32 @@ def inpaint_background(
         found = torch.where(replaced, found.clamp(max=iteration), found)
         layer = torch.where(replaced, (chosen * neighbours).sum(0) / chosen.sum(0).clamp(min=1), layer)
     return Background(layer[:, :1], layer[:, 1:4])
+
+
+def least_discontinuity(
+    disparity_map: Float[Tensor, "B 1 H W"], radius: int = RELIEF_RADIUS
+) -> Float[Tensor, "B 1 H W"]:
+    """Least ratio of the disparities of neighbouring pixels that belong to two surfaces, at each pixel of a map.
+
+    A wall before the sky has relief, and maps bend along its outline. If that counted as a discontinuity, the sky would
+    show through the wall. In shallow scenes, steps as small are occlusions.
+
+    Args:
+        disparity_map: Positive disparities.
+        radius: Pixels within which larger steps are looked for.
+
+    Returns:
+        `DISCONTINUITY`, or up to `MOST_RELIEF` beside larger steps.
+    """
+    log_disparity = disparity_map.log()
+    log_ratio = _largest_around(log_disparity, radius) + _largest_around(-log_disparity, radius)
+    return (RELIEF_SHARE * log_ratio).clamp(math.log(DISCONTINUITY), math.log(MOST_RELIEF)).exp()
+
+
+def _largest_around(x: Tensor, radius: int) -> Tensor:
+    """Largest value of x (B, C, H, W) within `radius` columns, and of these within `radius` rows."""
+    side = 2 * radius + 1
+    return F.max_pool2d(F.max_pool2d(x, (1, side), 1, (0, radius)), (side, 1), 1, (radius, 0))
 
 
 def is_behind(background: Tensor, visible: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mine.scene.inpaint import DISCONTINUITY, REACH, inpaint_background, is_behind, neighbours_at
+from mine.scene.inpaint import REACH, inpaint_background, is_behind, least_discontinuity, neighbours_at
 from mine.scene.plane_surfaces import Surfaces
 
 SIDE_RADIUS = 3
@@ -156,7 +156,7 @@ def _two_sides(disparity_map: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         near += neighbour * nearer
         far += neighbour * ~nearer
         count += nearer
-    at_edge = nearest > DISCONTINUITY * farthest
+    at_edge = nearest > least_discontinuity(disparity_map) * farthest
     near = torch.where(at_edge, near / count.clamp(min=1), disparity_map)
     far = torch.where(at_edge, far / (window**2 - count).clamp(min=1), disparity_map)
     return near, far, disparity_map > middle, at_edge

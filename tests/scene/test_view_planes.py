@@ -86,6 +86,22 @@ def test_no_gap_opens_between_the_visible_background_and_what_is_inpainted(ratio
         assert ((blend < -0.02) | (blend > 1.02)).sum() == 0, "no colour but those of both sides and their mixtures"
 
 
+def test_the_ground_does_not_show_through_the_relief_of_an_object_far_in_front_of_it() -> None:
+    """A bright textured wall, whose map bends along its outline as networks' do, before a dark ground."""
+    surface = torch.full((1, *PLANES), 0.05)
+    surface[..., 60:130] = 0.82
+    surface[..., 120:130] = torch.tensor([0.82, 0.84, 0.92, 0.95, 0.97, 0.99, 1, 1, 1, 1])
+    photo = torch.full((3, *SIZE), 0.1)
+    photo[..., 300:650] = 0.7 + 0.2 * torch.rand(3, SIZE[0], 350, generator=torch.Generator().manual_seed(0))
+    disparity = torch.linspace(1, 0.05, 32)
+    planes = lift_to_mpi(resize(photo, PLANES)[None], surface[None], disparity[None])[0]
+    lifted = MPI.from_planes(planes, disparity, intrinsics(PLANES, 65.0, aspect=1.5), photo, surface)
+    for pose in swing(4, depth=1.0)[[1, 3]].as_subclass(torch.Tensor):
+        wall = (lifted.render(pose).rgb[0].mean(0) > 0.4)[100:-100]
+        outlines = (wall[:, 1:] != wall[:, :-1]).sum(1)
+        assert (outlines == 2).float().mean() > 0.99, "rows in which the wall is one piece, and alone"
+
+
 def test_the_source_camera_sees_the_photo_and_its_depth() -> None:
     lifted = scene(known=True)
     view = lifted.render(torch.eye(4))

@@ -8,7 +8,14 @@ from torch import Tensor
 
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.render.reference import render_source
-from mine.scene.inpaint import DISCONTINUITY, INPAINT_PATIENCE, INPAINT_REACH, inpaint_background
+from mine.scene.inpaint import (
+    DISCONTINUITY,
+    INPAINT_PATIENCE,
+    INPAINT_REACH,
+    MOST_RELIEF,
+    inpaint_background,
+    least_discontinuity,
+)
 from mine.scene.mpi import MPI
 
 SIZE = (16, 24)
@@ -74,6 +81,17 @@ def test_nothing_is_inpainted_behind_a_slope() -> None:
     image = torch.rand(1, 3, *SIZE)
     background, colour = inpaint_background(slope, image)
     assert torch.equal(background, slope) and torch.equal(colour, image)
+
+
+def test_a_small_step_is_a_discontinuity_unless_a_much_larger_one_is_near() -> None:
+    step = torch.full((1, 1, 8, 100), 0.8)
+    step[..., :20] = 0.8 / 1.15
+    torch.testing.assert_close(least_discontinuity(step), torch.full_like(step, DISCONTINUITY))
+    before_the_sky = step.clone()
+    before_the_sky[..., :10] = 0.03
+    ratio = least_discontinuity(before_the_sky)
+    torch.testing.assert_close(ratio[..., 15:25], torch.full((1, 1, 8, 10), MOST_RELIEF))
+    torch.testing.assert_close(ratio[..., 60:], torch.full((1, 1, 8, 40), DISCONTINUITY))
 
 
 def test_the_wall_is_inpainted_behind_a_wide_card_as_far_as_the_reach() -> None:
