@@ -50,14 +50,14 @@ class DepthOptions:
     ] = "auto"
     """What the map's values mean: disparity grows towards the camera (near is bright), depth away from it."""
     depth_invert: Annotated[bool, arg(help_behavior_hint="(default: no)")] = False
-    """Swap the ends of the map: the largest value becomes the least."""
+    """Swap the ends of the map: the largest value becomes the smallest."""
     depth_scale: Annotated[float | None, SCALE, arg(help_behavior_hint="(default: not known)")] = None
     """Metres of depth, or 1 / metres of disparity, for a value of 1, such as 0.001 for millimetres: the scene is then
     in metres."""
     depth_model: Annotated[
         str | None, MODEL, arg(help_behavior_hint="(without NAME: Depth Anything V2 small; needs mine[hub])")
     ] = None
-    """Predict depth by a model of the library transformers, of the hub or in a folder, in place of MINE's network."""
+    """Predict depth by a model of the transformers library, from its hub or a folder, in place of MINE's network."""
 
     def named(self) -> dict[str, object]:
         """The options by name, None where not given, as `mine.cli.checks.check_source` takes them."""
@@ -85,7 +85,7 @@ class DepthOptions:
         if self.depth_map is None and self.depth_model is None:
             lost = [name for name, value in self.named().items() if value is not None]
             if lost:
-                raise InputError(f"--{lost[0]} says something of a depth map: give one with --depth-map")
+                raise InputError(f"--{lost[0]} describes a depth map: give one with --depth-map")
             return None
         if self.depth_map is not None and self.depth_model is not None:
             raise InputError("--depth-map and --depth-model both give the depth: leave out one of them")

@@ -47,14 +47,14 @@ class CameraOptions:
     """Close a path that does not loop, such as line or a file: there and back again."""
 
     focus: Annotated[str | None, arg(metavar="PLACE", help_behavior_hint="(default: all is sharp)")] = None
-    """Blur what is out of focus, as a lens does. In focus is near, middle, far, or a number from 0 (nearest) to 1
-    (farthest); near:far pulls the focus during the clip."""
+    """Blur what is out of focus, as a lens does. PLACE is in focus: near, middle, far, or a number from 0 (nearest) to
+    1 (farthest); near:far pulls the focus during the clip."""
 
     aperture: Annotated[float | None, options.APERTURE, arg(help_behavior_hint="(default: 1.5 with --focus)")] = None
-    """How wide the blur is: that of the nearest things when the farthest are in focus, in per cent of the width."""
+    """Width of the blur in per cent of the image's: that of the nearest things when the farthest are in focus."""
 
     save_path: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: not saved)")] = None
-    """Write the camera path too, for nerfstudio (.json), Blender (transforms.json) or COLMAP (.txt)."""
+    """Also write the camera path, for nerfstudio (.json), Blender (transforms.json) or COLMAP (.txt)."""
 
     def check(self, stereo: str | None) -> None:
         """Checks the options.
@@ -68,7 +68,7 @@ class CameraOptions:
         if self.easing not in EASINGS:
             raise InputError(f"unknown easing {self.easing!r}: choose {', '.join(EASINGS)}")
         if self.aperture is not None and self.focus is None:
-            raise InputError("--aperture has a meaning with --focus alone: give --focus near, middle or far")
+            raise InputError("--aperture applies only with --focus: give --focus near, middle or far")
         if self.focus is not None:
             parse_focus(self.focus)
             if stereo is not None:
@@ -160,12 +160,12 @@ class StereoOptions:
         if self.stereo is None:
             alone = [name for name, value in given.items() if value is not None]
             if alone:
-                raise InputError(f"{alone[0]} has a meaning for two eyes alone: give --stereo, such as --stereo sbs")
+                raise InputError(f"{alone[0]} applies only to two eyes: give --stereo, such as --stereo sbs")
             return
         check_layout(output, self.stereo)
         if self.quilt is not None:
             if self.stereo != "quilt":
-                raise InputError(f"--quilt has no meaning for --stereo {self.stereo}: leave it out")
+                raise InputError(f"--quilt does not apply to --stereo {self.stereo}: leave it out")
             parse_quilt(self.quilt)
         used = [name for name, value in of_videos.items() if value is not None]
         if is_still(output, self.stereo) and used:

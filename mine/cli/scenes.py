@@ -73,7 +73,7 @@ def render(
         frames: Number of frames: seconds times --fps.
         fps: Frames per second.
         amount: How far the camera moves, as a factor: 2 moves it twice as far as usual, 0.5 half as far.
-        depth: Write the depth as a second video too, named like the first with -depth: out-depth.mp4. Near is bright.
+        depth: Also write the depth as a second video, named like the first with -depth: out-depth.mp4. Near is bright.
             With --stereo there is none.
         size: Longest side of the video in pixels, at most the photo's.
         codec: How a video is encoded: h264, hevc, vp9, av1, or prores in .mov for editing.
@@ -142,7 +142,7 @@ def predict(
         fov: Horizontal field of view of the photo in degrees. A wide-angle lens has 90, a phone 65 to 70.
         checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
         own_depth: Depth in place of the network's prediction.
-        size: Longest side in pixels that the scene keeps of the photo, at most 4096: views show no more.
+        size: Longest side in pixels at which the scene keeps the photo, 16 to 4096: views show no more detail.
     """
     check_ending(output, (".mpi",))
     check_source(photo)

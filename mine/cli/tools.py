@@ -34,11 +34,11 @@ def demo(
         host: Address to listen on; 0.0.0.0 lets other machines connect.
         port: Port to listen on: the page is then at http://HOST:PORT.
         share: Also make a public link, through Gradio's servers.
-        auth: Ask visitors for this name and password. Other users of this machine see it in the list of processes: the
-            environment variable MINE_DEMO_AUTH or --auth-file keep it to yourself.
+        auth: Ask visitors for this name and password. Other users of this machine can see it in the list of
+            processes; the environment variable MINE_DEMO_AUTH and --auth-file keep it private.
         auth_file: File with NAME:PASSWORD in its first line.
-        url: Where visitors find the demo, behind a reverse proxy: its name, and the prefix that the proxy takes off.
-        workers: Photos that are worked on at the same time; each takes 1 GB of memory and its share of the cores.
+        url: Address of the demo behind a reverse proxy: its name, and the prefix that the proxy strips.
+        workers: Number of photos processed at the same time; each takes 1 GB of memory and its share of the cores.
         checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
     """
     check_checkpoint(checkpoint)

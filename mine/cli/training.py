@@ -30,8 +30,8 @@ def colmap(
         output: Folder to make, in COLMAP's layout: images/ and sparse/0/. Name it as `root` in a training config.
         poses: Camera file in RealEstate10K's format, for cameras that are known: only 3D points are then computed.
         fps: Frames per second to take from a video.
-        dense: Compute the depth of every pixel that several photos confirm too, in the capture's folder dense/, which
-            a training config reads as kind: rgbd. Where IMAGES is a capture already, FOLDER is that folder alone.
+        dense: Also compute dense depth, of every pixel that several photos confirm, in the capture's folder dense/,
+            which a training config reads as kind: rgbd. If IMAGES is a capture already, FOLDER is that folder alone.
         progress: Show the progress on the terminal.
     """
     check_capture(images, output, poses, fps, dense)
@@ -90,7 +90,7 @@ def evaluate(
         config: YAML file of the evaluation, such as configs/eval-kitti.yaml.
         overrides: Settings that replace the file's, as key=value; dots reach into sections. Example: planes=64.
         checkpoint: Network weights: ours (.safetensors) or published MINE ones (.pth).
-        output: File to write the metrics to as well: .json or .md.
+        output: Also write the metrics to this file: .json or .md.
     """
     config = find_config(config)
     check_checkpoint(checkpoint)
