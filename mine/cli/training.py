@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 from mine.cli import options
 from mine.cli.checks import check_capture, check_checkpoint, check_data, check_ending, find_config
 from mine.data.sfm.layout import model_folder
+from mine.files import check_writable
 
 Config = Annotated[Path, arg(metavar="CONFIG")]
 Overrides = Annotated[tuple[str, ...], arg(metavar="[KEY=VALUE ...]", help_behavior_hint="(default: none)")]
@@ -64,8 +65,10 @@ def train(config: Positional[Config], overrides: Positional[Overrides] = (), res
     config = find_config(config)
     from mine.config import TrainConfig, check_settings, load_config
 
-    check_settings(config, list(overrides), TrainConfig)
+    settings = check_settings(config, list(overrides), TrainConfig)
     check_data(config, overrides)
+    check_checkpoint(None if settings.start in (None, "shipped") else Path(settings.start))
+    check_writable(Path(settings.output) / "state.pt")
     from mine.training.distributed import is_rank_zero
     from mine.training.train import train as run
 

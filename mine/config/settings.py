@@ -141,8 +141,8 @@ def load_config(path: str | Path, overrides: list[str] | None = None, kind: type
     return config
 
 
-def check_settings(path: str | Path, overrides: list[str], kind: type[TrainConfig] | type[EvalConfig]) -> None:
-    """Checks all of a configuration but its sources of data, without torch; otherwise as `load_config`."""
+def check_settings(path: str | Path, overrides: list[str], kind: type[Config]) -> Config:
+    """Reads a configuration and checks all of it but its sources of data, without torch; otherwise as `load_config`."""
     tree = read_tree(Path(path), overrides)
     unchecked = _SOURCES_CHECKED.set(False)
     try:
@@ -151,8 +151,9 @@ def check_settings(path: str | Path, overrides: list[str], kind: type[TrainConfi
         _SOURCES_CHECKED.reset(unchecked)
     if isinstance(config, TrainConfig):
         check(replace(config, data=()))
-    else:
+    elif isinstance(config, EvalConfig):
         _check_evaluation(config)
+    return config
 
 
 def _validated(tree: Any, kind: type[Config]) -> Config:

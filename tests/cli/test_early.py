@@ -196,6 +196,8 @@ REFUSED = {
     ("train", "configs/own.yaml", "data.0.root=.", "steps=abc"): "steps is 'abc': give a whole number",
     ("train", "configs/own.yaml", "batch=0"): "batch is 0: give at least 1",
     ("train", "configs/own.yaml", "precision=fp8"): "precision is 'fp8': choose fp32, bf16, fp16",
+    ("train", "configs/own.yaml", "data.0.root=.", "start=none.pth"): "no checkpoint at none.pth",
+    ("train", "configs/own.yaml", "data.0.root=.", "output=notes.txt"): "notes.txt is not a folder that can be written",
     ("eval", "configs/eval-own.yaml", "planes=1"): "planes is 1: give at least 2",
     ("eval", "configs/own.yaml"): "unknown configuration key 'output'",
     ("demo", "now"): "now is one argument too many",
