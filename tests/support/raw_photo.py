@@ -11,6 +11,10 @@ Tag = tuple[int, int, bytes]
 """Number, type and content of a tag of TIFF."""
 
 
+COLOUR_FILTERS, LINEAR_RAW = 32803, 34892
+"""TIFF's numbers of what a sensor's values mean: one colour at each pixel, or the light at each."""
+
+
 def short(number: int, *values: int) -> Tag:
     return number, 3, struct.pack(f"<{len(values)}H", *values)
 
@@ -37,7 +41,14 @@ def _directory(tags: list[Tag], start: int) -> bytes:
     return struct.pack("<H", len(tags)) + entries + bytes(4) + values
 
 
-def write_dng(path: Path, photo: np.ndarray, preview: Image.Image | None, orientation: int = 1, focal: int = 0) -> Path:
+def write_dng(
+    path: Path,
+    photo: np.ndarray,
+    preview: Image.Image | None,
+    orientation: int = 1,
+    focal: int = 0,
+    monochrome: bool = False,
+) -> Path:
     """Writes a raw photo.
 
     Args:
@@ -46,10 +57,13 @@ def write_dng(path: Path, photo: np.ndarray, preview: Image.Image | None, orient
         preview: The camera's own picture.
         orientation: EXIF's number of how the camera was held.
         focal: Focal length in 35 mm equivalent, 0 for none.
+        monochrome: Whether the sensor has no colour filters: it then keeps the greens of the photo.
     """
     height, width = photo.shape[:2]
     sensor = photo[..., 1].copy()
-    sensor[::2, ::2], sensor[1::2, 1::2] = photo[::2, ::2, 0], photo[1::2, 1::2, 2]
+    if not monochrome:
+        sensor[::2, ::2], sensor[1::2, 1::2] = photo[::2, ::2, 0], photo[1::2, 1::2, 2]
+    kind = LINEAR_RAW if monochrome else COLOUR_FILTERS
     thumbnail = np.asarray(Image.fromarray(photo).resize((24, 16)))
     blocks = [thumbnail.tobytes(), (sensor.astype("<u2") * 16).tobytes()]
     if preview is not None:
@@ -64,10 +78,11 @@ def write_dng(path: Path, photo: np.ndarray, preview: Image.Image | None, orient
     ) -> list[Tag]:
         tags = [long(256, size[0]), long(257, size[1]), short(258, *bits), short(259, compression)]
         tags += [short(262, photometric), long(273, places[number]), short(277, len(bits)), long(278, size[1])]
-        return [*tags, long(279, len(blocks[number])), long(254, 0 if photometric == 32803 else 1)]
+        return [*tags, long(279, len(blocks[number])), long(254, 0 if photometric == kind else 1)]
 
-    directories = [[*picture(1, (width, height), 32803, 1, (16,)), short(33421, 2, 2), byte(33422, 0, 1, 1, 2)]]
-    directories[0] += [long(50717, 4080)]
+    directories = [[*picture(1, (width, height), kind, 1, (16,)), long(50717, 4080)]]
+    if not monochrome:
+        directories[0] += [short(33421, 2, 2), byte(33422, 0, 1, 1, 2)]
     if preview is not None:
         directories.append(picture(2, preview.size, 6, 7, (8, 8, 8)))
     if focal:

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from mine.inputs.files import open_regular
@@ -34,7 +35,10 @@ def develop(path: Path, side: int, refused: RawPhotoError) -> Decoded:
         picture = _embedded(raw, min(side, longest // 2))
         if picture is None:
             half = longest >= 2 * side
-            picture = Image.fromarray(raw.postprocess(use_camera_wb=True, half_size=half, user_flip=0))
+            pixels = raw.postprocess(use_camera_wb=True, half_size=half, user_flip=0)
+            picture = Image.fromarray(
+                pixels[..., 0] if pixels.shape[2] == 1 else pixels
+            )  # some sensors have no colours
         exif = read_exif(picture)
         exif.pop(ExifTags.Base.Orientation, None)  # LibRaw adds the raw photo's to pictures that have none
         image = decode_image(picture, str(path), side).image
@@ -57,8 +61,13 @@ def _embedded(raw: Any, least: int) -> Image.Image | None:
     if found.format == rawpy.ThumbFormat.JPEG:
         picture = Image.open(io.BytesIO(found.data), formats=("JPEG",))
     else:
-        picture = Image.fromarray(found.data)
+        picture = _as_image(found.data)
     return picture if max(picture.size) >= least else None
+
+
+def _as_image(pixels: np.ndarray) -> Image.Image:
+    """The image of an array (H, W, 3), or (H, W, 1) of a sensor without colour filters."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 def _fov_of_tiff(path: Path, size: tuple[int, int]) -> float | None:

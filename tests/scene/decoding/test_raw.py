@@ -58,6 +58,13 @@ def test_a_raw_photo_with_a_thumbnail_alone_is_developed(
     assert (seen[expected > 170].min() > seen[expected < 70].max()).all()
 
 
+def test_a_sensor_without_colour_filters_gives_a_grey_photo(tmp_path: Path) -> None:
+    path = write_dng(tmp_path / "a.dng", LINEAR, None, monochrome=True)
+    rgb = read_photo(path).rgb
+    assert rgb.shape == (3, 240, 320)
+    assert (rgb == rgb[:1]).all() and rgb.max() > rgb.min() + 0.2
+
+
 def test_names_do_not_matter_but_for_what_is_told(tmp_path: Path) -> None:
     for name in ("a.dng", "a.NEF", "a.tif", "noending"):
         path = write_dng(tmp_path / name, LINEAR, Image.fromarray(SENSOR))
