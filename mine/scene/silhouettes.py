@@ -146,8 +146,7 @@ def _two_sides(disparity_map: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         has a discontinuity.
     """
     window = 2 * SIDE_RADIUS + 1
-    nearest = F.max_pool2d(disparity_map, window, 1, SIDE_RADIUS)
-    farthest = -F.max_pool2d(-disparity_map, window, 1, SIDE_RADIUS)
+    nearest, farthest = largest_within(disparity_map, SIDE_RADIUS), -largest_within(-disparity_map, SIDE_RADIUS)
     middle = (nearest * farthest).sqrt()
     steps = range(-SIDE_RADIUS, SIDE_RADIUS + 1)
     near, far, count = (torch.zeros_like(disparity_map) for _ in range(3))

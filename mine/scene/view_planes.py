@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from mine.kernels.memory import release_memory
 from mine.render import Backend, Prepared, View, interleave_detail, lift_layers, lift_layers_in_strips, prepare
-from mine.scene.detail import FINER, photo_detail
+from mine.scene.detail import photo_detail, sample
 from mine.scene.inpaint import DISCONTINUITY
 from mine.scene.plane_surfaces import Surfaces
 from mine.scene.silhouettes import PURE_RADIUS, Layers, find_layers, largest_within
@@ -195,7 +196,7 @@ def split_detail(image: Tensor, layers: Layers) -> tuple[Layers, Tensor | None]:
     if detail.shape == image.shape:
         return layers, None
     share = detail_share(layers.disparity)
-    rgb = layers.rgb - share * F.avg_pool2d(detail, FINER).cpu()
+    rgb = layers.rgb - share * sample(detail, size, "area").cpu()
     detail *= F.interpolate(share[None].to(detail.device), detail.shape[-2:], mode="nearest")[0]
     return layers._replace(rgb=rgb), detail[None]
 
@@ -204,7 +205,7 @@ def detail_share(surface: Tensor) -> Tensor:
     """How much of the photo's detail may be added to a surface (1, H, W): 1, but 0 at its silhouettes."""
     nearest, farthest = largest_within(surface, PURE_RADIUS), -largest_within(-surface, PURE_RADIUS)
     whole = largest_within((nearest > DISCONTINUITY * farthest).float(), DETAIL_RAMP)
-    return 1 - F.avg_pool2d(whole, 2 * DETAIL_RAMP + 1, 1, DETAIL_RAMP, count_include_pad=False)
+    return 1 - torch.from_numpy(cv2.blur(whole[0].numpy(), (2 * DETAIL_RAMP + 1,) * 2))[None]
 
 
 def fit_planes(disparity: Tensor, outline: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The photo's own detail in views: exact on its pixels, sharp between them, and free of aliases when shrunk."""
 
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 import torch
@@ -125,9 +126,11 @@ def test_large_photos_have_one_pixel_of_detail_for_each_of_their_own(monkeypatch
     torch.testing.assert_close(wall(photo).render(torch.eye(4)).rgb[0], photo, atol=3e-4, rtol=0)
 
 
-@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
-@pytest.mark.parametrize("size", [(64, 96), (37, 50), (20, 31)])
+@pytest.mark.parametrize(
+    ("mode", "size"),
+    [*product(["bilinear", "bicubic"], [(64, 96), (37, 50), (20, 31)]), ("area", (16, 24)), ("area", (8, 24))],
+)
 def test_both_libraries_sample_alike(mode: str, size: tuple[int, int]) -> None:
     image = torch.rand(3, 32, 48)
     expected = interpolate(image[None], size, mode=mode)[0]
-    torch.testing.assert_close(details._sample(image, size, mode), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(details.sample(image, size, mode), expected, atol=1e-5, rtol=0)
