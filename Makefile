@@ -46,7 +46,7 @@ demo: setup
 
 test: setup
 	# Two workers share the CPU: more threads in each would only wait for one another.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report term $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 25 --cov --cov-report term $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

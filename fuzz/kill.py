@@ -243,6 +243,7 @@ def kill_training(place: Path, command: Command | None, rng: random.Random, time
         folder.mkdir()
         while not run(arguments, folder, rng.uniform(seconds / 2, 1.2 * seconds) if killed < times else None):
             killed += 1
+            print(f"train: {killed} of {times} killed", file=sys.stderr, flush=True)
         ended += 1
         found = load_file(folder / "run" / "mine.safetensors")
         if any(not torch.equal(found[name], value) for name, value in expected.items()):
