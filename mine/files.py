@@ -9,11 +9,16 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from mine.errors import InputError
 from mine.temporary import beside, remove_leftovers
+
+ON_WINDOWS = os.name == "nt"
+
+WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
+"""Names that Windows keeps for devices, with any extension."""
 
 LONGEST_NAME = 255
 """Bytes of the longest name of a file that common file systems allow."""
@@ -25,6 +30,28 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.E
 def is_clutter(name: str) -> bool:
     """Whether a file is one that systems put into every folder: `._` files, .DS_Store, Thumbs.db and desktop.ini."""
     return name.startswith("._") or name in (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def windows_name_fault(path: PurePath) -> str | None:
+    """What is wrong with a path on Windows, which would write to a device, or beside the file that is meant.
+
+    Args:
+        path: The path, of any system.
+
+    Returns:
+        What is wrong with one of its names, or None. Rules: "Naming Files, Paths, and Namespaces", Microsoft.
+    """
+    names = path.parts[1:] if path.anchor else path.parts
+    for name in names:
+        if name in (".", ".."):
+            continue
+        if any(character in '<>:"|?*' or ord(character) < 32 for character in name):
+            return f'names on Windows have none of <>:"|?*, but {name!r} has'
+        if name.endswith((" ", ".")):
+            return f"names on Windows end in neither a space nor a dot, but {name!r} does"
+        if name.split(".")[0].rstrip().upper() in WINDOWS_DEVICES:
+            return f"{name!r} is a device on Windows"
+    return None
 
 
 def check_writable(path: str | Path, folder: bool = False) -> None:
@@ -39,6 +66,9 @@ def check_writable(path: str | Path, folder: bool = False) -> None:
             written, or by a file where a folder is; or its folder, or the nearest one above it that exists, is not
             writable.
     """
+    fault = windows_name_fault(Path(path)) if ON_WINDOWS else None
+    if fault is not None:
+        raise InputError(f"cannot write {path}: {fault}; give another name")
     target = _target(path)
     if not folder and target.is_dir():
         raise InputError(f"cannot write {path}: it is a folder, give the name of a file")

@@ -7,14 +7,14 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 import torch
 
 from mine import files
 from mine.errors import InputError
-from mine.files import check_writable, replacing, replacing_together
+from mine.files import check_writable, replacing, replacing_together, windows_name_fault
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network, save_network
 from mine.scene.camera import intrinsics
@@ -291,3 +291,35 @@ def test_a_full_disk_that_a_library_reports_in_its_own_words_is_told(kind: type[
     with pytest.raises(kind, match="something else"), replacing(tmp_path / "a.exr"):
         raise kind("something else")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        (r"C:\holiday\out.mp4", None),
+        (r"..\out.mp4", None),
+        (r"\\server\share\out.mp4", None),
+        ("console.mp4", None),
+        ("COM10.mp4", None),
+        ("12:30.mp4", "12:30.mp4"),  # a stream of the file 12
+        (r"C:\a?b\out.mp4", "a?b"),
+        ("nul.mp4", "device"),
+        (r"C:\con\out.mp4", "device"),
+        ("Lpt1", "device"),
+        ("aux .tar.gz", "device"),
+        ("out.mp4.", "dot"),
+        (r"holiday \out.mp4", "space"),
+        ("a\tb.mp4", "a\\tb.mp4"),
+    ],
+)
+def test_names_that_windows_takes_for_something_else_are_told(path: str, fault: str | None) -> None:
+    found = windows_name_fault(PureWindowsPath(path))
+    assert found is None if fault is None else fault in (found or "")
+
+
+def test_windows_names_are_refused_on_windows_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_writable(tmp_path / "nul.mp4")
+    monkeypatch.setattr(files, "windows_name_fault", lambda path: "'nul.mp4' is a device on Windows")
+    monkeypatch.setattr(files, "ON_WINDOWS", True)
+    with pytest.raises(InputError, match=r"nul\.mp4.* device on Windows; give another name"):
+        check_writable(tmp_path / "nul.mp4")
