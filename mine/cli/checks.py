@@ -226,8 +226,8 @@ def find_config(config: Path) -> Path:
     shipped = CONFIGS / config.name
     if config.parent in (Path(), Path("configs")) and shipped.is_file():
         return shipped
-    close = get_close_matches(f"{config.stem}.yaml", sorted(file.name for file in CONFIGS.glob("*.yaml")), 1, 0.8)
-    hint = f"did you mean configs/{close[0]}? See" if close else "see"
+    close = get_close_matches(config.stem, sorted(file.stem for file in CONFIGS.glob("*.yaml")), 1, 0.7)
+    hint = f"did you mean configs/{close[0]}.yaml? See" if close else "see"
     raise InputError(f"no configuration at {config}: {hint} the YAML files in {CONFIGS}")
 
 

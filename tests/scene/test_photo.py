@@ -327,7 +327,7 @@ def jpeg() -> bytes:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "not an image"),
+        (b"", "is empty"),
         (b"just some text, no image", "not an image"),
         (b"\0\0\0\x18ftypheic" + bytes(100), "not an image"),
         (jpeg()[:700], "damaged"),
