@@ -34,8 +34,13 @@ SHEETS = {
     "gallery-2.jpg": [
         GALLERY / f"{name}.jpg" for name in ("street", "pavilion", "temple", "minaret", "statue", "hills")
     ],
+    "gallery-3.jpg": [
+        GALLERY / f"{name}.jpg"
+        for name in ("mariachi", "kitten", "panda", "opera", "louvre", "mountain", "painting", "windmill")
+    ],
 }
 MARGIN = 4  # pixels of white between the images
+WIDEST = 1.8  # width / height up to which photos fill the height of a row
 
 
 def row(scene: MPI, height: int) -> Tensor:
@@ -57,7 +62,8 @@ def row(scene: MPI, height: int) -> Tensor:
 
 def write_sheet(model: Model, photos: list[Path], output: Path, height: int) -> None:
     """Predicts the scenes of `photos` and writes their rows, one below the other, to the image `output`."""
-    rows = [row(model.predict(photo), height) for photo in photos]
+    scenes = [model.predict(photo) for photo in photos]
+    rows = [row(scene, min(height, round(WIDEST * height * scene.size[0] / scene.size[1]))) for scene in scenes]
     widest = max(image.shape[2] for image in rows)
     rows = [pad(image, (0, widest - image.shape[2], 0, MARGIN), value=1.0) for image in rows]
     sheet = torch.cat(rows, dim=1)[:, :-MARGIN]
