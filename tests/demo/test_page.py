@@ -284,8 +284,11 @@ def test_waiting_is_told_in_words_and_can_be_stopped(desk: Tab, app: tuple[str, 
         page.set_input_files("#photo input[type=file]", make_photo(tmp_path / "stopped.png", (10, 200, 10)))
         page.locator("#waiting").wait_for()
         assert page.locator("#make").is_disabled()
+        assert wait_until(lambda: any(photo.stem == "stopped" for photo in list(jobs._uploads)))
         page.locator("#stop").click()
         page.locator("#problem").get_by_text("Stopped").wait_for()
+        # The page says so at once; the server may hear of it later, and the worker is busy until then.
+        assert wait_until(lambda: all(control.stopped.is_set() for control in list(jobs._running)))
     assert page.locator("#waiting").is_hidden()
     assert page.locator("#stop").is_hidden()
     assert wait_until(lambda: not jobs._running)
