@@ -114,7 +114,7 @@ const stage = {
   /** What the viewer tells. */
   hear({ source, data }) {
     if (!this.frame || source !== this.frame.contentWindow) return;
-    // Both tell how long the first frames took: until then, work for anything else would delay them.
+    // Fast and slow tell how long the first frames took: until then, work for anything else would delay them.
     if (["fast", "slow", "failed"].includes(data.mine)) this.settle();
     if (data.mine === "ready") {
       this.ready = true;

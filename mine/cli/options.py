@@ -9,6 +9,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from mine.errors import InputError
 from mine.output.key_poses import MAX_FRAMES
+from mine.scene.limits import LARGEST_SIDE
 
 Group = TypeVar("Group")
 
@@ -67,7 +68,7 @@ FPS = number("fps", float, 0, 240, "frames per second above 0, at most 240")
 VIDEO_FPS = number("fps", float, 0, 60, "frames per second above 0, at most 60")
 AMOUNT = number("amount", float, -100, 100, "a factor such as 0.5 or 2, at most 100")
 SIZE = number("size", int, 2, 8192, "the longest side in pixels, 2 to 8192")
-SCENE_SIZE = number("size", int, 16, 4096, "the longest side in pixels, 16 to 4096")
+SCENE_SIZE = number("size", int, 16, LARGEST_SIDE, f"the longest side in pixels, 16 to {LARGEST_SIDE}")
 APERTURE = number("aperture", float, 0, 10, "a per cent of the width above 0, at most 10")
 EYE_DISTANCE = number(
     "eye distance", float, 0, 10, "a per cent of the width above 0, at most 10; 1 to 4 are comfortable"
