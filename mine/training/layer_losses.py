@@ -96,15 +96,17 @@ def choose_map(network: LayeredNetwork, views: Sample, rng: BatchRng) -> tuple[T
     Returns:
         Maps (B, 1, H, W), and the factors (B,) from the sample's disparities to theirs.
     """
-    predicted = network(views.source.contiguous(memory_format=torch.channels_last))
     known = views.depth_src > 0
     true = torch.where(known, 1 / views.depth_src.clamp(min=1e-6), 0)
     nearest = torch.quantile(true.flatten(1), NEAREST, dim=1).clamp(min=1e-6)
-    exact = (true / nearest[:, None, None, None]).clamp(FARTHEST, 1)
-    exact = dilate_foreground(exact.log()).exp()
-    is_exact = (rng.uniform()[:, None, None, None].to(true) < TRUE_DEPTH) & (views.metric > 0)[:, None, None, None]
-    chosen = torch.where(is_exact, exact, predicted)
-    return chosen, torch.where(is_exact.flatten(), 1 / nearest, _fitted_scale(predicted, views))
+    maps = dilate_foreground((true / nearest[:, None, None, None]).clamp(FARTHEST, 1).log()).exp()
+    scale = 1 / nearest
+    predicted = (rng.uniform().to(true) >= TRUE_DEPTH) | (views.metric <= 0)
+    if predicted.any():  # predictions take longer than the rest of a step
+        images = views.source[predicted].contiguous(memory_format=torch.channels_last)
+        maps[predicted] = network(images)
+        scale[predicted] = _fitted_scale(maps, views)[predicted]
+    return maps, scale
 
 
 def _fitted_scale(predicted: Tensor, views: Sample) -> Tensor:
