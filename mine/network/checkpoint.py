@@ -128,9 +128,10 @@ def _read_published(path: Path) -> Network:
 
 
 def _build(architecture: Architecture, shapes: dict[str, tuple[int, ...]]) -> Network:
-    """A network for weights of these shapes; no memory is allocated before the shapes are known to be its own."""
+    """A network without values (on the meta device) for weights of these shapes, which are checked."""
     with torch.device("meta"):
-        expected = make_network(architecture).state_dict()
+        network = make_network(architecture)
+    expected = network.state_dict()
     if missing := expected.keys() - shapes.keys():
         raise InputError(f"it lacks key {min(missing)!r} ({len(missing)} missing): it is of another model")
     if unexpected := shapes.keys() - expected.keys():
@@ -138,7 +139,8 @@ def _build(architecture: Architecture, shapes: dict[str, tuple[int, ...]]) -> Ne
     for key, shape in shapes.items():
         if shape != expected[key].shape:
             raise InputError(f"its key {key!r} has shape {shape}, not {tuple(expected[key].shape)}: another model")
-    return make_network(architecture)
+    computed = {name for name, _ in network.named_buffers()} - expected.keys()  # the file does not hold them
+    return make_network(architecture) if computed else network
 
 
 def _with_weights(network: Network, weights: dict[str, Tensor]) -> Network:
@@ -149,5 +151,7 @@ def _with_weights(network: Network, weights: dict[str, Tensor]) -> Network:
             raise InputError(f"its key {key!r} has type {value.dtype}, not {expected[key].dtype}: train it again")
         if not value.isfinite().all():
             raise InputError(f"its key {key!r} has values that are not finite: train it again")
-    network.load_state_dict({key: value.to(expected[key].dtype) for key, value in weights.items()})
+    # Copies, since what safetensors reads is the file itself, mapped to memory: programs may write to it later.
+    own = {key: value.to(expected[key].dtype, copy=True) for key, value in weights.items()}
+    network.load_state_dict(own, assign=True)
     return network.eval()

@@ -104,6 +104,36 @@ def test_a_loaded_network_predicts_the_same_planes(network: PlaneNetwork, ours: 
             assert torch.equal(actual, expected)
 
 
+def test_loading_draws_no_random_numbers(ours: Path) -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    load_network(ours)
+
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_file_that_is_overwritten_changes_no_loaded_network(network: PlaneNetwork, ours: Path) -> None:
+    loaded = load_network(ours)
+    with ours.open("r+b") as file:
+        file.seek(-1024, os.SEEK_END)
+        file.write(bytes(1024))
+
+    for key, value in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value), key
+
+
+def test_values_that_the_file_does_not_hold_are_computed(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class WithTable(PlaneNetwork):
+        def __init__(self, architecture: Architecture) -> None:
+            super().__init__(architecture)
+            self.register_buffer("table", torch.arange(3), persistent=False)
+
+    monkeypatch.setattr("mine.network.planes.network.PlaneNetwork", WithTable)
+
+    assert load_network(ours).table.tolist() == [0, 1, 2]  # type: ignore[operator, union-attr]
+
+
 def test_missing_key(ours: Path) -> None:
     rewrite(ours, lambda tensors: tensors.pop("decoder.heads.1.bias"))
     with pytest.raises(InputError, match=r"lacks key 'decoder\.heads\.1\.bias' \(1 missing\)"):
