@@ -102,6 +102,38 @@ def check_checkpoint(path: Path | None) -> None:
     tensor_format(path, "checkpoint", "give a .safetensors file of `mine train`, or a published checkpoint.pth")
 
 
+def check_apart(outputs: list[Path | None], inputs: dict[str, Path | None]) -> None:
+    """Checks that no file is written twice, and that none takes the place of one that is read.
+
+    Args:
+        outputs: Files and folders to write; None for what is not written.
+        inputs: What is read, by what it is.
+
+    Raises:
+        InputError: Two outputs are one file, by links too, or an output is an input, or a folder that it lies in.
+    """
+    written = [output for output in outputs if output is not None]
+    for index, output in enumerate(written):
+        for other in written[:index]:
+            if _is_same(output, other):
+                raise InputError(f"{other} and {output} are one file: give another name")
+        for what, path in inputs.items():
+            if path is None:
+                continue
+            if _is_same(output, path):
+                raise InputError(f"cannot write {output}: it is the {what} that is read; give another name")
+            if os.path.realpath(output) in map(str, Path(os.path.realpath(path)).parents):
+                raise InputError(f"cannot write folder {output}: the {what} {path} is in it; give another name")
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    """Whether two names lead to one file or folder, which need not exist."""
+    try:
+        return os.path.samefile(first, second)
+    except (OSError, ValueError):
+        return os.path.realpath(first) == os.path.realpath(second)
+
+
 def check_ending(output: Path, endings: tuple[str, ...]) -> None:
     """Checks that a file to write has one of these endings and can be written.
 
@@ -126,6 +158,11 @@ def check_export(output: Path, kind: str | None, size: int | None) -> None:
     if package is not None and find_spec(package) is None:
         with extras_required():
             raise ModuleNotFoundError(name=package)
+
+
+def path_files(names: str) -> dict[str, Path | None]:
+    """The files among the names of joined camera paths, as `check_apart` takes them."""
+    return {f"camera path {name}": Path(name) for name in split_names(names) if is_path_file(name)}
 
 
 def check_path(name: str, frames: int | None, amount: float | None) -> None:

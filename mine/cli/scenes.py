@@ -12,12 +12,14 @@ from tyro.conf import Positional, arg
 
 from mine.cli import options
 from mine.cli.checks import (
+    check_apart,
     check_checkpoint,
     check_ending,
     check_export,
     check_path,
     check_source,
     is_scene,
+    path_files,
 )
 from mine.cli.depth import NO_DEPTH, DepthOptions
 from mine.cli.render_options import ONE_VIEW, OWN_SIZES, PLAIN_CAMERA, CameraOptions, StereoOptions
@@ -95,6 +97,8 @@ def render(
     for written in [] if stereo.is_still(output) else [output, depth_output] if depth else [output]:
         check_output(written, (2, 2), 30 if fps is None else fps, codec)
     check_path(path, frames, amount)
+    read = {"photo": photo, "checkpoint": checkpoint, "depth map": own_depth.depth_map}
+    check_apart([output, depth_output if depth else None, camera.save_path], read | path_files(path))
     check_source(photo, planes=planes, fov=fov, checkpoint=checkpoint, **own_depth.named())
     depth_source = own_depth.check(photo, checkpoint)
     check_checkpoint(checkpoint)
@@ -145,6 +149,7 @@ def predict(
         size: Longest side in pixels at which the scene keeps the photo, 16 to 4096: views show no more detail.
     """
     check_ending(output, (".mpi",))
+    check_apart([output], {"photo": photo, "checkpoint": checkpoint, "depth map": own_depth.depth_map})
     check_source(photo)
     if is_scene(photo):
         raise InputError(f"{photo} is a scene already: render, export or view it, or give a photo")
@@ -177,6 +182,7 @@ def export(
         size: Longest side in pixels of textures, planes, depth, or of the grid of splats or points.
     """
     check_export(output, kind, size)
+    check_apart([output], {"scene" if is_scene(scene) else "photo": scene})
     check_source(scene)
     planes = _scene(scene)
     from mine.output.export import export as export_scene  # it imports torch
