@@ -50,9 +50,7 @@ def check_photo(path: Path) -> None:
 
 def _check_header(path: Path) -> None:
     """Checks that a file begins as a picture. Raises InputError otherwise."""
-    from PIL import UnidentifiedImageError
-
-    from mine.inputs.images import RawPhotoError, open_image
+    from mine.inputs.images import RawPhotoError, open_image, unreadable
     from mine.inputs.raw import open_raw
 
     try:
@@ -61,10 +59,8 @@ def _check_header(path: Path) -> None:
     except RawPhotoError as refused:
         with open_raw(path, refused):
             pass
-    except UnidentifiedImageError as error:
-        raise InputError(str(error)) from error
     except OSError as error:
-        raise InputError(f"cannot read photo {path} ({error.strerror or error})") from error
+        raise unreadable(path, error) from error
 
 
 def check_source(source: Path, **of_photos: object) -> None:

@@ -1,5 +1,6 @@
 """Opening of files that are given: regular files alone, nothing waited for, and errors of parsers in one line."""
 
+import errno
 import os
 import stat
 import warnings
@@ -11,24 +12,32 @@ from typing import Any, BinaryIO
 from mine.errors import InputError
 
 
+class NotRegularError(OSError):
+    """A pipe, socket or device in the place of a file."""
+
+
 def open_regular(path: str | Path) -> BinaryIO:
     """Opens a regular file for reading.
 
     Raises:
-        OSError: There is none, it cannot be read, or it is a folder, a pipe, a socket or a device. These are not waited
-            for.
+        OSError: There is none, it cannot be read, or it is a folder.
+        NotRegularError: An OSError: it is a pipe, a socket or a device. These are not waited for.
     """
     try:
         # Without this flag, opening a pipe waits for its other end. Windows has neither the flag nor such files.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except ValueError as error:  # a zero byte in the name
         raise FileNotFoundError(str(error)) from error
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket, or a device without a driver
+            raise NotRegularError("it is a socket or a device, not a file") from error
+        raise
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(f"{path} is a folder, not a file")
         if not stat.S_ISREG(mode):
-            raise OSError(f"{path} is a pipe or a device, not a file")
+            raise NotRegularError("it is a pipe or a device, not a file")
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)

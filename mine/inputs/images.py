@@ -1,5 +1,6 @@
 """Opening of image files: the formats that photos have, and no others."""
 
+import errno
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import BinaryIO
 from PIL import Image, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from mine.errors import InputError
-from mine.inputs.files import open_regular, reason
+from mine.inputs.files import NotRegularError, open_regular, reason
 from mine.inputs.kinds import is_jpeg_xl, raw_format, raw_refusal, refusal
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "AVIF")
@@ -62,6 +63,23 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
                 raise
             except Exception as error:
                 raise OSError(reason(error)) from error
+
+
+def unreadable(path: str | Path, error: OSError) -> InputError:
+    """What is said of a photo that cannot be opened or read, with what to do about it."""
+    if isinstance(error, UnidentifiedImageError):
+        return InputError(str(error))
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"{path} is a folder: give the file of one photo")
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"no photo at {path}: check the name")
+    told = f"cannot read photo {path} ({reason(error)})"
+    if isinstance(error, NotRegularError):
+        return InputError(f"{told}: save the photo to a file, and give the name of that")
+    if error.errno is None:  # a decoder's words, or ours with the remedy
+        return InputError(told)
+    permission = error.errno in (errno.EACCES, errno.EPERM)
+    return InputError(f"{told}: {'make it readable' if permission else 'copy it to another folder'} first")
 
 
 def _open(file: BinaryIO, path: str | Path) -> Image.Image:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from itertools import pairwise
@@ -46,6 +47,9 @@ REFUSED = {
     ("render", "https://example.com/cat.jpg"): "https://example.com/cat.jpg is an address",
     ("render", "link.jpg"): "it is a link to gone.jpg",
     ("render", "notes.txt"): "notes.txt is not an image",
+    ("render", "pipe.jpg"): "it is a pipe or a device, not a file): save the photo to a file",
+    ("export", "/dev/zero", "-o", "a.glb"): "cannot read photo /dev/zero (it is a pipe or a device",
+    ("view", "socket.jpg"): "it is a socket or a device, not a file): save the photo to a file",
     ("render", "photo.NEF"): "photo.NEF is a raw photo that cannot be developed (Unsupported file format",
     ("render", "photo.jpg", "--frames", "0"): "frames 0",
     ("render", "photo.jpg", "--frames", "1.5"): "frames '1.5': give a whole number",
@@ -204,7 +208,9 @@ REFUSED = {
 }
 
 
-def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("photo.jpg", "photo.mpi"):
         (tmp_path / name).write_bytes(Path(__file__).parents[2].joinpath("data/samples/cat.jpg").read_bytes())
     for name in ("pointer.pth", "pointer.mpi", "pointer.jpg"):
@@ -222,6 +228,10 @@ def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(tmp_path:
     (tmp_path / "frames-depth" / "dear.jpg").touch()
     (tmp_path / "notes.txt").write_text("no photo")
     (tmp_path / "link.jpg").symlink_to("gone.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket.jpg")  # a longer name would be too long for a socket
     (tmp_path / "photo.NEF").write_bytes(bytes(100))
     (tmp_path / "bad.json").write_text('{"frames": 0, "keys": []}')
     (tmp_path / "a.pth").touch()

@@ -329,7 +329,7 @@ def jpeg() -> bytes:
     [
         (b"", "is empty"),
         (b"just some text, no image", "not an image"),
-        (b"\0\0\0\x18ftypheic" + bytes(100), "not an image"),
+        (b"\0\0\0\x18ftypheic" + bytes(100), "damaged"),
         (jpeg()[:700], "damaged"),
         (png(64, 64, 8, 2, bytes(10)), "damaged"),
         (png(1, 1, 8, 2, bytes(4)), "1x1"),

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from mine.errors import InputError
-from mine.inputs.files import open_regular, parsing, reason
-from mine.inputs.images import MAX_PIXELS, RawPhotoError, open_image
+from mine.inputs.files import open_regular, parsing
+from mine.inputs.images import MAX_PIXELS, RawPhotoError, open_image, unreadable
 from mine.scene.decoding import colour_code_points
 from mine.scene.decoding.heif import restore_orientation
 from mine.scene.decoding.high_bit_depth import check_deep_colour, to_8bit
@@ -55,14 +55,8 @@ def decode_file(path: Path, side: int) -> Decoded:
         from mine.scene.decoding.raw import develop  # imported on use: few photos are raw, and it needs this module
 
         return develop(path, side, refused)
-    except FileNotFoundError as error:
-        raise InputError(f"no photo at {path}: check the name") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path} is a folder: give the file of one photo") from error
-    except UnidentifiedImageError as error:
-        raise InputError(str(error)) from error
     except OSError as error:
-        raise InputError(f"cannot read photo {path} ({reason(error)})") from error
+        raise unreadable(path, error) from error
 
 
 def decode_image(

@@ -15,7 +15,7 @@ from PIL import Image, JpegImagePlugin, MpoImagePlugin
 
 from mine.errors import InputError
 from mine.inputs.files import open_input, open_regular, parsing
-from mine.inputs.images import open_image
+from mine.inputs.images import open_image, unreadable
 from mine.scene.depth_maps.depth_map import DepthMap, Kind, check_size
 from mine.scene.depth_maps.files import decode_image
 from mine.scene.depth_maps.xmp import Properties, extended_xmp, read_xmp
@@ -76,7 +76,7 @@ def _of_heic(path: Path, name: str) -> DepthMap | None:
                 decode_image(depth_image, name, turn=False), depth_images[0].info.get("metadata") or {}, name
             )
     except OSError as error:
-        raise InputError(f"cannot read photo {path} ({error.strerror or error})") from error
+        raise unreadable(path, error) from error
 
 
 def heic_depth(levels: np.ndarray, metadata: dict[str, Any], name: str) -> DepthMap:
