@@ -39,9 +39,10 @@ class InputWarning(UserWarning):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory does not suffice: Python's, or those of torch on CPUs and GPUs."""
-    texts = "allocate memory", "out of memory"
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(t in str(error) for t in texts))
+    """Whether an exception says that memory does not suffice: of Python, the system, its loader, or torch."""
+    texts = "allocate memory", "out of memory", "failed to map segment"
+    told = isinstance(error, (RuntimeError, OSError, ImportError)) and any(text in str(error) for text in texts)
+    return isinstance(error, MemoryError) or told
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import os
 import sys
 import warnings
 from difflib import get_close_matches
@@ -45,15 +46,15 @@ def main() -> None:
         if debug:
             raise
         end(2, str(error))
-    except OSError as error:
-        if debug or error.errno not in NO_ROOM:
+    except (MemoryError, RuntimeError, OSError, ImportError) as error:
+        if debug:
+            raise
+        if is_out_of_memory(error):
+            end(2, "not enough memory: ask for fewer planes or a smaller size, or close other programs")
+        if not isinstance(error, OSError) or error.errno not in NO_ROOM:
             raise
         drop_output()  # it may be what is full
         end(2, f"cannot write {error.filename or 'the output'} ({error.strerror}): make room, or choose another disk")
-    except (MemoryError, RuntimeError) as error:
-        if debug or not is_out_of_memory(error):
-            raise
-        end(2, "not enough memory: ask for fewer planes or a smaller size, or close other programs")
     except Stopped as stop:
         end(128 + stop.number, f"stopped by {Signals(stop.number).name}")
     except KeyboardInterrupt:
@@ -101,6 +102,10 @@ def run(name: str, *arguments: str) -> None:
         close = get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {close[0]}? Commands are" if close else "choose one of"
         raise InputError(f"unknown command {name!r}: {hint} {', '.join(COMMANDS)}")
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError(f"the working folder is gone ({error.strerror}): change to another, with cd") from error
     from mine.cli.parse import parse  # imported on use: `mine --help` need not wait for tyro
 
     command = COMMANDS[name]

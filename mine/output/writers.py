@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mine.errors import InputError
+from mine.ffmpeg import ffmpeg_program
 from mine.files import check_writable, is_clutter, replacing
 from mine.temporary import unnamed_file
 
@@ -157,6 +157,8 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float, codec: str 
         InputError: As `frame_writer`, except for failures of the writing itself.
     """
     check_writable(out, is_folder(out))
+    if not is_folder(out):
+        ffmpeg_program()
     if not (math.isfinite(fps) and 0 < fps <= 240):
         raise InputError(f"fps {fps} is out of range: give frames per second above 0, at most 240")
     suffix = Path(out).suffix.lower()
@@ -247,7 +249,7 @@ def _ffmpeg_command(path: Path, size: tuple[int, int], fps: float, codec: str | 
     """The command that reads raw RGB frames on standard input and writes `path`, whatever colons its name has."""
     rate = str(Fraction(fps).limit_denominator(1001))
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[1]}x{size[0]}", "-r", rate, "-i", "-"]
-    return [get_ffmpeg_exe(), "-y", "-loglevel", "error", *raw, *_options(path.suffix.lower(), codec), f"file:{path}"]
+    return [ffmpeg_program(), "-y", "-loglevel", "error", *raw, *_options(path.suffix.lower(), codec), f"file:{path}"]
 
 
 def _last_line(log: IO[bytes]) -> str:

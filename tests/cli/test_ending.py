@@ -1,5 +1,6 @@
 """How commands end: signals, a standard output that cannot be written, and SIGKILL; run as programs of their own."""
 
+import errno
 import os
 import random
 import signal
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 
 from mine.cli.ending import Stopped, stopped_by_signals
+from mine.cli.main import main
 from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
 
@@ -152,3 +154,31 @@ def test_killed_at_a_random_moment_leaves_whole_files_or_none(
     for name in shown:
         check_whole(folder / name)
     assert all(f".{process.pid}.part" in name for name in os.listdir(folder) if name.startswith("."))
+
+
+def test_a_working_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    script = "import os; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
+    script += "import sys; sys.argv = ['mine', 'render', '/photo.jpg']; from mine.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "mine: the working folder is gone (No such file or directory): change to another, with cd\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+)
+def test_too_little_memory_to_load_a_library_is_told(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(arguments: list[str]) -> None:
+        raise error
+
+    monkeypatch.setattr("mine.cli.main.answer", fail)
+    monkeypatch.setattr(sys, "argv", ["mine"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2 and capsys.readouterr().err.startswith("mine: not enough memory")

@@ -3,9 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from imageio_ffmpeg import get_ffmpeg_exe
-
 from mine.errors import InputError
+from mine.ffmpeg import ffmpeg_program
 from mine.inputs.files import open_input
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,gif,mjpeg,h264,hevc"
@@ -30,7 +29,7 @@ def extract_frames(video: Path, folder: Path, rate: float) -> list[str]:
         raise InputError(f"{rate} frames per second is out of range: give a number above 0, at most 60")
     folder.mkdir(parents=True)
     open_input(video, "video", "give a video file or a folder of pictures").close()
-    command = [get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-protocol_whitelist", "file"]
+    command = [ffmpeg_program(), "-nostdin", "-loglevel", "error", "-protocol_whitelist", "file"]
     command += ["-format_whitelist", CONTAINERS, "-i", f"file:{video.absolute()}", "-map", "0:v:0"]
     command += ["-vf", f"fps={rate}", "-qscale:v", "2", "-f", "image2", "%06d.jpg"]
     # Run in the folder: a percent sign in its name would count as part of the pattern.

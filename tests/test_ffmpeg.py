@@ -1,0 +1,35 @@
+"""The ffmpeg program is found, or named in one line."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mine.errors import InputError
+from mine.ffmpeg import ffmpeg_program
+from mine.output.writers import check_output
+
+
+def test_the_program_can_be_run() -> None:
+    assert os.access(ffmpeg_program(), os.X_OK)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "folder", "notes.txt"])
+def test_a_program_that_is_none_is_told_before_there_are_frames(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("no program")
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / name))
+    with pytest.raises(InputError, match=f"no ffmpeg program at .*{name}: unset IMAGEIO_FFMPEG_EXE"):
+        check_output(tmp_path / "a.mp4", (32, 48), 30)
+    check_output(tmp_path / "frames", (32, 48), 30)
+
+
+def test_no_program_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> str:
+        raise RuntimeError("No ffmpeg exe could be found.")
+
+    monkeypatch.setattr("mine.ffmpeg.get_ffmpeg_exe", fail)
+    with pytest.raises(InputError, match="no ffmpeg is installed: install it"):
+        ffmpeg_program()
