@@ -73,7 +73,9 @@ def launch(
     jobs = JobRunner(pool, folder)
     try:
         page = serve(jobs, host, port, share, auth or os.environ.get(CREDENTIALS), url)
-        threading.Thread(target=jobs.warm_up, daemon=True).start()
+        jobs.warm_up()
+        # Only now: whoever reads this and brings a photo waits no longer than others.
+        print(f"The demo is at {' and '.join(filter(None, (url or page.local_url, page.share_url)))}", flush=True)
         page.block_thread()
     finally:
         pool.close()
@@ -135,7 +137,6 @@ def serve(
     # Gradio's own middleware adds headers to what it passes on, so that this must be before it.
     page.app.user_middleware = outer + [one for one in page.app.user_middleware if one not in inner]
     page.app.middleware_stack = page.app.build_middleware_stack()
-    print(f"The demo is at {url or page.local_url}" + (f" and {page.share_url}" if page.share_url else ""), flush=True)
     _sweep_regularly(page, jobs)
     return page
 

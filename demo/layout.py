@@ -199,8 +199,8 @@ def _forms() -> str:
 
 def _described(sample: Sample) -> dict[str, str]:
     """A sample as the page's script knows it."""
-    files = {part: str(getattr(sample, part)) for part in ("photo", "depth", "video", "motions")}
-    return {"name": sample.name, "title": sample.title, "page": f"scene/samples/{sample.page.name}", **files}
+    files = {part: str(getattr(sample, part)) for part in ("photo", "scene", "depth", "video", "motions")}
+    return {"name": sample.name, "title": sample.title, **files}
 
 
 def _sample_button(sample: Sample) -> str:

@@ -4,6 +4,7 @@ Each function takes a model, where its output goes, and a `Report`. None knows s
 process (`mine.demo.worker`) or in this one.
 """
 
+import json
 import tempfile
 import time
 import warnings
@@ -18,6 +19,7 @@ import torch
 from mine import MPI, InputError, Model
 from mine.demo.contact_sheet import write_contact_sheet
 from mine.demo.exporting import write_form
+from mine.demo.samples import FOLDER
 from mine.errors import InputWarning
 from mine.network.input_size import network_size
 from mine.output.camera_paths import CameraPath, scene_path
@@ -25,7 +27,8 @@ from mine.output.depth_image import write_depth_image
 from mine.output.framing import crop_to_aspect
 from mine.output.stereo import Layout, render_stereo
 from mine.output.video import default_size, render_video
-from mine.output.web import export_html
+from mine.output.web import write_page
+from mine.output.web.pack import pack
 from mine.scene.depth_maps.depth_map import DepthMap
 from mine.scene.depth_maps.read import read_depth
 from mine.scene.photo import read_photo
@@ -112,7 +115,7 @@ class VideoSettings:
 
 @dataclass(frozen=True)
 class SceneFiles:
-    """The files of one scene: <name>.mpi, <name>.html and <name>-depth.png in a folder of its own."""
+    """The files of one scene: <name>.mpi, .html, .json and <name>-depth.png in a folder of its own."""
 
     folder: Path
     name: str
@@ -126,6 +129,11 @@ class SceneFiles:
     def html(self) -> Path:
         """The web page."""
         return self.folder / f"{self.name}.html"
+
+    @property
+    def packed(self) -> Path:
+        """The scene as the web page holds it, which the demo's viewer is sent."""
+        return self.folder / f"{self.name}.json"
 
     @property
     def depth(self) -> Path:
@@ -174,7 +182,9 @@ def _make_scene(model: Model, photo: Path, settings: SceneSettings, files: Scene
     report(0.5, "Building the 3D view")
     with ThreadPoolExecutor(1) as other:  # both are done before the web page, which leaves a core idle now and then
         written = [other.submit(write_depth_image, scene, files.depth), other.submit(scene.save, files.mpi)]
-        export_html(scene, files.html)
+        packed = pack(scene)
+        write_page(packed, files.html)
+        files.packed.write_text(json.dumps(packed, separators=(",", ":")), encoding="utf-8")
         for each in written:
             each.result()
 
@@ -233,11 +243,9 @@ def make_export(model: Model, files: SceneFiles, form: str, out: Path, report: R
 
 
 def warm_up(model: Model, report: Report) -> None:
-    """Makes a scene of the usual size from an even picture, so that the first visitor waits no longer than others."""
+    """Makes the scene of a sample, so that the first visitor waits no longer than others."""
     with tempfile.TemporaryDirectory() as folder:
-        scene = model.predict(torch.full((3, 480, 720), 0.5), planes=SceneSettings().planes).to("cpu")
-        export_html(scene, Path(folder) / "scene.html")
-        scene.render(torch.eye(4))
+        make_scene(model, FOLDER / "coffee.jpg", SceneSettings(), SceneFiles(Path(folder), "scene"), report)
 
 
 def sleep(model: Model, seconds: float, report: Report) -> None:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mine.output.web import write_page
-
 FOLDER = Path(__file__).with_name("samples")
 """For each sample: NAME.jpg, the photo; and by scripts/pack_samples.py NAME.json, the scene as in its page; NAME.mp4;
 NAME-depth.jpg; NAME-motions.webp, the moving thumbnails."""
@@ -48,11 +46,6 @@ class Sample:
         return self.folder / f"{self.name}.json"
 
     @property
-    def page(self) -> Path:
-        """The scene's page."""
-        return self.folder / f"{self.name}.html"
-
-    @property
     def video(self) -> Path:
         """A video of it."""
         return self.folder / f"{self.name}.mp4"
@@ -74,14 +67,13 @@ def samples() -> list[Sample]:
 
 
 def unpack(folder: Path) -> list[Sample]:
-    """Copies the samples to a folder that the demo serves, and writes their pages."""
+    """Copies the samples to a folder that the demo serves."""
     folder.mkdir(parents=True, exist_ok=True)
     copies = []
     for sample in samples():
         copy = Sample(sample.name, folder)
-        for part in ("photo", "video", "depth", "motions"):
+        for part in ("photo", "scene", "video", "depth", "motions"):
             shutil.copyfile(getattr(sample, part), getattr(copy, part))
-        write_page(read_scene(sample), copy.page)
         copies.append(copy)
     return copies
 

@@ -1,13 +1,20 @@
-"""Scene pages: Gradio serves HTML as a download; this shows it, shut off from the page around and from other sites."""
+"""Scene pages: Gradio serves HTML as a download; this shows it, shut off from the page around and from other sites.
+
+The viewer without a scene is such a page as well: the page around sends it one scene after another.
+"""
 
 import re
 from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
+from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mine.output.web.html import viewer_page
+
 ROUTE = "/scene/"
-PAGE = re.compile(r"/scene/(samples|scenes/[\w-]+)/[^/]+\.html")
+VIEWER = "/scene/viewer.html"
+PAGE = re.compile(r"/scene/scenes/[\w-]+/[^/]+\.html")
 
 POLICY = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
@@ -17,7 +24,7 @@ POLICY = (
 
 
 class ScenePages:
-    """ASGI middleware that answers /scene/scenes/TOKEN/NAME.html and /scene/samples/NAME.html with that page.
+    """ASGI middleware that answers /scene/scenes/TOKEN/NAME.html with that page, and /scene/viewer.html.
 
     The request goes on as Gradio's request for the file, so that Gradio checks whether the visitor may have it.
 
@@ -32,6 +39,9 @@ class ScenePages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Shows such a page, passes other requests on."""
         path = scope.get("path", "")
+        if scope["type"] == "http" and path == VIEWER:
+            answer = HTMLResponse(viewer_page(), headers={"Content-Security-Policy": POLICY})
+            return await answer(scope, receive, send)
         if scope["type"] != "http" or not PAGE.fullmatch(path):
             return await self.app(scope, receive, send)
         inner = f"/gradio_api/file={self.folder}/{path.removeprefix(ROUTE)}"

@@ -37,7 +37,7 @@ def tour(page: Page, url: str, photo: Path, save: "Saver") -> None:
     page.locator("#waiting").get_by_text("Finding depth").wait_for()
     page.wait_for_timeout(300)
     save(page, "waiting")
-    page.frame_locator("#viewer iframe").locator("body.ready").wait_for()
+    page.locator(f"#viewer[data-ready='{photo.stem}']").wait_for()
     print(f"{save.name}: {time.monotonic() - start:.1f} s from upload to 3D view", flush=True)
     page.wait_for_function("document.getElementById('motions').style.getPropertyValue('--sheet').includes('url')")
     page.locator("#play").click()  # at rest, the view is sharp

@@ -17,8 +17,11 @@ function paintBackdrop(photo) {
 
 const stage = {
   tab: "3d",
-  scene: null, // { name, photo, page, depth, video, motions }
-  frame: null,
+  scene: null, // { name, photo, packed, depth, video }
+  frame: null, // the viewer: it is loaded once, and sent one scene after another
+  listening: false, // whether it is there
+  packed: null, // the message that it shows the scene by
+  number: 0,
   ready: false,
   slow: false,
   revealed: false,
@@ -26,20 +29,14 @@ const stage = {
 
   /** Shows another scene. Resolves when its 3D view has drawn its first frames, or has failed. */
   show(scene) {
+    this.forget();
     const settled = new Promise((resolve) => (this.settle = resolve));
     this.scene = scene;
-    this.ready = this.slow = this.revealed = false;
     this.fail(null);
     this.still(scene.photo);
     this.hero(scene.video);
-    this.frame?.remove();
-    this.frame = Object.assign(document.createElement("iframe"), {
-      title: `${scene.name} in 3D: drag it to look around`,
-      sandbox: "allow-scripts allow-downloads",
-      allow: "fullscreen; accelerometer; gyroscope; xr-spatial-tracking",
-      src: `${root}/${scene.page}`,
-    });
-    $("viewer").append(this.frame);
+    this.frame.title = `${scene.name} in 3D: drag it to look around`;
+    this.send(scene);
     this.film(scene.video);
     if (scene.depth) $("compare-depth").src = scene.depth;
     $("compare-photo").src = scene.photo;
@@ -49,12 +46,31 @@ const stage = {
 
   /** Clears the stage for a photo that is to come. */
   leave() {
-    this.frame?.remove();
-    this.frame = this.scene = null;
-    this.ready = this.revealed = false;
+    this.forget();
     this.hero(null);
     this.film(null);
     this.open("3d");
+  },
+
+  /** Takes the scene out of the viewer. */
+  forget() {
+    this.settle();
+    this.scene = this.packed = null;
+    this.ready = this.slow = this.revealed = false;
+    this.number++;
+    delete $("viewer").dataset.ready;
+    this.post({ mine: "clear" });
+  },
+
+  /** Sends a scene to the viewer, which may reach no server itself. */
+  async send({ name, packed }) {
+    const number = this.number;
+    const answer = await fetch(packed).catch(() => null);
+    const text = answer?.ok ? await answer.text() : null;
+    if (number !== this.number) return;
+    if (text === null) return this.settle(), this.fail("This scene is no longer here: bring the photo again.");
+    this.packed = { mine: "scene", text, name, number };
+    this.post(this.packed);
   },
 
   /** Opens a tab. */
@@ -107,19 +123,28 @@ const stage = {
     film.load();
   },
 
+  post(message) {
+    if (this.listening) this.frame.contentWindow.postMessage(message, "*");
+  },
+
   tell(message) {
-    if (this.ready) this.frame.contentWindow.postMessage(message, "*");
+    if (this.ready) this.post(message);
   },
 
   /** What the viewer tells. */
   hear({ source, data }) {
-    if (!this.frame || source !== this.frame.contentWindow) return;
+    if (source !== this.frame.contentWindow) return;
+    if (data.mine === "empty") {
+      this.listening = true;
+      if (this.packed) this.post(this.packed); // it came before the viewer, or the viewer was loaded anew
+    }
+    if (data.number !== this.number) return; // of a scene that was here before
     // Fast and slow tell how long the first frames took: until then, work for anything else would delay them.
     if (["fast", "slow", "failed"].includes(data.mine)) this.settle();
     if (data.mine === "ready") {
       this.ready = true;
       this.tell({ mine: "depth", on: this.tab === "depth" });
-      $("viewer").dataset.ready = "true";
+      $("viewer").dataset.ready = this.scene.name;
       motions.restart();
       // A slow machine keeps the moving picture, where there is one, until somebody takes hold of the scene.
       if ($("hero").hidden) this.reveal();
@@ -171,6 +196,13 @@ const stage = {
 
   start() {
     addEventListener("message", (event) => event.data && this.hear(event));
+    this.frame = Object.assign(document.createElement("iframe"), {
+      title: "3D view",
+      sandbox: "allow-scripts allow-downloads",
+      allow: "fullscreen; accelerometer; gyroscope; xr-spatial-tracking",
+      src: `${root}/scene/viewer.html`,
+    });
+    $("viewer").append(this.frame);
     for (const name of TABS) $(`tab-${name}`).addEventListener("click", () => this.open(name));
     document.querySelector("#studio .tabs").addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

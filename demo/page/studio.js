@@ -18,7 +18,7 @@ function showSample(sample) {
   photo = { path: sample.photo, orig_name: `${sample.name}.jpg`, meta: { _type: "gradio.FileData" } };
   motions.playing = !reduced;
   stage.wait(null);
-  stage.show({ name: sample.title, photo: fileUrl(sample.photo), page: sample.page, depth: fileUrl(sample.depth), video: fileUrl(sample.video) });
+  stage.show({ name: sample.title, photo: fileUrl(sample.photo), packed: fileUrl(sample.scene), depth: fileUrl(sample.depth), video: fileUrl(sample.video) });
   motions.picture(fileUrl(sample.motions));
   mark(sample.name);
   buttons();
@@ -70,7 +70,7 @@ async function makeScene(sent, signal) {
   photo = sent;
   motions.playing = !reduced;
   const name = page.orig_name.replace(/\.html$/, "");
-  const shown = stage.show({ name, photo: fileUrl(sent.path), page: pagePath(page.path), depth: fileUrl(depth.path), video: null });
+  const shown = stage.show({ name, photo: fileUrl(sent.path), packed: fileUrl(page.path.replace(/html$/, "json")), depth: fileUrl(depth.path), video: null });
   results.add(sent.path, files.map(described));
   motions.picture(null);
   shown.then(() => drawMotions(sent)); // the 3D view comes first

@@ -46,8 +46,7 @@ def test_a_visit_behind_nginx_with_a_prefix(browser: Browser, tiny_checkpoint: P
             page.evaluate("document.getElementById('planes').value = 4")
             page.evaluate("document.getElementById('detail').value = 'Draft'")
             page.set_input_files("#photo input[type=file]", make_photo(tmp_path / "photo.png"))
-            page.locator("#viewer iframe[src$='/photo.html']").wait_for()
-            page.frame_locator("#viewer iframe").locator("body.ready").wait_for()
+            page.locator("#viewer[data-ready='photo']").wait_for()
             page.context.close()
             assert [url for url in requests if not url.startswith((outer, "data:", "blob:"))] == []
         finally:

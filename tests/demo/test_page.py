@@ -57,9 +57,7 @@ class Tab:
     def bring(self, photo: Path) -> None:
         """Brings a photo and waits for its scene in 3D."""
         self.page.set_input_files("#photo input[type=file]", photo)
-        self.page.locator(f"#viewer iframe[src$='/{photo.stem}.html']").wait_for()
-        self.view.locator("body.ready").wait_for()
-        self.page.locator("#viewer.shown").wait_for()
+        self.page.locator(f"#viewer[data-ready='{photo.stem}'].shown").wait_for()
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +116,7 @@ def test_a_click_on_a_sample_shows_its_scene_and_asks_the_server_for_no_work(des
     page = desk.page
     before = len(desk.requests)
     page.get_by_role("button", name="Cat", exact=True).click()
-    desk.view.locator("body.ready").wait_for()
-    assert page.locator("#viewer iframe").get_attribute("src").endswith("/scene/samples/cat.html")
+    page.locator("#viewer[data-ready='Cat']").wait_for()
     assert not any("queue/join" in url for url in desk.requests[before:])
     assert page.get_by_role("button", name="Cat", exact=True).get_attribute("aria-pressed") == "true"
     assert "cat-motions" in page.evaluate("document.getElementById('motions').style.getPropertyValue('--sheet')")

@@ -14,10 +14,20 @@ from small_scene import make_photo, make_scene
 
 from mine.output.camera_paths import PATHS, near_depth, scene_path
 from mine.output.export import export
+from mine.output.web.html import viewer_page
+from mine.output.web.pack import pack
 from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
 
 ROOT = Path(__file__).parents[2]
+COUNT_TEXTURES = """
+  window.textures = 0;
+  const { createTexture, deleteTexture } = WebGL2RenderingContext.prototype;
+  Object.assign(WebGL2RenderingContext.prototype, {
+    createTexture() { textures++; return createTexture.call(this); },
+    deleteTexture(texture) { textures -= texture ? 1 : 0; return deleteTexture.call(this, texture); },
+  });
+"""
 HEADSET = (ROOT / "tests" / "support" / "fake_headset.js").read_text()
 WINDOW = {"width": 240, "height": 240}
 
@@ -154,6 +164,78 @@ def test_a_frame_obeys_and_answers_the_page_around_it(around: Page) -> None:
     for nonsense in ["play", None, {"mine": "play", "path": "nowhere"}, {"mine": "constructor"}]:
         around.evaluate(post, nonsense)
     assert frame.evaluate("document.body.className").split()[0] == "ready"
+
+
+# --- one scene after another
+
+
+@pytest.fixture(scope="module")
+def empty(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """A page with the viewer without a scene in a sandboxed frame; `show` sends a scene, or clears it without one."""
+    folder = tmp_path_factory.mktemp("empty")
+    (folder / "viewer.html").write_text(viewer_page())
+    (folder / "around.html").write_text(
+        "<script>const heard = []; addEventListener('message', ({ data }) => heard.push(data));"
+        "const post = (message) => document.querySelector('iframe').contentWindow.postMessage(message, '*');"
+        "const show = (scene, number) => post(scene ? { mine: 'scene', text: JSON.stringify(scene),"
+        " name: `scene ${number}`, number } : { mine: 'clear' });</script>"
+        '<iframe sandbox="allow-scripts" src="viewer.html" width="230" height="200"></iframe>'
+    )
+    page = new_page(browser, viewport=WINDOW)
+    page.add_init_script(COUNT_TEXTURES)
+    page.goto((folder / "around.html").as_uri())
+    hear(page, "empty")
+    return page
+
+
+def coloured_scene(colour: tuple[float, float, float], planes: int = 3) -> dict[str, Any]:
+    """A packed scene of one colour."""
+    size = (32, 48)
+    rgb = torch.tensor(colour, dtype=torch.float32)[None, :, None, None].expand(planes, 3, *size)
+    sigma = torch.ones(planes, 1, *size)
+    return pack(MPI(rgb, sigma, torch.linspace(1, 0.1, planes), intrinsics(size, 60), rgb[0].repeat(1, 2, 2)))
+
+
+def middle(page: Page) -> tuple[int, int, int]:
+    """The colour in the middle of the view."""
+    script = "() => { const { width, height, data } = mineViewer.readPixels(); return [width, height, [...data]]; }"
+    width, height, data = page.frames[1].evaluate(script)
+    return tuple(np.array(data).reshape(height, width, 4)[height // 2, width // 2, :3])
+
+
+def test_a_frame_shows_one_scene_after_another_and_frees_those_before(empty: Page) -> None:
+    red, green = coloured_scene((1, 0, 0)), coloured_scene((0, 1, 0), planes=5)
+    left = []
+    for number in range(6):
+        empty.evaluate("([scene, number]) => show(scene, number)", [(red, green)[number % 2], number])
+        empty.wait_for_function("n => heard.some((one) => one.mine === 'ready' && one.number === n)", arg=number)
+        assert np.argmax(middle(empty)) == number % 2
+        assert empty.frames[1].evaluate("document.title") == f"scene {number}"
+        left.append(empty.frames[1].evaluate("textures"))
+    assert left[2:4] == left[4:6], "scenes left behind take no memory"
+    empty.evaluate("show(null)")
+    empty.frames[1].wait_for_selector("body:not(.ready)")
+    assert empty.frames[1].evaluate("textures") < min(left[2:])
+
+
+def test_only_the_last_of_scenes_sent_at_once_is_shown(empty: Page) -> None:
+    scenes = [coloured_scene(colour) for colour in [(1, 0, 0), (0, 1, 0), (0, 0, 1)]]
+    empty.evaluate("heard.length = 0")
+    empty.evaluate("scenes => scenes.forEach((scene, number) => show(scene, 10 + number))", scenes)
+    hear(empty, "ready")
+    assert np.argmax(middle(empty)) == 2
+    empty.wait_for_timeout(300)
+    assert [one for one in empty.evaluate("heard") if one["mine"] in ("ready", "failed")] == []
+
+
+def test_a_scene_that_cannot_be_read_is_told_and_the_next_one_shown(empty: Page) -> None:
+    empty.evaluate("post({ mine: 'scene', text: '{}', name: 'broken', number: 20 })")
+    hear(empty, "failed")
+    assert empty.frames[1].locator("#message").inner_text() != ""
+    empty.evaluate("scene => show(scene, 21)", coloured_scene((0, 1, 0)))
+    hear(empty, "ready")
+    assert np.argmax(middle(empty)) == 1
+    assert empty.frames[1].locator("#message").is_hidden()
 
 
 def test_the_toolbar_hides_when_idle_and_comes_back(page: Page) -> None:

@@ -24,8 +24,8 @@ export class Controls {
   private rest: { side: number; front: number } | null = null;
   private tilting = false;
 
-  /** Listens to `canvas`; `touched` is called at every input. */
-  constructor(canvas: HTMLElement, private readonly camera: ViewerCamera, private readonly touched: () => void) {
+  /** Listens to `canvas`, and moves what `camera` returns; `touched` is called at every input. */
+  constructor(canvas: HTMLElement, private readonly camera: () => ViewerCamera | null, private readonly touched: () => void) {
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
@@ -37,7 +37,7 @@ export class Controls {
     }
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
-      camera.move({ zoom: -event.deltaY * (event.deltaMode === 1 ? 20 : 1) * WHEEL });
+      camera()?.move({ zoom: -event.deltaY * (event.deltaMode === 1 ? 20 : 1) * WHEEL });
       touched();
     }, { passive: false });
     addEventListener("keydown", (event) => {
@@ -54,7 +54,7 @@ export class Controls {
   step(seconds: number): boolean {
     for (const code of this.held) {
       const [axis, sign] = moves[code]!;
-      this.camera.move({ [axis]: sign * KEY_SPEED * seconds });
+      this.camera()?.move({ [axis]: sign * KEY_SPEED * seconds });
     }
     return this.held.size > 0;
   }
@@ -69,7 +69,7 @@ export class Controls {
     // Near things follow the finger, so the camera moves the other way.
     const fullDrag = DRAG * Math.min(innerWidth, innerHeight) * count;
     const zoom = spread && count === 2 ? Math.log(this.spread() / spread) : 0;
-    this.camera.move({ x: -dx / fullDrag, y: -dy / fullDrag, zoom });
+    this.camera()?.move({ x: -dx / fullDrag, y: -dy / fullDrag, zoom });
     this.touched();
   }
 
@@ -103,7 +103,7 @@ export class Controls {
     this.rest.side += (side - this.rest.side) * REST;
     this.rest.front += (front - this.rest.front) * REST;
     // A phone that is turned to the right is looked at from its left.
-    this.camera.set({ x: (this.rest.side - side) / TILT, y: (this.rest.front - front) / TILT });
+    this.camera()?.set({ x: (this.rest.side - side) / TILT, y: (this.rest.front - front) / TILT });
     this.touched();
   };
 }

@@ -1,5 +1,4 @@
-// Decodes the planes: reads the scene out of the page, in the format that mine/output/web/pack.py documents, and turns it
-// into textures. The arithmetic for each pixel is in shaders.ts.
+// Decodes the planes: turns a scene, in the format that mine/output/web/pack.py documents, into textures. The arithmetic for each pixel is in shaders.ts.
 import {
   HalfFloatType, LinearFilter, RedFormat, RGBAFormat, UnsignedByteType, Vector2, WebGLArrayRenderTarget, type WebGLRenderTarget,
   type WebGLRenderer,
@@ -10,7 +9,7 @@ import { PhotoDetail } from "./photo_detail";
 import { decodeColour, decodeDensity, planeTransmittance } from "./shaders";
 import { bytesOf, overTiles, tileGeometries, type Strip } from "./tiles";
 
-/** The JSON object in the page. Images are base64; see pack.py for each field and its unit. */
+/** The JSON object of a scene. Images are base64; see pack.py for each field and its unit. */
 interface Packed {
   size: [height: number, width: number];
   aspect: number;
@@ -47,55 +46,73 @@ export interface Scene {
   detail: PhotoDetail | null;
 }
 
-/** Decodes the scene in the page. `progress` is called with the fraction done, 0 to 1. */
-export async function decodeScene(renderer: WebGLRenderer, progress: (fraction: number) => void): Promise<Scene> {
-  const text = document.getElementById("scene")?.textContent ?? "";
-  if (!text.trim()) throw new Error("This page holds no scene: make one with mine export.");
+const options = { vertexShader: overTiles };
+const densityPass = new Pass(decodeDensity, options), colourPass = new Pass(decodeColour, options);
+const transmittancePass = new Pass(planeTransmittance, { ...options, ...multiplying });
+
+/**
+ * Decodes a scene from its JSON text. `progress` is called with the fraction done, 0 to 1. Rejects when `signal` aborts;
+ * a scene that is not returned leaves nothing behind.
+ */
+export async function decodeScene(
+  renderer: WebGLRenderer, text: string, progress: (fraction: number) => void, signal: AbortSignal,
+): Promise<Scene> {
   const packed = JSON.parse(text) as Packed;
   const [height, width] = packed.size;
   const layers = packed.disparity.length;
-  const density = array(width, height, layers, true);
-  const colour = array(width, height, layers, false);
-  const shareImage = packed.detailShare ? bitmap(packed.detailShare, "image/png") : null;
   const images = packed.strips.map((strip) => [bitmap(strip.colour, "image/webp"), bitmap(strip.density, "image/png")] as const);
-  const photo = packed.photo ? await bitmap(packed.photo, "image/webp") : null;
+  const [photo, shareImage] = await Promise.all([
+    packed.photo ? bitmap(packed.photo, "image/webp") : null, packed.detailShare ? bitmap(packed.detailShare, "image/png") : null,
+  ]);
+  signal.throwIfAborted();
   const smoother = packed.detailShare ? 2 : 1; // such planes have the photo at half their own resolution
-  const detail = photo && new PhotoDetail(renderer, photo, Math.floor(width / smoother), Math.floor(height / smoother));
-  const none = texture(null), share = shareImage ? texture(await shareImage) : none;
-
-  const transmittance = target(width, height);
-  clearToOne(renderer, transmittance);
-  const planeSize = new Vector2(width, height);
-  const options = { vertexShader: overTiles };
-  const densityPass = new Pass(decodeDensity, options), colourPass = new Pass(decodeColour, options);
-  const transmittancePass = new Pass(planeTransmittance, { ...options, ...multiplying });
-  const rays = { density: density.texture, inverseK: inverse(packed.K), planeSize };
-  const blend = {
-    photoAtPlanes: detail?.photoAtPlanes ?? none, transmittance: transmittance.texture, blended: packed.blended, share,
-    limited: !!packed.detailShare, planeSize,
-  };
-  let plane = 0;
-  for (const [number, strip] of packed.strips.entries()) {
-    const [colourImage, codeImage] = await Promise.all(images[number]!);
-    const disoccluded = texture(colourImage), codes = texture(codeImage);
-    for (const tiles of tileGeometries(strip, colourImage.width, width)) {
-      densityPass.drawOver(tiles, renderer, { codes, planeSize }, density, plane);
-      colourPass.drawOver(tiles, renderer, { ...blend, disoccluded }, colour, plane);
-      transmittancePass.drawOver(tiles, renderer, { ...rays, plane }, transmittance);
-      tiles.dispose();
-      plane++;
-    }
-    disoccluded.dispose();
-    codes.dispose();
-    progress(plane / layers);
-  }
-  share.dispose();
-  transmittance.dispose();
-  return {
+  const scene = {
     width, height, aspect: packed.aspect, disparity: packed.disparity, K: packed.K, near: packed.near, far: packed.far,
     nearDepth: packed.nearDepth ?? packed.near,
-    density, colour, detail,
+    density: array(width, height, layers, true), colour: array(width, height, layers, false),
+    detail: photo && new PhotoDetail(renderer, photo, Math.floor(width / smoother), Math.floor(height / smoother)),
   };
+  const none = texture(null), share = texture(shareImage), transmittance = target(width, height);
+  const passing = [none, share, transmittance];
+  try {
+    clearToOne(renderer, transmittance);
+    const planeSize = new Vector2(width, height);
+    const rays = { density: scene.density.texture, inverseK: inverse(packed.K), planeSize };
+    const blend = {
+      photoAtPlanes: scene.detail?.photoAtPlanes ?? none, transmittance: transmittance.texture, blended: packed.blended, share,
+      limited: !!packed.detailShare, planeSize,
+    };
+    let plane = 0;
+    for (const [number, strip] of packed.strips.entries()) {
+      const [colourImage, codeImage] = await Promise.all(images[number]!);
+      signal.throwIfAborted();
+      const disoccluded = texture(colourImage), codes = texture(codeImage);
+      for (const tiles of tileGeometries(strip, colourImage.width, width)) {
+        densityPass.drawOver(tiles, renderer, { codes, planeSize }, scene.density, plane);
+        colourPass.drawOver(tiles, renderer, { ...blend, disoccluded }, scene.colour, plane);
+        transmittancePass.drawOver(tiles, renderer, { ...rays, plane }, transmittance);
+        tiles.dispose();
+        plane++;
+      }
+      for (const spent of [disoccluded, codes]) spent.dispose();
+      for (const image of [colourImage, codeImage]) image.close();
+      progress(plane / layers);
+    }
+  } catch (error) {
+    dispose(scene);
+    throw error;
+  } finally {
+    for (const spent of passing) spent.dispose();
+    shareImage?.close();
+  }
+  return scene;
+}
+
+/** Frees the memory that a scene takes on the graphics card. */
+export function dispose({ density, colour, detail }: Scene) {
+  density.dispose();
+  colour.dispose();
+  detail?.dispose();
 }
 
 function clearToOne(renderer: WebGLRenderer, target: WebGLRenderTarget) {

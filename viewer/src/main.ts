@@ -1,18 +1,19 @@
-// The viewer: decodes the scene, renders frames while something moves, and offers `window.mineViewer` to scripts.
+// The viewer's page: shows the scene that it holds, or those that the page around sends, and offers `window.mineViewer` to
+// scripts.
 import "./style.css";
-import { ViewerCamera, type View } from "./camera";
+import type { View } from "./camera";
 import { Controls } from "./controls";
-import { decodeScene } from "./decode_planes";
-import { listen, tell } from "./embedding";
+import { framed, listen, tell } from "./embedding";
+import { LiveView } from "./live_view";
 import type { Matrix3, Pose } from "./matrix";
-import { Playback, type PlayOptions } from "./playback";
-import { createRenderer, SceneRenderer, type State } from "./renderer";
-import { offersXr, XrWindow } from "./xr";
-import { buttons, element, fail, hideHint, hideWhenIdle, paintBackdrop, showHint, showProgress, showRange } from "./ui";
+import type { PlayOptions } from "./playback";
+import { createRenderer } from "./renderer";
+import { buttons, element, fail, hideWhenIdle } from "./ui";
+import { offersXr } from "./xr";
 
 /** The interface for scripts and tests. */
 export interface MineViewer {
-  /** settles when the scene is on the screen; rejects when it cannot be shown */
+  /** settles when the page's own scene is on the screen, or the first that the page around sends; rejects when its own cannot be shown */
   ready: Promise<void>;
   /**
    * Shows the view of a target-from-source pose (16 numbers, row-major) until the next input by the user.
@@ -39,179 +40,58 @@ declare global {
   }
 }
 
-/** Rate (1/s) of the fade between colours and depth. */
-const DEPTH_FADE = 4;
-/** Milliseconds at rest after which the picture is drawn once more, as sharp as the screen. */
-const SHARPEN = 600;
-/** Frames at the start that are as coarse as in motion: they are there soon, and tell how long a frame takes. */
-const EARLY = 3;
-/** Seconds of motion before the first input on a machine too slow for it: then the picture rests, and is sharp. */
-const SLOW_SWAY = 8;
-
 async function start(api: Partial<MineViewer>) {
   const canvas = element("view") as HTMLCanvasElement;
   const renderer = createRenderer(canvas);
   canvas.addEventListener("webglcontextlost", () => fail("The graphics were interrupted. They come back by themselves, or after a reload."));
   canvas.addEventListener("webglcontextrestored", () => location.reload());
-  const headset = offersXr();
-  const scene = await decodeScene(renderer, showProgress);
-  const camera = new ViewerCamera(scene);
-  const playback = new Playback(camera);
-  const sceneRenderer = new SceneRenderer(renderer, scene);
+  const view = new LiveView(canvas, renderer);
+  offer(api, view);
+  hideWhenIdle();
+  const own = element("scene").textContent!.trim();
+  if (!own && !framed) throw new Error("This page holds no scene: make one with mine export.");
+  const sent = new Promise<void>((resolve) => {
+    listen({
+      open: (text, name) => void view.open(text, name).then(resolve, fail),
+      clear: () => view.clear(),
+      play: (path, options) => view.play(path, options),
+      stop: () => view.reset(),
+      reset: () => view.reset(),
+      showDepth: (on) => view.showDepth(on),
+    });
+  });
+  if (!own) tell({ mine: "empty" });
+  await Promise.all([own ? view.open(own, document.title) : sent, addButtons(view, canvas)]);
+}
 
-  let fixed: { T: Pose; K?: Matrix3 } | null = null;
-  let swaying: number | null = matchMedia("(prefers-reduced-motion: reduce)").matches ? null : 0;
-  let depth = false;
-  let last = 0;
-  let pending = 0;
-  let settled = true;
-  let early = EARLY;
-  let toldSlow = false;
-  let sharpening = 0;
+function offer(api: Partial<MineViewer>, view: LiveView) {
+  api.setPose = (T, K) => view.setPose(T, K);
+  api.play = (path, options) => view.play(path, options);
+  api.stop = () => view.reset();
+  api.view = () => {
+    const { T, K, width, height } = view.view("exact")!;
+    return { T, K, width, height };
+  };
+  api.windowView = (...how) => view.windowView(...how)!;
+  api.readPixels = () => view.readPixels();
+  api.showDepth = (on) => void view.showDepth(on, true);
+}
 
-  const currentView = (state: State) => {
-    const frame = camera.frame(innerWidth, innerHeight);
-    const { width, height } = sceneRenderer.size(frame, state);
-    const own = playback.view(frame, width, height) ?? camera.view(frame, width, height);
-    return { T: fixed?.T ?? own.T, K: fixed?.K ?? own.K, width, height, frame };
-  };
-  const render = (state: State) => {
-    const view = currentView(state);
-    sceneRenderer.fit(view.frame, view.width, view.height);
-    sceneRenderer.render(view, null, state === "sharp" || state === "exact");
-  };
-  const wake = () => (pending ||= requestAnimationFrame(tick));
-  const takeOver = () => {
-    fixed = null;
-    swaying = null;
-    playback.stop();
-    wake();
-  };
-  const touched = () => {
-    takeOver();
-    hideHint();
-    tell({ mine: "touched" });
-  };
-  const controls = new Controls(canvas, camera, touched);
-
-  function tick(now: number) {
-    pending = 0;
-    if (xrWindow.active) return;
-    // A frame's time stamp may lie before the call that rendered the first one.
-    const elapsed = Math.max(now - last, 0);
-    const seconds = Math.min(elapsed / 1000, 0.1);
-    // The first frame compiles shaders: it does not tell how long the next ones take.
-    if (!settled && early < EARLY - 1) sceneRenderer.adaptResolution(elapsed);
-    if (sceneRenderer.slow && !toldSlow) {
-      toldSlow = true;
-      tell({ mine: "slow" });
-    }
-    last = now;
-    const opacity = sceneRenderer.depthOpacity;
-    const fade = DEPTH_FADE * seconds;
-    sceneRenderer.depthOpacity = depth ? Math.min(1, opacity + fade) : Math.max(0, opacity - fade);
-    showRange(sceneRenderer.depthOpacity);
-    if (swaying !== null) {
-      swaying += seconds;
-      camera.set(sway(swaying));
-      if (sceneRenderer.slow && swaying > SLOW_SWAY) {
-        swaying = null;
-        camera.reset();
-      }
-    }
-    // A path keeps its time on slow machines too.
-    playback.step(Math.min(elapsed / 1000, 0.5));
-    const held = controls.step(seconds);
-    const changes = [early > 0, held, camera.follow(seconds), opacity !== sceneRenderer.depthOpacity, swaying !== null, playback.playing];
-    const moving = changes.includes(true);
-    if (--early === 0 && !sceneRenderer.slow) tell({ mine: "fast" });
-    render(moving ? "moving" : "resting");
-    settled = !moving;
-    clearTimeout(sharpening);
-    if (moving) wake();
-    else sharpening = setTimeout(() => pending || fixed || xrWindow.active || render("sharp"), SHARPEN);
-  }
-
-  const xrWindow = new XrWindow(renderer, camera, scene, sceneRenderer);
-  const leaveHeadset = () => {
-    element("xr").setAttribute("aria-pressed", "false");
-    wake();
-  };
-  const reset = () => {
-    takeOver();
-    camera.reset();
-  };
-  const showDepth = (on: boolean) => {
-    depth = on;
-    element("depth").setAttribute("aria-pressed", String(on));
-    tell({ mine: "depth", on });
-    wake();
-  };
-  const play = (path: string, options: PlayOptions = {}) => {
-    const known = playback.play(path, options);
-    if (known) {
-      fixed = null;
-      swaying = null;
-      hideHint();
-      wake();
-    }
-    return known;
-  };
+async function addButtons(view: LiveView, canvas: HTMLCanvasElement) {
+  const headset = await offersXr();
   buttons({
     reset: () => {
-      touched();
-      camera.reset();
+      view.touched();
+      view.reset();
     },
-    depth: () => {
-      showDepth(!depth);
-      return depth;
-    },
-    tilt: Controls.canTilt ? () => controls.toggleTilt() : null,
-    xr: (await headset) ? () => xrWindow.toggle(leaveHeadset) : null,
+    depth: () => view.showDepth(),
+    tilt: Controls.canTilt ? () => view.controls.toggleTilt() : null,
+    xr: headset ? () => view.toggleHeadset() : null,
     save: () => {
-      render("exact");
+      view.render("exact");
       canvas.toBlob((blob) => blob && download(blob), "image/png");
     },
   });
-  hideWhenIdle();
-  listen({ play, stop: reset, reset, showDepth });
-  addEventListener("resize", wake);
-
-  api.setPose = (T, K) => {
-    touched();
-    fixed = { T, K };
-    camera.reset();
-    camera.follow(Infinity);
-    render("exact");
-  };
-  api.play = play;
-  api.stop = reset;
-  api.view = () => {
-    const { T, K, width, height } = currentView("exact");
-    return { T, K, width, height };
-  };
-  api.windowView = (eye, distance, width, height) => camera.windowView(eye, distance, width, height);
-  api.readPixels = () => {
-    render("exact");
-    return sceneRenderer.read();
-  };
-  api.showDepth = (on) => {
-    showDepth(on);
-    sceneRenderer.depthOpacity = on ? 1 : 0;
-    showRange(sceneRenderer.depthOpacity);
-  };
-  tick(performance.now());
-  paintBackdrop(canvas);
-  document.body.classList.add("ready");
-  showHint();
-  tell({ mine: "ready" });
-}
-
-/** The idle motion before the first input: position on a slow ellipse, `seconds` after its start. */
-function sway(seconds: number) {
-  const angle = (2 * Math.PI * seconds) / 8;
-  const grown = Math.min(1, seconds / 2);
-  return { x: 0.6 * grown * Math.sin(angle), y: 0.2 * grown * Math.cos(angle), z: 0.15 * grown * Math.sin(angle / 2) };
 }
 
 function download(blob: Blob) {

@@ -3,6 +3,8 @@ import { Vector2, type Texture, type WebGLRenderer, type WebGLRenderTarget } fro
 import { Pass, target, texture } from "./pass";
 import { downsample, photoDetail, photoDetailFine } from "./shaders";
 
+const downsamplePass = new Pass(downsample), detailPass = new Pass(photoDetail), finePass = new Pass(photoDetailFine);
+
 export class PhotoDetail {
   private readonly source: Texture;
   private readonly atPlanes: WebGLRenderTarget;
@@ -13,8 +15,8 @@ export class PhotoDetail {
   constructor(private readonly renderer: WebGLRenderer, private readonly photo: ImageBitmap, width: number, height: number) {
     this.source = texture(photo);
     this.atPlanes = target(width, height);
-    new Pass(downsample).draw(renderer, { photo: this.source, size: new Vector2(width, height) }, this.atPlanes);
-    this.detail = this.drawn(photoDetail, 1);
+    downsamplePass.draw(renderer, { photo: this.source, size: new Vector2(width, height) }, this.atPlanes);
+    this.detail = this.drawn(detailPass, 1);
   }
 
   /** The photo as the planes have it. */
@@ -40,14 +42,20 @@ export class PhotoDetail {
   refine() {
     if (this.fine) return;
     const coarse = this.detail;
-    this.detail = this.drawn(photoDetailFine, 2);
+    this.detail = this.drawn(finePass, 2);
     this.fine = true;
     for (const spent of [coarse, this.source, this.atPlanes]) spent.dispose();
   }
 
-  private drawn(shader: string, texels: number): WebGLRenderTarget {
+  /** Frees the memory of the graphics card. */
+  dispose() {
+    for (const spent of [this.detail, this.source, this.atPlanes]) spent.dispose();
+    this.photo.close();
+  }
+
+  private drawn(pass: Pass, texels: number): WebGLRenderTarget {
     const drawn = target(texels * this.photo.width, texels * this.photo.height, true);
-    new Pass(shader).draw(this.renderer, { photo: this.source, photoAtPlanes: this.atPlanes.texture }, drawn);
+    pass.draw(this.renderer, { photo: this.source, photoAtPlanes: this.atPlanes.texture }, drawn);
     return drawn;
   }
 }

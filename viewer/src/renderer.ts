@@ -36,12 +36,10 @@ export class SceneRenderer {
   private resolution = MIN_RESOLUTION;
   private rise = FIRST_RISE;
   private millisecondsPerPixel = 0;
-  private readonly pass: Pass;
+  private readonly passes = new Map<number, Pass>();
   private readonly none = texture(null);
 
-  constructor(private readonly renderer: WebGLRenderer, private readonly scene: Scene) {
-    this.pass = new Pass(renderView, { defines: { PLANES: scene.disparity.length } });
-  }
+  constructor(private readonly renderer: WebGLRenderer) {}
 
   /** Adapts the resolution to the time (ms) that the last frame in motion took. */
   adaptResolution(milliseconds: number) {
@@ -77,14 +75,13 @@ export class SceneRenderer {
   }
 
   /** Renders one view to the canvas, or into a target; `exact` with all the photo's detail, whatever that takes. */
-  render({ T, K }: View, target: WebGLRenderTarget | null = null, exact = false) {
-    const { scene } = this;
+  render(scene: Scene, { T, K }: View, target: WebGLRenderTarget | null = null, exact = false) {
     const rotation = transposedRotation(T);
     const [tx, ty, tz] = [T[3]!, T[7]!, T[11]!];
-    this.pass.draw(this.renderer, {
+    this.passFor(scene.disparity.length).draw(this.renderer, {
       density: scene.density.texture,
       colour: scene.colour.texture,
-      detailLevel: this.detailLevel(K[0], exact),
+      detailLevel: this.detailLevel(scene, K[0], exact),
       detail: scene.detail?.texture ?? this.none,
       disparity: scene.disparity,
       K: toThree(scene.K),
@@ -98,12 +95,18 @@ export class SceneRenderer {
     }, target);
   }
 
+  /** The pass that renders views of scenes with so many planes. It is compiled once. */
+  private passFor(planes: number): Pass {
+    const pass = this.passes.get(planes) ?? new Pass(renderView, { defines: { PLANES: planes } });
+    this.passes.set(planes, pass);
+    return pass;
+  }
+
   /**
    * The mipmap of the detail for a view of this focal length. Two texels a pixel are sharp, and from four on, smaller
    * mipmaps are needed: between, the level rises faster. Machines that keep up have the finest level at once.
    */
-  private detailLevel(focal: number, exact: boolean): number {
-    const { detail, K, width } = this.scene;
+  private detailLevel({ detail, K, width }: Scene, focal: number, exact: boolean): number {
     if (!detail) return 0;
     const octaves = Math.log2(((2 * detail.width) / width) * (K[0] / focal));
     const level = Math.max(0, Math.min(octaves, 2 * octaves - 2));

@@ -82,6 +82,12 @@ export function showRange(opacity: number) {
   element("range").style.opacity = String(opacity);
 }
 
+/** Takes away what `fail` told. */
+export function clearMessage() {
+  document.body.classList.remove("failed");
+  element("message").textContent = "";
+}
+
 export function fail(error: unknown) {
   const webgl = document.createElement("canvas").getContext("webgl2");
   const message = webgl ? String(error instanceof Error ? error.message : error) : "This browser offers no WebGL 2, which the scene needs.";

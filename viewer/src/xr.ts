@@ -1,6 +1,6 @@
 // Stereo on headsets: the photo is a window, and each eye looks through it from its own place. What lies beyond the
 // window's edges is never seen, so that the head may move freely.
-import { Mesh, MeshBasicMaterial, PerspectiveCamera, PlaneGeometry, Scene as ThreeScene, WebGLRenderTarget, type WebGLRenderer } from "three";
+import { Mesh, MeshBasicMaterial, PerspectiveCamera, PlaneGeometry, Scene as ThreeScene, type WebGLRenderer, WebGLRenderTarget } from "three";
 import type { ViewerCamera } from "./camera";
 import type { Scene } from "./decode_planes";
 import type { SceneRenderer } from "./renderer";
@@ -24,12 +24,75 @@ export async function offersXr(): Promise<boolean> {
 
 export class XrWindow {
   private session: XRSession | null = null;
-  private readonly stage = new ThreeScene();
-  private readonly views: { target: WebGLRenderTarget; mesh: Mesh }[];
 
-  constructor(
-    private readonly renderer: WebGLRenderer, private readonly camera: ViewerCamera, scene: Scene, private readonly sceneRenderer: SceneRenderer,
-  ) {
+  constructor(private readonly renderer: WebGLRenderer, private readonly sceneRenderer: SceneRenderer) {}
+
+  /** Whether a headset shows the scene: nothing else may then draw. */
+  get active(): boolean {
+    return this.session !== null;
+  }
+
+  /**
+   * Shows a scene on the headset, or ends what it shows; `ended` is called when that has ended, whoever ends it. Returns
+   * whether it has begun.
+   */
+  async toggle(scene: Scene, camera: ViewerCamera, ended: () => void): Promise<boolean> {
+    if (this.session) {
+      await this.leave();
+      return false;
+    }
+    const { xr } = this.renderer;
+    const session = await navigator.xr!.requestSession("immersive-vr");
+    const eyes = new PerspectiveCamera();
+    this.session = session;
+    const window = new Window(scene);
+    this.renderer.setClearColor(SURROUNDINGS);
+    // Before the session begins, so that three.js stops its loop outside of it.
+    this.renderer.setAnimationLoop(() => this.draw(window, scene, camera, eyes));
+    xr.enabled = true;
+    xr.setReferenceSpaceType("local");
+    await xr.setSession(session);
+    // After three.js's own, which gives the canvas back its size.
+    session.addEventListener("end", () => {
+      this.session = null;
+      this.renderer.setAnimationLoop(null);
+      xr.enabled = false;
+      window.dispose();
+      ended();
+    });
+    return true;
+  }
+
+  /** Ends what the headset shows. */
+  async leave() {
+    if (!this.session) return;
+    this.renderer.setAnimationLoop(null);
+    await this.session.end();
+  }
+
+  private draw({ views, stage }: Window, scene: Scene, camera: ViewerCamera, eyes: PerspectiveCamera) {
+    const { xr } = this.renderer;
+    if (!xr.isPresenting) return;
+    xr.updateCamera(eyes);
+    xr.enabled = false; // each eye's view is an ordinary picture
+    for (const [eye, { target }] of views.entries()) {
+      const at = xr.getCamera().cameras[eye];
+      if (!at) continue;
+      const [x, y, z] = at.matrixWorld.elements.slice(12, 15) as [number, number, number];
+      this.sceneRenderer.render(scene, camera.windowView([x, y, z], DISTANCE, target.width, target.height), target, true);
+    }
+    xr.enabled = true;
+    this.renderer.clear();
+    this.renderer.render(stage, eyes);
+  }
+}
+
+/** The window on the photo, with a picture for each eye. */
+class Window {
+  readonly stage = new ThreeScene();
+  readonly views: { target: WebGLRenderTarget; mesh: Mesh<PlaneGeometry, MeshBasicMaterial> }[];
+
+  constructor(scene: Scene) {
     const { aspect } = scene;
     const side = Math.min(SIDE, MAGNIFICATION * Math.max(scene.width, scene.height));
     const width = Math.round(Math.min(side, side * aspect)), height = Math.round(Math.min(side, side / aspect));
@@ -45,50 +108,12 @@ export class XrWindow {
     });
   }
 
-  /** Whether a headset shows the scene: nothing else may then draw. */
-  get active(): boolean {
-    return this.session !== null;
-  }
-
-  /** Begins or ends the session; `ended` is called when it has ended, whoever ends it. Returns whether it has begun. */
-  async toggle(ended: () => void): Promise<boolean> {
-    if (this.session) {
-      await this.session.end();
-      return false;
+  /** Frees the memory of the graphics card. */
+  dispose() {
+    for (const { target, mesh } of this.views) {
+      target.dispose();
+      mesh.geometry.dispose();
+      mesh.material.dispose();
     }
-    const { xr } = this.renderer;
-    const session = await navigator.xr!.requestSession("immersive-vr");
-    const eyes = new PerspectiveCamera();
-    this.session = session;
-    this.renderer.setClearColor(SURROUNDINGS);
-    // Before the session begins, so that three.js stops its loop outside of it.
-    this.renderer.setAnimationLoop(() => this.draw(eyes));
-    xr.enabled = true;
-    xr.setReferenceSpaceType("local");
-    await xr.setSession(session);
-    // After three.js's own, which gives the canvas back its size.
-    session.addEventListener("end", () => {
-      this.session = null;
-      this.renderer.setAnimationLoop(null);
-      xr.enabled = false;
-      ended();
-    });
-    return true;
-  }
-
-  private draw(eyes: PerspectiveCamera) {
-    const { xr } = this.renderer;
-    if (!xr.isPresenting) return;
-    xr.updateCamera(eyes);
-    xr.enabled = false; // each eye's view is an ordinary picture
-    for (const [eye, { target }] of this.views.entries()) {
-      const at = xr.getCamera().cameras[eye];
-      if (!at) continue;
-      const [x, y, z] = at.matrixWorld.elements.slice(12, 15) as [number, number, number];
-      this.sceneRenderer.render(this.camera.windowView([x, y, z], DISTANCE, target.width, target.height), target, true);
-    }
-    xr.enabled = true;
-    this.renderer.clear();
-    this.renderer.render(this.stage, eyes);
   }
 }

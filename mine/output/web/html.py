@@ -46,11 +46,15 @@ def write_page(packed: dict[str, Any], path: str | Path) -> None:
     Raises:
         InputError: When the file cannot be written.
     """
-    viewer = resources.files("mine.output.web").joinpath("viewer.html").read_text(encoding="utf-8")
-    page = viewer.replace(TITLE_SLOT, f"<title>{html.escape(Path(path).stem)}</title>", 1)
+    page = viewer_page().replace(TITLE_SLOT, f"<title>{html.escape(Path(path).stem)}</title>", 1)
     page = page.replace(SCENE_SLOT, SCENE_SLOT + json.dumps(packed, separators=(",", ":")), 1)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def viewer_page() -> str:
+    """The viewer without a scene: the page around it sends one, see viewer/README.md."""
+    return resources.files("mine.output.web").joinpath("viewer.html").read_text(encoding="utf-8")
 
 
 def view(scene: MPI | str | Path, name: str | None = None) -> Path:
