@@ -34,6 +34,9 @@ REACH = 28
 LEAST_STEP = 1.05
 """Ratio of disparities from which on what is inpainted behind a surface counts as another surface."""
 
+ADJACENT = ((-1, 0), (1, 0), (0, -1), (0, 1))
+"""Offsets of the four neighbours of a pixel."""
+
 MAX_OFFSET = 3
 """Largest offset of a neighbour, in pixels."""
 
@@ -89,8 +92,19 @@ def inpaint_background(
     unmixed = foreground <= ratio * disparity_map
     layer = torch.cat([disparity_map, image, unmixed.to(disparity_map)], dim=1)  # disparity, RGB, whether it is usable
     found = torch.full_like(disparity_map, reach)  # iteration in which a pixel was first inpainted
+    seen = torch.cat([layer, foreground], dim=1)
     for iteration in range(reach):
-        neighbours = torch.stack([*neighbours_at(layer, ((-1, 0), (1, 0), (0, -1), (0, 1)))])
+        # From a usable pixel beyond a discontinuity comes what it shows, and not what was inpainted behind it.
+        neighbours = torch.stack(
+            [
+                torch.where((front * ratio < foreground) & (visible[:, 4:] > 0), visible, inpainted)
+                for inpainted, (visible, front) in zip(
+                    neighbours_at(layer, ADJACENT),
+                    (x.split([5, 1], 1) for x in neighbours_at(seen, ADJACENT)),
+                    strict=True,
+                )
+            ]
+        )
         occluded = (neighbours[:, :, :1] < foreground / ratio) & (neighbours[:, :, 4:] > 0)
         limit = DISCONTINUITY * torch.where(occluded, neighbours[:, :, :1], torch.inf).amin(0)
         chosen = (occluded & (neighbours[:, :, :1] <= limit)).to(layer)

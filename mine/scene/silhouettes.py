@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mine.scene.inpaint import REACH, inpaint_background, is_behind, least_discontinuity, neighbours_at
+from mine.scene.inpaint import DISCONTINUITY, REACH, inpaint_background, is_behind, least_discontinuity, neighbours_at
 from mine.scene.plane_surfaces import Surfaces
 
 SIDE_RADIUS = 3
@@ -74,6 +74,15 @@ LEAST_VARIATION = 0.05
 
 OPACITIES = (0.05, 0.95)
 """Shares α below which the foreground counts as absent, and above which it counts as opaque."""
+
+SLOPE = 1.08
+"""Largest ratio of the disparities of neighbouring pixels on a slope, below `DISCONTINUITY`."""
+
+SLOPE_WIDTH = 16
+"""Pixels of the widest slope that replaces a step."""
+
+LARGEST_CRACK = 2
+"""Ratio of disparities from which on a step stays as it is, whatever is behind it."""
 
 SEAM = 3
 """Pixels of the disparity map from its discontinuity within which the background is propagated, though it is known."""
@@ -132,9 +141,39 @@ def find_layers(surfaces: Surfaces, image: Float[Tensor, "3 H W"]) -> Layers:
     mixed = shown & (alpha < 1)
     y, x = y[mixed], x[mixed]
     background[0, y, x], colour[:, y, x] = far[0, 0, y, x], back[mixed].T
-    hidden = is_behind(background, disparity)
-    hidden[0, y, x] = True
+    background = background * (is_behind(background, disparity) | (opacity < 1))
+    disparity[0], pixels = _close_steps(disparity[0], background[0])
+    y, x = pixels.unbind(1)
+    opacity[0, y, x], rgb[:, y, x] = 1, image[:, y, x]
+    hidden = is_behind(background, disparity) | (opacity < 1)
     return Layers(disparity, opacity, rgb, background * hidden, colour)
+
+
+def _close_steps(disparity: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
+    """Makes slopes of the steps of a surface through which something farther than their lower side would show.
+
+    Where three surfaces meet, the background is that of the largest step, and the smaller ones would be cracks. From
+    their lower sides on, disparities rise by at most `SLOPE` a pixel.
+
+    Args:
+        disparity: (H, W) of the visible surface.
+        background: (H, W) of the surface behind it.
+
+    Returns:
+        The surface's disparities (H, W), and rows and columns (N, 2) of those that changed.
+    """
+    closed, (height, width) = disparity.clone(), disparity.shape
+    offsets = torch.tensor([*product((-1, 0, 1), repeat=2)])
+    for _ in range(SLOPE_WIDTH):
+        y, x = (closed > -DISCONTINUITY * largest_within(-closed, 1)).nonzero().unbind(1)
+        rows = (y[:, None] + offsets[:, 0]).clamp(0, height - 1)
+        columns = (x[:, None] + offsets[:, 1]).clamp(0, width - 1)
+        around, own, behind = closed[rows, columns], closed[y, x, None], background[y, x, None]
+        is_crack = (own > DISCONTINUITY * around) & (own < LARGEST_CRACK * around) & (DISCONTINUITY * behind < around)
+        if not is_crack.any():
+            break
+        closed[y, x] = torch.where(is_crack, SLOPE * around, own).amin(1)
+    return closed, (closed < disparity).nonzero()
 
 
 def _two_sides(disparity_map: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

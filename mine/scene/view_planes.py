@@ -173,8 +173,12 @@ def snap_silhouettes(surface: Tensor, disparity: Tensor, radius: int) -> Tensor:
 
 
 def _is_silhouette(surface: Tensor, radius: int) -> Tensor:
-    """Which pixels (1, H, W) have a surface farther than their own within `radius` pixels."""
-    return surface > -DISCONTINUITY * largest_within(-surface, radius)
+    """Which pixels (1, H, W) have a farther surface within `radius` pixels, beyond a step rather than a slope."""
+    step = surface > -DISCONTINUITY * largest_within(-surface, 1)
+    if radius == 1:
+        return step
+    farther = surface > -DISCONTINUITY * largest_within(-surface, radius)
+    return farther & (largest_within(step.byte(), radius - 1) > 0)
 
 
 def split_detail(image: Tensor, layers: Layers) -> tuple[Layers, Tensor | None]:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mine.errors import InputError
 from mine.evaluation.silhouettes import SHAPES, disparity_of_photo, edge_errors, generate_photo
@@ -100,6 +103,23 @@ def test_the_ground_does_not_show_through_the_relief_of_an_object_far_in_front_o
         wall = (lifted.render(pose).rgb[0].mean(0) > 0.4)[100:-100]
         outlines = (wall[:, 1:] != wall[:, :-1]).sum(1)
         assert (outlines == 2).float().mean() > 0.99, "rows in which the wall is one piece, and alone"
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(step=st.floats(1.12, 1.9), seed=st.integers(0, 1000))
+def test_no_crack_shows_what_lies_farther_than_the_lower_side_of_a_step(step: float, seed: int) -> None:
+    """A wall with a step and random patches before the sky: steps that would show the sky are slopes."""
+    surface = torch.full((1, *PLANES), 0.4)
+    surface[..., 90:] = 0.4 / step
+    patches = torch.rand(1, 1, 16, 24, generator=torch.Generator().manual_seed(seed)) < 0.2
+    surface = torch.where(F.interpolate(patches.float(), PLANES)[0] > 0, 0.4 / step**0.5, surface)
+    surface[:, :40] = 0.02
+    layers = find_layers(known_surfaces(surface), generate_photo(PLANES))
+    near, behind = layers.disparity[0, 1:-1, 1:-1], layers.background_disparity[0, 1:-1, 1:-1]
+    for dy, dx in ((0, 1), (1, 0), (1, 2), (2, 1)):
+        beside = layers.disparity[0, dy : dy + PLANES[0] - 2, dx : dx + PLANES[1] - 2]
+        crack = (near > 1.1001 * beside) & (near < 2 * beside) & (1.1001 * behind < beside)
+        assert not crack.any()
 
 
 def test_the_source_camera_sees_the_photo_and_its_depth() -> None:

@@ -20,6 +20,9 @@ OPAQUE = 12.0
 SAME_SURFACE = 1.1
 """Neighbouring pixels belong to one surface if the ratio of their disparities is at most this."""
 
+ADJACENT_PLANES = 1.25
+"""`SAME_SURFACE` of pixels on the same or on adjacent planes: far away, steps between planes are as large."""
+
 
 @inlined
 def _plane_behind(disparity, value):
@@ -35,12 +38,13 @@ def _plane_behind(disparity, value):
 
 
 @inlined
-def _least_around(layer, y, x, own):
+def _least_around(layer, y, x, own, disparity):
     """Least disparity in the 3x3 window of pixel (y, x) of a layer (H, W) that belongs to a surface at `own`."""
-    least = own
+    least, next_plane = own, disparity[min(_plane_behind(disparity, own) + 1, len(disparity) - 1)]
+    same = min(own / float32(SAME_SURFACE), max(next_plane, own / float32(ADJACENT_PLANES)))
     for v in range(max(y - 1, 0), min(y + 2, layer.shape[0])):
         for u in range(max(x - 1, 0), min(x + 2, layer.shape[1])):
-            if layer[v, u] * float32(SAME_SURFACE) > own:
+            if layer[v, u] >= same:
                 least = min(least, layer[v, u])
     return least
 
@@ -109,14 +113,16 @@ def lift_rows(surface, opacity, rgb, background, background_rgb, disparity, shel
             index = texel_index(int32(y), int32(x), height, strips)
             value = surface[y, x]
             # The background continues surfaces that end at a silhouette before them: without a gap between both.
-            back = min(_least_around(shell, y, x, shell[y, x]), _least_around(background, y, x, value))
+            back = _least_around(shell, y, x, shell[y, x], disparity)
+            back = min(back, _least_around(background, y, x, value, disparity))
             colour = rgb[:, pixel]
             _lift_surface(texels, disparity, value, back, opacity[y, x], colour, index, planes[:2])
             planes[2], planes[3] = 1, 0
             hidden = background[y, x]
             if hidden > 0:
                 colour = background_rgb[:, pixel]
-                back = min(_least_around(background, y, x, hidden), _least_around(surface, y, x, hidden))
+                back = _least_around(background, y, x, hidden, disparity)
+                back = min(back, _least_around(surface, y, x, hidden, disparity))
                 _lift_surface(texels, disparity, hidden, back, float32(1), colour, index, planes[2:])
             _write(texels[last_plane, index], colour, float32(1), float32(1))
 

@@ -83,6 +83,20 @@ def test_nothing_is_inpainted_behind_a_slope() -> None:
     assert torch.equal(background, slope) and torch.equal(colour, image)
 
 
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(width=st.integers(2, 8))
+def test_behind_an_edge_lies_the_surface_beside_it_and_not_what_that_one_hides(width: int) -> None:
+    """A red surface, a strip of green, and blue far behind: behind the red edge lies the green."""
+    disparity_map = torch.full((1, 1, *WIDE), 0.8)
+    disparity_map[..., 20:] = 0.4
+    disparity_map[..., 20 + width :] = 0.05
+    image = torch.cat([(disparity_map == value).float() for value in (0.8, 0.4, 0.05)], dim=1)
+    background, colour = inpaint_background(disparity_map, image)
+    assert torch.allclose(background[..., 10:20], torch.tensor(0.4))
+    assert torch.equal(colour[0, :, 16, 12], torch.tensor([0.0, 1, 0]))
+    assert torch.allclose(background[..., 21 : 20 + width], torch.tensor(0.05))
+
+
 def test_a_small_step_is_a_discontinuity_unless_a_much_larger_one_is_near() -> None:
     step = torch.full((1, 1, 8, 100), 0.8)
     step[..., :20] = 0.8 / 1.15

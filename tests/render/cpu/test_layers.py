@@ -31,11 +31,14 @@ def dense_optical_depth(surface: Tensor, opacity: Tensor, back: Tensor, disparit
     return depths.clamp(max=OPAQUE)
 
 
-def least_around(surface: Tensor) -> Tensor:
+def least_around(surface: Tensor, disparity: Tensor) -> Tensor:
     """Least disparity of the same surface in each 3x3 window of (H, W)."""
     padded = torch.nn.functional.pad(surface[None, None], [1] * 4, mode="replicate")
     windows = padded.unfold(2, 3, 1).unfold(3, 3, 1).flatten(-2)[0, 0]
-    return torch.where(windows * 1.1 > surface[..., None], windows, torch.inf).amin(-1)
+    plane = (disparity[:, None, None] > surface).sum(0)
+    next_plane = disparity[(plane + 1).clamp(max=len(disparity) - 1)]
+    same = torch.minimum(surface / 1.1, torch.maximum(next_plane, surface / 1.25))
+    return torch.where(windows >= same[..., None], windows, torch.inf).amin(-1)
 
 
 def random_layers(seed: int) -> tuple[Tensor, ...]:
@@ -54,11 +57,24 @@ def test_densities_are_those_of_the_equations() -> None:
     surface, opacity, rgb, background, hidden = random_layers(0)
     planes, _ = lift_layers(surface, opacity, rgb, background, hidden, disparity, surface)
     intervals = torch.cat([(1 / disparity).diff(), torch.ones(1)])[:, None, None]
-    expected = dense_optical_depth(surface[0], opacity[0], least_around(surface[0]), disparity)
+    expected = dense_optical_depth(surface[0], opacity[0], least_around(surface[0], disparity), disparity)
     behind = dense_optical_depth(background[0], torch.ones(SIZE), torch.full(SIZE, 0.15), disparity)
     expected = torch.maximum(expected, torch.where(background[0] > 0, behind, 0))
     expected[-1] = OPAQUE
     assert torch.allclose(planes[:, 3] * intervals, expected, rtol=1e-3, atol=2e-3)
+
+
+def test_no_gap_opens_between_neighbours_on_adjacent_planes_far_away() -> None:
+    """Steps of a fifth between planes: what was moved to the planes is one surface, and twice as far away another."""
+    disparity = torch.tensor([1.0, 0.6, 0.24, 0.2, 0.1])
+    surface = torch.full((1, *SIZE), 0.24)
+    surface[..., 6:] = 0.2
+    surface[..., 9:] = 0.1
+    rgb, none = torch.rand(3, *SIZE), torch.zeros(1, *SIZE)
+    planes, _ = lift_layers(surface, torch.ones(1, *SIZE), rgb, none, rgb, disparity, surface)
+    dense = planes[:, 3, 4] > 0
+    assert dense[2].tolist() == [True] * 6 + [False] * 7
+    assert dense[3].tolist() == [False] * 5 + [True] * 4 + [False] * 4, "the pixel beside the step is on both planes"
 
 
 def test_texels_with_density_have_the_colour_of_their_layer() -> None:
