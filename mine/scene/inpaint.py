@@ -92,19 +92,11 @@ def inpaint_background(
     unmixed = foreground <= ratio * disparity_map
     layer = torch.cat([disparity_map, image, unmixed.to(disparity_map)], dim=1)  # disparity, RGB, whether it is usable
     found = torch.full_like(disparity_map, reach)  # iteration in which a pixel was first inpainted
-    seen = torch.cat([layer, foreground], dim=1)
+    visible, front = (torch.stack([*neighbours_at(x, ADJACENT)]) for x in (layer, foreground))
+    beyond = (front * ratio < foreground) & (visible[:, :, 4:] > 0)
     for iteration in range(reach):
         # From a usable pixel beyond a discontinuity comes what it shows, and not what was inpainted behind it.
-        neighbours = torch.stack(
-            [
-                torch.where((front * ratio < foreground) & (visible[:, 4:] > 0), visible, inpainted)
-                for inpainted, (visible, front) in zip(
-                    neighbours_at(layer, ADJACENT),
-                    (x.split([5, 1], 1) for x in neighbours_at(seen, ADJACENT)),
-                    strict=True,
-                )
-            ]
-        )
+        neighbours = torch.where(beyond, visible, torch.stack([*neighbours_at(layer, ADJACENT)]))
         occluded = (neighbours[:, :, :1] < foreground / ratio) & (neighbours[:, :, 4:] > 0)
         limit = DISCONTINUITY * torch.where(occluded, neighbours[:, :, :1], torch.inf).amin(0)
         chosen = (occluded & (neighbours[:, :, :1] <= limit)).to(layer)
