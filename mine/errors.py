@@ -1,8 +1,9 @@
 """`InputError`, the one exception for bad input, how a program ends on it, and the report of a missing extra."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 EXTRAS = {
     "train": (
@@ -36,6 +37,22 @@ class InputError(ValueError):
 
 class InputWarning(UserWarning):
     """Input that is used although something is wrong with it, in one line: what it is, and what is done about it."""
+
+
+def choose(value: object, names: Iterable[str], words: str = "choose") -> str:
+    """What to do about a name that is none of those known: take the one that is nearly it, or another of them.
+
+    Not for names such as h264 and cpu, where the nearest to h265 and gpu is another thing.
+
+    Args:
+        value: What was given in place of a name.
+        names: The names that are known.
+        words: What is said before them.
+    """
+    known = list(names)
+    close = get_close_matches(str(value), known, 1)
+    listed = f"{words} {', '.join(known)}"
+    return f"did you mean {close[0]}? {listed[:1].upper()}{listed[1:]}" if close else listed
 
 
 def is_out_of_memory(error: BaseException) -> bool:

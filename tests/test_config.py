@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from mine.config import EvalConfig, PlaneLossWeights, TrainConfig, load_config
-from mine.data.datasets.colmap import ColmapSource
-from mine.data.datasets.synthetic import SyntheticSource
-from mine.data.registry import FolderSource
+from mine.data.sources import ColmapSource, FolderSource, SyntheticSource
 from mine.errors import InputError
 
 EXAMPLE = """
@@ -21,7 +19,7 @@ data:
   - {kind: colmap, root: data/captures, scenes: [garden, street], share: 1e-1}
 size: [128, 256]
 learning_rate: 1e-3
-ema: 1
+ema: 0
 steps: 20
 start: null
 plane_losses:
@@ -113,9 +111,12 @@ def test_overrides_may_open_a_section(tmp_path: Path) -> None:
         ("data=here", "data is 'here': give a list"),
         ("data=[here]", "data.0 must be a section"),
         ("data=[{root: a}]", "key 'data.0.kind' is missing: choose colmap, depth-photos, dtu"),
-        ("data=[{kind: kity}]", "data.0.kind is 'kity': choose colmap, .*kitti"),
+        ("data=[{kind: kity}]", "data.0.kind is 'kity': did you mean kitti. Choose colmap, .*kitti"),
         ("data=[{kind: colmap}]", "key 'data.0.root' is missing"),
-        ("data.1.scene=[a]", "unknown configuration key 'data.1.scene': known here are kind, root, scenes, share$"),
+        (
+            "data.1.scene=[a]",
+            "unknown configuration key 'data.1.scene': did you mean scenes. Known here are kind, root, scenes, share$",
+        ),
         ("data.0.root=a", "unknown configuration key 'data.0.root': known here are cache, count, kind, .*textures"),
         ("data.1.scenes=fox", "data.1.scenes is 'fox': give a list"),
         ("data.1.share=0", "data.1.share is 0.0: give a number above 0"),

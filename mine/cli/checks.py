@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
-from mine.data.sfm.layout import model_folder
-from mine.errors import InputError, extras_required
+from mine.data.sfm.layout import captures_in, check_capture_at, model_folder
+from mine.data.sources import ColmapSource, Source, SyntheticSource
+from mine.errors import InputError, choose, extras_required
 from mine.files import check_writable
 from mine.inputs.weights import tensor_format
-from mine.inputs.yaml_file import read_tree
 from mine.output.foreign_paths import is_path_file, read_path_file
 from mine.output.formats import PACKAGES, choose_kind
 from mine.output.key_poses import PATH_NAMES, KeyPoses
@@ -186,7 +186,7 @@ def _check_one_path(name: str, frames: int | None, amount: float | None) -> None
     loaded = sys.modules.get("mine.output.camera_paths")  # where a program of one's own may have added to PATHS
     names = tuple(loaded.PATHS) if loaded else PATH_NAMES
     if name not in names:
-        raise InputError(f"no camera path {name!r}: choose {', '.join(names)}, a .json file or COLMAP's images.txt")
+        raise InputError(f"no camera path {name!r}: {choose(name, names)}, a .json file or COLMAP's images.txt")
     if name == "dolly-zoom" and amount is not None and amount <= -2:
         raise InputError(f"amount {amount:g} takes the dolly zoom into its subject: give more than -2")
 
@@ -264,21 +264,24 @@ def find_config(config: Path) -> Path:
     raise InputError(f"no configuration at {config}: {hint} the YAML files in {CONFIGS}")
 
 
-def check_data(config: Path, overrides: tuple[str, ...]) -> None:
+def check_data(config: Path, sources: dict[str, Source]) -> None:
     """Checks that the folders of data that a configuration names are there.
 
     Args:
         config: YAML file of a run or an evaluation.
-        overrides: See `read_tree`.
+        sources: Its sources of data, by their place in it.
 
     Raises:
-        InputError: The file is not YAML, an override does not fit it, or one of these folders is missing.
+        InputError: One of these folders is missing, or a folder of captures holds none, or lacks one that is named.
     """
-    tree = read_tree(config, list(overrides))
-    data = tree.get("data") if isinstance(tree, dict) else None
-    named = {f"data.{i}": x for i, x in enumerate(data)} if isinstance(data, list) else {"data": data}
-    for name, source in named.items():
-        root = source.get("root") if isinstance(source, dict) else None
-        if isinstance(root, str) and root and not os.path.exists(root):
+    for name, source in sources.items():
+        root = getattr(source, "root", None)
+        if root and not os.path.exists(root):
             makes = "`mine colmap` makes captures, docs/datasets/ says where data sets are to be had"
             raise InputError(f"no data at {root} ({name}.root of {config}): give {name}.root=FOLDER; {makes}")
+        if isinstance(source, ColmapSource):
+            for folder in [Path(source.root) / scene for scene in source.scenes] or captures_in(source.root):
+                check_capture_at(folder)
+        textures = source.textures if isinstance(source, SyntheticSource) else None
+        if textures and not os.path.isdir(textures):
+            raise InputError(f"no folder of textures at {textures} ({name}.textures of {config}): check the path")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from mine.cli import options
-from mine.errors import InputError
+from mine.errors import InputError, choose
 from mine.files import check_writable
 from mine.output.foreign_paths import is_path_file
 from mine.output.key_poses import MAX_FRAMES
@@ -66,7 +66,7 @@ class CameraOptions:
             InputError: A value is not possible, or options do not go together.
         """
         if self.easing not in EASINGS:
-            raise InputError(f"unknown easing {self.easing!r}: choose {', '.join(EASINGS)}")
+            raise InputError(f"unknown easing {self.easing!r}: {choose(self.easing, EASINGS)}")
         if self.aperture is not None and self.focus is None:
             raise InputError("--aperture applies only with --focus: give --focus near, middle or far")
         if self.focus is not None:

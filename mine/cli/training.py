@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 from mine.cli import options
 from mine.cli.checks import check_capture, check_checkpoint, check_data, check_ending, find_config
 from mine.data.sfm.layout import model_folder
+from mine.errors import InputError
 from mine.files import check_writable
 
 Config = Annotated[Path, arg(metavar="CONFIG")]
@@ -63,16 +64,19 @@ def train(config: Positional[Config], overrides: Positional[Overrides] = (), res
         resume: Go on from the last saved step of a run with the same output folder, if there is one.
     """
     config = find_config(config)
-    from mine.config import TrainConfig, check_settings, load_config
+    from mine.config import TrainConfig, load_config
 
-    settings = check_settings(config, list(overrides), TrainConfig)
-    check_data(config, overrides)
+    settings = load_config(config, list(overrides), TrainConfig)
+    if not settings.data:
+        raise InputError(f"{config} has no training data: give at least one source in `data`")
+    held_out = {} if settings.held_out is None else {"held_out.data": settings.held_out.data}
     check_checkpoint(None if settings.start in (None, "shipped") else Path(settings.start))
     check_writable(Path(settings.output) / "state.pt")
+    check_data(config, {f"data.{i}": source for i, source in enumerate(settings.data)} | held_out)
     from mine.training.distributed import is_rank_zero
     from mine.training.train import train as run
 
-    checkpoint = run(load_config(config, list(overrides)), resume)
+    checkpoint = run(settings, resume)
     if is_rank_zero():
         print(checkpoint)
 
@@ -99,15 +103,15 @@ def evaluate(
     check_checkpoint(checkpoint)
     if output is not None:
         check_ending(output, (".json", ".md"))
-    from mine.config import EvalConfig, check_settings, load_config
+    from mine.config import EvalConfig, load_config
 
-    check_settings(config, list(overrides), EvalConfig)
-    check_data(config, overrides)
+    settings = load_config(config, list(overrides), EvalConfig)
+    check_data(config, {"data": settings.data})
     from mine.evaluation.protocol import evaluate_config
     from mine.evaluation.report import write_report
     from mine.model import load
 
-    report = evaluate_config(load(checkpoint), load_config(config, list(overrides), EvalConfig))
+    report = evaluate_config(load(checkpoint), settings)
     print(report.markdown())
     if output:
         write_report(report, output)

@@ -1,7 +1,7 @@
 """Configurations of training and evaluation: typed settings, read from YAML files with overrides."""
 
 from mine.config.loss_weights import DisparityLossWeights, LayerLossWeights, PlaneLossWeights
-from mine.config.settings import DEVICES, PRECISIONS, EvalConfig, TrainConfig, check_settings, load_config
+from mine.config.settings import DEVICES, PRECISIONS, EvalConfig, TrainConfig, load_config
 
 __all__ = [
     "DEVICES",
@@ -11,6 +11,5 @@ __all__ = [
     "LayerLossWeights",
     "PlaneLossWeights",
     "TrainConfig",
-    "check_settings",
     "load_config",
 ]

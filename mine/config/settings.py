@@ -1,8 +1,9 @@
 """Configurations of training and evaluation, read from YAML. This module imports no torch."""
 
 import json
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+import math
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -11,7 +12,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from mine.config.loss_weights import DisparityLossWeights, LayerLossWeights, PlaneLossWeights
 from mine.config.yaml_file import explain
-from mine.data.registry import Source, registry
+from mine.data.registry import DATA_SETS, check_use
+from mine.data.sources import Source
 from mine.errors import InputError
 from mine.inputs.yaml_file import read_tree
 from mine.network import network_kind
@@ -24,17 +26,12 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 """Names of torch's data types."""
 
-_SOURCES_CHECKED = ContextVar("_SOURCES_CHECKED", default=True)
-"""Whether sources of data are checked; their options are defined beside the data sets, which import torch."""
-
 
 class _ByKind:
     """Tells pydantic that the class of an entry of `data` follows from its `kind`."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        if not _SOURCES_CHECKED.get():
-            return core_schema.any_schema()
-        options = {kind: handler.generate_schema(entry.options) for kind, entry in registry().items()}
+        options = {kind: handler.generate_schema(entry.options) for kind, entry in DATA_SETS.items()}
         return core_schema.tagged_union_schema(options, discriminator="kind")
 
 
@@ -141,21 +138,6 @@ def load_config(path: str | Path, overrides: list[str] | None = None, kind: type
     return config
 
 
-def check_settings(path: str | Path, overrides: list[str], kind: type[Config]) -> Config:
-    """Reads a configuration and checks all of it but its sources of data, without torch; otherwise as `load_config`."""
-    tree = read_tree(Path(path), overrides)
-    unchecked = _SOURCES_CHECKED.set(False)
-    try:
-        config = _validated(tree, kind)
-    finally:
-        _SOURCES_CHECKED.reset(unchecked)
-    if isinstance(config, TrainConfig):
-        check(replace(config, data=()))
-    elif isinstance(config, EvalConfig):
-        _check_evaluation(config)
-    return config
-
-
 def _validated(tree: Any, kind: type[Config]) -> Config:
     """The configuration that plain values stand for. Raises InputError if they do not fit."""
     try:
@@ -165,10 +147,30 @@ def _validated(tree: Any, kind: type[Config]) -> Config:
         raise InputError(explain(error, kind)) from error
 
 
-def _check_evaluation(config: EvalConfig) -> None:
-    """Raises InputError for an evaluation with fewer than two planes."""
+def _check_evaluation(config: EvalConfig, section: str = "") -> None:
+    """Raises InputError for an evaluation that is not possible; `section` is where it lies in a configuration."""
     if config.planes < 2:
-        raise InputError(f"planes is {config.planes}: give at least 2")
+        raise InputError(f"{section}planes is {config.planes}: give at least 2")
+    if min(config.size) < 1:
+        raise InputError(f"{section}size is {list(config.size)}: give height and width in pixels, above 0")
+    check_use(config.data, training=False)
+
+
+def _check_rates(config: TrainConfig) -> None:
+    """Raises InputError for learning rates, an average or weights of losses that no training can use."""
+    for key, low in {"learning_rate": "above 0", "encoder_learning_rate": "0 or more"}.items():
+        rate = getattr(config, key)
+        if not (math.isfinite(rate) and (rate > 0 or (rate == 0 and low != "above 0"))):
+            raise InputError(f"{key} is {rate}: give a number, {low}")
+    if not 0 <= config.ema < 1:
+        raise InputError(f"ema is {config.ema}: give a decay, 0 or more and below 1, such as 0.999")
+    for step, following in pairwise((0, *config.decay_steps)):
+        if following <= step:
+            raise InputError(f"decay_steps is {list(config.decay_steps)}: give ascending steps, above 0")
+    for section in ("plane_losses", "disparity_losses", "layer_losses"):
+        for key, weight in asdict(getattr(config, section)).items():
+            if not (math.isfinite(weight) and weight >= 0):
+                raise InputError(f"{section}.{key} is {weight}: give a weight, 0 or more")
 
 
 def check(config: TrainConfig) -> None:
@@ -187,9 +189,13 @@ def check(config: TrainConfig) -> None:
         raise InputError(f"stop is {config.stop}: give a step, at least 1")
     if not 0 <= config.finest < SCALES:
         raise InputError(f"finest is {config.finest}: give a scale, 0 to {SCALES - 1}")
+    _check_rates(config)
     for index, source in enumerate(config.data):
         if not 0 < source.share < float("inf"):
             raise InputError(f"data.{index}.share is {source.share}: give a number above 0")
+        check_use(source, training=True)
+    if config.held_out is not None:
+        _check_evaluation(config.held_out, "held_out.")
     choices = {"device": DEVICES, "precision": tuple(PRECISIONS)}
     for key, allowed in choices.items():
         if getattr(config, key) not in allowed:
@@ -198,6 +204,7 @@ def check(config: TrainConfig) -> None:
 
 def _check_against_network(config: TrainConfig) -> None:
     """Raises InputError for a size or for options that the kind of network does not take."""
+    config.architecture.check()
     kind = network_kind(config.architecture.decoder)
     multiple = kind.side_multiple
     if any(side < multiple or side % multiple for side in config.size):

@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mine.data.registry import Source, registry
+from mine.data.registry import DATA_SETS
+from mine.data.sources import Source
+from mine.errors import choose
 from mine.inputs.files import shown
 
 TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text", "tuple": "a list"}
@@ -29,13 +31,13 @@ def explain(error: ValidationError, kind: type) -> str:
     value, what = first["input"], first["type"]
     match what:
         case "unexpected_keyword_argument":
-            return f"unknown configuration key {place!r}: known here are {', '.join(sorted(_names(hint)))}"
+            return f"unknown configuration key {place!r}: {choose(last, sorted(_names(hint)), 'known here are')}"
         case "missing" if not last.isdigit():
             return f"configuration key {place!r} is missing"
         case "union_tag_not_found":
-            return f"configuration key '{place}.kind' is missing: choose {', '.join(registry())}"
+            return f"configuration key '{place}.kind' is missing: choose {', '.join(DATA_SETS)}"
         case "union_tag_invalid":
-            return f"{place}.kind is {value['kind']!r}: choose {', '.join(registry())}"
+            return f"{place}.kind is {shown(value['kind'])}: {choose(value['kind'], DATA_SETS)}"
         case "missing":
             return f"{section} is {shown(value)}: give {len(typing.get_args(hint))} values"
         case "too_long":
@@ -54,7 +56,7 @@ def _follow(hint: Any, location: tuple[int | str, ...]) -> tuple[str, Any]:
         if isinstance(key, int):
             hint = typing.get_args(hint)[0]
         elif hint is Source:
-            hint = registry()[key].options  # pydantic names the kind before the key, which no configuration does
+            hint = DATA_SETS[key].options  # pydantic names the kind before the key, which no configuration does
             continue
         else:
             hint = typing.get_type_hints(hint).get(key)

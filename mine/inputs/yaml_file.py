@@ -27,6 +27,15 @@ class _Loader(yaml.SafeLoader):
         for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The values by key. Raises an exception for a key that is given twice, of which PyYAML takes the last."""
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                raise ValueError(f"line {key.start_mark.line + 1} gives {key.value} again: leave one of them out")
+            keys.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
@@ -74,8 +83,13 @@ def read_tree(path: Path, overrides: list[str]) -> Any:
 def parse_yaml(text: str, name: str, remedy: str) -> Any:
     """Parses YAML; `name` is what the text is called in messages. Returns and errors as for `read_yaml`."""
     with parsing(f"{name} is not readable YAML", remedy):
-        _check_events(text)
-        tree = yaml.load(text, _Loader)
+        try:
+            _check_events(text)
+            tree = yaml.load(text, _Loader)
+        except yaml.MarkedYAMLError as error:  # in several lines, the first of which says little
+            line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+            hint = "; indent by spaces" if "'\\t'" in (error.problem or "") else ""
+            raise ValueError(f"{line}{error.problem or error.context}{hint}") from error
     return _plain(tree, name)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
-from mine.errors import InputError
+from mine.errors import InputError, choose
 
 if TYPE_CHECKING:
     from mine.network.protocol import Network
@@ -85,5 +85,5 @@ def network_kind(decoder: str) -> NetworkKind:
         InputError: There is no such kind.
     """
     if decoder not in NETWORKS:
-        raise InputError(f"decoder {decoder!r} is unknown: choose {' or '.join(NETWORKS)}")
+        raise InputError(f"decoder {decoder!r} is unknown: {choose(decoder, NETWORKS)}")
     return NETWORKS[decoder]

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mine.errors import InputError
+from mine.errors import InputError, choose
 
 LAYOUTS = {
     "sbs": "side by side, the left eye's view on the left",
@@ -43,7 +43,7 @@ def check_layout(out: str | Path, layout: str) -> None:
         InputError: There is no such layout, or the file is not of a kind that holds it.
     """
     if layout not in LAYOUTS:
-        raise InputError(f"unknown stereo layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
+        raise InputError(f"unknown stereo layout {layout!r}: {choose(layout, LAYOUTS)}")
     if layout == "quilt" and not is_still(out, layout):
         raise InputError(f"a quilt is one image, and {out} is none: use {', '.join(STILLS)}")
     if layout == "vr180" and not (is_still(out, layout) or Path(out).suffix.lower() in (".mp4", ".mov", ".m4v")):

@@ -195,6 +195,45 @@ REFUSED = {
     ("colmap", "photo.jpg", "-o", "a"): "photo.jpg is one picture",
     ("train", "llff"): "did you mean configs/llff.yaml?",
     ("eval", "configs/eval-lff.yaml"): "did you mean configs/eval-llff.yaml?",
+    ("train", "odd/twice.yaml"): "line 3 gives steps again: leave one of them out",
+    ("train", "odd/tabs.yaml"): "line 2: found character '\\t' that cannot start any token; indent by spaces",
+    ("train", "configs/own.yaml", "stpes=3"): "unknown configuration key 'stpes': did you mean steps? Known here are",
+    ("train", "configs/own.yaml", "data.0.kind=colmpa"): "data.0.kind is 'colmpa': did you mean colmap? Choose colmap,",
+    ("train", "configs/own.yaml", "data.0.kind=[colmap]"): "data.0.kind is ['colmap']: did you mean colmap?",
+    ("train", "configs/own.yaml", "data.0.rot=."): "unknown configuration key 'data.0.rot': did you mean root?",
+    ("train", "configs/own.yaml", "data.0.share=0"): "data.0.share is 0.0: give a number above 0",
+    ("train", "configs/own.yaml", "data.0.share=many"): "data.0.share is 'many': give a number",
+    ("train", "configs/own.yaml", "data.0.scenes=street"): "data.0.scenes is 'street': give a list",
+    ("train", "configs/own.yaml", "data.0=colmap"): "data.0 must be a section of keys, not 'colmap'",
+    ("train", "configs/own.yaml", "data=[]"): "own.yaml has no training data: give at least one source",
+    ("train", "configs/own.yaml", "data.0.kind=nyu"): "nyu is for evaluation alone: train on another kind of data",
+    ("train", "configs/own.yaml", "data.0.root=folder"): "no capture in folder: give a folder with images/",
+    (
+        "train",
+        "configs/own.yaml",
+        "data.0.root=captures",
+        "data.0.scenes=[stret]",
+    ): "did you mean street?",
+    ("train", "configs/own.yaml", "data.0.root=captures", "data.0.scenes=[street]"): "street has no sparse/0",
+    ("train", "configs/own.yaml", "learning_rate=.nan"): "learning_rate is nan: give a number, above 0",
+    (
+        "train",
+        "configs/own.yaml",
+        "encoder_learning_rate=-1",
+    ): "encoder_learning_rate is -1.0: give a number",
+    ("train", "configs/llff-small.yaml", "data=[{kind: synthetic}]"): "(held_out.data.root of",
+    ("train", "configs/own.yaml", "ema=1.5"): "ema is 1.5: give a decay, 0 or more and below 1",
+    ("train", "configs/own.yaml", "decay_steps=[9, 3]"): "decay_steps is [9, 3]: give ascending steps",
+    ("train", "configs/own.yaml", "plane_losses.ssim=-1"): "plane_losses.ssim is -1.0: give a weight, 0 or more",
+    ("train", "configs/own.yaml", "architecture.widths=[1, 2]"): "widths is (1, 2): give 5 numbers of channels",
+    ("train", "configs/own.yaml", "architecture.decoder=disparty"): "did you mean disparity? Choose planes, disparity",
+    ("train", "configs/own.yaml", "device=gpu"): "device is 'gpu': choose auto, cpu, cuda",
+    ("train", "configs/own.yaml", "precision=float32"): "precision is 'float32': choose fp32, bf16, fp16",
+    ("train", "configs/shipped.yaml", "data=[{kind: synthetic, textures: gone}]"): "no folder of textures at gone",
+    ("eval", "configs/eval-own.yaml", "data.kind=rgbd"): "rgbd has no second views to evaluate on",
+    ("eval", "configs/eval-own.yaml", "size=[0, 9]"): "size is [0, 9]: give height and width in pixels, above 0",
+    ("render", "photo.jpg", "--path", "swng"): "no camera path 'swng': did you mean swing? Choose swing,",
+    ("render", "photo.jpg", "--codec", "h265"): "unknown codec 'h265': choose h264, hevc",
     ("train", "configs/own.yaml", "steps"): "give steps=VALUE",
     ("train", "configs/own.yaml", "data.0.root=.", "stpes=3"): "unknown configuration key 'stpes'",
     ("train", "configs/own.yaml", "data.0.root=.", "steps=abc"): "steps is 'abc': give a whole number",
@@ -222,7 +261,10 @@ def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(
     (tmp_path / "page.jpg").write_text("<!DOCTYPE html><html>Sign in</html>")
     (tmp_path / "drawing.svg").write_text("<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>")
     Image.new("RGB", (9, 9)).save(tmp_path / "small.png")
-    (tmp_path / "folder").mkdir()
+    for folder in ("folder", "odd", "captures", "captures/street"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "odd" / "twice.yaml").write_text("output: a\nsteps: 1\nsteps: 2\n")
+    (tmp_path / "odd" / "tabs.yaml").write_text("output: a\n\tsteps: 1\n")
     (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "frames-depth").mkdir()
     (tmp_path / "frames-depth" / "dear.jpg").touch()

@@ -1,6 +1,7 @@
 """Data sets by their names in configurations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from inspect import Parameter, signature
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from tiny_sample import stack
 from mine.config import EvalConfig, TrainConfig, load_config
 from mine.data.datasets.depth_photos import DepthPhotos
 from mine.data.datasets.kitti import Kitti
-from mine.data.datasets.synthetic import SyntheticSource
-from mine.data.registry import FolderSource, Source, register, registry, training_set
+from mine.data.registry import DATA_SETS, DataSetKind, training_set
+from mine.data.sources import FolderSource, Source, SyntheticSource
 from mine.errors import InputError
 from mine.evaluation.protocol import evaluate_config, held_out_pairs
 from mine.model import Model
@@ -39,7 +40,7 @@ def kitti(tmp_path: Path) -> str:
 def test_shipped_configurations_can_be_read(path: Path) -> None:
     config = load_config(path, kind=EvalConfig if path.stem.startswith("eval-") else TrainConfig)
     sources = config.data if isinstance(config, TrainConfig) else [config.data]
-    assert sources and all(type(source) is registry()[source.kind].options for source in sources)
+    assert sources and all(type(source) is DATA_SETS[source.kind].options for source in sources)
 
 
 def kitti_source(root: str | Path, kind: str = "kitti") -> FolderSource:
@@ -70,7 +71,7 @@ def test_what_does_not_go_together_is_told(tmp_path: Path, kitti: str) -> None:
     write_photo(tmp_path / "photos", "a")
     photos = FolderSource(kind="depth-photos", root=str(tmp_path / "photos"))
     for config, told in (
-        (TrainConfig("out", data=(kitti_source(kitti, "kity"),)), "choose colmap, depth-photos"),
+        (TrainConfig("out", data=(kitti_source(kitti, "kity"),)), "did you mean kitti. Choose colmap, depth-photos"),
         (TrainConfig("out", data=(pairs, scenes)), "kitti have no points: .* without sources that have points"),
         (TrainConfig("out", data=(pairs,), architecture=disparity), "train a plane network"),
         (TrainConfig("out", data=(pairs,), targets=2), "targets is 2, but kitti has one"),
@@ -121,17 +122,26 @@ def test_shares_are_weights() -> None:
     assert len(found.unique()) == 30
 
 
-def test_a_data_set_of_ones_own_needs_nothing_but_its_registration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mine.data.registry._ENTRIES", dict(registry()))
+@dataclass(frozen=True, kw_only=True)
+class Options(Source):
+    count: int
 
-    @dataclass(frozen=True, kw_only=True)
-    class Options(Source):
-        count: int
 
-    @register("own", Options)
-    class Own(list[int]):
-        def __init__(self, count: int, seed: int) -> None:
-            super().__init__([seed] * count)
+class Own(list[int]):
+    def __init__(self, count: int, seed: int) -> None:
+        super().__init__([seed] * count)
 
+
+def test_a_data_set_of_ones_own_needs_nothing_but_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DATA_SETS, "own", DataSetKind(f"{__name__}:Own", Options))
     found = training_set(Options(kind="own", count=3), SIZE, seed=7)
     assert isinstance(found, Own) and found == [7, 7, 7]
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_every_kind_is_opened_with_its_options(name: str) -> None:
+    kind = DATA_SETS[name]
+    taken = signature(kind.load()).parameters
+    own = {field.name for field in fields(kind.options)} - {field.name for field in fields(Source)}
+    required = {key for key, parameter in taken.items() if parameter.default is Parameter.empty}
+    assert own <= taken.keys() and required <= own | {"size", "training", "seed", "targets"}

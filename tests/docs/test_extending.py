@@ -14,6 +14,7 @@ from tiny_sample import make_sample
 import mine
 from mine.data import registry
 from mine.data.base.rng import BatchRng
+from mine.data.sources import FolderSource
 from mine.model import Model
 from mine.network import NETWORKS
 from mine.network.architecture import Architecture
@@ -33,7 +34,7 @@ TINY = Architecture("tf_efficientnet_lite0", (4, 4, 4, 4, 4), decoder="disparity
 def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
     """Runs an example as a module of its own; what it registers is forgotten after the test."""
     tables = [(PATHS, dict(PATHS)), (ENCODERS, dict(ENCODERS)), (NETWORKS, dict(NETWORKS))]
-    tables += [(OBJECTIVES, dict(OBJECTIVES)), (registry._ENTRIES, dict(registry._ENTRIES))]
+    tables += [(OBJECTIVES, dict(OBJECTIVES)), (registry.DATA_SETS, dict(registry.DATA_SETS))]
     monkeypatch.setattr(backends, "BACKENDS", backends.BACKENDS)
 
     def execute(name: str) -> ModuleType:
@@ -68,7 +69,7 @@ def test_a_format_is_written(run: Callable[[str], ModuleType], tmp_path: Path) -
 
 def test_a_data_set_is_opened_by_its_kind(run: Callable[[str], ModuleType]) -> None:
     run("dataset")
-    samples = registry.training_set(registry.FolderSource(kind="walls", root="unused"), (64, 96))
+    samples = registry.training_set(FolderSource(kind="walls", root="unused"), (64, 96))
     sample = samples[3]
     planes = torch.cat([sample.source[None, None].expand(1, 2, 3, 64, 96), torch.ones(1, 2, 1, 64, 96)], dim=2)
     planes[:, 0, 3] = 0

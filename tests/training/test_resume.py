@@ -14,7 +14,7 @@ from tiny_run import ARCHITECTURE, Feed, config_for, saved
 
 from mine.config import TrainConfig
 from mine.data.base.sample import Sample
-from mine.data.datasets.synthetic import SyntheticSource
+from mine.data.sources import SyntheticSource
 from mine.errors import InputError
 from mine.network.encoders.timm_encoder import TimmEncoder
 from mine.training import batches

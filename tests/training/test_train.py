@@ -18,7 +18,7 @@ from tiny_sample import stack
 import mine
 from mine.config import EvalConfig
 from mine.data.base.sample import Sample
-from mine.data.datasets.colmap import ColmapSource
+from mine.data.sources import ColmapSource
 from mine.errors import InputError
 from mine.evaluation.protocol import evaluate_config
 from mine.network.architecture import Architecture

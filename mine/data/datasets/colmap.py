@@ -1,14 +1,13 @@
 """Image pairs from captures in COLMAP's layout."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mine.data.base.image_pairs import MIN_POINTS, MIN_ZOOM, ImagePairs, Pair, other_targets, shared_points
-from mine.data.registry import Source, register
-from mine.data.sfm.capture import PosedImage, Size, captures_in, read_capture
+from mine.data.sfm.capture import PosedImage, Size, read_capture
+from mine.data.sfm.layout import captures_in
 from mine.errors import InputError
 
 MAX_ANGLE = 25.0
@@ -16,16 +15,6 @@ MAX_ANGLE = 25.0
 
 MAX_BASELINE = 0.35
 """Largest distance of source and target cameras, as a fraction of the median depth of the source's points."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColmapSource(Source):
-    """Captures in COLMAP's layout."""
-
-    root: str
-    """folder of captures"""
-    scenes: tuple[str, ...] = ()
-    """names of the captures in `root` to use, all by default"""
 
 
 class Colmap(ImagePairs):
@@ -106,11 +95,10 @@ class Colmap(ImagePairs):
         return found
 
 
-@register("colmap", ColmapSource)
 def open_captures(
     root: str, scenes: Sequence[str], size: Size, training: bool = True, seed: int = 0, targets: int = 1
 ) -> Colmap:
-    """Image pairs from the captures in the folder `root`, as a `ColmapSource` names them.
+    """Image pairs from the captures in the folder `root`, as a `mine.data.sources.ColmapSource` names them.
 
     Args:
         root: Folder of captures, or a capture itself.

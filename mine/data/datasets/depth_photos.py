@@ -20,7 +20,6 @@ from mine.data.base.resilient import ResilientDataset
 from mine.data.base.sample import Sample
 from mine.data.base.sparse_points import sample_points
 from mine.data.datasets.forward_warp import Floats, fill_holes, forward_warp
-from mine.data.registry import register
 from mine.errors import InputError
 from mine.inputs.files import open_regular
 from mine.inputs.images import open_image
@@ -45,7 +44,6 @@ MIN_KNOWN = 0.3
 """Fraction of a crop whose depth must be known."""
 
 
-@register("depth-photos", evaluation=False)
 class DepthPhotos(ResilientDataset):
     """Training pairs from a folder of photos with depth maps; `metric` is 0.
 

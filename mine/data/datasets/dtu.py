@@ -6,7 +6,6 @@ import numpy as np
 
 from mine.data.base.image_pairs import ImagePairs, Pair, other_targets
 from mine.data.base.split import split_names
-from mine.data.registry import register
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, PosedImage, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
@@ -29,7 +28,6 @@ LIGHTS = 7
 TEST_LIGHT = 3
 
 
-@register("dtu")
 class Dtu(ImagePairs):
     """Pairs of neighbouring views of a scan under the same light. There are no points; `metric` is 1, in `UNIT`.
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mine.data.base.image_pairs import ImagePairs, Pair
-from mine.data.registry import register
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
@@ -50,7 +49,6 @@ class SubAperture(PosedImage):
         return Image.fromarray(decode_light_field(self.path.parent)[self.row, self.column])
 
 
-@register("flowers")
 class Flowers(ImagePairs):
     """Pairs of views of one light field. There are no points; `metric` is 1, in the unit that `MAX_DISPARITY` fixes.
 

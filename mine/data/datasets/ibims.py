@@ -10,7 +10,6 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from mine.data.base.depth_maps import DepthMap, DepthMaps
-from mine.data.registry import register
 from mine.errors import InputError
 
 Array = NDArray[Any]
@@ -18,7 +17,6 @@ Array = NDArray[Any]
 PARTS = ("rgb", "depth", "edges", "calib", "mask_invalid", "mask_transp", "mask_wall", "mask_table", "mask_floor")
 
 
-@register("ibims", training=False)
 class Ibims(DepthMaps):
     """Photos with depth, depth discontinuities, and planar regions: walls, tables and floors.
 

@@ -8,7 +8,6 @@ import numpy as np
 from mine.data.base.image_pairs import ImagePairs, Pair
 from mine.data.base.split import split_names
 from mine.data.datasets.kitti_poses import drive_poses
-from mine.data.registry import register
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, PosedImage, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
@@ -29,7 +28,6 @@ class RigCamera(NamedTuple):
     """(4, 4) pose, camera-from-reference-camera, in metres"""
 
 
-@register("kitti")
 class Kitti(ImagePairs):
     """Stereo pairs. There are no points; `metric` is 1, in metres.
 
@@ -87,7 +85,6 @@ class Kitti(ImagePairs):
         return [found[name] for name in split_names(self.root, found, self.training, "drive")]
 
 
-@register("kitti-drives")
 class KittiDrives(Kitti):
     """As `Kitti`, but training pairs any two images of a drive, of either camera, up to `MAX_GAP` frames apart.
 

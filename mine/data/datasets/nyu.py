@@ -8,7 +8,6 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from mine.data.base.depth_maps import DepthMap, DepthMaps
-from mine.data.registry import register
 from mine.errors import InputError
 
 K = ((518.8579, 0.0, 325.5824), (0.0, 519.4696, 253.7362), (0.0, 0.0, 1.0))
@@ -18,7 +17,6 @@ CROP = (slice(45, 471), slice(41, 601))
 """Rows and columns that are evaluated (Eigen et al. 2014): at the borders depth is extrapolated."""
 
 
-@register("nyu", training=False)
 class Nyu(DepthMaps):
     """The 654 test photos with their filled-in depth.
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from mine.data.base.image_pairs import MIN_POINTS, MIN_ZOOM, ImagePairs, Pair, other_targets, shared_points
-from mine.data.registry import register
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage, Size, read_capture
 from mine.data.sfm.layout import model_folder
 from mine.data.sfm.trajectory import Frame, read_trajectory
@@ -30,7 +29,6 @@ CACHED = 4
 log = logging.getLogger(__name__)
 
 
-@register("realestate10k")
 class RealEstate10K(ImagePairs):
     """Pairs of frames of one sequence, at most `MAX_GAP` frames apart.
 

@@ -18,7 +18,6 @@ from mine.data.base.resilient import ResilientDataset
 from mine.data.base.rgbd_layout import INDEX, UNIT
 from mine.data.base.sample import Sample
 from mine.data.base.sparse_points import sample_points
-from mine.data.registry import register
 from mine.errors import InputError
 from mine.inputs.images import open_image
 
@@ -41,7 +40,6 @@ class Photograph(NamedTuple):
     """focal length in pixels of the photograph"""
 
 
-@register("rgbd", evaluation=False)
 class Rgbd(ResilientDataset):
     """Pairs of independent photographs with dense or sparse disparity, for disparity networks.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from mine.data.sfm.colmap_library import pycolmap
-from mine.data.sfm.layout import model_folder
+from mine.data.sfm.layout import check_capture_at
 from mine.data.sfm.model_files import MAX_SIDE, check_model_files
 from mine.data.sfm.read_model import read_model
 from mine.errors import InputError
@@ -226,30 +226,9 @@ def _shrink(cameras: list[pycolmap.Camera], turns: list[int], cover: Size) -> fl
     return min(1.0, max(scales))
 
 
-def captures_in(root: str | Path) -> list[Path]:
-    """Folders of the captures in `root`, sorted by name, or `root` alone if it is a capture itself.
-
-    Raises:
-        InputError: There is none.
-    """
-    root = Path(root)
-    if model_folder(root):
-        return [root]
-    found = sorted(path for path in root.iterdir() if model_folder(path)) if root.is_dir() else []
-    if not found:
-        raise InputError(f"no capture in {root}: give a folder with images/ and sparse/0 of COLMAP, or of such folders")
-    return found
-
-
 def _read_model(folder: Path) -> pycolmap.Reconstruction:
     """The reconstruction of the capture in `folder`."""
-    path = model_folder(folder)
-    if not folder.exists():
-        raise InputError(
-            f"no capture at {folder}: make one with `mine colmap`, or download the data set (docs/datasets has where)"
-        )
-    if path is None:
-        raise InputError(f"{folder} has no sparse/0 with a COLMAP reconstruction: make one with `mine colmap`")
+    path = check_capture_at(folder)
     check_model_files(path)
     with parsing(f"{path} is not a readable COLMAP reconstruction", "make it anew with `mine colmap`"):
         model = read_model(path)

@@ -1,7 +1,10 @@
 """Where COLMAP's reconstruction lies in a capture; known without COLMAP, so that mistakes are told at once."""
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
+
+from mine.errors import InputError
 
 
 def model_folder(folder: Path) -> Path | None:
@@ -11,3 +14,42 @@ def model_folder(folder: Path) -> Path | None:
         if any(map(os.path.isfile, files)):  # False, unlike Path's, for names too long to exist
             return folder / name
     return None
+
+
+def captures_in(root: str | Path) -> list[Path]:
+    """Folders of the captures in `root`, sorted by name, or `root` alone if it is a capture itself.
+
+    Raises:
+        InputError: There is none.
+    """
+    root = Path(root)
+    if model_folder(root):
+        return [root]
+    found = sorted(path for path in root.iterdir() if model_folder(path)) if root.is_dir() else []
+    if not found:
+        raise InputError(f"no capture in {root}: give a folder with images/ and sparse/0 of COLMAP, or of such folders")
+    return found
+
+
+def check_capture_at(folder: Path) -> Path:
+    """Checks that a folder is a capture.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        Folder of its reconstruction.
+
+    Raises:
+        InputError: There is no such folder, or no reconstruction in it.
+    """
+    if not folder.exists():
+        beside = sorted(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else []
+        close = get_close_matches(folder.name, beside, 1)
+        hint = f"did you mean {close[0]}? Else " if close else ""
+        remedy = "make one with `mine colmap`, or download the data set (docs/datasets has where)"
+        raise InputError(f"no capture at {folder}: {hint}{remedy}")
+    model = model_folder(folder)
+    if model is None:
+        raise InputError(f"{folder} has no sparse/0 with a COLMAP reconstruction: make one with `mine colmap`")
+    return model

@@ -16,9 +16,11 @@ from PIL import Image
 from mine.data.base.crop_window import fit_window
 from mine.data.base.image_pairs import other_targets, splat
 from mine.data.base.sample import Sample
-from mine.data.datasets.colmap import Colmap, ColmapSource
+from mine.data.datasets.colmap import Colmap
 from mine.data.registry import training_set
-from mine.data.sfm.capture import captures_in, read_capture
+from mine.data.sfm.capture import read_capture
+from mine.data.sfm.layout import captures_in
+from mine.data.sources import ColmapSource
 from mine.errors import InputError
 
 SIZE = (80, 120)

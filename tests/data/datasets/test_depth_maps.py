@@ -11,7 +11,8 @@ from scipy.io import savemat
 from mine.config import EvalConfig
 from mine.data.datasets.ibims import Ibims
 from mine.data.datasets.nyu import CROP, Nyu
-from mine.data.registry import FolderSource, evaluation_set
+from mine.data.registry import evaluation_set
+from mine.data.sources import FolderSource
 from mine.errors import InputError
 from mine.evaluation.evaluate_depth import evaluate_depth
 from mine.evaluation.protocol import evaluate_config

@@ -11,7 +11,7 @@ from PIL import Image
 from tiny_run import config_for
 
 from mine.data.datasets.rgbd import Rgbd
-from mine.data.registry import FolderSource
+from mine.data.sources import FolderSource
 from mine.errors import InputError
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network, save_network
