@@ -11,7 +11,7 @@ from mine.data.sfm.layout import captures_in, check_capture_at, model_folder
 from mine.data.sources import ColmapSource, Source, SyntheticSource
 from mine.errors import InputError, choose, extras_required
 from mine.files import check_writable
-from mine.inputs.weights import tensor_format
+from mine.inputs.weights import check_header, tensor_format
 from mine.output.foreign_paths import is_path_file, read_path_file
 from mine.output.formats import PACKAGES, choose_kind
 from mine.output.key_poses import PATH_NAMES, KeyPoses
@@ -86,7 +86,11 @@ def check_scene(scene: Path) -> None:
     """Checks that there is a scene file. Raises InputError otherwise."""
     if not os.path.isfile(scene):
         raise InputError(f"no scene file at {scene}: make one with `mine predict PHOTO -o {scene}`")
-    tensor_format(scene, "scene file", f"make one with `mine predict PHOTO -o {scene}`")
+    remedy = f"make one with `mine predict PHOTO -o {scene}`"
+    if tensor_format(scene, "scene file", remedy) == "safetensors":
+        check_header(scene, "scene file", remedy)
+    else:
+        raise InputError(f"{scene} is not a readable scene file: it is in torch's format; {remedy}")
 
 
 def check_checkpoint(path: Path | None) -> None:
@@ -95,7 +99,13 @@ def check_checkpoint(path: Path | None) -> None:
         return
     if not os.path.isfile(path):
         raise InputError(f"no checkpoint at {path}: check the path")
-    tensor_format(path, "checkpoint", "give a .safetensors file of `mine train`, or a published checkpoint.pth")
+    remedy = "give a .safetensors file of `mine train`, or a published checkpoint.pth"
+    if tensor_format(path, "checkpoint", remedy) == "safetensors":
+        check_header(path, "checkpoint", remedy)
+        return
+    from mine.network.planes.plain_weights import check_plain_weights
+
+    check_plain_weights(path)
 
 
 def check_apart(outputs: list[Path | None], inputs: dict[str, Path | None]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.inputs.files import parsing, shown
-from mine.inputs.weights import tensor_format
+from mine.inputs.weights import check_header, tensor_format
 
 MAX_TENSORS = 10_000
 """Most tensors in a file: ours have five, and networks some hundred."""
@@ -39,26 +39,24 @@ class TensorFile:
 
 
 @contextmanager
-def open_tensors(path: str | Path, what: str, format_name: str, remedy: str) -> Iterator[TensorFile]:
+def open_tensors(path: str | Path, what: str, remedy: str) -> Iterator[TensorFile]:
     """Opens a safetensors file and reads its header; nothing in the file is executed.
 
     Args:
         path: The file.
-        what: What it should hold, such as "scene file".
-        format_name: Value that its metadata has for "format".
+        what: What it should hold, a key of `mine.inputs.weights.FORMATS`.
         remedy: What to do when it is not readable.
 
     Raises:
-        InputError: It is no regular file, not in safetensors' format, or of another `format_name`.
+        InputError: It is no regular file, not in safetensors' format, or of another of MINE's.
     """
     if tensor_format(path, what, remedy) != "safetensors":
         raise InputError(f"{path} is not a readable {what}: it is in torch's format, not in safetensors': {remedy}")
+    metadata = check_header(path, what, remedy)
     with ExitStack() as stack:
         with parsing(f"{path} is not a readable {what}", remedy):
             file = stack.enter_context(safe_open(str(path), framework="pt"))
-            metadata, names = dict(file.metadata() or {}), list(file.keys())
-        if metadata.get("format") != format_name:
-            raise InputError(f"{path} is not a {what} of format {format_name}: {remedy}")
+            names = list(file.keys())
         if len(names) > MAX_TENSORS:
             raise InputError(f"{path} holds {len(names)} tensors, more than {MAX_TENSORS}: {remedy}")
         with parsing(f"{path} is not a readable {what}", remedy):

@@ -3,11 +3,16 @@
 from pathlib import Path
 from typing import Literal
 
+from safetensors import safe_open
+
 from mine.errors import InputError
-from mine.inputs.files import open_input
+from mine.inputs.files import open_input, parsing
 from mine.inputs.kinds import not_the_file
 
 Format = Literal["safetensors", "torch"]
+
+FORMATS = {"checkpoint": "mine.network/1", "scene file": "mine.mpi/1"}
+"""What the metadata of our safetensors files has for "format", by what they hold."""
 
 HEAD = 512
 """Bytes at the beginning of a file that are looked at."""
@@ -37,6 +42,30 @@ def tensor_format(path: str | Path, what: str, remedy: str) -> Format:
     if head.startswith((b"PK\3\4", b"\x80")):
         return "torch"
     raise InputError(f"{path} is not a readable {what}: {_instead(head, remedy)}")
+
+
+def check_header(path: str | Path, what: str, remedy: str) -> dict[str, str]:
+    """Checks the header of a safetensors file of ours; no tensor is read.
+
+    Args:
+        path: The file, of the format "safetensors".
+        what: What it should hold, a key of `FORMATS`.
+        remedy: What to do when it holds something else.
+
+    Returns:
+        Its metadata.
+
+    Raises:
+        InputError: It is cut short or damaged, or holds something else.
+    """
+    with parsing(f"{path} is not a readable {what}", remedy), safe_open(str(path), framework="np") as file:
+        metadata = dict(file.metadata() or {})
+    found = metadata.get("format")
+    if found != FORMATS[what]:
+        other = next((name for name, format_name in FORMATS.items() if format_name == found), None)
+        told = f"it is a {other} of MINE" if other else f"it is not of format {FORMATS[what]}"
+        raise InputError(f"{path} is not a {what}: {told}; {remedy}")
+    return metadata
 
 
 def _instead(head: bytes, remedy: str) -> str:

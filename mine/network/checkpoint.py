@@ -22,14 +22,14 @@ from mine.errors import InputError
 from mine.files import replacing
 from mine.inputs.files import parsing, shown
 from mine.inputs.tensors import open_tensors
-from mine.inputs.weights import tensor_format
+from mine.inputs.weights import FORMATS, tensor_format
 from mine.network import network_kind
 from mine.network.architecture import Architecture
 from mine.network.planes.plain_weights import read_plain_weights
 from mine.network.planes.published_checkpoint import convert, disparity_range
 from mine.network.protocol import Network
 
-FORMAT = "mine.network/1"
+FORMAT = FORMATS["checkpoint"]
 
 REMEDY = "download or train it again"
 
@@ -100,7 +100,7 @@ def make_network(architecture: Architecture) -> Network:
 
 def _read_ours(path: Path) -> Network:
     """The network in a safetensors file of ours."""
-    with open_tensors(path, "checkpoint", FORMAT, REMEDY) as file:
+    with open_tensors(path, "checkpoint", REMEDY) as file:
         with parsing(f"{path} is not a readable checkpoint", REMEDY):
             entries = json.loads(file.metadata.get("architecture", ""))
         try:

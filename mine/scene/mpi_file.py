@@ -8,9 +8,10 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.inputs.files import parsing, shown
 from mine.inputs.tensors import TensorFile, check_dtype, open_tensors
+from mine.inputs.weights import FORMATS
 from mine.scene.limits import MAX_PHOTO_PIXELS, check_scene_size
 
-FORMAT = "mine.mpi/1"
+FORMAT = FORMATS["scene file"]
 
 _FLOATS = ("F16", "F32", "F64")
 _DTYPES = {
@@ -37,7 +38,7 @@ def read_parts(path: str | Path) -> dict[str, Tensor]:
     Raises:
         InputError: The file is missing or no scene file, or its parts have other names, types, shapes or sizes.
     """
-    with open_tensors(path, "scene file", FORMAT, f"make one with `mine predict PHOTO -o {path}`") as file:
+    with open_tensors(path, "scene file", f"make one with `mine predict PHOTO -o {path}`") as file:
         try:
             _check_parts(path, file)
         except InputError as error:

@@ -2,15 +2,18 @@
 
 import json
 import os
+import pickle
 import re
 import socket
 import subprocess
 import sys
+import zipfile
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import save
 
@@ -118,6 +121,16 @@ REFUSED = {
     ("render", "photo.jpg", "--checkpoint", "page.safetensors"): "it is a web page",
     ("render", "photo.jpg", "--checkpoint", "photo.jpg"): "it is a picture",
     ("render", "photo.jpg", "--checkpoint", "notes.txt"): "it is text",
+    ("render", "photo.jpg", "--checkpoint", "state.pth"): 'it lacks "backbone" and "decoder": this is not a published',
+    ("render", "photo.jpg", "--checkpoint", "list.pth"): "it is a pickle of protocol 4, which torch.save does not make",
+    ("demo", "--checkpoint", "zip.pth"): "it is an archive of other files: unpack it",
+    ("render", "photo.jpg", "--checkpoint", "cut.pth"): "cut.pth is not a readable checkpoint: it cannot be read",
+    ("render", "photo.jpg", "--checkpoint", "other.pth"): "it is not of format mine.network/1; give a .safetensors",
+    ("render", "photo.jpg", "--checkpoint", "scene.mpi"): "scene.mpi is not a checkpoint: it is a scene file of MINE",
+    ("predict", "photo.jpg", "--checkpoint", "cut.mpi"): "cut.mpi is not a readable checkpoint (",
+    ("export", "cut.mpi", "-o", "a.glb"): "cut.mpi is not a readable scene file (",
+    ("view", "other.mpi"): "other.mpi is not a scene file: it is not of format mine.mpi/1; make one with",
+    ("export", "zip.mpi", "-o", "a.glb"): "zip.mpi is not a readable scene file: it is in torch's format; make one",
     ("demo", "--checkpoint", "empty.pth"): "it is empty",
     ("render", "photo.mpi"): "photo.mpi is not a readable scene file: it is a picture",
     ("export", "pointer.mpi", "-o", "a.html"): "pointer of Git LFS",
@@ -247,6 +260,19 @@ REFUSED = {
 }
 
 
+def write_tensors(folder: Path) -> None:
+    """Writes files in safetensors' and torch's formats that are neither scenes nor checkpoints."""
+    for name in ("zip.pth", "zip.mpi"):
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            archive.writestr("notes.txt", "no weights")
+    torch.save({"state_dict": {}}, folder / "state.pth")
+    (folder / "cut.pth").write_bytes((folder / "state.pth").read_bytes()[:-9])
+    (folder / "list.pth").write_bytes(pickle.dumps(["a"], protocol=4))
+    for name in ("other.pth", "other.mpi"):
+        (folder / name).write_bytes(save({"rgb": np.zeros(1, np.float32)}))
+    (folder / "cut.mpi").write_bytes((folder / "scene.mpi").read_bytes()[:-2])
+
+
 def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +304,7 @@ def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(
     (tmp_path / "bad.json").write_text('{"frames": 0, "keys": []}')
     (tmp_path / "a.pth").touch()
     (tmp_path / "scene.mpi").write_bytes(save({"rgb": np.zeros(1, np.float32)}, {"format": FORMAT}))
+    write_tensors(tmp_path)
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "config.json").write_text('{"architectures": ["BertModel"]}')
     ramp = np.linspace(-1, 1, 30 * 45).reshape(30, 45)

@@ -231,7 +231,7 @@ def test_tensors_of_another_format(tmp_path: Path) -> None:
     MPI(torch.rand(2, 3, 4, 4), torch.rand(2, 1, 4, 4), torch.tensor([1.0, 0.5]), intrinsics((4, 4))).save(scene)
     save_file({"weight": torch.zeros(1)}, bare)
     for path in (scene, bare):
-        with pytest.raises(InputError, match=f"{path.name} is not a checkpoint of format"):
+        with pytest.raises(InputError, match=f"{path.name} is not a checkpoint: it is "):
             load_network(path)
 
 

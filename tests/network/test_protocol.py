@@ -30,7 +30,7 @@ def test_the_registry_does_not_import_torch() -> None:
 
 
 def test_an_unknown_kind_is_named() -> None:
-    with pytest.raises(InputError, match=r"'volume'.*planes or disparity"):
+    with pytest.raises(InputError, match=r"'volume'.*planes, disparity"):
         network_kind("volume")
 
 

@@ -88,7 +88,7 @@ def test_opening_tensors_that_are_no_scene(tmp_path: Path) -> None:
     path = tmp_path / "a.mpi"
     for metadata in (None, {"format": "mine.network/1"}):
         save_file({"rgb": torch.zeros(1)}, path, metadata=metadata)
-        with pytest.raises(InputError, match="not a scene file of format"):
+        with pytest.raises(InputError, match="not a scene file: it is "):
             MPI.open(path)
 
 

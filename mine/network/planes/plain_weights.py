@@ -6,10 +6,10 @@ torch executes nothing in such a file, but it makes buffers, sparse tensors and 
 import os
 import pickletools
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
-
-import torch
 
 from mine.errors import InputError
 from mine.inputs.files import open_input, parsing, shorten
@@ -43,6 +43,12 @@ _REFUSED = {
 }
 """Operations that name things in other ways, or make buffers; torch writes none of them."""
 
+PARTS = {"backbone", "decoder"}
+"""Keys of a published checkpoint."""
+
+PROTOCOL = 2
+"""Newest protocol of pickles that torch.save makes."""
+
 LEGACY_PICKLES = 5
 """Pickles in a row in a file of torch before 1.6: magic number, version, system, weights, storages."""
 
@@ -59,41 +65,81 @@ def read_plain_weights(path: Path) -> Any:
     Raises:
         InputError: The file is missing, damaged, or holds other things.
     """
+    import torch  # imported on use: the check takes no second
+
+    with _opened(path) as file:
+        file.seek(0)
+        return torch.load(file, weights_only=True, map_location="cpu")
+
+
+def check_plain_weights(path: Path) -> None:
+    """Checks, without torch, that a file is a pickle of torch with the parts of a published checkpoint.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: The file is missing, damaged, or holds other things.
+    """
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A checked file, in a context where what is wrong with it is told of the file."""
     with open_input(path, "checkpoint", "check the path", MAX_BYTES) as file:
         try:
             with parsing("it cannot be read", "download it again"):
-                check_pickles(file)
-                file.seek(0)
-                return torch.load(file, weights_only=True, map_location="cpu")
+                if not check_pickles(file) >= PARTS:
+                    raise InputError('it lacks "backbone" and "decoder": this is not a published MINE checkpoint')
+                yield file
         except InputError as error:
             raise InputError(f"{path} is not a readable checkpoint: {error}") from error
 
 
-def check_pickles(file: BinaryIO) -> None:
-    """Raises an exception for a file of torch that names anything but weights, or unfolds to more bytes."""
+def check_pickles(file: BinaryIO) -> set[str]:
+    """Checks a file of torch.
+
+    Returns:
+        The texts in it, among them the keys of dictionaries.
+
+    Raises:
+        Exception: Of any class, for a file that names anything but weights, unfolds to more bytes, or is damaged.
+    """
     if file.read(4) != b"PK\3\4":
         file.seek(0)
-        for _ in range(LEGACY_PICKLES):
-            _check_pickle(file)
-        return
+        return set[str]().union(*(_check_pickle(file) for _ in range(LEGACY_PICKLES)))
+    texts: set[str] = set()
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise InputError("its archive is compressed, which torch never does: save it again with torch.save")
         if sum(entry.file_size for entry in entries) > os.fstat(file.fileno()).st_size:
             raise InputError("its archive holds more than the file: save it again with torch.save")
-        for entry in entries:
-            if entry.filename.endswith(".pkl"):
-                with archive.open(entry) as stream:
-                    _check_pickle(stream)
+        pickles = [entry for entry in entries if entry.filename.endswith(".pkl")]
+        if not pickles:
+            raise InputError("it is an archive of other files: unpack it, and give the checkpoint that was in it")
+        for entry in pickles:
+            with archive.open(entry) as stream:
+                texts |= _check_pickle(stream)
+    return texts
 
 
-def _check_pickle(stream: Any) -> None:
-    """Raises an exception for a pickle that is too long, names anything but weights or takes for ever to hash."""
+def _check_pickle(stream: Any) -> set[str]:
+    """The texts in a pickle. Raises an exception if it is too long, names other things or takes for ever to hash."""
     start, last, shared = stream.tell(), "", 0
     tuples: set[int] = set()
+    texts: set[str] = set()
     for operation, argument, position in pickletools.genops(stream):
         name = operation.name
+        if name == "PROTO" and argument is not None and argument > PROTOCOL:
+            raise InputError(
+                f"it is a pickle of protocol {argument}, which torch.save does not make: save its backbone and decoder "
+                "by torch.save, where it was made"
+            )
+        if name.endswith("UNICODE") and isinstance(argument, str):
+            texts.add(argument)
         if name in _REFUSED or (name == "GLOBAL" and argument not in NAMED):
             raise InputError(
                 f"it holds more than weights ({shorten(str(argument)) if name == 'GLOBAL' else name}), which could run "
@@ -107,3 +153,4 @@ def _check_pickle(stream: Any) -> None:
         if shared > MAX_SHARED:
             raise ValueError("it nests tuples in themselves")
         last = name
+    return texts
