@@ -2,6 +2,7 @@
 
 python scripts/gallery.py                                  # docs/teaser.jpg and the sheets of docs/gallery.md
 python scripts/gallery.py sheet.png one.jpg another.jpg    # a sheet of these photos
+python scripts/gallery.py sheet.png one.jpg --before old.safetensors    # depth and left view, each before and after
 """
 
 import argparse
@@ -43,8 +44,8 @@ MARGIN = 4  # pixels of white between the images
 WIDEST = 1.8  # width / height up to which photos fill the height of a row
 
 
-def row(scene: MPI, height: int) -> Tensor:
-    """The row (3, H, 4 W + 3 MARGIN) of a scene: photo, depth, left view, right view; H is `height` pixels.
+def images_of(scene: MPI, height: int) -> list[Tensor]:
+    """Photo, depth, left view and right view of a scene, `height` pixels high.
 
     Views are rendered at twice that size and shrunk.
     """
@@ -56,14 +57,27 @@ def row(scene: MPI, height: int) -> Tensor:
     depth = torch.from_numpy(colour_depth(source.depth, *depth_range(scene))[0]).movedim(-1, 0) / 255
     # The four poses of the swing: centre, right end, centre, left end.
     right, left = views[1], views[3]
-    images = [resize(image, (height, width)) for image in (source.rgb[0], depth, left, right)]
+    return [resize(image, (height, width)) for image in (source.rgb[0], depth, left, right)]
+
+
+def row(images: list[Tensor]) -> Tensor:
+    """Images (3, H, W) beside each other, with white between them."""
     return torch.cat([*(pad(image, (0, MARGIN), value=1.0) for image in images[:-1]), images[-1]], dim=2)
 
 
-def write_sheet(model: Model, photos: list[Path], output: Path, height: int) -> None:
-    """Predicts the scenes of `photos` and writes their rows, one below the other, to the image `output`."""
-    scenes = [model.predict(photo) for photo in photos]
-    rows = [row(scene, min(height, round(WIDEST * height * scene.size[0] / scene.size[1]))) for scene in scenes]
+def row_of_photo(model: Model, before: Model | None, photo: Path, height: int) -> Tensor:
+    """Photo, depth, left and right view; or photo, depth and left view of both models."""
+    scene = model.predict(photo)
+    height = min(height, round(WIDEST * height * scene.size[0] / scene.size[1]))
+    source, depth, left, right = images_of(scene, height)
+    if before is None:
+        return row([source, depth, left, right])
+    _, old_depth, old_left, _ = images_of(before.predict(photo), height)
+    return row([source, old_depth, depth, old_left, left])
+
+
+def write_sheet(rows: list[Tensor], output: Path) -> None:
+    """Writes rows, one below the other, to the image `output`."""
     widest = max(image.shape[2] for image in rows)
     rows = [pad(image, (0, widest - image.shape[2], 0, MARGIN), value=1.0) for image in rows]
     sheet = torch.cat(rows, dim=1)[:, :-MARGIN]
@@ -77,13 +91,15 @@ def main() -> None:
     parser.add_argument("photos", type=Path, nargs="*", help="photos of its rows")
     parser.add_argument("--height", type=int, default=240, help="height of a row in pixels")
     parser.add_argument("--checkpoint", type=Path, help="network weights; by default the shipped ones")
+    parser.add_argument("--before", type=Path, help="earlier network weights, to compare with")
     arguments = parser.parse_args()
     if arguments.output and not arguments.photos:
         parser.error("give the photos after the sheet, or no arguments for the sheets of the documentation")
     sheets = {arguments.output: arguments.photos} if arguments.output else {DOCS / k: v for k, v in SHEETS.items()}
     model = mine.load(arguments.checkpoint)
+    before = None if arguments.before is None else mine.load(arguments.before)
     for output, photos in sheets.items():
-        write_sheet(model, photos, output, arguments.height)
+        write_sheet([row_of_photo(model, before, photo, arguments.height) for photo in photos], output)
 
 
 if __name__ == "__main__":
