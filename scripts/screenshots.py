@@ -19,7 +19,7 @@ from mine.demo.jobs import JobRunner
 ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
 ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 DESK = {"viewport": {"width": 1280, "height": 900}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+PHONE = {"has_touch": True, "is_mobile": True}
 DOCS = Path(__file__).parents[1] / "docs" / "page"
 TIMEOUT = 180_000
 """Milliseconds to wait for each step."""
@@ -43,6 +43,10 @@ def tour(page: Page, url: str, photo: Path, save: "Saver") -> None:
     page.locator("#play").click()  # at rest, the view is sharp
     page.wait_for_timeout(6000)
     save(page, "scene")
+    for tab in ("depth", "compare"):
+        page.locator(f"#tab-{tab}").click()
+        page.wait_for_timeout(4000)
+        save(page, tab)
     page.locator("#make").click()
     page.locator("#video video").wait_for()
     page.wait_for_timeout(5000)
@@ -64,13 +68,22 @@ class Saver:
 
     def __call__(self, page: Page, state: str, whole: bool = False) -> None:
         path = self.folder / f"{state}-{self.name}.png"
-        page.screenshot(path=path, full_page=whole)
+        size = page.viewport_size
+        if whole and size:  # what sticks to the window's end is then at the page's
+            for _ in range(2):  # the stage grows with the window
+                height = page.evaluate("document.getElementById('studio').getBoundingClientRect().height")
+                page.set_viewport_size({**size, "height": round(height)})
+                page.wait_for_timeout(500)
+        page.screenshot(path=path)
+        if whole and size:
+            page.set_viewport_size(size)
         Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
 
 
-def visit(browser: Browser, url: str, photo: Path, folder: Path) -> None:
-    """Makes all screenshots."""
-    for device, size in (("", DESK), ("phone-", PHONE)):
+def visit(browser: Browser, url: str, photo: Path, folder: Path, width: int) -> None:
+    """Makes all screenshots; `width` is the phone's, in pixels."""
+    phone = {**PHONE, "viewport": {"width": width, "height": 844}}
+    for device, size in (("", DESK), ("phone-", phone)):
         for theme in ("light", "dark"):
             page = browser.new_page(**size, color_scheme=theme)
             tour(page, url, photo, Saver(folder, f"{device}{theme}"))
@@ -82,6 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photo", type=Path, help="photo to upload")
     parser.add_argument("--folder", type=Path, default=DOCS, help="folder for the screenshots")
+    parser.add_argument("--phone", type=int, default=390, help="width of the phone in pixels")
     parser.add_argument("--port", type=int, default=7899, help="port of the page")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +104,7 @@ def main() -> None:
     app = serve(jobs, port=arguments.port)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGS)
-        visit(browser, app.local_url, arguments.photo, arguments.folder)
+        visit(browser, app.local_url, arguments.photo, arguments.folder, arguments.phone)
         browser.close()
     app.close()
 

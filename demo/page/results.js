@@ -4,7 +4,7 @@ const PURPOSES = {
   mp4: ["Video", "for phones, social media and slides"],
   gif: ["GIF", "for chats and mails that play no video"],
   webp: ["WebP", "loops like a GIF, smaller and sharper"],
-  html: ["3D page", "one file that anyone can open and drag, without internet"],
+  html: ["3D page", "one file, opens without internet"],
   png: ["Depth picture", "near is bright, far is dark"],
   mpi: ["Scene", "to render again with the mine command"],
   jpg: ["Stereo picture", "for red-cyan glasses or a headset"],

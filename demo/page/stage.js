@@ -143,6 +143,7 @@ const stage = {
     if (["fast", "slow", "failed"].includes(data.mine)) this.settle();
     if (data.mine === "ready") {
       this.ready = true;
+      this.fail(null); // the graphics may have been interrupted
       this.tell({ mine: "depth", on: this.tab === "depth" });
       $("viewer").dataset.ready = this.scene.name;
       motions.restart();

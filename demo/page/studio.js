@@ -170,7 +170,7 @@ function described({ path, orig_name, size }) {
 /** How long a scene takes on this machine, as it has learnt. */
 async function showEstimate() {
   const [words] = await call("estimate", []).catch(() => [null]);
-  if (words) $("takes").textContent = `, in ${words}.`;
+  if (words) $("takes").textContent = `It takes ${words}.`;
 }
 
 function listen() {

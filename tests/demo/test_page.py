@@ -1,63 +1,28 @@
 """The demo's page in a real browser: what it shows at first, from a photo to its scene and video, errors, phones."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import imageio.v3 as iio
+import numpy as np
 import pytest
+import torch
 from browser import new_page
 from demo_server import files_left, make_photo, running_demo, wait_until
+from demo_tab import DESKTOP, Tab, image_size
 from PIL import Image
-from playwright.sync_api import Browser, FrameLocator, Page
+from playwright.sync_api import Browser
 
 from mine.demo.jobs import JobRunner
-from mine.demo.samples import TITLES, samples
 from mine.model import load
-from mine.output.camera_paths import PATHS
-
-SHARING = (Path(__file__).parents[1] / "support" / "fake_sharing.js").read_text()
-DESKTOP = {"viewport": {"width": 1200, "height": 800}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+from mine.scene.mpi import MPI
 
 
 @pytest.fixture(scope="module")
 def app(tiny_checkpoint: Path) -> Iterator[tuple[str, JobRunner]]:
     with running_demo(load(tiny_checkpoint, device="cpu")) as running:
         yield running
-
-
-class Tab:
-    """A tab with the demo, the URLs that it requested, and what it logged."""
-
-    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
-        self.page = new_page(browser, **options)
-        self.context = self.page.context
-        self.page.add_init_script(SHARING)
-        self.requests: list[str] = []
-        self.errors: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.goto(url)
-        self.page.locator("#studio[data-state=scene]").wait_for()
-
-    @property
-    def view(self) -> FrameLocator:
-        return self.page.frame_locator("#viewer iframe")
-
-    def settings(self, **values: str) -> None:
-        """Sets inputs by their ids; the scene's settings are folded away."""
-        for name, value in values.items():
-            self.page.evaluate(
-                "([id, value]) => { const e = document.getElementById(id); e.value = value;"
-                " e.dispatchEvent(new Event('input', { bubbles: true })); }",
-                [name, value],
-            )
-
-    def bring(self, photo: Path) -> None:
-        """Brings a photo and waits for its scene in 3D."""
-        self.page.set_input_files("#photo input[type=file]", photo)
-        self.page.locator(f"#viewer[data-ready='{photo.stem}'].shown").wait_for()
 
 
 @pytest.fixture(scope="module")
@@ -72,32 +37,7 @@ def desk(browser: Browser, app: tuple[str, JobRunner]) -> Iterator[Tab]:
     tab.context.close()
 
 
-def image_size(page: Page, selector: str) -> int:
-    return page.evaluate("selector => document.querySelector(selector)?.naturalWidth", selector)
-
-
 # --- at first sight
-
-
-def test_eight_samples_are_packed_as_the_viewer_reads_them() -> None:
-    from small_scene import make_photo as small_photo
-    from small_scene import make_scene
-
-    from mine.demo.samples import read_scene
-    from mine.output.web.pack import pack
-
-    assert [sample.name for sample in samples()] == list(TITLES)
-    assert len(TITLES) == 8
-    today = pack(make_scene(small_photo()))
-    for sample in samples():
-        packed = read_scene(sample)
-        assert packed.keys() == today.keys(), "run scripts/pack_samples.py"
-        assert packed["strips"][0].keys() == today["strips"][0].keys()
-        with Image.open(sample.photo) as photo, Image.open(sample.depth) as depth, Image.open(sample.motions) as sheet:
-            assert photo.width / photo.height == pytest.approx(packed["aspect"], rel=0.01)
-            assert depth.width / depth.height == pytest.approx(packed["aspect"], rel=0.01)
-            assert sheet.size == (12 * 144, len(PATHS) * 96)
-        assert iio.improps(sample.video, plugin="pyav").shape[0] >= 48
 
 
 def test_a_sample_moves_before_anything_is_asked(browser: Browser, app: tuple[str, JobRunner]) -> None:
@@ -112,6 +52,12 @@ def test_a_sample_moves_before_anything_is_asked(browser: Browser, app: tuple[st
     tab.context.close()
 
 
+def test_a_sentence_says_what_happens_and_how_long_it_takes(desk: Tab) -> None:
+    desk.page.locator("#takes", has_text="It takes").wait_for()
+    sentence = desk.page.locator(".top p").inner_text()
+    assert re.fullmatch(r"One photo becomes a 3D scene .*\. It takes (a moment|about \d+ (s|min))\.", sentence)
+
+
 def test_a_click_on_a_sample_shows_its_scene_and_asks_the_server_for_no_work(desk: Tab) -> None:
     page = desk.page
     before = len(desk.requests)
@@ -120,6 +66,35 @@ def test_a_click_on_a_sample_shows_its_scene_and_asks_the_server_for_no_work(des
     assert not any("queue/join" in url for url in desk.requests[before:])
     assert page.get_by_role("button", name="Cat", exact=True).get_attribute("aria-pressed") == "true"
     assert "cat-motions" in page.evaluate("document.getElementById('motions').style.getPropertyValue('--sheet')")
+
+
+@pytest.mark.parametrize("size", [(64, 64), (120, 40), (40, 90)])
+def test_the_whole_photo_is_in_view(desk: Tab, tmp_path: Path, size: tuple[int, int]) -> None:
+    desk.bring(make_photo(tmp_path / f"shape-{size[0]}.png", (90, 120, 40), size))
+    stage, view = desk.page.locator("#stage").bounding_box(), desk.view.locator("#view").bounding_box()
+    assert view["width"] / view["height"] == pytest.approx(size[0] / size[1], rel=0.02)
+    for start, length in (("x", "width"), ("y", "height")):
+        assert view[start] >= stage[start] - 1
+        assert view[start] + view[length] <= stage[start] + stage[length] + 1
+    for picture in ("#still", "#hero", "#compare-photo", "#compare-depth", "#video video"):
+        fit = "selector => getComputedStyle(document.querySelector(selector)).objectFit"
+        assert desk.page.evaluate(fit, picture) == "contain"
+
+
+def test_a_scene_comes_back_when_the_graphics_do(desk: Tab) -> None:
+    page = desk.page
+    page.get_by_role("button", name="Flower", exact=True).click()
+    page.locator("#viewer[data-ready='Flower']").wait_for()
+    desk.viewer.evaluate(
+        """() => {
+          const lost = document.getElementById("view").getContext("webgl2").getExtension("WEBGL_lose_context");
+          lost.loseContext();
+          setTimeout(() => lost.restoreContext(), 500);
+        }"""
+    )
+    page.locator("#problem").get_by_text("graphics were interrupted").wait_for()
+    page.locator("#problem").wait_for(state="hidden")
+    desk.view.locator("body.ready").wait_for()
 
 
 # --- from a photo to its scene and video
@@ -180,12 +155,41 @@ def test_earlier_videos_stay_in_the_list_and_shapes_are_kept(desk: Tab) -> None:
     page.get_by_role("radio", name="As the photo").check(force=True)
 
 
+def test_a_video_has_the_length_and_size_that_were_asked_for_and_loops(desk: Tab, tmp_path: Path) -> None:
+    page = desk.page
+    desk.bring(make_photo(tmp_path / "large.png", size=(640, 480)))
+    page.get_by_role("radio", name="Side to side").check(force=True)
+    desk.settings(seconds="1.5", longest="480", speed="2")
+    page.locator("#webp").check()
+    page.locator("#make").click()
+    for name in ("large-swing.mp4", "large-swing.webp"):
+        with page.expect_download() as download:
+            page.locator(f"#files a[download='{name}']").click()
+        if name.endswith("webp"):
+            with Image.open(download.value.path()) as loop:
+                assert 15 <= loop.n_frames <= 22  # equal ones are one
+            continue
+        frames = iio.imread(download.value.path(), extension=".mp4").astype(float)
+        assert frames.shape == (45, 360, 480, 3)
+        first_step, quarter, back = (np.abs(frames[i] - frames[0]).mean() for i in (1, 6, -1))
+        assert back < 1.5 * first_step < 1.5 * quarter
+    page.locator("#webp").uncheck()
+    desk.settings(seconds="1", speed="1")
+    desk.bring(make_photo(tmp_path / "photo.png"))  # what the next tests look at
+
+
+def test_every_file_says_what_it_is_for(desk: Tab) -> None:
+    rows = desk.page.locator("#files li").all()
+    assert rows
+    assert all(len(row.locator(".for").inner_text()) > 10 for row in rows)
+
+
 def test_motions_strength_and_speed_act_in_the_3d_view(desk: Tab) -> None:
     page = desk.page
     page.locator("#tab-3d").click()
     page.get_by_role("radio", name="Circle").check(force=True)
     desk.view.locator("body.ready").wait_for()
-    frame = page.frames[-1]
+    frame = desk.viewer
     radius = "Math.hypot(mineViewer.view().T[3], mineViewer.view().T[7])"  # the same all along a circle
     assert wait_until(lambda: frame.evaluate(radius) > 0.001)
     assert page.locator("#play").inner_text() == "Pause"
@@ -205,9 +209,7 @@ def test_tabs_show_depth_and_photo_beside_depth(desk: Tab) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     assert page.locator("#tab-depth").get_attribute("aria-selected") == "true"
-    assert wait_until(
-        lambda: page.frames[-1].evaluate("getComputedStyle(document.getElementById('range')).opacity") == "1"
-    )
+    assert wait_until(lambda: desk.viewer.evaluate("getComputedStyle(document.getElementById('range')).opacity") == "1")
     page.keyboard.press("ArrowRight")
     page.locator("#compare").wait_for()
     slider = page.get_by_label("Photo on the left, depth on the right")
@@ -218,6 +220,46 @@ def test_tabs_show_depth_and_photo_beside_depth(desk: Tab) -> None:
     assert page.locator("#compare-depth").screenshot() != before
     assert image_size(page, "#compare-depth") == 64
     page.locator("#tab-3d").click()
+
+
+def test_depth_and_lens_make_another_scene(desk: Tab, app: tuple[str, JobRunner], tmp_path: Path) -> None:
+    """With a field of view, near and far swapped, and a depth map of the visitor's own: near at its right."""
+    page = desk.page
+    desk.bring(make_photo(tmp_path / "lens.png"))
+    iio.imwrite(tmp_path / "map.png", np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1)))
+    page.locator("#depth-settings summary").click()
+    page.set_input_files("#map", tmp_path / "map.png")
+    page.get_by_text("map.png is used when you make the scene again").wait_for()
+    desk.settings(fov="40", strength="2")
+    assert page.locator("label:has(#fov) output").inner_text() == "40°"
+
+    def made_again() -> MPI:
+        """The scene as it is after a click."""
+        before = set(app[1].scenes.root.glob("*/lens.mpi"))
+        page.evaluate("delete document.getElementById('viewer').dataset.ready")
+        page.locator("#again").click()
+        page.locator("#viewer[data-ready='lens']").wait_for()
+        (made,) = set(app[1].scenes.root.glob("*/lens.mpi")) - before
+        return MPI.open(made)
+
+    def sides(scene: MPI) -> tuple[float, float]:
+        depth = scene.render(torch.eye(4), size=(12, 16)).depth[0, 0]
+        return float(depth[:, :4].mean()), float(depth[:, 12:].mean())
+
+    scene = made_again()
+    focal = scene.plane_size[1] / 2 / np.tan(np.radians(20))
+    assert float(scene.K[0, 0]) == pytest.approx(focal, rel=0.02)
+    left, right = sides(scene)
+    assert left > 2 * right
+    page.locator("#invert").check()
+    left, right = sides(made_again())
+    assert right > 2 * left
+    page.locator("#no-map").click()
+    assert page.locator("#map-name").is_hidden()
+    page.locator("#invert").uncheck()
+    desk.settings(fov="0", strength="1")
+    page.locator("#depth-settings summary").click()
+    desk.bring(make_photo(tmp_path / "photo.png"))  # what the next tests look at
 
 
 def test_stereo_pictures_and_models_join_the_list(desk: Tab) -> None:
@@ -276,9 +318,22 @@ def test_the_link_of_a_scene_opens_it_shut_off_from_this_site(desk: Tab, browser
 def test_waiting_is_told_in_words_and_can_be_stopped(desk: Tab, app: tuple[str, JobRunner], tmp_path: Path) -> None:
     """Stop is there while something runs, and only then."""
     page, jobs = desk.page, app[1]
+    page.evaluate(
+        """() => {
+          window.told = [];
+          const box = document.getElementById("waiting");
+          const text = (part) => box.querySelector(part).textContent;
+          const tell = () => box.hidden || told.push([text(".step"), text(".left")]);
+          new MutationObserver(tell).observe(box, { attributes: true, childList: true, subtree: true });
+        }"""
+    )
+    desk.bring(make_photo(tmp_path / "told.png", (10, 20, 10)))
+    steps, left = zip(*page.evaluate("told"), strict=True)
+    assert {"Starting", "Finding depth", "Building the 3D view"} & set(steps)
+    assert any(re.fullmatch(r"(a moment|about \d+ s) left", one) for one in left)
     assert page.locator("#stop").is_hidden()
     with jobs.workers._lock:  # the worker is busy, so that the job waits
-        page.set_input_files("#photo input[type=file]", make_photo(tmp_path / "stopped.png", (10, 200, 10)))
+        page.set_input_files("#file", make_photo(tmp_path / "stopped.png", (10, 200, 10)))
         page.locator("#waiting").wait_for()
         assert page.locator("#make").is_disabled()
         assert wait_until(lambda: any(photo.stem == "stopped" for photo in list(jobs._uploads)))
@@ -296,14 +351,22 @@ def test_an_error_is_told_once_in_the_photos_place_until_the_next(desk: Tab, tmp
     page = desk.page
     text = tmp_path / "notes.jpg"
     text.write_text("no photo")
-    page.set_input_files("#photo input[type=file]", text)
+    page.get_by_role("button", name="Cat", exact=True).click()
+    page.locator("#viewer[data-ready='Cat']").wait_for()
+    page.locator("#tab-depth").click()
+    legend = "Number(getComputedStyle(document.getElementById('range')).opacity)"
+    assert wait_until(lambda: desk.viewer.evaluate(legend) == 1)
+    page.set_input_files("#file", text)
     page.locator("#problem").get_by_text("notes.jpg is not an image").wait_for()
+    assert page.locator("#problem").get_by_role("button", name="Choose another photo").is_visible()
+    assert desk.viewer.evaluate(legend) == 0, "nothing shows through"
+    assert page.locator("#no-video").is_hidden()
     assert page.get_by_text("is not an image").count() == 1
     assert page.locator("#make").is_disabled()
     assert page.locator("#waiting").is_hidden()
     large = tmp_path / "large.jpg"
     large.write_bytes(bytes(41 * 1024 * 1024))
-    page.set_input_files("#photo input[type=file]", large)
+    page.set_input_files("#file", large)
     page.locator("#problem").get_by_text("too large").wait_for()
     page.get_by_role("button", name="Coffee", exact=True).click()
     page.locator("#problem").wait_for(state="hidden")
@@ -331,70 +394,3 @@ def test_a_closed_page_leaves_nothing(browser: Browser, app: tuple[str, JobRunne
     assert list(app[1].scenes.root.glob("*/leaving.mpi"))
     tab.context.close()
     assert wait_until(lambda: files_left(app[1].scenes.root, "*/leaving*") == [], 30)
-
-
-# --- phones and access
-
-
-@pytest.mark.parametrize("width", [360, 430])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_phones_see_no_sideways_scroll_and_large_targets(
-    browser: Browser, app: tuple[str, JobRunner], width: int, theme: str
-) -> None:
-    tab = Tab(browser, app[0], **{**PHONE, "viewport": {"width": width, "height": 800}, "color_scheme": theme})
-    page = tab.page
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator("#camera").bounding_box()["x"] < page.locator("#choose").bounding_box()["x"]
-    action = page.locator(".action").bounding_box()
-    assert action["y"] + action["height"] <= 800
-    page.locator("#depth-settings summary").click()
-    small = page.evaluate(
-        """() => [...document.querySelectorAll("#studio :is(button, select, summary, a, input[type=range], label)")]
-          .filter((e) => e.offsetParent && !e.closest("label label") && !(e.matches("input") && e.closest("#compare")))
-          .map((e) => [e.id || e.textContent.trim(), e.getBoundingClientRect()])
-          .filter(([, box]) => box.height < 43.5 || box.width < 43.5)
-          .map(([name, box]) => `${name} ${box.width}x${box.height}`)"""
-    )
-    assert small == []
-    tab.context.close()
-
-
-def test_a_phone_goes_to_the_scene_after_the_photo(
-    browser: Browser, app: tuple[str, JobRunner], tmp_path: Path
-) -> None:
-    tab = Tab(browser, app[0], **PHONE)
-    tab.settings(planes="4", detail="Draft")
-    tab.page.evaluate("scrollTo(0, 600)")
-    tab.bring(make_photo(tmp_path / "phone.png"))
-    assert wait_until(lambda: abs(tab.page.locator("#stage").bounding_box()["y"]) < 60)
-    assert tab.view.locator("#tilt").is_visible()
-    tab.context.close()
-
-
-def test_everything_is_reached_by_keyboard(desk: Tab) -> None:
-    page = desk.page
-    page.evaluate("document.activeElement.blur()")
-    reached = set()
-    for _ in range(150):  # all of the page, from wherever it was clicked last
-        page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.id || document.activeElement.name || ''"))
-    assert {"tab-3d", "play", "motion", "choose", "amount", "speed", "seconds", "longest", "gif", "make"} <= reached
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser: Browser, app: tuple[str, JobRunner], theme: str) -> None:
-    """In each state of the page: a scene, its depth, photo beside depth, an error; axe-core's own rules for WCAG AA."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python").Axe()
-    tab = Tab(browser, app[0], **DESKTOP, color_scheme=theme)
-    page = tab.page
-    page.locator("#depth-settings summary").click()
-    found = set()
-    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}
-    for tab_id in ("tab-3d", "tab-video", "tab-compare"):
-        page.locator(f"#{tab_id}").click()
-        page.wait_for_timeout(300)
-        for violation in axe.run(page, context="#studio", options=options).response["violations"]:
-            if violation["impact"] in ("serious", "critical"):
-                found |= {(violation["id"], node["html"][:120]) for node in violation["nodes"]}
-    assert found == set()
-    tab.context.close()

@@ -15,6 +15,7 @@ from torch import Tensor
 from mine.evaluation.silhouettes import SHAPES, disparity_of_photo, edge_errors, generate_photo
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.output.camera_paths import swing
+from mine.output.depth_image import write_depth_image
 from mine.output.export import export
 from mine.output.web.html import SCENE_SLOT
 from mine.render.reference import blend_source
@@ -194,6 +195,15 @@ def test_depth_view_shows_what_is_near_brighter(opened: Opened) -> None:
     assert ball > sky + 200
 
 
+def test_depth_has_the_colours_of_the_depth_picture(opened: Opened, scene: MPI, tmp_path: Path) -> None:
+    write_depth_image(scene, tmp_path / "depth.png")
+    opened.page.evaluate("mineViewer.showDepth(true)")
+    shown = opened.pixels()
+    picture = torch.from_numpy(iio.imread(tmp_path / "depth.png")).permute(2, 0, 1).float()
+    expected = resize(picture, shown.shape[:2]).permute(1, 2, 0).numpy()
+    assert np.abs(shown - expected).mean() < 12  # densities of 8 bits move soft depths; another colour map is 50 off
+
+
 def test_near_things_follow_a_drag_and_reset_undoes_it(opened: Opened) -> None:
     before = opened.pixels()
     opened.page.mouse.move(80, 30)
@@ -202,6 +212,7 @@ def test_near_things_follow_a_drag_and_reset_undoes_it(opened: Opened) -> None:
     opened.page.mouse.up()
     opened.rest()
     assert opened.pose()[3] > 0.01
+    assert opened.page.locator("#hint.gone").count() == 1
     assert np.abs(opened.pixels() - before).mean() > 2
     opened.page.keyboard.press("r")
     opened.rest()
@@ -276,6 +287,12 @@ def test_buttons_are_named(opened: Opened) -> None:
 def test_page_requests_nothing_and_logs_no_errors(opened: Opened, page_file: Path) -> None:
     assert set(url for url in opened.requests if not url.startswith("blob:")) == {page_file.as_uri()}
     assert opened.messages == []
+
+
+def test_the_page_has_a_title_and_no_tags_that_cannot_work(opened: Opened) -> None:
+    """A share picture must have an address of its own, which one file has not."""
+    assert opened.page.title() == "scene"
+    assert opened.page.locator("meta[property^='og:'], meta[name^='twitter:']").count() == 0
 
 
 def test_scene_moves_by_itself_until_touched(browser: Browser, page_file: Path) -> None:

@@ -84,6 +84,10 @@ export class LiveView {
     void this.xr.leave();
     if (this.shown) dispose(this.shown.scene);
     this.shown = this.fixed = null;
+    this.depth = false;
+    this.sceneRenderer.depthOpacity = 0;
+    showRange(0);
+    element("depth").setAttribute("aria-pressed", "false");
     document.body.classList.remove("ready");
     clearMessage();
     showProgress(0);
