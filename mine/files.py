@@ -54,6 +54,12 @@ def windows_name_fault(path: PurePath) -> str | None:
     return None
 
 
+def check_name(path: object) -> None:
+    """Raises InputError for an argument that is not the name of a file: text or a path."""
+    if not isinstance(path, (str, PurePath)):
+        raise InputError(f"cannot write to a {type(path).__name__}: give the name of a file, as text or as a path")
+
+
 def check_writable(path: str | Path, folder: bool = False) -> None:
     """Checks, before the work, that a file or a folder can be written.
 
@@ -171,7 +177,8 @@ class _Move(NamedTuple):
 
 
 def _target(path: str | Path) -> Path:
-    """The file or folder that a path leads to. Raises InputError for the name of none, and for devices."""
+    """The file or folder that a path leads to. Raises InputError for what names none, and for devices."""
+    check_name(path)
     if Path(path).name in ("", "..") or str(path) == "-":
         raise InputError(f"cannot write {path}: give the name of a file")
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(path).parts):

@@ -24,7 +24,7 @@ from mine.scene.camera import check_intrinsics, intrinsics, resize_intrinsics
 from mine.scene.depth_maps.depth_map import DepthMap, check_aspect
 from mine.scene.depth_maps.read import DepthSource, read_depth
 from mine.scene.exif import phone_fov
-from mine.scene.limits import check_scene_size
+from mine.scene.limits import as_size, check_scene_size
 from mine.scene.mpi import MPI
 from mine.scene.mpi_checks import check_disparity
 from mine.scene.photo import Photo, Source, read_photo
@@ -168,9 +168,9 @@ class Model:
         photo = read_photo(image)
         if isinstance(depth, DepthMap):
             check_aspect(depth, (photo.rgb.shape[-2], photo.rgb.shape[-1]))
-        size = size or network_size(*photo.rgb.shape[-2:])
-        if len(size) != 2 or min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
-            raise InputError(f"size {tuple(size)} is not possible: give (height, width) in multiples of {MULTIPLE}")
+        size = network_size(*photo.rgb.shape[-2:]) if size is None else as_size(size, f"multiples of {MULTIPLE}")
+        if min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
+            raise InputError(f"size {size} is not possible: give (height, width) in multiples of {MULTIPLE}")
         check_scene_size(wanted if isinstance(wanted, int) else len(wanted), size)
         K = self._camera(photo, size, fov, None if K is None else as_tensor(K, "K"))
         resized = resize(photo.rgb, size).clamp(0, 1)[None]

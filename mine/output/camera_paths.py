@@ -13,6 +13,7 @@ trapezium that tilts to and fro: `orbit` does so, and `swing` if asked to.
 
 import math
 from collections.abc import Callable
+from numbers import Real
 from pathlib import Path
 from typing import Literal
 
@@ -295,8 +296,8 @@ def _phase(frames: int, amount: float, depth: float) -> Tensor:
     """Angles (frames,) in [0, 2 pi), evenly spaced; float64, so that poses are exact when rounded to float32."""
     if not isinstance(frames, int) or not 1 <= frames <= MAX_FRAMES:
         raise InputError(f"{frames} frames make no path: give a whole number from 1 to {MAX_FRAMES}")
-    if not math.isfinite(amount):
-        raise InputError(f"amount {amount} is not finite: give the size of the motion, 1 for the default")
+    if not (isinstance(amount, Real) and math.isfinite(amount)):
+        raise InputError(f"amount {amount!r} is no finite number: give the size of the motion, 1 for the default")
     if not (math.isfinite(depth) and depth > 0):
         raise InputError(f"depth {depth} is out of range: give the positive depth of the nearest things in the scene")
     return torch.arange(frames, dtype=torch.float64) * (2 * math.pi / frames)

@@ -14,7 +14,7 @@ from mine.output.ply import write_points_ply
 from mine.output.splats import make_gaussians, write_splats_ply, write_spz
 from mine.output.surface_layers import SurfaceLayers, find_surface_layers
 from mine.output.web.html import export_html
-from mine.scene.mpi import MPI
+from mine.scene.mpi import MPI, check_is_scene
 
 _Writer = Callable[[SurfaceLayers, MPI, Path], None]
 
@@ -49,6 +49,7 @@ def export(scene: MPI, path: str | Path, kind: str | None = None, size: int | No
         InputError: For another ending, kind or size, when the file cannot be written, or when the format needs a
             package that is not installed.
     """
+    check_is_scene(scene)
     kind, longest = choose_kind(path, kind, size)
     check_writable(path)
     ending = Path(path).suffix.lower()

@@ -1,9 +1,11 @@
 """The files that a scene can be exported to, known without torch, so that mistakes are told at once."""
 
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
 from mine.errors import InputError
+from mine.files import check_name
 
 
 class Format(NamedTuple):
@@ -41,6 +43,7 @@ def choose_kind(path: str | Path, kind: str | None = None, size: int | None = No
     Raises:
         InputError: The ending is unknown, the file cannot hold that kind, or the size is out of range.
     """
+    check_name(path)
     ending = Path(path).suffix.lower()
     if ending not in FORMATS:
         raise InputError(f"cannot export to {path}: use {', '.join(FORMATS)}")
@@ -53,7 +56,7 @@ def choose_kind(path: str | Path, kind: str | None = None, size: int | None = No
     if kinds[kind] == 0:
         raise InputError(f"size {size} does not apply to {path}: the page has the sizes of the scene, leave it out")
     most = MAX_SIZE.get(kind, LARGEST)
-    if not 2 <= size <= most:
+    if not (isinstance(size, Integral) and 2 <= size <= most):
         raise InputError(f"size {size} is out of range for {kind}: give the longest side in pixels, 2 to {most}")
     return kind, size
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.output.camera_path import CameraPath
 from mine.output.path_names import EASINGS
-from mine.scene.as_tensor import as_tensor
+from mine.scene.as_tensor import ArrayLike, as_tensor
 from mine.scene.camera import pose
 
 JOINT = 15
@@ -99,7 +99,7 @@ def concatenate(paths: Sequence[CameraPath]) -> CameraPath:
     )
 
 
-def resample(path: CameraPath, index: Tensor, closed: bool = False) -> CameraPath:
+def resample(path: CameraPath, index: ArrayLike, closed: bool = False) -> CameraPath:
     """A path at places between its poses.
 
     Camera centres and shifts are interpolated linearly, focal lengths in their logarithms, rotations along the shortest
@@ -114,7 +114,7 @@ def resample(path: CameraPath, index: Tensor, closed: bool = False) -> CameraPat
 
     if closed:
         path = concatenate([path, _one(path, 0)])
-    index = index.double().clamp(0, len(path.poses) - 1)
+    index = as_tensor(index, "index").double().clamp(0, len(path.poses) - 1)
     if len(path.poses) == 1:
         return concatenate([path] * len(index))
     low = index.floor().long().clamp(max=len(path.poses) - 2)

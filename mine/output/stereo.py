@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.files import check_writable, replacing
+from mine.files import check_name, check_writable, replacing
 from mine.output.camera_path import CameraPath
 from mine.output.camera_paths import PIVOT, lens_factor
 from mine.output.path_edits import as_path
@@ -27,6 +27,7 @@ from mine.output.stereo_options import (
     DEFAULT_QUILT,
     check_eye_distance,
     check_layout,
+    check_quilt,
     is_still,
     quilt_name,
 )
@@ -35,7 +36,7 @@ from mine.output.vr180 import EYE_SIDE, HalfSphere
 from mine.output.writers import WriteFrame, check_output, frame_encoder
 from mine.render import View
 from mine.scene.depth import depth_range, near_depth
-from mine.scene.mpi import MPI
+from mine.scene.mpi import MPI, check_is_scene
 
 Layout = Literal["side-by-side", "cross-eyed", "anaglyph"]
 """Layouts that the web demo offers; "side-by-side" is the long name of "sbs"."""
@@ -91,8 +92,11 @@ def render_stereo(
         InputError: For an unknown layout or extension, a distance out of range, or a file that cannot be written.
     """
     layout = "sbs" if layout == "side-by-side" else layout
+    check_is_scene(scene)
+    check_name(out)
     check_layout(out, layout)
     check_writable(out)
+    check_quilt(quilt)
     near = near_depth(scene)
     eyes = eye_baseline(scene, near, baseline, eye_distance)
     if layout == "wigglegram":

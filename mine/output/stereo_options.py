@@ -1,6 +1,7 @@
 """What stereo output there is, known without torch, so that mistakes are told at once."""
 
 import re
+from numbers import Real
 from pathlib import Path
 
 from mine.errors import InputError, choose
@@ -52,9 +53,9 @@ def check_layout(out: str | Path, layout: str) -> None:
 
 def check_eye_distance(percent: float) -> None:
     """Raises InputError unless a per cent of the width is above 0 and at most `LARGEST_EYE_DISTANCE`."""
-    if not 0 < percent <= LARGEST_EYE_DISTANCE:
+    if not (isinstance(percent, Real) and 0 < percent <= LARGEST_EYE_DISTANCE):
         raise InputError(
-            f"eye distance {percent} is out of range: give a per cent of the width above 0, "
+            f"eye distance {percent!r} is out of range: give a per cent of the width above 0, "
             f"at most {LARGEST_EYE_DISTANCE:g}; 1 to 4 are comfortable"
         )
 
@@ -67,9 +68,22 @@ def parse_quilt(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d{1,3})x(\d{1,3})", text.strip().lower())
     columns, rows = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not (1 <= columns <= LARGEST_QUILT and 1 <= rows <= LARGEST_QUILT and columns * rows > 1):
+    if not _is_quilt((columns, rows)):
         raise InputError(f"quilt {text!r}: give columns x rows such as 8x6, at most {LARGEST_QUILT} each")
     return columns, rows
+
+
+def check_quilt(quilt: object) -> None:
+    """Raises InputError unless a quilt is (columns, rows), at most `LARGEST_QUILT` each, with more than one view."""
+    if not _is_quilt(quilt):
+        raise InputError(f"quilt is {quilt!r}: give (columns, rows) such as (8, 6), at most {LARGEST_QUILT} each")
+
+
+def _is_quilt(quilt: object) -> bool:
+    """Whether an argument is the columns and rows of a quilt."""
+    if not (isinstance(quilt, (tuple, list)) and len(quilt) == 2 and all(isinstance(side, int) for side in quilt)):
+        return False
+    return all(1 <= side <= LARGEST_QUILT for side in quilt) and quilt[0] * quilt[1] > 1
 
 
 def quilt_name(out: str | Path, columns: int, rows: int, aspect: float) -> Path:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mine.errors import InputError
-from mine.files import replacing_together
+from mine.files import check_name, replacing_together
 from mine.output.camera_path import CameraPath
 from mine.output.framing import covering_zoom, zoom_intrinsics
 from mine.output.lens import Lens, render_lens
@@ -22,7 +22,8 @@ from mine.render import View
 from mine.scene.as_tensor import ArrayLike, as_tensor
 from mine.scene.camera import check_poses, shift_principal_point
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
-from mine.scene.mpi import MPI
+from mine.scene.limits import as_size
+from mine.scene.mpi import MPI, check_is_scene
 
 Batch = TypeVar("Batch")
 
@@ -81,10 +82,14 @@ def render_video(
         InputError: For an unknown extension, a frame rate or size out of range, poses that are not finite, or a file
             that cannot be written.
     """
+    check_is_scene(scene)
+    for name in (out,) if depth is None else (out, depth):
+        check_name(name)
     path = _camera_path(path)
     if depth is not None and Path(depth).resolve() == Path(out).resolve():
         raise InputError(f"depth and colour would both be written to {out}: give them different names")
-    size = size or default_size(scene.size, LONGEST_GIF_SIDE if Path(out).suffix.lower() == ".gif" else LONGEST_SIDE)
+    longest = LONGEST_GIF_SIDE if Path(out).suffix.lower() == ".gif" else LONGEST_SIDE
+    size = default_size(scene.size, longest) if size is None else as_size(size)
     outputs = [out] if depth is None else [out, depth]
     for output in outputs:
         check_output(output, size, fps, codec)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from fractions import Fraction
 from itertools import count
+from numbers import Real
 from pathlib import Path
 from typing import IO, Any
 
@@ -159,8 +160,8 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float, codec: str 
     check_writable(out, is_folder(out))
     if not is_folder(out):
         ffmpeg_program()
-    if not (math.isfinite(fps) and 0 < fps <= 240):
-        raise InputError(f"fps {fps} is out of range: give frames per second above 0, at most 240")
+    if not (isinstance(fps, Real) and math.isfinite(fps) and 0 < fps <= 240):
+        raise InputError(f"fps {fps!r} is out of range: give frames per second above 0, at most 240")
     suffix = Path(out).suffix.lower()
     if codec is not None and suffix not in CODECS.get(codec, {}):
         if codec not in CODECS:

@@ -1,5 +1,6 @@
 """How large a scene may be: what is larger is refused before memory is allocated for it."""
 
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
@@ -24,14 +25,29 @@ MAX_VIEW_PIXELS = 1 << 28
 """Pixels of the views that are rendered in one call: 5 GiB, at 20 bytes of RGB, depth and mask each."""
 
 
+def as_size(size: Any, unit: str = "pixels") -> tuple[int, int]:
+    """The size (H, W) that an argument gives, in pixels.
+
+    Args:
+        size: Two whole numbers above 0, in any kind of sequence.
+        unit: What they are to be given in, for the message.
+
+    Raises:
+        InputError: It is something else.
+    """
+    sides = tuple(size) if isinstance(size, Iterable) else ()
+    if len(sides) != 2 or not all(isinstance(side, Integral) and int(side) > 0 for side in sides):
+        raise InputError(f"size {sides or size!r} is not possible: give (height, width) in {unit}")
+    return int(sides[0]), int(sides[1])
+
+
 def check_view_size(views: int, size: tuple[Any, ...]) -> None:
     """Checks a number of views of `size` (H, W), in pixels, that are rendered at once.
 
     Raises:
         InputError: A side is no whole number above 0, or the views hold more than `MAX_VIEW_PIXELS`.
     """
-    if len(size) != 2 or not all(isinstance(side, Integral) and int(side) > 0 for side in size):
-        raise InputError(f"size {tuple(size)} is not possible: give (height, width) in pixels")
+    size = as_size(size)
     pixels = views * size[0] * size[1]
     if pixels > MAX_VIEW_PIXELS:
         raise InputError(

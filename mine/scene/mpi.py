@@ -23,7 +23,7 @@ from mine.scene.camera import (
     shift_principal_point,
 )
 from mine.scene.detail import detail_size, photo_detail
-from mine.scene.limits import check_view_size
+from mine.scene.limits import as_size, check_view_size
 from mine.scene.mpi_checks import check_background, check_colours, check_density, check_disparity, check_surface
 from mine.scene.mpi_file import FORMAT, encode, read_parts
 from mine.scene.plane_surfaces import Surfaces, find_surfaces, known_surfaces
@@ -262,11 +262,12 @@ class MPI:
         Raises:
             InputError: Poses or intrinsics are not finite, or a K is singular.
         """
-        size = size or self.size
+        size = self.size if size is None else as_size(size)
         T = as_tensor(T, "pose")
         check_poses(T)
+        if len(T) == 0:
+            raise InputError("there are no poses to render from: give at least one")
         check_view_size(1 if T.ndim == 2 else len(T), size)
-        size = size[0], size[1]  # of any kind of sequence
         if K is None:
             K = self.intrinsics(size).expand(*T.shape[:-2], 3, 3)
             K = shift_principal_point(K, off_axis_shift(T))
@@ -339,3 +340,10 @@ class MPI:
             return MPI(**parts)
         except InputError as error:
             raise InputError(f"{path} is no scene: {error}") from error
+
+
+def check_is_scene(scene: object) -> None:
+    """Raises InputError for an argument that is no scene, such as the name of its file."""
+    if not isinstance(scene, MPI):
+        kind = type(scene).__name__
+        raise InputError(f"scene is a {kind}: give a scene, of mine.load().predict(photo) or mine.MPI.open(file)")

@@ -63,6 +63,8 @@ def read_photo(source: Source, side: int | None = None) -> Photo:
     if isinstance(source, Tensor):
         if source.ndim != 3 or source.shape[0] != 3:
             raise InputError(f"photo tensor has shape {tuple(source.shape)}: give (3, H, W)")
+        if source.is_meta or source.layout != torch.strided:
+            raise InputError("photo tensor has no values of its own (meta), or is sparse: give an ordinary tensor")
         return Photo(_to_rgb(source.detach().cpu(), side), None)
     raise InputError(
         f"cannot read a photo from {type(source).__name__}: give a path, a PIL image, an array or a tensor"
