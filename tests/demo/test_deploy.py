@@ -1,6 +1,7 @@
 """The container and the Space: what their files name is there."""
 
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,13 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)))
+
+
+LOWEST = numbers(PROJECT["requires-python"])
 
 
 def test_what_the_container_copies_exists_and_is_not_ignored() -> None:
@@ -36,10 +44,9 @@ def test_pytorch_is_that_of_the_requirements(file: str) -> None:
 
 def test_the_container_runs_a_python_and_a_command_of_the_package() -> None:
     text = (DEPLOY / "Dockerfile").read_text()
-    python = re.search(r"^FROM python:(\d+)\.(\d+)", text, re.MULTILINE)
-    lowest = re.search(r"(\d+)\.(\d+)", PROJECT["requires-python"])
-    assert python is not None and lowest is not None
-    assert tuple(map(int, python.groups())) >= tuple(map(int, lowest.groups()))
+    python = re.search(r"^FROM python:([\d.]+)", text, re.MULTILINE)
+    assert python is not None
+    assert numbers(python[1]) >= LOWEST
     assert re.search(r'^ENTRYPOINT \["mine", "demo"', text, re.MULTILINE)
     assert "mine" in PROJECT["scripts"]
 
@@ -54,5 +61,14 @@ def test_the_space_installs_this_package_and_starts_its_file() -> None:
     header = (DEPLOY / "space" / "README.md").read_text().split("---")[1]
     values = dict(re.findall(r"^(\w+): (.+)$", header, re.MULTILINE))
     assert values["sdk"] == "gradio" and values["sdk_version"] == PINS["gradio"]
+    assert numbers(values["python_version"]) >= LOWEST, "Spaces have Python 3.10 unless they say another"
     assert (DEPLOY / "space" / values["app_file"]).is_file()
     assert wheel[0].removeprefix("./").partition("[")[0] in (DEPLOY / "space" / "README.md").read_text()
+
+
+def test_the_spaces_file_serves_the_page_where_spaces_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[dict[str, object]] = []
+    monkeypatch.setattr("mine.demo.app.launch", lambda **options: served.append(options))
+    monkeypatch.delenv("PORT", raising=False)
+    runpy.run_path(str(DEPLOY / "space" / "app.py"), run_name="__main__")
+    assert served == [{"host": "0.0.0.0", "port": 7860}]
