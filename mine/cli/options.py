@@ -64,8 +64,8 @@ def with_joined_help(group: type[Group]) -> type[Group]:
 
 
 FRAMES = number("frames", int, 1, MAX_FRAMES, f"1 to {MAX_FRAMES}")
-FPS = number("fps", float, 0, 240, "frames per second above 0, at most 240")
-VIDEO_FPS = number("fps", float, 0, 60, "frames per second above 0, at most 60")
+FPS = number("fps", float, 0.01, 240, "frames per second above 0.01, at most 240")
+VIDEO_FPS = number("fps", float, 0.01, 60, "frames per second above 0.01, at most 60")
 AMOUNT = number("amount", float, -100, 100, "a factor such as 0.5 or 2, at most 100")
 SIZE = number("size", int, 2, 8192, "the longest side in pixels, 2 to 8192")
 SCENE_SIZE = number("size", int, 16, LARGEST_SIDE, f"the longest side in pixels, 16 to {LARGEST_SIDE}")

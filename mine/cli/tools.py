@@ -63,7 +63,7 @@ def _credentials(auth: str | None, file: Path | None) -> str | None:
     elif auth is None:
         auth, source = os.environ.get("MINE_DEMO_AUTH") or None, "MINE_DEMO_AUTH"
     if auth is not None and not re.fullmatch(r"[^:]+:.+", auth):
-        raise InputError(f"{source} has no colon between a name and a password: give NAME:PASSWORD")
+        raise InputError(f"{source} has no colon between a name and a password, or lacks one: give NAME:PASSWORD")
     return auth
 
 

@@ -24,6 +24,9 @@ from mine.ffmpeg import ffmpeg_program
 from mine.files import check_writable, is_clutter, replacing
 from mine.temporary import unnamed_file
 
+LEAST_FPS = 0.01
+"""Frame rates are above this: players round slower ones to 0."""
+
 WriteFrame = Callable[[np.ndarray[Any, Any]], None]
 """Appends one frame: (H, W, 3) uint8 RGB; folders also take (H, W) uint16."""
 
@@ -160,9 +163,11 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float, codec: str 
     check_writable(out, is_folder(out))
     if not is_folder(out):
         ffmpeg_program()
-    if not (isinstance(fps, Real) and math.isfinite(fps) and 0 < fps <= 240):
-        raise InputError(f"fps {fps!r} is out of range: give frames per second above 0, at most 240")
+    if not (isinstance(fps, Real) and math.isfinite(fps) and LEAST_FPS < fps <= 240):
+        raise InputError(f"fps {fps!r} is out of range: give frames per second above {LEAST_FPS}, at most 240")
     suffix = Path(out).suffix.lower()
+    if Path(out).name.lower() in ENCODERS:
+        raise InputError(f"cannot write {out}: that is an ending alone, give a name before it")
     if codec is not None and suffix not in CODECS.get(codec, {}):
         if codec not in CODECS:
             raise InputError(f"unknown codec {codec!r}: choose {', '.join(CODECS)}")

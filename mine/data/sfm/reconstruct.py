@@ -227,7 +227,8 @@ def _tidy(folder: Path) -> None:
 def _enough(names: list[str], place: str) -> list[str]:
     """The names, if they are at least `MIN_IMAGES`. Raises InputError otherwise."""
     if len(names) < MIN_IMAGES:
-        raise InputError(f"{place} holds {len(names)} pictures: give at least {MIN_IMAGES} of one scene")
+        pictures = "1 picture" if len(names) == 1 else f"{len(names)} pictures"
+        raise InputError(f"{place} holds {pictures}: give at least {MIN_IMAGES} of one scene")
     return names
 
 
