@@ -110,11 +110,13 @@ def test_a_phones_camera_comes_first_and_the_action_stays_in_reach(phone: Tab) -
 def test_everything_is_reached_by_keyboard(desk: Tab) -> None:
     page = desk.page
     page.evaluate("document.activeElement.blur()")
-    reached = set()
-    for _ in range(60):
+    wanted = {"tab-3d", "play", "motion", "choose", "amount", "speed", "seconds", "longest", "gif", "make"}
+    for _ in range(300):  # the viewer's own buttons answer as fast as the scene is drawn
         page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.id || document.activeElement.name || ''"))
-    assert {"tab-3d", "play", "motion", "choose", "amount", "speed", "seconds", "longest", "gif", "make"} <= reached
+        wanted.discard(page.evaluate("document.activeElement.id || document.activeElement.name || ''"))
+        if not wanted:
+            break
+    assert wanted == set()
 
 
 def test_axe_finds_nothing_serious(desk: Tab, tmp_path: Path) -> None:

@@ -220,9 +220,9 @@ def test_a_frame_shows_one_scene_after_another_and_frees_those_before(empty: Pag
 
 def test_only_the_last_of_scenes_sent_at_once_is_shown(empty: Page) -> None:
     scenes = [coloured_scene(colour) for colour in [(1, 0, 0), (0, 1, 0), (0, 0, 1)]]
-    empty.evaluate("heard.length = 0")
     empty.evaluate("scenes => scenes.forEach((scene, number) => show(scene, 10 + number))", scenes)
-    hear(empty, "ready")
+    empty.wait_for_function("() => heard.some((one) => one.mine === 'ready' && one.number === 12)")
+    empty.evaluate("heard.length = 0")
     assert np.argmax(middle(empty)) == 2
     empty.wait_for_timeout(300)
     assert [one for one in empty.evaluate("heard") if one["mine"] in ("ready", "failed")] == []
