@@ -53,9 +53,13 @@ async function call(name, data, progress = () => {}, signal = undefined) {
   return events.wait(answer.event_id, progress);
 }
 
-/** The stream of events of all calls that run; it is open while there are any. */
+/**
+ * The stream of events of all calls that run. The server closes it after the last one. Were it closed here, the server
+ * would forget whatever this page asked for since then, a "stop" for example.
+ */
 const events = {
   calls: new Map(),
+  dropped: new Set(),
   early: [],
   source: null,
   wait(id, progress) {
@@ -68,7 +72,7 @@ const events = {
   drop(id) {
     this.calls.get(id)?.reject(new Error("stopped"));
     this.calls.delete(id);
-    if (!this.calls.size) this.shut();
+    this.dropped.add(id);
   },
   open() {
     if (this.source || !this.calls.size) return;
@@ -89,7 +93,7 @@ const events = {
     if (message.msg === "close_stream") return this.shut(), this.open();
     if (message.msg === "server_stopped") return this.lost("The server has stopped.");
     const one = this.calls.get(message.event_id);
-    if (!one) return message.event_id && this.early.push(message);
+    if (!one) return message.event_id && !this.dropped.has(message.event_id) && this.early.push(message);
     if (message.msg === "estimation") one.progress({ waiting: message.rank });
     if (message.msg === "progress") {
       const last = message.progress_data?.at(-1);
@@ -98,7 +102,6 @@ const events = {
     if (message.msg === "log") say(plain(message.log), 12000);
     if (message.msg === "process_completed") {
       this.calls.delete(message.event_id);
-      if (!this.calls.size) this.shut();
       if (message.success) one.resolve(message.output.data);
       else one.reject(new Error(plain(message.output?.error ?? "The server could not do this. Try again.")));
     }

@@ -347,6 +347,37 @@ def test_waiting_is_told_in_words_and_can_be_stopped(desk: Tab, app: tuple[str, 
     assert files_left(jobs.scenes.root, "*/stopped*") == []
 
 
+def test_a_stop_reaches_the_server_on_the_stream_that_is_open(
+    desk: Tab, app: tuple[str, JobRunner], tmp_path: Path
+) -> None:
+    """Were the stream of events closed by the page, the server would forget what was asked for since then."""
+    page, jobs = desk.page, app[1]
+    page.evaluate(
+        """() => {
+          window.ends = [];
+          window.EventSource = class extends EventSource {
+            constructor(url) {
+              super(url);
+              this.addEventListener("message", ({ data }) => (this.last = JSON.parse(data).msg));
+            }
+            close() {
+              ends.push(this.last);
+              super.close();
+            }
+          };
+        }"""
+    )
+    for name in ("one", "two"):
+        with jobs.workers._lock:  # the worker is busy, so that the job waits
+            page.set_input_files("#file", make_photo(tmp_path / f"{name}.png", (10, 200, 10)))
+            assert wait_until(lambda name=name: any(photo.stem == name for photo in list(jobs._uploads)))
+            page.locator("#stop").click()
+            assert wait_until(lambda: all(control.stopped.is_set() for control in list(jobs._running)))
+        page.locator("#waiting").wait_for(state="hidden")
+    assert wait_until(lambda: page.evaluate("ends.length") > 0)
+    assert set(page.evaluate("ends")) == {"close_stream"}
+
+
 def test_an_error_is_told_once_in_the_photos_place_until_the_next(desk: Tab, tmp_path: Path) -> None:
     page = desk.page
     text = tmp_path / "notes.jpg"

@@ -86,7 +86,7 @@ def test_the_first_process_alone_prints_the_checkpoint(
         monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")
         monkeypatch.setenv("RANK", rank)
     monkeypatch.setattr(training, "train", lambda config, resume: "there")
-    (tmp_path / "a.yaml").write_text("output: x")
+    (tmp_path / "a.yaml").write_text("output: x\ndata: [{kind: synthetic}]")
     monkeypatch.setattr(sys, "argv", ["mine", "train", str(tmp_path / "a.yaml")])
     main()
     assert capsys.readouterr().out == printed
