@@ -9,20 +9,13 @@ import numpy as np
 import pytest
 import torch
 from browser import new_page
-from demo_server import files_left, make_photo, running_demo, wait_until
+from demo_server import files_left, make_photo, wait_until
 from demo_tab import DESKTOP, Tab, image_size
 from PIL import Image
 from playwright.sync_api import Browser
 
 from mine.demo.jobs import JobRunner
-from mine.model import load
 from mine.scene.mpi import MPI
-
-
-@pytest.fixture(scope="module")
-def app(tiny_checkpoint: Path) -> Iterator[tuple[str, JobRunner]]:
-    with running_demo(load(tiny_checkpoint, device="cpu")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -29,12 +29,6 @@ def model(tiny_checkpoint: Path) -> Model:
 
 
 @pytest.fixture(scope="module")
-def app(model: Model) -> Iterator[tuple[str, JobRunner]]:
-    with running_demo(model) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def phone(browser: Browser, app: tuple[str, JobRunner]) -> Iterator[Tab]:
     tab = Tab(browser, app[0], **PHONE)
     tab.settings(planes="4", detail="Draft")

@@ -5,18 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from demo_server import files_left, make_photo, running_demo, wait_until
+from demo_server import files_left, make_photo, wait_until
 from demo_tab import DESKTOP, Tab
 from playwright.sync_api import Browser
 
 from mine.demo.jobs import JobRunner
-from mine.model import load
-
-
-@pytest.fixture(scope="module")
-def app(tiny_checkpoint: Path) -> Iterator[tuple[str, JobRunner]]:
-    with running_demo(load(tiny_checkpoint, device="cpu")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
