@@ -77,7 +77,7 @@ def picture(networks: list[mine.Model], photos: list[Path]) -> Image.Image:
         scenes = [model.predict(file) for model in networks]
         pose = scene_path(scenes[0], "swing", 90).poses
         pose = pose[pose[:, 0, 3].argmax()]
-        size = even_size(scenes[0].photo.shape[-2:])
+        size = view_size(scenes[0].photo.shape[-2:])
         views = [scene.render(pose, size=size).rgb[0] for scene in scenes]
         difference = F.avg_pool2d((views[0] - views[1]).abs().sum(0)[None, None], CROP, STRIDE)[0, 0]
         row, column = divmod(int(difference.argmax()), difference.shape[1])
@@ -90,8 +90,8 @@ def picture(networks: list[mine.Model], photos: list[Path]) -> Image.Image:
     return Image.fromarray((torch.cat(joined, 1).clamp(0, 1).movedim(0, -1) * 255).byte().numpy())
 
 
-def even_size(shape: torch.Size) -> tuple[int, int]:
-    """The size of a view of a photo: at most `LONGEST` pixels long."""
+def view_size(shape: torch.Size) -> tuple[int, int]:
+    """The size of a view of a photo: `LONGEST` pixels long."""
     factor = LONGEST / max(shape)
     return round(factor * shape[0]), round(factor * shape[1])
 

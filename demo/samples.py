@@ -1,10 +1,8 @@
 """The sample photos, whose scenes are packed beforehand: a click shows them at once."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 FOLDER = Path(__file__).with_name("samples")
 """For each sample: NAME.jpg, the photo; and by scripts/pack_samples.py NAME.json, the scene as in its page; NAME.mp4;
@@ -76,9 +74,3 @@ def unpack(folder: Path) -> list[Sample]:
             shutil.copyfile(getattr(sample, part), getattr(copy, part))
         copies.append(copy)
     return copies
-
-
-def read_scene(sample: Sample) -> dict[str, Any]:
-    """The packed scene of a sample, as `mine.output.web.pack` documents it."""
-    scene: dict[str, Any] = json.loads(sample.scene.read_text(encoding="utf-8"))
-    return scene

@@ -144,10 +144,12 @@ def place_silhouettes(layers: Layers, disparity: Tensor, steps: float) -> tuple[
         The layers, the disparities (S',) of the planes, and the disparities (1, H, W) of the visible surface's back:
         what `mine.render.lift_layers` takes.
     """
-    outline = layers.disparity[_is_silhouette(layers.disparity, SHELL_INSET)]
-    fine = fit_planes(subdivide(disparity.float().cpu(), steps), outline)
-    snapped, shell = (snap_silhouettes(layers.disparity, fine, radius) for radius in (SNAP_RADIUS, SHELL_INSET))
-    fading = _is_silhouette(layers.disparity, 1) & (layers.background_disparity > 0)
+    surface = layers.disparity
+    beside, close, around = (_is_silhouette(surface, radius) for radius in (1, SHELL_INSET, SNAP_RADIUS))
+    fine = fit_planes(subdivide(disparity.float().cpu(), steps), surface[close])
+    nearest = _nearest_planes(surface, fine)
+    snapped, shell = (torch.where(mask, nearest, surface) for mask in (around, close))
+    fading = beside & (layers.background_disparity > 0)
     opacity = torch.where(fading, layers.opacity.clamp(max=EDGE_OPACITY), layers.opacity)
     placed = layers._replace(disparity=snapped, opacity=((opacity - SPREAD) / (1 - SPREAD)).clamp(min=0))
     return placed, fine, shell
@@ -167,9 +169,13 @@ def snap_silhouettes(surface: Tensor, disparity: Tensor, radius: int) -> Tensor:
     Returns:
         (1, H, W) disparities.
     """
+    return torch.where(_is_silhouette(surface, radius), _nearest_planes(surface, disparity), surface)
+
+
+def _nearest_planes(surface: Tensor, disparity: Tensor) -> Tensor:
+    """Disparities (1, H, W) of the planes, at descending `disparity` (S,), that are nearest to those of a surface."""
     ascending = disparity.flip(0)
-    nearest = ascending[torch.bucketize(surface, (ascending[1:] + ascending[:-1]) / 2)]
-    return torch.where(_is_silhouette(surface, radius), nearest, surface)
+    return ascending[torch.bucketize(surface, (ascending[1:] + ascending[:-1]) / 2)]
 
 
 def _is_silhouette(surface: Tensor, radius: int) -> Tensor:
