@@ -55,7 +55,7 @@ class DenseReport:
 def write_dense(capture: str | Path, output: str | Path, progress: bool = True) -> DenseReport:
     """Computes dense depth for the images of a capture and writes it in the layout of `kind: rgbd`.
 
-    The folder appears whole or not at all. It computes on a GPU if there is one.
+    The folder appears whole or not at all.
 
     Args:
         capture: Folder of the capture, with `images/` and `sparse/0/`.
@@ -68,7 +68,6 @@ def write_dense(capture: str | Path, output: str | Path, progress: bool = True) 
     capture, output = Path(capture), Path(output)
     check_new(output)
     images = [image for image in read_capture(capture, (LONGEST, LONGEST)) if image.points.shape[1] >= MIN_SHARED]
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     known: list[float] = []
     console = Console(stderr=True)
     shown = progress and console.is_terminal
@@ -76,14 +75,14 @@ def write_dense(capture: str | Path, output: str | Path, progress: bool = True) 
         folder.mkdir(exist_ok=True)
         task = bar.add_task("dense depth", total=2 * len(images))
         pictures = [_reduced(image) for image in images]
-        views = [_view(image, images, picture, device) for image, picture in zip(images, pictures, strict=True)]
+        views = [_view(image, images, picture) for image, picture in zip(images, pictures, strict=True)]
         lines = []
         for number, depth in enumerate(dense_depth(views, lambda: bar.advance(task))):
             share = float((depth > 0).float().mean())
             if share < MIN_KNOWN:
                 continue
             name = f"{number:04d}"
-            write_photograph(folder / name, pictures[number], depth.cpu().numpy())
+            write_photograph(folder / name, pictures[number], depth.numpy())
             line = {"name": name, "place": capture.name, "fx": round(float(views[number].K[0, 0]), 2)}
             lines.append(json.dumps(line | {"picture": images[number].path.name}))
             known.append(share)
@@ -124,18 +123,17 @@ def _reduced(image: PosedImage) -> Image.Image:
     return image.load().resize(size, Image.Resampling.LANCZOS)
 
 
-def _view(image: PosedImage, images: list[PosedImage], picture: Image.Image, device: str) -> View:
+def _view(image: PosedImage, images: list[PosedImage], picture: Image.Image) -> View:
     """An image of a capture as a sweep needs it."""
     factors = np.array([picture.width / image.size[1], picture.height / image.size[0]])
     K = image.K.copy()
     K[:2] *= factors[:, None]
     K[:2, 2] += (factors - 1) / 2  # the image's corner, at -0.5, stays there
     near, far = np.quantile(image.in_camera(image.points)[2], [QUANTILE, 1 - QUANTILE])
-    grey = torch.from_numpy(np.asarray(picture.convert("L"), dtype=np.float32) / 255)
     return View(
-        grey.to(device),
-        torch.from_numpy(K).float().to(device),
-        torch.from_numpy(image.pose).float().to(device),
+        torch.from_numpy(np.asarray(picture.convert("L"), dtype=np.float32) / 255),
+        torch.from_numpy(K).float(),
+        torch.from_numpy(image.pose).float(),
         (float(near) * RANGE[0], float(far) * RANGE[1]),
         neighbours(image, images),
     )

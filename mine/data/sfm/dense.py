@@ -5,13 +5,19 @@ similarity is zero-normalised cross-correlation of windows; the depth of a pixel
 Depths are kept where neighbours, whose depth comes from other images, confirm them.
 """
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+import cv2
+import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from torch import Tensor
+
+Array = NDArray[np.float32]
 
 PLANES = 96
 """Planes of a sweep, evenly spaced in disparity."""
@@ -30,6 +36,9 @@ MIN_CONFIRMED = 2
 
 VARIANCE = 4e-5
 """Least variance of a window, of greys in [0, 1], in which anything can be recognised."""
+
+OUTSIDE = -8.0
+"""Value of pixels that a warped image does not show: even next to white it stays negative."""
 
 
 class View(NamedTuple):
@@ -51,7 +60,7 @@ def dense_depth(views: list[View], done: Callable[[], object] = lambda: None) ->
     """Depth of every image of a capture.
 
     Args:
-        views: The images, on any device, of any sizes.
+        views: The images, of any sizes.
         done: Called twice for each image, as the work goes on.
 
     Yields:
@@ -83,7 +92,7 @@ def sweep(view: View, neighbours: list[View]) -> Float[Tensor, "H W"]:
     if not neighbours:
         return torch.zeros_like(view.grey)
     near, far = view.depth_range
-    disparity = torch.linspace(1 / far, 1 / near, PLANES, device=view.grey.device)
+    disparity = torch.linspace(1 / far, 1 / near, PLANES)
     # A surface that some neighbours cannot see is found by the others: the two most similar count.
     first = similarity(view, neighbours[0], disparity)
     second = first if len(neighbours) == 1 else torch.full_like(first, -1)
@@ -113,20 +122,21 @@ def similarity(view: View, other: View, disparity: Float[Tensor, " D"]) -> Float
     Returns:
         (D, H, W) in [-1, 1]; -1 where the other image does not show the plane.
     """
-    pixels = _pixels(view)
-    relative = other.pose @ torch.linalg.inv(view.pose)
-    ray = other.K @ relative[:3, :3] @ torch.linalg.inv(view.K) @ pixels.flatten(0, 1).T
-    shift = other.K @ relative[:3, 3]
-    seen = ray[None] + shift[None, :, None] * disparity[:, None, None]
-    behind = seen[:, 2] <= 1e-6
-    at = (seen[:, :2] / seen[:, 2:].clamp(min=1e-6)).mT
-    size = at.new_tensor([other.grey.shape[1], other.grey.shape[0]])
-    grid = (2 * at + 1) / size - 1
-    outside = behind | (grid.abs() > 1).any(-1)
-    grid = grid.clamp(-2, 2).view(len(disparity), *view.grey.shape, 2)
-    warped = F.grid_sample(other.grey[None, None].expand(len(disparity), -1, -1, -1), grid, align_corners=False)
-    result = torch.stack([_correlation(view.grey[None, None], warped, side) for side in WINDOWS]).mean(0)[:, 0]
-    return result.masked_fill(outside.view_as(result), -1)
+    relative = (other.pose @ torch.linalg.inv(view.pose)).double()
+    rotation = other.K.double() @ relative[:3, :3] @ torch.linalg.inv(view.K.double())
+    shift = other.K.double() @ relative[:3, 3]
+    homographies = rotation.repeat(len(disparity), 1, 1)
+    homographies[:, :, 2] += shift * disparity[:, None]
+    grey, other_grey = view.grey.numpy(), other.grey.numpy()
+    windows = [_window(grey, side) for side in WINDOWS]
+
+    def of_plane(homography: Array) -> Array:
+        warped, outside = _warp(other_grey, homography, grey.shape)
+        found: Array = np.mean([_correlation(grey, warped, *window) for window in windows], axis=0)
+        return np.where(outside, np.float32(-1), found)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # OpenCV and numpy leave Python's lock alone
+        return torch.from_numpy(np.stack(list(threads.map(of_plane, homographies.numpy()))))
 
 
 def confirmed(view: View, depth: Float[Tensor, "H W"], other: View, other_depth: Tensor) -> Bool[Tensor, "H W"]:
@@ -155,23 +165,40 @@ def confirmed(view: View, depth: Float[Tensor, "H W"], other: View, other_depth:
 def _pixels(view: View) -> Float[Tensor, "H W 3"]:
     """Homogeneous coordinates of an image's pixels."""
     height, width = view.grey.shape
-    y, x = (torch.arange(side, device=view.grey.device) for side in (height, width))
+    y, x = (torch.arange(side) for side in (height, width))
     v, u = torch.meshgrid(y, x, indexing="ij")
     return torch.stack([u, v, torch.ones_like(u)], dim=-1).to(view.grey)
 
 
-def _correlation(one: Tensor, many: Tensor, side: int) -> Tensor:
-    """Zero-normalised cross-correlation (D, 1, H, W) of windows of one image with those of many."""
-    mean_one, mean_many = _mean(one, side), _mean(many, side)
-    variance_one = (_mean(one * one, side) - mean_one**2).clamp(min=0)
-    variance_many = (_mean(many * many, side) - mean_many**2).clamp(min=0)
-    covariance = _mean(one * many, side) - mean_one * mean_many
-    plain = (variance_one < VARIANCE) | (variance_many < VARIANCE)
-    return (covariance / (variance_one * variance_many).clamp(min=VARIANCE**2).sqrt()).masked_fill(plain, -1)
+def _warp(image: Array, homography: Array, size: tuple[int, ...]) -> tuple[Array, NDArray[np.bool_]]:
+    """An image (h, w) as a camera of another size (H, W) sees it over a plane, and the mask of what it does not show.
+
+    Args:
+        image: Values ≥ 0.
+        homography: From pixels of the camera to pixels of the image.
+        size: (H, W).
+    """
+    height, width = size
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    seen = cv2.warpPerspective(image, homography, (width, height), flags=flags, borderValue=OUTSIDE)
+    warped = seen.astype(np.float32, copy=False)
+    behind = homography[2, 0] * np.arange(width) + homography[2, 1] * np.arange(height)[:, None] + homography[2, 2] <= 0
+    outside = (warped < 0) | behind
+    warped[outside] = 0
+    return warped, outside
 
 
-def _mean(x: Tensor, side: int) -> Tensor:
-    """Mean over windows, by rows and then by columns."""
-    pad = side // 2
-    rows = F.avg_pool2d(x, (1, side), 1, (0, pad), count_include_pad=False)
-    return F.avg_pool2d(rows, (side, 1), 1, (pad, 0), count_include_pad=False)
+def _window(image: Array, side: int) -> tuple[int, Array, Array]:
+    """A side of windows, and the mean and the variance (H, W) of an image's windows of it."""
+    mean, square = (cv2.blur(x, (side, side)).astype(np.float32, copy=False) for x in (image, image * image))
+    return side, mean, square - mean**2
+
+
+def _correlation(one: Array, two: Array, side: int, mean: Array, variance: Array) -> Array:
+    """Zero-normalised cross-correlation (H, W) of windows of two images; mean and variance are those of the first."""
+    _, other_mean, other_variance = _window(two, side)
+    covariance = cv2.blur(one * two, (side, side)) - mean * other_mean
+    plain = (variance < VARIANCE) | (other_variance < VARIANCE)
+    found: Array = covariance / np.sqrt(np.maximum(variance * other_variance, VARIANCE**2))
+    found[plain] = -1
+    return found
