@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mine.data.base.dense_photographs import write_dense
 from mine.data.datasets.rgbd import Rgbd
-from mine.data.sfm.dense import PLANES, View, confirmed, dense_depth, sweep
+from mine.data.sfm.dense import PLANES, View, confirmed, dense_depth, similarity, sweep
 from mine.data.synthetic.dataset import generate
 from mine.errors import InputError
 
@@ -81,6 +81,14 @@ def test_plain_images_have_no_depth() -> None:
 
 def test_an_image_without_neighbours_has_no_depth() -> None:
     assert not sweep(plane_views(2.0, (0,))[0], []).any()
+
+
+def test_a_camera_that_looks_the_other_way_shows_nothing() -> None:
+    """Its homography maps every pixel into its image, from behind."""
+    one, two = plane_views(2.0, (0, 0))
+    behind = two._replace(pose=torch.diag(torch.tensor([-1.0, 1, -1, 1])))
+    assert (similarity(one, two, torch.tensor([0.5])) > 0.99).all()
+    assert (similarity(one, behind, torch.tensor([0.5])) == -1).all()
 
 
 def test_a_wrong_depth_is_not_confirmed() -> None:
