@@ -5,7 +5,6 @@ similarity is zero-normalised cross-correlation of windows; the depth of a pixel
 Depths are kept where neighbours, whose depth comes from other images, confirm them.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -135,7 +134,7 @@ def similarity(view: View, other: View, disparity: Float[Tensor, " D"]) -> Float
         found: Array = np.mean([_correlation(grey, warped, *window) for window in windows], axis=0)
         return np.where(outside, np.float32(-1), found)
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # OpenCV and numpy leave Python's lock alone
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # OpenCV and numpy leave Python's lock alone
         return torch.from_numpy(np.stack(list(threads.map(of_plane, homographies.numpy()))))
 
 
