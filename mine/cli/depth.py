@@ -1,5 +1,7 @@
 """Options for depth that comes with a photo, and what of them is refused before torch is imported."""
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,6 +11,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from mine.cli import options
 from mine.errors import InputError
+from mine.inputs.weights import check_header, tensor_format
 
 if TYPE_CHECKING:
     from mine.network.disparity.hub import DepthModel
@@ -16,6 +19,15 @@ if TYPE_CHECKING:
 
 DEFAULT = ""
 """What `--depth-model` without a name stands for."""
+
+
+def _learns_planes(checkpoint: Path) -> bool:
+    """Whether a checkpoint has learned planes, which take any depth; False if it is unreadable."""
+    with suppress(InputError, KeyError, ValueError):
+        if tensor_format(checkpoint, "checkpoint", "") == "safetensors":
+            architecture = json.loads(check_header(checkpoint, "checkpoint", "")["architecture"])
+            return isinstance(architecture, dict) and architecture.get("decoder") == "layers"
+    return False
 
 
 def _model_name(words: list[str]) -> str:
@@ -89,7 +101,7 @@ class DepthOptions:
             return None
         if self.depth_map is not None and self.depth_model is not None:
             raise InputError("--depth-map and --depth-model both give the depth: leave out one of them")
-        if checkpoint is not None:
+        if checkpoint is not None and not _learns_planes(checkpoint):
             raise InputError(f"--checkpoint {checkpoint} predicts depth, which is given: leave out one of the two")
         if self.depth_model is not None:
             return self._check_model()
