@@ -11,6 +11,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from mine.cli import options
 from mine.errors import InputError
+from mine.inputs.files import parsing
 from mine.inputs.weights import check_header, tensor_format
 
 if TYPE_CHECKING:
@@ -23,9 +24,11 @@ DEFAULT = ""
 
 def _learns_planes(checkpoint: Path) -> bool:
     """Whether a checkpoint has learned planes, which take any depth; False if it is unreadable."""
-    with suppress(InputError, KeyError, ValueError):
+    with suppress(InputError):
         if tensor_format(checkpoint, "checkpoint", "") == "safetensors":
-            architecture = json.loads(check_header(checkpoint, "checkpoint", "")["architecture"])
+            metadata = check_header(checkpoint, "checkpoint", "")
+            with parsing(f"{checkpoint} is not a readable checkpoint", ""):
+                architecture = json.loads(metadata.get("architecture", ""))
             return isinstance(architecture, dict) and architecture.get("decoder") == "layers"
     return False
 

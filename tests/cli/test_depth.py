@@ -1,14 +1,17 @@
 """Depth that comes with a photo, beside a checkpoint: learned planes take it, other networks predict their own."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 import mine
 from mine.cli.main import main
+from mine.inputs.weights import FORMATS
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network, save_network
 
@@ -28,16 +31,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def predict(architecture: Architecture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs `mine predict` with the depth map and a checkpoint of an architecture."""
-    save_network(make_network(architecture), "own.safetensors")
+def predict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs `mine predict` with the depth map and the checkpoint own.safetensors."""
     words = "mine predict photo.png --depth-map depth.npy --depth-kind depth --checkpoint own.safetensors -o scene.mpi"
     monkeypatch.setattr(sys, "argv", words.split())
     main()
 
 
 def test_learned_planes_take_a_depth_map(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    predict(LAYERS, monkeypatch)
+    save_network(make_network(LAYERS), "own.safetensors")
+    predict(monkeypatch)
     scene = mine.MPI.open(folder / "scene.mpi")
     assert scene.surface is not None
     height, width = scene.surface.shape[-2:]
@@ -45,10 +48,18 @@ def test_learned_planes_take_a_depth_map(folder: Path, monkeypatch: pytest.Monke
     assert float(surface[height // 2, width // 2] / surface[2, 2]) == pytest.approx(4, rel=0.05)
 
 
-def test_a_network_that_predicts_depth_alone_does_not(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def write_nested() -> None:
+    """A checkpoint whose architecture nests deeper than Python's JSON reader goes."""
+    metadata = {"format": FORMATS["checkpoint"], "architecture": "[" * 100_000}
+    save_file({"weight": np.zeros(1, np.float32)}, "own.safetensors", metadata)
+
+
+@pytest.mark.parametrize("write", [lambda: save_network(make_network(DISPARITY), "own.safetensors"), write_nested])
+def test_other_checkpoints_do_not(
+    write: Callable[[], None], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    write()
     with pytest.raises(SystemExit) as stopped:
-        predict(DISPARITY, monkeypatch)
+        predict(monkeypatch)
     assert stopped.value.code == 2 and "leave out one of the two" in capsys.readouterr().err
     assert not (folder / "scene.mpi").exists()
