@@ -28,8 +28,8 @@ SHARP = 32.0
 LEAST_LOGIT = 4.0
 """Opacities count as at most this far from a half in logits: a change can reach opaque planes."""
 
-PLANES_AT_ONCE = 8
-"""Planes whose band is computed at a time, which bounds the memory."""
+PLANES_AT_ONCE = 4
+"""Planes whose band is computed at a time: few fit the cache and bound the memory."""
 
 
 class OpacityNetwork(nn.Module):
