@@ -147,6 +147,8 @@ def test_overrides_may_open_a_section(tmp_path: Path) -> None:
         ("size=[128, 250]", r"size is \[128, 250\]: give .* multiples of 32"),
         ("size=[0, 128]", r"size is \[0, 128\]"),
         ("planes=1", "planes is 1: give at least 2"),
+        ("seed=-1", "seed is -1: give a whole number from 0 to 9223372036854775807"),
+        ("data.0.seed=-1", "data.0.seed is -1: give a whole number from 0"),
         ("fine_planes=-1", "fine_planes"),
         ("fine_planes=4", "fine_planes are for plane networks"),
         ("targets=2", "targets and fine_planes are for plane networks"),

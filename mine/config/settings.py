@@ -15,6 +15,7 @@ from mine.config.yaml_file import explain
 from mine.data.registry import DATA_SETS, check_use
 from mine.data.sources import Source
 from mine.errors import InputError
+from mine.inputs.files import shorten
 from mine.inputs.yaml_file import read_tree
 from mine.network import network_kind
 from mine.network.architecture import SCALES, Architecture
@@ -154,6 +155,13 @@ def _check_evaluation(config: EvalConfig, section: str = "") -> None:
     if min(config.size) < 1:
         raise InputError(f"{section}size is {list(config.size)}: give height and width in pixels, above 0")
     check_use(config.data, training=False)
+    _check_seed(f"{section}data.seed", getattr(config.data, "seed", 0))
+
+
+def _check_seed(key: str, seed: int) -> None:
+    """Raises InputError for a seed that the random number generators do not take."""
+    if not 0 <= seed < 2**63:
+        raise InputError(f"{key} is {shorten(str(seed))}: give a whole number from 0 to {2**63 - 1}")
 
 
 def _check_rates(config: TrainConfig) -> None:
@@ -190,9 +198,11 @@ def check(config: TrainConfig) -> None:
     if not 0 <= config.finest < SCALES:
         raise InputError(f"finest is {config.finest}: give a scale, 0 to {SCALES - 1}")
     _check_rates(config)
+    _check_seed("seed", config.seed)
     for index, source in enumerate(config.data):
         if not 0 < source.share < float("inf"):
             raise InputError(f"data.{index}.share is {source.share}: give a number above 0")
+        _check_seed(f"data.{index}.seed", getattr(source, "seed", 0))
         check_use(source, training=True)
     if config.held_out is not None:
         _check_evaluation(config.held_out, "held_out.")

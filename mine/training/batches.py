@@ -13,6 +13,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler
 
 from mine.config import TrainConfig
 from mine.data.base.resilient import ResilientDataset
+from mine.data.base.rng import Stream, step_seed
 from mine.data.base.sample import Sample
 from mine.data.registry import evaluation_set, training_set
 from mine.errors import InputError
@@ -75,7 +76,7 @@ class Batches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in range(self.start, self.config.last):
-            generator = torch.Generator().manual_seed(1_000_003 * self.config.seed + step)
+            generator = torch.Generator().manual_seed(step_seed(self.config.seed, step, Stream.SAMPLES))
             chance, position = torch.rand(2, self.config.batch, generator=generator).tolist()
             batch = [self._index(c, p) for c, p in zip(chance, position, strict=True)]
             yield from ([batch[row] for row in part] for part in self.rows)

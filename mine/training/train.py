@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mine.config import TrainConfig
 from mine.data.base.augment import augment
-from mine.data.base.rng import BatchRng
+from mine.data.base.rng import BatchRng, Stream, step_seed
 from mine.data.base.sample import Sample
 from mine.errors import InputError
 from mine.evaluation.protocol import evaluate_config
@@ -176,8 +176,9 @@ def accumulate_gradients(
     means: dict[str, Tensor] = {}
     for micro_batch, own in zip(micro_batches, rows, strict=True):
         per_target = [row for row in own for _ in range(config.targets)]  # augmented like their source
-        augmented = augment(micro_batch, BatchRng.seeded(state.step, config.batch, per_target))
-        rng = BatchRng.seeded(config.seed + state.step, config.batch, own)
+        seeds = [step_seed(config.seed, state.step, use) for use in (Stream.AUGMENTATION, Stream.LOSSES)]
+        augmented = augment(micro_batch, BatchRng.seeded(seeds[0], config.batch, per_target))
+        rng = BatchRng.seeded(seeds[1], config.batch, own)
         # Ranks exchange gradients once per step, with the last micro-batch.
         with fabric.no_backward_sync(state.module, enabled=own != rows[-1]):
             losses = state.module(augmented, rng)

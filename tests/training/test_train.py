@@ -17,6 +17,7 @@ from tiny_sample import stack
 
 import mine
 from mine.config import EvalConfig
+from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.data.sources import ColmapSource
 from mine.errors import InputError
@@ -72,6 +73,19 @@ def test_a_run_learns_and_its_checkpoint_predicts(tmp_path: Path, feed: Callable
     assert after["occupancy"] < 0.8 * before["occupancy"]
     scene = model.predict(sample.source, planes=3, size=(128, 128))
     assert torch.isfinite(scene.rgb).all()
+
+
+def test_augmentation_and_losses_draw_from_different_streams(
+    tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed()
+    seeds = []
+    seeded = BatchRng.seeded
+    monkeypatch.setattr(BatchRng, "seeded", lambda seed, *rows: seeds.append(seed) or seeded(seed, *rows))
+    for seed in (0, 1):
+        training.train(config_for(tmp_path / str(seed), steps=3, seed=seed))
+    assert len(seeds) >= 12  # two uses in three steps of two runs
+    assert len(set(seeds)) == len(seeds)
 
 
 def test_a_run_stops_early_and_resumes_to_the_end_of_its_schedule(tmp_path: Path, feed: Callable[..., Feed]) -> None:

@@ -1,9 +1,24 @@
 """Random numbers of a batch that do not depend on how it is split among processes and accumulated parts."""
 
 from collections.abc import Sequence
+from enum import IntEnum
 
+import numpy as np
 import torch
 from torch import Tensor
+
+
+class Stream(IntEnum):
+    """What the random numbers of a training step are for: each use has a stream of its own."""
+
+    SAMPLES = 0
+    AUGMENTATION = 1
+    LOSSES = 2
+
+
+def step_seed(seed: int, step: int, stream: Stream) -> int:
+    """The seed of one stream of one step of a run. Streams of other steps, runs and uses are independent of it."""
+    return int(np.random.SeedSequence([seed, step, stream]).generate_state(1, np.uint64)[0])
 
 
 class BatchRng:
