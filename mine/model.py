@@ -149,8 +149,9 @@ class Model:
                 of the planes alone.
             depth: Depth of the photo in place of the network's prediction: a file, array (H, W), image or
                 `mine.DepthMap` (see `mine.read_depth`, also for maps that are inverted or in metres), "auto" for the
-                map in the photo's own file, or a `mine.DepthModel`. Where its kind is not known, the network decides
-                which end is near. The scene is in metres if the map has a scale, else its nearest surface is at 1.
+                map in the photo's own file, or a `mine.DepthModel`. Where its kind is not known, a disparity
+                network decides which end is near; with plane networks it counts as disparity. The scene is in metres if
+                the map has a scale, else its nearest surface is at 1.
 
         Returns:
             The scene: S planes of RGB in [0, 1] and density σ ≥ 0, with intrinsics in pixels of the planes, on the

@@ -1,7 +1,8 @@
 """Trains the shipped checkpoint from nothing: `python scripts/train_shipped.py [--minutes M] [key=value ...]`.
 
 Runs `configs/shipped.yaml`, adapts batch norm to photos, writes the checkpoint and evaluates it on held-out captures.
-Needs the data that the configuration names; synthetic scenes are rendered and cached when they are first needed. With
+Needs the data that the configuration names, and the held-out captures of `configs/eval-captures.yaml` in another
+folder; synthetic scenes are rendered and cached when they are first needed. With
 --minutes it stops in time; the same command resumes, on any machine that has `runs/`.
 """
 
@@ -20,8 +21,9 @@ from mine.data.base.image_pairs import ImagePairs
 from mine.data.registry import evaluation_set
 from mine.errors import exit_on_input_error
 from mine.evaluation.protocol import evaluate_config
-from mine.model import Model, shipped_checkpoint
+from mine.model import Model
 from mine.network.checkpoint import load_network, save_network
+from mine.network.disparity.network import DisparityNetwork
 from mine.training.adaptive_batch_norm import adapt_batch_norm
 from mine.training.train import train
 
@@ -36,14 +38,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that replace the configuration's")
     parser.add_argument("--minutes", type=float, help="stop after this time; the same command resumes")
-    parser.add_argument("--output", type=Path, default=shipped_checkpoint(), help="the checkpoint to write")
+    parser.add_argument(
+        "--output", type=Path, help="the checkpoint to write (default: runs/shipped/shipped.safetensors)"
+    )
+    parser.add_argument("--held-out", metavar="FOLDER", help="folder of the held-out captures (default: data/captures)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TIME_IS_UP))  # runs have their own handler
     end = None if options.minutes is None else monotonic() + 60 * options.minutes
     with exit_on_input_error(parser.prog):
         config = train_in_time(options.overrides, end)
-        finish(config, options.output)
-        print(held_out_table(options.overrides, options.output))
+        output = options.output or Path(config.output) / "shipped.safetensors"
+        finish(config, output)
+        print(held_out_table(options.held_out, output))
 
 
 def train_in_time(overrides: list[str], end: float | None) -> TrainConfig:
@@ -79,7 +85,7 @@ def finish(config: TrainConfig, output: Path) -> None:
     """Adapts batch norm to photos of the training captures, and writes the network in float16."""
     network = load_network(Path(config.output) / "mine.safetensors")
     captures = evaluation_set(config.data[1], config.size)
-    assert isinstance(captures, ImagePairs)
+    assert isinstance(captures, ImagePairs) and isinstance(network, DisparityNetwork)
     adapt_batch_norm(network, photos(captures))
     save_network(network, output, half=True)
     print(f"wrote {output}")
@@ -95,10 +101,9 @@ def photos(captures: ImagePairs) -> torch.Tensor:
     return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))]
 
 
-def held_out_table(overrides: list[str], checkpoint: Path) -> str:
+def held_out_table(folder: str | None, checkpoint: Path) -> str:
     """Metrics of a checkpoint on the held-out captures, as a table."""
-    root = [f"data.{text.removeprefix('data.1.')}" for text in overrides if text.startswith("data.1.root=")]
-    config = load_config(CONFIGS / "eval-captures.yaml", root, EvalConfig)
+    config = load_config(CONFIGS / "eval-captures.yaml", [f"data.root={folder}"] if folder else [], EvalConfig)
     return evaluate_config(Model(load_network(checkpoint)), config).markdown()
 
 

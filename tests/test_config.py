@@ -175,6 +175,13 @@ def test_plane_networks_need_sizes_that_surface_networks_do_not(example: Path) -
         load_config(example, ["size=[96, 160]", "architecture.decoder=planes"])
 
 
+def test_layered_networks_are_trained_in_full_precision(example: Path) -> None:
+    layers = ["architecture.decoder=layers", "architecture.background=[4,4,4,4,4]"]
+    assert load_config(example, layers).precision == "fp32"
+    with pytest.raises(InputError, match="precision is bf16: layered networks are trained in fp32"):
+        load_config(example, [*layers, "precision=bf16"])
+
+
 def test_unknown_keys_are_told_with_those_that_are_known(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("output: x\nlearning_rat: 1\n3: 4")

@@ -70,7 +70,8 @@ class TrainConfig:
     size: tuple[int, int] = (256, 384)
     """(H, W) of the images in pixels: multiples of 128, of 32 for disparity networks"""
     planes: int = 32
-    """planes of a plane network, one at a random disparity in each of as many equal bins (stratified sampling)"""
+    """planes of a plane or layered network, one at a random disparity in each of as many equal bins
+    (stratified sampling)"""
     fine_planes: int = 0
     """further planes by importance sampling, from the rendering weights of the first ones"""
     finest: int = 0
@@ -221,3 +222,5 @@ def _check_against_network(config: TrainConfig) -> None:
         raise InputError(f"size is {list(config.size)}: give height and width in multiples of {multiple}")
     if kind.supervision != "views" and (config.targets > 1 or config.fine_planes):
         raise InputError("targets and fine_planes are for plane networks: leave them out")
+    if config.architecture.decoder == "layers" and config.precision != "fp32":
+        raise InputError(f"precision is {config.precision}: layered networks are trained in fp32, leave it out")

@@ -20,7 +20,9 @@ PUBLISHED_FOV = 90.0
 
 
 def intrinsics(size: tuple[int, int], fov: float = PUBLISHED_FOV, aspect: float | None = None) -> Float[Tensor, "3 3"]:
-    """Pinhole intrinsics with the principal point at (W/2, H/2).
+    """Pinhole intrinsics with the principal point at (W/2, H/2), as the published code has it.
+
+    That is half a pixel right of and below the centre of the image.
 
     Args:
         size: (H, W) of the image in pixels.

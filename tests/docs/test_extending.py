@@ -12,6 +12,7 @@ from tiny_run import config_for
 from tiny_sample import make_sample
 
 import mine
+from mine.cli.main import main
 from mine.data import registry
 from mine.data.base.rng import BatchRng
 from mine.data.sources import FolderSource
@@ -53,10 +54,18 @@ def test_every_example_is_tested() -> None:
     assert set(EXAMPLES) == {"path", "format", "dataset", "network", "loss", "backend"}
 
 
-def test_a_camera_path_is_an_option_of_the_command_line(run: Callable[[str], ModuleType], tmp_path: Path) -> None:
+def test_a_camera_path_is_an_option_of_the_command_line(
+    run: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run("path")
     poses = mine.paths.PATHS["rise"](frames=3, amount=2.0, depth=5.0)
     torch.testing.assert_close(poses[:, 1, 3], torch.tensor([0.0, 0.5, 1.0]))
+    output = tmp_path / "rise.gif"
+    photo = str(DOCUMENT.parents[1] / "data" / "samples" / "coffee.jpg")
+    options = ["--path", "rise", "--frames", "2", "--size", "96", "--no-depth"]
+    monkeypatch.setattr(sys, "argv", ["mine", "render", photo, "-o", str(output), *options])
+    main()
+    assert output.stat().st_size > 0
 
 
 def test_a_format_is_written(run: Callable[[str], ModuleType], tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from mine.inputs.images import open_image
 from mine.scene.photo import read_photo
 
 FOV = 60.0
-"""Horizontal field of view in degrees of photos without EXIF data: about that of a phone's main camera."""
+"""Horizontal field of view in degrees of photos without EXIF data: a guess, below a phone's 67."""
 
 MAX_BASELINE = (0.16, 0.08, 0.1)
 """Largest translation of the source from the photo's camera along x, y, z, in units of the near depth."""

@@ -22,7 +22,7 @@ from mine.errors import InputError
 from mine.inputs.images import open_image
 
 FOV = 60.0
-"""Horizontal field of view in degrees of photographs without a focal length: about that of a phone's main camera."""
+"""Horizontal field of view in degrees of photographs without a focal length: a guess, below a phone's 67."""
 
 MIN_DISPARITY = 1e-3
 """Least known disparity relative to the nearest one: depth stays finite."""
