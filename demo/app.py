@@ -181,13 +181,15 @@ def _middleware(
     """What requests pass before they reach Gradio, the outermost first."""
     space = os.environ.get("SPACE_HOST")
     locked = [Middleware(Login, user=lambda cookies: _user(page, cookies), starting=starting)] if login else []
+    # The Space's own page lies in a frame of huggingface.co, and the viewer in a frame of the Space's page.
+    ancestors = "'self' https://huggingface.co" if space else "'self'"
     return [
-        Middleware(SafeHeaders, ancestors="'self' https://huggingface.co" if space else "'self'"),
+        Middleware(SafeHeaders, ancestors=ancestors),
         Middleware(CheckHost, hosts=own_hosts(url, share, space)),
         *locked,
         Middleware(ExpectDisconnects),
         Middleware(RefuseFetching),
-        Middleware(ScenePages, folder=jobs.folder),
+        Middleware(ScenePages, folder=jobs.folder, ancestors=ancestors),
         Middleware(Presence, opened=jobs.arrive, closed=jobs.leave),
         Middleware(LimitUploads, folder=jobs.folder, largest=MAX_UPLOAD),
         Middleware(Previews, folder=jobs.folder),

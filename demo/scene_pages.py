@@ -18,7 +18,7 @@ PAGE = re.compile(r"/scene/scenes/[\w-]+/[^/]+\.html")
 
 POLICY = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'self'"
+    "style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors {ancestors}"
 )
 """The page is a visitor's: it runs as if from another site, and reaches nothing of this one."""
 
@@ -31,16 +31,17 @@ class ScenePages:
     Args:
         app: The application behind it.
         folder: Folder that the demo serves.
+        ancestors: Sites that may show such a page in a frame, which all frames around it must be of.
     """
 
-    def __init__(self, app: ASGIApp, folder: Path) -> None:
-        self.app, self.folder = app, folder
+    def __init__(self, app: ASGIApp, folder: Path, ancestors: str = "'self'") -> None:
+        self.app, self.folder, self.policy = app, folder, POLICY.format(ancestors=ancestors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Shows such a page, passes other requests on."""
         path = scope.get("path", "")
         if scope["type"] == "http" and path == VIEWER:
-            answer = HTMLResponse(viewer_page(), headers={"Content-Security-Policy": POLICY})
+            answer = HTMLResponse(viewer_page(), headers={"Content-Security-Policy": self.policy})
             return await answer(scope, receive, send)
         if scope["type"] != "http" or not PAGE.fullmatch(path):
             return await self.app(scope, receive, send)
@@ -52,7 +53,7 @@ class ScenePages:
                 headers = MutableHeaders(scope=message)
                 del headers["content-disposition"]
                 headers["content-type"] = "text/html; charset=utf-8"
-                headers["content-security-policy"] = POLICY
+                headers["content-security-policy"] = self.policy
             await send(message)
 
         await self.app(scope, receive, send_shown)

@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
 from demo_server import free_port, make_photo, running_demo, wait_until
+from gradio import Blocks
 from gradio_client import Client, handle_file
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,9 +20,11 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import Message
 
+from mine.demo.app import _middleware
 from mine.demo.jobs import IDLE_SECONDS, JobRunner
 from mine.demo.security import CheckHost, Login, own_hosts
 from mine.demo.uploads import ExpectDisconnects, LimitUploads, folder_bytes
+from mine.demo.worker import Workers
 from mine.model import load
 
 
@@ -93,6 +97,25 @@ def test_answers_carry_headers_that_keep_browsers_safe(app: tuple[str, JobRunner
     assert headers["x-content-type-options"] == "nosniff"
     assert "frame-ancestors 'self'" in headers["content-security-policy"]
     assert "default-src 'self'" in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("space", [None, "you-mine.hf.space"])
+def test_whoever_may_frame_the_page_may_frame_its_viewer(
+    space: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A browser asks the rule of a frame for every page around it: of a Space, these are two sites."""
+    if space is None:
+        monkeypatch.delenv("SPACE_HOST", raising=False)
+    else:
+        monkeypatch.setenv("SPACE_HOST", space)
+    behind: Any = echo()
+    for layer in reversed(_middleware(Blocks(), JobRunner(cast(Workers, None), tmp_path), False, None, False, False)):
+        behind = layer.cls(behind, *layer.args, **layer.kwargs)
+    client = TestClient(behind, headers={"Host": "localhost"})
+    for path in ("/", "/scene/viewer.html", "/scene/scenes/token/name.html"):
+        policy = client.get(path).headers["content-security-policy"]
+        allowed = policy.partition("frame-ancestors ")[2]
+        assert allowed == ("'self'" if space is None else "'self' https://huggingface.co"), path
 
 
 def test_bad_values_are_told_and_not_traced(
