@@ -138,6 +138,7 @@ const stage = {
       this.listening = true;
       if (this.packed) this.post(this.packed); // it came before the viewer, or the viewer was loaded anew
     }
+    if (data.mine === "files" && data.files?.[0] instanceof File) bring(data.files[0]); // dropped or pasted on the viewer
     if (data.number !== this.number) return; // of a scene that was here before
     // Fast and slow tell how long the first frames took: until then, work for anything else would delay them.
     if (["fast", "slow", "failed"].includes(data.mine)) this.settle();

@@ -335,17 +335,24 @@ def test_an_error_is_told_once_in_the_photos_place_until_the_next(desk: Tab, tmp
 
 
 def test_files_can_be_dropped_and_pasted(desk: Tab, tmp_path: Path) -> None:
-    send = """([kind, bytes]) => {
+    """On the page, and on the 3D view, which is a page of its own."""
+    send = """([kind, name, bytes]) => {
       const data = new DataTransfer();
-      data.items.add(new File([new Uint8Array(bytes)], `${kind}.png`, { type: "image/png" }));
+      data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
       const event = kind === "paste" ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true })
-        : new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+        : new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true });
       document.body.dispatchEvent(event);
     }"""
+    reached = "getComputedStyle(document.getElementById('viewer')).pointerEvents"
+    desk.page.evaluate(send, ["dragenter", "a.png", []])
+    assert desk.page.evaluate(reached) == "none"
     for kind in ("drop", "paste"):
         photo = make_photo(tmp_path / f"{kind}.png", (50, 60, 20 if kind == "drop" else 200))
-        desk.page.evaluate(send, [kind, list(photo.read_bytes())])
+        desk.page.evaluate(send, [kind, photo.name, list(photo.read_bytes())])
         desk.page.locator(f"#files a[download='{kind}.html']").wait_for()
+        assert desk.page.evaluate(reached) == "auto"
+    desk.viewer.evaluate(send, ["drop", "notes.png", [1, 2, 3]])
+    desk.page.locator("#problem").get_by_text("notes.png is not an image").wait_for()
 
 
 def test_a_closed_page_leaves_nothing(browser: Browser, app: tuple[str, JobRunner], tmp_path: Path) -> None:

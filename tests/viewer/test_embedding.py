@@ -218,6 +218,25 @@ def test_a_frame_shows_one_scene_after_another_and_frees_those_before(empty: Pag
     assert empty.frames[1].evaluate("textures") < min(left[2:])
 
 
+def test_files_dropped_or_pasted_on_a_viewer_without_a_scene_reach_the_page_around(empty: Page) -> None:
+    """The browser, which would show a dropped file in place of the viewer, is told not to."""
+    empty.evaluate("heard.length = 0")
+    kept = empty.frames[1].evaluate(
+        """() => {
+          const data = new DataTransfer();
+          data.items.add(new File(["a photo"], "a.jpg", { type: "image/jpeg" }));
+          const options = { dataTransfer: data, clipboardData: data, bubbles: true, cancelable: true };
+          const kinds = [new DragEvent("dragover", options), new DragEvent("drop", options)];
+          document.body.dispatchEvent(new ClipboardEvent("paste", options));
+          return kinds.map((event) => document.body.dispatchEvent(event));
+        }"""
+    )
+    assert kept == [False, False]
+    empty.wait_for_function("() => heard.filter((one) => one.mine === 'files').length === 2")
+    texts = "Promise.all(heard.flatMap(({ files }) => files.map(async (file) => [file.name, await file.text()])))"
+    assert empty.evaluate(texts) == [["a.jpg", "a photo"]] * 2
+
+
 def test_only_the_last_of_scenes_sent_at_once_is_shown(empty: Page) -> None:
     scenes = [coloured_scene(colour) for colour in [(1, 0, 0), (0, 1, 0), (0, 0, 1)]]
     empty.evaluate("scenes => scenes.forEach((scene, number) => show(scene, 10 + number))", scenes)

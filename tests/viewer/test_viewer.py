@@ -336,17 +336,53 @@ def test_one_finger_moves_and_two_zoom(phone: Opened) -> None:
     assert phone.focal() > 1.5 * focal
 
 
+def tilt(phone: Opened, beta: float, gamma: float) -> None:
+    """The phone is held at these angles."""
+    event = f"new DeviceOrientationEvent('deviceorientation', {{ beta: {beta}, gamma: {gamma} }})"
+    phone.page.evaluate(f"void dispatchEvent({event})")
+
+
 def test_tilting_the_phone_moves_the_camera(phone: Opened) -> None:
     phone.page.keyboard.press("r")
     phone.rest()
     phone.page.locator("#tilt").tap()
     phone.until("document.getElementById('tilt').ariaPressed === 'true'")
-    for gamma in (0, 9):
-        tilt = f"new DeviceOrientationEvent('deviceorientation', {{ beta: 40, gamma: {gamma} }})"
-        phone.page.evaluate(f"void dispatchEvent({tilt})")
+    for beta, gamma, entry in ((40, 9, 3), (49, 0, 7)):
+        phone.page.keyboard.press("r")  # what comes next is the tilt at rest
+        tilt(phone, 40, 0)
+        tilt(phone, beta, gamma)
+        phone.rest()
+        assert phone.pose()[entry] > 0.01
+        assert abs(phone.pose()[10 - entry]) < 0.1 * phone.pose()[entry]
+
+
+def test_an_upright_phone_is_tilted_as_gravity_says_and_playing_ends_it(phone: Opened) -> None:
+    """Held upright, it may report angles that are far apart for directions that are all but the same."""
+    phone.page.keyboard.press("r")
+    tilt(phone, 89, 89)
+    tilt(phone, 91, -89)
     phone.rest()
-    assert phone.pose()[3] > 0.01
-    assert phone.pose()[7] == pytest.approx(0, abs=1e-3)
+    assert phone.pose()[3::4][:2] == pytest.approx([0, 0], abs=1e-3)
+    phone.page.evaluate("mineViewer.play('zoom', { seconds: 1000 }), null")
+    assert phone.page.locator("#tilt").get_attribute("aria-pressed") == "false"
+    tilt(phone, 40, 30)
+    phone.until("mineViewer.view().T[11] !== 0")  # it still plays
+    phone.page.evaluate("mineViewer.stop()")
+    phone.rest()
+    assert phone.pose()[3] == 0
+
+
+def test_a_tap_where_the_toolbar_hides_only_shows_it(phone: Opened) -> None:
+    page, box = phone.page, phone.page.locator("#depth").bounding_box()
+    assert box is not None
+    page.evaluate("document.activeElement.blur()")
+    page.locator("body.idle").wait_for()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator("body:not(.idle)").wait_for()
+    page.locator("body:not(.waking)").wait_for()
+    assert page.locator("#depth").get_attribute("aria-pressed") == "false"
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    phone.until("document.getElementById('depth').ariaPressed === 'true'")
 
 
 def test_page_without_a_scene_says_so(browser: Browser, page_file: Path, tmp_path: Path) -> None:

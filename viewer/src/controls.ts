@@ -21,11 +21,19 @@ const moves: Record<string, [axis: "x" | "y" | "z" | "zoom", sign: number]> = {
 export class Controls {
   private readonly pointers = new Map<number, { x: number; y: number }>();
   private readonly held = new Set<string>();
-  private rest: { side: number; front: number } | null = null;
+  private rest: Tilt | null = null;
   private tilting = false;
 
-  /** Listens to `canvas`, and moves what `camera` returns; `touched` is called at every input. */
-  constructor(canvas: HTMLElement, private readonly camera: () => ViewerCamera | null, private readonly touched: () => void) {
+  /**
+   * Listens to `canvas`, and moves what `camera` returns. `touched` is called at every input but tilt, which goes on all
+   * the time: `tilted` is called for that.
+   */
+  constructor(
+    canvas: HTMLElement,
+    private readonly camera: () => ViewerCamera | null,
+    private readonly touched: () => void,
+    private readonly tilted: () => void,
+  ) {
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
@@ -87,23 +95,60 @@ export class Controls {
   async toggleTilt(): Promise<boolean> {
     const request = (DeviceOrientationEvent as { requestPermission?: () => Promise<string> }).requestPermission;
     if (!this.tilting && request && (await request()) !== "granted") return false;
-    this.tilting = !this.tilting;
-    this.rest = null;
-    if (this.tilting) addEventListener("deviceorientation", this.tilt);
-    else removeEventListener("deviceorientation", this.tilt);
+    if (this.tilting) this.endTilt();
+    else {
+      this.tilting = true;
+      this.restTilt();
+      addEventListener("deviceorientation", this.tilt);
+      this.touched();
+    }
     return this.tilting;
+  }
+
+  /** Stops moving by tilt. */
+  endTilt() {
+    this.tilting = false;
+    removeEventListener("deviceorientation", this.tilt);
+  }
+
+  /** Takes the next tilt for the one at rest. */
+  restTilt() {
+    this.rest = null;
   }
 
   private readonly tilt = ({ beta, gamma }: DeviceOrientationEvent) => {
     if (beta === null || gamma === null) return;
-    const turn = (screen.orientation?.angle ?? 0) * (Math.PI / 180);
-    const side = gamma * Math.cos(turn) + beta * Math.sin(turn);
-    const front = beta * Math.cos(turn) - gamma * Math.sin(turn);
-    this.rest ??= { side, front };
-    this.rest.side += (side - this.rest.side) * REST;
-    this.rest.front += (front - this.rest.front) * REST;
+    const now = tiltOf(beta, gamma, screen.orientation?.angle ?? 0);
+    if (this.rest?.angle !== now.angle) this.rest = { ...now };
+    this.rest.side += (now.side - this.rest.side) * REST;
+    this.rest.front += turnBetween(this.rest.front, now.front) * REST;
     // A phone that is turned to the right is looked at from its left.
-    this.camera()?.set({ x: (this.rest.side - side) / TILT, y: (this.rest.front - front) / TILT });
-    this.touched();
+    this.camera()?.set({ x: (this.rest.side - now.side) / TILT, y: -turnBetween(this.rest.front, now.front) / TILT });
+    this.tilted();
   };
+}
+
+/** How a phone is held, in degrees: turned to its right, and up from lying flat; and the angle that its screen is turned by. */
+interface Tilt {
+  side: number;
+  front: number;
+  angle: number;
+}
+
+/**
+ * The tilt from the angles of an orientation event. These angles are not used as they are, for at a beta of 90 degrees, of
+ * a phone held upright, gamma and the compass turn about the same axis and may both jump. The direction of gravity does not.
+ */
+function tiltOf(beta: number, gamma: number, angle: number): Tilt {
+  const [b, c, turn] = [beta, gamma, angle].map((degrees) => (degrees * Math.PI) / 180) as [number, number, number];
+  const [x, y, z] = [Math.cos(b) * Math.sin(c), -Math.sin(b), -Math.cos(b) * Math.cos(c)];
+  const right = x * Math.cos(turn) - y * Math.sin(turn);
+  const up = x * Math.sin(turn) + y * Math.cos(turn);
+  const degrees = 180 / Math.PI;
+  return { side: degrees * Math.asin(Math.min(1, Math.max(-1, right))), front: degrees * Math.atan2(-up, -z), angle };
+}
+
+/** Degrees from one direction to another, the short way round. */
+function turnBetween(from: number, to: number): number {
+  return ((((to - from + 180) % 360) + 360) % 360) - 180;
 }

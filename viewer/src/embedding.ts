@@ -7,6 +7,7 @@
 //                    { mine: "ready" } | { mine: "failed", message } | { mine: "touched" } | { mine: "depth", on }
 //                    { mine: "fast" } once a scene, when its first frames were not late; { mine: "slow" } once a scene,
 //                    when frames in motion are coarse on this machine
+//                    { mine: "files", files } when somebody drops or pastes files on the viewer that waits for scenes
 //                    each with the `number` that came with the scene
 import type { PlayOptions } from "./playback";
 
@@ -43,4 +44,19 @@ export const framed = parent !== window;
 /** Tells the page around, if there is one. */
 export function tell(message: { mine: string } & Record<string, unknown>) {
   if (framed) parent.postMessage({ ...message, number }, "*");
+}
+
+/** Passes on files that are dropped or pasted here, where the page around cannot see them. */
+export function passFilesOn() {
+  const pass = (data: DataTransfer | null) => {
+    const files = [...(data?.files ?? [])];
+    if (files.length) tell({ mine: "files", files });
+  };
+  // Without this, the browser shows the file in place of the viewer.
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    pass(event.dataTransfer);
+  });
+  addEventListener("paste", (event) => pass(event.clipboardData));
 }

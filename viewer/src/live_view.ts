@@ -46,7 +46,7 @@ export class LiveView {
   constructor(private readonly canvas: HTMLCanvasElement, private readonly renderer: WebGLRenderer) {
     this.sceneRenderer = new SceneRenderer(renderer);
     this.xr = new XrWindow(renderer, this.sceneRenderer);
-    this.controls = new Controls(canvas, () => this.shown?.camera ?? null, () => this.touched());
+    this.controls = new Controls(canvas, () => this.shown?.camera ?? null, () => this.touched(), () => this.takeOver());
     addEventListener("resize", () => this.wake());
   }
 
@@ -103,12 +103,15 @@ export class LiveView {
   /** Goes back to the view at rest. */
   reset() {
     this.takeOver();
+    this.controls.restTilt();
     this.shown?.camera.reset();
   }
 
   play(path: string, options: PlayOptions = {}): boolean {
     const known = this.shown?.playback.play(path, options) ?? false;
     if (known) {
+      this.controls.endTilt(); // it would stop the path at once
+      element("tilt").setAttribute("aria-pressed", "false");
       this.fixed = null;
       this.swaying = null;
       hideHint();

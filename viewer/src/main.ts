@@ -3,7 +3,7 @@
 import "./style.css";
 import type { View } from "./camera";
 import { Controls } from "./controls";
-import { framed, listen, tell } from "./embedding";
+import { framed, listen, passFilesOn, tell } from "./embedding";
 import { LiveView } from "./live_view";
 import type { Matrix3, Pose } from "./matrix";
 import type { PlayOptions } from "./playback";
@@ -60,7 +60,10 @@ async function start(api: Partial<MineViewer>) {
       showDepth: (on) => view.showDepth(on),
     });
   });
-  if (!own) tell({ mine: "empty" });
+  if (!own) {
+    passFilesOn();
+    tell({ mine: "empty" });
+  }
   await Promise.all([own ? view.open(own, document.title) : sent, addButtons(view, canvas)]);
 }
 

@@ -56,6 +56,8 @@ export function showProgress(fraction: number) {
 const HINT = 6;
 /** Seconds without input after which the toolbar hides. */
 const IDLE = 3;
+/** Seconds that a tap takes at most. */
+const TAP = 0.6;
 
 export function showHint() {
   setTimeout(hideHint, 1000 * HINT);
@@ -73,6 +75,12 @@ export function hideWhenIdle() {
     clearTimeout(timer);
     timer = setTimeout(() => document.body.classList.add("idle"), 1000 * IDLE);
   };
+  // The click of a tap goes to what is there when the finger leaves: the toolbar is to show by it, and not to take it.
+  addEventListener("pointerdown", ({ pointerType }) => {
+    if (pointerType === "mouse" || !document.body.classList.contains("idle")) return;
+    document.body.classList.add("waking");
+    setTimeout(() => document.body.classList.remove("waking"), 1000 * TAP);
+  });
   for (const type of ["pointermove", "pointerdown", "keydown", "focusin"]) addEventListener(type, show);
   show();
 }
