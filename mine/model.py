@@ -143,7 +143,8 @@ class Model:
                 (`mine.network.input_size.network_size`).
             fov: Horizontal field of view of the photo in degrees. By default from the photo's EXIF, else that of a
                 phone's camera, 67 at 4:3; published checkpoints assume 90.
-            K: (3, 3) intrinsics in pixels of the photo instead of a field of view.
+            K: (3, 3) intrinsics instead of a field of view, in pixels of the upright photo as it was given, however
+                much it is shrunk when it is read.
             blend: Take colours from the photo wherever the source camera sees the scene (Li et al. 2021, section 3.3),
                 and keep the photo in the scene, so that views have the photo's resolution. Otherwise colours are those
                 of the planes alone.
@@ -240,7 +241,7 @@ class Model:
 
     def _camera(self, photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> Tensor:
         """Intrinsics (3, 3) in pixels of planes of `size` (H, W), from `K` or `fov` if given, else from the photo."""
-        height, width = photo.rgb.shape[-2:]
+        height, width = photo.full_size
         if K is None:
             assumed = self.network.kind.assumed_fov or phone_fov((width, height))
             known = next(angle for angle in (fov, photo.fov, assumed) if angle is not None)

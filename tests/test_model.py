@@ -231,6 +231,23 @@ def test_given_intrinsics_are_in_pixels_of_the_photo(model: mine.Model) -> None:
     assert scene.K.dtype == model.predict(pixels(), planes=2, size=SIZE, K=K.double()).K.dtype == torch.float32
 
 
+def test_given_intrinsics_are_in_pixels_of_the_photo_before_it_is_shrunk(
+    model: mine.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mine.scene.photo.MAX_SIDE", 64)
+    large = Image.fromarray(pixels(128, 192))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # stored on its side
+    large.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=exif)
+    large.save(tmp_path / "a.png")
+    K = torch.tensor([[160.0, 0, 80], [0, 170, 60], [0, 0, 1]])
+    array = np.array(large)
+    for source in (array, as_tensor(array), large, tmp_path / "a.png", tmp_path / "turned.jpg"):
+        scene = model.predict(source, planes=2, size=SIZE, K=K)
+        assert scene.size == (43, 64)
+        torch.testing.assert_close(resize_intrinsics(scene.K, SIZE, (128, 192)), K)
+
+
 @pytest.mark.parametrize(
     "options",
     [{"K": torch.zeros(3, 3)}, {"K": torch.eye(4)}, {"K": torch.eye(3) * math.nan}, {"K": torch.ones(2, 3, 3)}],

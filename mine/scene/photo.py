@@ -1,8 +1,10 @@
 """Reading photos: any image file or array becomes upright sRGB in [0, 1], with its field of view if EXIF has it."""
 
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +21,23 @@ ROUNDING = 1e-3
 """Tolerance of floats outside [0, 1]: resampling overshoots a little; other scales and NaN are refused."""
 
 
-class Photo(NamedTuple):
-    """A decoded photo."""
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded photo; it unpacks to its pixels and its field of view.
+
+    Attributes:
+        rgb: sRGB in [0, 1].
+        fov: Horizontal field of view in degrees, None where EXIF has none.
+        full_size: (H, W) in pixels of the upright photo before it was shrunk, in which its intrinsics are given.
+    """
 
     rgb: Float32[Tensor, "3 H W"]
-    """sRGB in [0, 1]"""
     fov: float | None
-    """Horizontal field of view in degrees, None where EXIF has none"""
+    full_size: tuple[int, int]
+
+    def __iter__(self) -> Iterator[Any]:
+        """The pixels and the field of view."""
+        return iter((self.rgb, self.fov))
 
 
 Source = str | Path | Image.Image | np.ndarray | Tensor | Photo
@@ -44,7 +56,7 @@ def read_photo(source: Source, side: int | None = None) -> Photo:
         side: Longest side in pixels that is kept of a photo, at most `LARGEST_SIDE`; by default `MAX_SIDE`.
 
     Returns:
-        The photo's pixels and field of view.
+        The photo's pixels, field of view and size before it was shrunk.
 
     Raises:
         InputError: The photo cannot be read, is too small or too large, or has values out of range.
@@ -59,13 +71,13 @@ def read_photo(source: Source, side: int | None = None) -> Photo:
     if isinstance(source, np.ndarray):
         if source.ndim != 3 or source.shape[2] != 3:
             raise InputError(f"photo array has shape {source.shape}: give (H, W, 3)")
-        return Photo(_to_rgb(_as_tensor(source), side), None)
+        return Photo(_to_rgb(_as_tensor(source), side), None, (source.shape[0], source.shape[1]))
     if isinstance(source, Tensor):
         if source.ndim != 3 or source.shape[0] != 3:
             raise InputError(f"photo tensor has shape {tuple(source.shape)}: give (3, H, W)")
         if source.is_meta or source.layout != torch.strided:
             raise InputError("photo tensor has no values of its own (meta), or is sparse: give an ordinary tensor")
-        return Photo(_to_rgb(source.detach().cpu(), side), None)
+        return Photo(_to_rgb(source.detach().cpu(), side), None, (source.shape[1], source.shape[2]))
     raise InputError(
         f"cannot read a photo from {type(source).__name__}: give a path, a PIL image, an array or a tensor"
     )
@@ -80,7 +92,8 @@ def use_decoded(decoded: Decoded, side: int) -> Photo:
     """
     if decoded.warning:
         warnings.warn(decoded.warning, InputWarning, stacklevel=3)
-    return Photo(_to_rgb(torch.from_numpy(np.array(decoded.image)).movedim(2, 0), side), decoded.fov)
+    rgb = _to_rgb(torch.from_numpy(np.array(decoded.image)).movedim(2, 0), side)
+    return Photo(rgb, decoded.fov, decoded.full_size)
 
 
 def _as_tensor(array: np.ndarray) -> Tensor:

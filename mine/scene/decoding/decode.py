@@ -15,7 +15,7 @@ from mine.scene.decoding.heif import restore_orientation
 from mine.scene.decoding.high_bit_depth import check_deep_colour, to_8bit
 from mine.scene.decoding.tiff import select_picture
 from mine.scene.decoding.truncated_jpeg import complete
-from mine.scene.exif import horizontal_fov, read_exif, upright
+from mine.scene.exif import horizontal_fov, is_turned, read_exif, upright
 
 MIN_SIDE = 16
 """Smallest width and height in pixels: a smaller photo holds no scene."""
@@ -33,6 +33,8 @@ class Decoded(NamedTuple):
     """horizontal field of view in degrees, None where EXIF has none"""
     warning: str | None
     """what is wrong with the file although it is used"""
+    full_size: tuple[int, int]
+    """(H, W) of the upright image before it was shrunk"""
 
 
 def decode_file(path: Path, side: int) -> Decoded:
@@ -101,7 +103,8 @@ def decode_image(
         if codes and not colour_code_points.is_srgb(codes):
             pixels = Image.fromarray(colour_code_points.to_srgb(np.asarray(pixels), codes))
     check_size(pixels.height, pixels.width, f"{name} shrunk to {side} pixels")
-    return Decoded(upright(pixels, exif), horizontal_fov(exif, size), warning or note)
+    full_size = size if is_turned(exif) else size[::-1]
+    return Decoded(upright(pixels, exif), horizontal_fov(exif, size), warning or note, full_size)
 
 
 def check_size(height: int, width: int, name: str, most: int | None = MAX_PIXELS) -> None:

@@ -46,7 +46,10 @@ def develop(path: Path, side: int, refused: RawPhotoError) -> Decoded:
     turned = sizes.flip in (5, 6) and (image.width < image.height) != (sizes.width < sizes.height)
     if sizes.flip in _TURNS and not turned:
         image = image.transpose(_TURNS[sizes.flip])
-    return Decoded(image, horizontal_fov(exif, image.size) or _fov_of_tiff(path, image.size), None)
+    # EXIF tells the sensor's resolution in pixels of the whole photo, of which the picture may be a fraction.
+    width, height = (round(side * longest / max(image.size)) for side in image.size)
+    fov = horizontal_fov(exif, (width, height)) or _fov_of_tiff(path, (width, height))
+    return Decoded(image, fov, None, (height, width))
 
 
 def _embedded(raw: Any, least: int) -> Image.Image | None:

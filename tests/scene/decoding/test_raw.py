@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from raw_photo import write_dng
 
 from mine.data.sfm.pictures import prepare
@@ -37,6 +37,25 @@ def test_the_picture_of_the_camera_is_used_upright(tmp_path: Path, orientation: 
     photo = read_photo(path)
     assert photo.rgb.shape[1:] == ((240, 320) if turns % 2 == 0 else (320, 240))
     assert photo.fov == pytest.approx(63.4 if turns % 2 == 0 else 49.7, abs=0.1)
+
+
+def test_the_size_of_a_raw_photo_is_its_own_whatever_picture_of_it_is_used(tmp_path: Path) -> None:
+    half = write_dng(tmp_path / "half.dng", LINEAR, Image.fromarray(SENSOR[::2, ::2]), orientation=6)
+    assert read_photo(half, 100).full_size == (320, 240)
+    assert read_photo(write_dng(tmp_path / "none.dng", LINEAR, None), 100).full_size == (240, 320)
+
+
+def test_the_resolution_of_a_sensor_is_in_pixels_of_the_whole_raw_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update(
+        {ExifTags.Base.FocalLength: 36.0, ExifTags.Base.FocalPlaneXResolution: 320 * 25.4 / 36}
+    )  # a sensor of 36 mm and its focal length
+    monkeypatch.setattr("mine.scene.decoding.raw.read_exif", lambda image: exif)
+    path = write_dng(tmp_path / "a.dng", LINEAR, Image.fromarray(SENSOR))
+    for side in (320, 100):
+        assert read_photo(path, side).fov == pytest.approx(53.13, abs=0.1)
 
 
 def test_a_picture_that_the_camera_has_turned_already_is_not_turned_again(tmp_path: Path) -> None:
