@@ -6,8 +6,9 @@ source's SfM points. PSNR and SSIM count the pixels that at least two planes cov
 scenes, where disoccluded pixels are known and get a PSNR of their own.
 """
 
+import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import EllipsisType
 
 import torch
@@ -17,12 +18,15 @@ from torch.utils.data import Dataset
 
 from mine.data.base.image_pairs import ImagePairs
 from mine.data.base.sample import Sample
+from mine.errors import InputError
 from mine.evaluation.baselines import sfm_upper_bound, single_plane, source_image
 from mine.evaluation.metrics import ordinal_accuracy, perceptual_distance, psnr, spearman, ssim
 from mine.evaluation.report import Metrics, Report
 from mine.render import Backend, View
 from mine.scene.mpi import MPI
 from mine.scene.points import disparity_at, scale_factor
+
+log = logging.getLogger(__name__)
 
 Predictor = Callable[[Tensor, Tensor], MPI]
 """From an image (3, H, W) in [0, 1] and its intrinsics (3, 3) in pixels to a scene."""
@@ -59,7 +63,7 @@ def evaluate(
     """Evaluates a predictor and the baselines on image pairs, such as `Colmap(training=False)`.
 
     Samples of known scale (metric 1) need no calibration. Samples without SfM points have no ordinal metrics, and of
-    the baselines only the unchanged source image.
+    the baselines only the unchanged source image. Pairs with an image that cannot be decoded are left out, with a note.
 
     Args:
         predictor: From an image and its intrinsics to a scene; None evaluates the baselines alone.
@@ -72,6 +76,9 @@ def evaluate(
     Returns:
         One row per scene (the data set's `row`) and method: means over its pairs of `psnr` (dB), `ssim` and `lpips`,
         over its sources of `spearman` and `ordered` (see `mine.evaluation.metrics`).
+
+    Raises:
+        InputError: No pair can be decoded.
     """
     methods = _methods(predictor, baselines)
     distance = perceptual_distance() if perceptual else None
@@ -79,21 +86,26 @@ def evaluate(
     inner = _inner(dataset.size, dataset.border)
     counted = torch.zeros(1, 1, *dataset.size, dtype=torch.bool)
     counted[inner] = True
+    unreadable: list[OSError] = []
     for indices in track(dataset.by_source(), "evaluating", disable=not progress):
-        samples = [dataset[index] for index in indices]
+        samples = _readable(dataset, indices, unreadable)
+        if not samples:
+            continue
+        first = next(iter(samples.values()))
         for name, method in methods.items():
-            if method in (single_plane, sfm_upper_bound) and not samples[0].points_src.numel():
+            if method in (single_plane, sfm_upper_bound) and not first.points_src.numel():
                 continue
-            scene = method(samples[0])
-            depth = None if scene is None else _source_depth(samples[0], scene, backend)
-            ordinal = {} if depth is None else _ordinal_metrics(samples[0], depth)
-            for index, sample in zip(indices, samples, strict=True):
-                view = _target_view(sample, scene, _scale(samples[0], depth), backend)
+            scene = method(first)
+            depth = None if scene is None else _source_depth(first, scene, backend)
+            ordinal = {} if depth is None else _ordinal_metrics(first, depth)
+            for index, sample in samples.items():
+                view = _target_view(sample, scene, _scale(first, depth), backend)
                 target = sample.target[None]
                 metrics = _image_metrics(view, target, (view.mask >= MIN_COVERAGE) & counted)
                 if perceptual:
                     metrics["lpips"] = float(distance(view.rgb[inner], target[inner])) if distance else math.nan
                 report.add(dataset.row(index), name, metrics | ordinal)
+    _note_unreadable(report, unreadable, len(dataset))
     return report
 
 
@@ -165,6 +177,29 @@ def _methods(predictor: Predictor | None, baselines: Mapping[str, Method]) -> di
     if predictor is None:
         return dict(baselines)
     return {"prediction": lambda sample: predictor(sample.source, sample.K_src), **baselines}
+
+
+def _readable(dataset: ImagePairs, indices: Iterable[int], unreadable: list[OSError]) -> dict[int, Sample]:
+    """The samples of pairs that can be decoded, by index; the errors of the others are added to `unreadable`.
+
+    `dataset[index]` would put another pair in place of one that cannot be decoded, often one of another source.
+    """
+    samples = {}
+    for index in indices:
+        try:
+            samples[index] = dataset.make(index)
+        except OSError as error:
+            log.warning("left out a pair: %s", error)
+            unreadable.append(error)
+    return samples
+
+
+def _note_unreadable(report: Report, unreadable: Sequence[OSError], pairs: int) -> None:
+    """Says below the table how many of the pairs could not be decoded. Raises InputError if that is all of them."""
+    if unreadable and len(unreadable) == pairs:
+        raise InputError(f"none of {pairs} pairs can be decoded: check the pictures ({unreadable[-1]})")
+    if unreadable:
+        report.notes.append(f"left out: {len(unreadable)} of {pairs} pairs cannot be decoded ({unreadable[0]})")
 
 
 def _inner(size: tuple[int, int], border: float) -> tuple[EllipsisType, slice, slice]:

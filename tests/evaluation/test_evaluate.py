@@ -90,6 +90,31 @@ def test_source_is_predicted_once_for_both_targets(painted: Colmap) -> None:
     assert len(report.views["wall"]["prediction"]) == 6
 
 
+def test_pairs_that_cannot_be_decoded_are_left_out_with_a_note(painted: Colmap) -> None:
+    """The first picture is the source of two pairs, and the target of the others' first ones."""
+    whole = evaluate(None, painted, {"unchanged": lambda sample: None}, progress=False).views["wall"]["unchanged"]
+    folder = painted.pairs[0][0].path.parent
+    broken = sorted(folder.iterdir())[0]
+    kept = [m for pair, m in zip(painted.pairs, whole, strict=True) if broken not in [view.path for view in pair]]
+    broken.write_bytes(b"no picture")
+    painted._decoded.clear()
+    calls = []
+
+    def predictor(image: torch.Tensor, K: torch.Tensor) -> MPI:
+        calls.append(image)
+        return plane_at(1.0, image, K)
+
+    report = evaluate(predictor, painted, {"unchanged": lambda sample: None}, backend="reference", progress=False)
+    assert report.views["wall"]["unchanged"] == kept and len(kept) == 2 and len(calls) == 2
+    assert report.mean()["prediction"]["psnr"] > 35
+    assert len(report.notes) == 1 and report.notes[0].startswith(f"left out: 4 of 6 pairs cannot be decoded ({broken}")
+    for other in folder.iterdir():
+        other.write_bytes(b"no picture")
+    painted._decoded.clear()
+    with pytest.raises(InputError, match="none of 6 pairs can be decoded"):
+        evaluate(None, painted, progress=False)
+
+
 def test_soup_beats_one_plane_on_a_slant(tmp_path: Path) -> None:
     folder = write_scene(tmp_path / "s", np.array([[0.0, 0, 0], [0.5, 0, 0], [1.0, 0, 0]]))
     dataset = Colmap([folder], SIZE, training=False)

@@ -75,7 +75,7 @@ def test_evaluation_leaves_out_the_border(root: Path, monkeypatch: pytest.Monkey
     spoilt[:, :2] = spoilt[:, -2:] = 1
     spoilt[..., :7] = spoilt[..., -7:] = 1
     before = evaluate(None, dataset, progress=False).mean()["unchanged"]["psnr"]
-    monkeypatch.setattr(ImagePairs, "__getitem__", lambda self, index: whole._replace(target=spoilt))
+    monkeypatch.setattr(ImagePairs, "make", lambda self, index: whole._replace(target=spoilt))
     assert evaluate(None, dataset, progress=False).mean()["unchanged"]["psnr"] == pytest.approx(before, abs=1e-4)
     dataset.border = 0.0
     assert evaluate(None, dataset, progress=False).mean()["unchanged"]["psnr"] < before - 1
