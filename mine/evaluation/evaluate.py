@@ -74,8 +74,9 @@ def evaluate(
         progress: Show a progress bar.
 
     Returns:
-        One row per scene (the data set's `row`) and method: means over its pairs of `psnr` (dB), `ssim` and `lpips`,
-        over its sources of `spearman` and `ordered` (see `mine.evaluation.metrics`).
+        One row per scene (the data set's `row`) and method: means over its pairs of `psnr` (dB), `ssim`, `lpips`,
+        `spearman` and `ordered` (see `mine.evaluation.metrics`). The last two are those of the pair's source: a source
+        counts once for each of its targets.
 
     Raises:
         InputError: No pair can be decoded.
