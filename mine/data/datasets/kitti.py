@@ -99,20 +99,24 @@ class KittiDrives(Kitti):
     ) -> None:
         super().__init__(root, size, training, seed, epochs)
         self.poses: dict[Path, dict[str, Floats]] = {}
+        self.numbers: dict[Path, dict[str, int]] = {}
         for drive in {drive for drive, _ in self.moments} if training else ():
-            names = [name for own, name in self.moments if own == drive]
-            poses = drive_poses(drive, [_frame_number(drive, name) for name in names])
-            self.poses[drive] = dict(zip(names, poses, strict=True))
+            numbers = {name: _frame_number(drive, name) for own, name in self.moments if own == drive}
+            poses = drive_poses(drive, list(numbers.values()))
+            self.poses[drive], self.numbers[drive] = dict(zip(numbers, poses, strict=True)), numbers
 
     def pair(self, index: int) -> Pair:
         if not self.training:
             return super().pair(index)
         rng = np.random.default_rng([self.seed, index])
         drive, name = self.moments[index % len(self.moments)]
-        names = list(self.poses[drive])
-        position, side = names.index(name), int(rng.integers(2))
+        numbers, side = self.numbers[drive], int(rng.integers(2))
+        # Frames may be missing, so that neighbours in a list are seconds apart.
         near = [
-            (other, camera) for other in names[max(0, position - MAX_GAP) : position + MAX_GAP + 1] for camera in (0, 1)
+            (other, camera)
+            for other, number in numbers.items()
+            if abs(number - numbers[name]) <= MAX_GAP
+            for camera in (0, 1)
         ]
         near.remove((name, side))
         other = near[rng.integers(len(near))]

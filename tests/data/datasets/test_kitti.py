@@ -203,6 +203,21 @@ def test_training_pairs_moments_of_a_drive(tmp_path: Path, given: bool) -> None:
     assert apart == set(range(MAX_GAP + 1))
 
 
+def test_missing_frames_bring_no_others_nearer(tmp_path: Path) -> None:
+    write_drive(tmp_path, DRIVES[0], 16)
+    write_motion(tmp_path, DRIVES[0], 16)
+    for number in {*range(16)} - {0, 3, 10, 15}:
+        for picture in (tmp_path / DRIVES[0][:10] / DRIVES[0]).glob(f"image_*/data/{number:010d}.png"):
+            picture.unlink()
+    dataset = KittiDrives(tmp_path, SIZE)
+    apart = set()
+    for index in range(60):
+        pair = dataset.pair(index)
+        source, target = int(pair.source.path.stem), int(pair.target.path.stem)
+        apart.add(abs(source - target))
+    assert apart == {0, 3, 5}
+
+
 def _eye_pose(side: str) -> np.ndarray:
     pose = np.eye(4)
     pose[:3, 3] = SHIFT[side]
