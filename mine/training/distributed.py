@@ -97,9 +97,11 @@ class NetworkWithLosses(nn.Module):
 
 
 def synchronize_batch_norm(network: Network, fabric: Fabric) -> None:
-    """Makes the decoder's batch norm take its statistics over all processes; on GPUs only (SyncBatchNorm).
+    """Makes batch norm take its statistics over all processes; on GPUs only (SyncBatchNorm).
 
-    The encoder's batch norm is frozen.
+    The encoder's is frozen, and so is that of the disparity network under learned layers: these stay as they are.
     """
     if fabric.world_size > 1 and fabric.device.type == "cuda":
-        network.decoder = cast(Any, nn.SyncBatchNorm.convert_sync_batchnorm(network.decoder))
+        for name, part in network.named_children():
+            if any(parameter.requires_grad for parameter in part.parameters()) and name != "encoder":
+                setattr(network, name, cast(Any, nn.SyncBatchNorm.convert_sync_batchnorm(part)))

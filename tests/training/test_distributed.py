@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,8 +16,12 @@ from two_processes import batch_gradients, batch_norm_stage
 
 from mine.cli.main import main
 from mine.errors import InputError
+from mine.network.architecture import Architecture
+from mine.network.checkpoint import make_network
 from mine.training import batches
 from mine.training import train as training
+from mine.training.distributed import synchronize_batch_norm
+from mine.training.optim import freeze
 
 
 @pytest.mark.parametrize("decoder", ["planes", "disparity"])
@@ -63,6 +68,23 @@ def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
         else:
             torch.testing.assert_close(one, expected, msg=name)
             assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "trained"), [("planes", {"decoder"}), ("disparity", {"decoder"}), ("layers", {"background_network"})]
+)
+def test_all_batch_norm_that_is_trained_is_synchronized(tmp_path: Path, decoder: str, trained: set[str]) -> None:
+    background = (4, 4, 4, 4, 4) if decoder == "layers" else ()
+    wanted = Architecture("mobilenetv3_small_050", (4, 4, 4, 4, 4), (4, 4), decoder, background, opacity=4)
+    config = config_for(tmp_path, architecture=wanted)
+    network = make_network(wanted)
+    freeze(network, config)
+    names = [name for name, _ in network.named_parameters()]
+    synchronize_batch_norm(network, SimpleNamespace(world_size=2, device=torch.device("cuda")))  # type: ignore[arg-type]
+    norms = {name: part for name, part in network.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)}
+    synchronized = {name for name, norm in norms.items() if isinstance(norm, nn.SyncBatchNorm)}
+    assert synchronized == {name for name in norms if name.split(".")[0] in trained} and synchronized
+    assert [name for name, _ in network.named_parameters()] == names
 
 
 def same_gradients(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
