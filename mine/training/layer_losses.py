@@ -23,7 +23,7 @@ from mine.render import blend_source, render
 from mine.render.reference import pixel_grid
 from mine.scene.inpaint import Background, is_behind
 from mine.scene.points import pixels_of
-from mine.training.losses import ssim
+from mine.training.losses import known_mean, ssim, ssim_map
 
 TRUE_DEPTH = 0.5
 """Fraction of the images of known depth whose disparity map is the true one."""
@@ -130,23 +130,24 @@ def background_losses(
 ) -> dict[str, Tensor]:
     """Errors of backgrounds (B, C, H, W) in the pixels of the other images that uncover them.
 
-    Samples without dense depth do not count; `scale` (B,) is that of `choose_map`.
+    They are means over the pixels of each sample, then over samples: a batch has the gradients of its parts. Samples
+    without dense depth, or without uncovered pixels, count as 0. `scale` (B,) is that of `choose_map`.
     """
     seen = uncovered(views)
     size = (disparity_map.shape[-2], disparity_map.shape[-1])
     grid = 2 * seen.pixel / seen.pixel.new_tensor([size[1] - 1, size[0] - 1]) - 1
     layers = torch.cat([background.disparity, background.rgb, is_behind(background.disparity, disparity_map)], 1)
     disparity, rgb, behind = _sample(layers, grid).split([1, 3, 1], dim=1)
-    mask = (seen.hidden & (behind > 0.5) & (views.metric > 0)[:, None, None, None]).to(rgb)
-    count = mask.sum().clamp(min=1)
+    mask = seen.hidden & (behind > 0.5) & (views.metric > 0)[:, None, None, None]
     true = (scale[:, None, None, None] / seen.depth.clamp(min=1e-6)).clamp(FARTHEST, 1)
     error = (disparity.clamp(min=FARTHEST).log() - true.log()).abs()
-    completed = mask * rgb + (1 - mask) * views.target
-    structure = (1 - ssim(completed, views.target)) * mask.numel() / count
+    completed = torch.where(mask, rgb, views.target)
+    # Its windows reach beyond the uncovered pixels, by which it is divided all the same.
+    unlike = (1 - ssim_map(completed, views.target)).mean(1).sum((1, 2)) / mask.sum((1, 2, 3)).clamp(min=1)
     return {
-        "colour": weights.colour * (mask * (rgb - views.target).abs()).sum() / (3 * count),
-        "disparity": weights.disparity * (mask * error).sum() / count,
-        "structure": weights.structure * structure,
+        "colour": weights.colour * known_mean((rgb - views.target).abs(), mask.expand_as(rgb)),
+        "disparity": weights.disparity * known_mean(error, mask),
+        "structure": weights.structure * unlike.mean(),
     }
 
 

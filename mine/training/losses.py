@@ -14,7 +14,12 @@ MIN_DISPARITY = 1 / 32
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
-    """Mean structural similarity (Wang et al. 2004): Gaussian window of 11 pixels, σ = 1.5, zero padding.
+    """Mean structural similarity of images (B, C, H, W) in [0, 1], a scalar: 1 for equal images; see `ssim_map`."""
+    return ssim_map(first, second).mean()
+
+
+def ssim_map(first: Tensor, second: Tensor) -> Tensor:
+    """Structural similarity (Wang et al. 2004): Gaussian window of 11 pixels, σ = 1.5, zero padding.
 
     Written out since the published training code pads with zeros, and kornia's and torchmetrics' SSIM by reflection.
 
@@ -23,7 +28,7 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
         second: Images of the same shape.
 
     Returns:
-        A scalar, 1 for equal images.
+        (B, C, H, W), the similarity around each pixel; 1 for equal images.
     """
     offset = torch.arange(SSIM_WINDOW, dtype=first.dtype, device=first.device) - SSIM_WINDOW // 2
     gauss = torch.exp(-(offset**2) / (2 * SSIM_SIGMA**2))
@@ -37,8 +42,8 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
     var1, var2 = blur(first**2) - mean1**2, blur(second**2) - mean2**2
     covariance = blur(first * second) - mean1 * mean2
     c1, c2 = 0.01**2, 0.03**2
-    similarity = (2 * mean1 * mean2 + c1) * (2 * covariance + c2)
-    return (similarity / ((mean1**2 + mean2**2 + c1) * (var1 + var2 + c2))).mean()
+    similarity: Tensor = (2 * mean1 * mean2 + c1) * (2 * covariance + c2)
+    return similarity / ((mean1**2 + mean2**2 + c1) * (var1 + var2 + c2))
 
 
 def smoothness_where_flat(image: Tensor, disparity: Tensor, allowed: float = 2.0, edge: float = 0.1) -> Tensor:
