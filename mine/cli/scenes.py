@@ -179,14 +179,17 @@ def export(
             three.js and phones; .ply 3D Gaussian splats or a point cloud, .spz compressed splats; .zip the planes as
             PNGs with transparency, and a JSON file; .png the depth in 16 bits, .exr in floats.
         kind: What the file holds where there is a choice: mesh or planes in .glb, splats or points in .ply.
-        size: Longest side in pixels of textures, planes, depth, or of the grid of splats or points.
+        size: Longest side in pixels of textures, planes, depth, or of the grid of splats or points, at most the
+            photo's.
     """
     check_export(output, kind, size)
     check_apart([output], {"scene" if is_scene(scene) else "photo": scene})
     check_source(scene)
-    planes = _scene(scene)
+    planes = _scene(scene, side=max(MAX_SIDE, size or 0))
     from mine.output.export import export as export_scene  # it imports torch
 
+    if size is not None and size > max(planes.size):
+        _note(f"--size {size} is more than the photo has: {output} has {max(planes.size)} pixels")
     export_scene(planes, output, kind, size)
     print(output)
 

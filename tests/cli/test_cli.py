@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import imageio.v3 as iio
@@ -283,6 +284,22 @@ def test_options_without_effect_are_told(run: Run, folder: Path, scene: Path) ->
     assert "--size 4000 is more than the photo has: the video is 64 pixels" in err
     assert "--fps 12 has no effect" in err
     check(run, folder, ["predict", scene, "-o", "b.mpi"], "is a scene already")
+
+
+def test_exports_are_as_large_as_asked_for_and_as_the_photo_is(
+    run: Run, folder: Path, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    predict = SimpleNamespace(predict=lambda photo, **_: SimpleNamespace(size=tuple(photo.rgb.shape[-2:])))
+    monkeypatch.setattr("mine.model.load", lambda checkpoint: predict)
+    monkeypatch.setattr("mine.output.export.export", lambda planes, *_: kept.append(max(planes.size)))
+    Image.new("RGB", (2400, 32), "grey").save("long.png")
+    told = "--size 2500 is more than the photo has: a.png has"
+    assert run("export", "long.png", "-o", "a.png", "--size", 2300)[2] == ""
+    assert f"{told} 2400 pixels" in run("export", "long.png", "-o", "a.png", "--size", 2500)[2]
+    assert f"{told} 64 pixels" in run("export", scene, "-o", "a.png", "--size", 2500)[2]
+    run("export", "long.png", "-o", "a.png")
+    assert kept == [2300, 2400, 64, 2048]
 
 
 def test_unknown_export_formats_are_refused(run: Run, folder: Path, scene: Path) -> None:
