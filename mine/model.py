@@ -169,7 +169,7 @@ class Model:
             depth = read_depth(depth.cpu().numpy() if isinstance(depth, Tensor) else depth, photo=of_photo)
         photo = read_photo(image)
         if isinstance(depth, DepthMap):
-            check_aspect(depth, (photo.rgb.shape[-2], photo.rgb.shape[-1]))
+            check_aspect(depth, photo.full_size)
         size = network_size(*photo.rgb.shape[-2:]) if size is None else as_size(size, f"multiples of {MULTIPLE}")
         if min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
             raise InputError(f"size {size} is not possible: give (height, width) in multiples of {MULTIPLE}")

@@ -108,12 +108,9 @@ class DepthOptions:
             raise InputError(f"--checkpoint {checkpoint} predicts depth, which is given: leave out one of the two")
         if self.depth_model is not None:
             return self._check_model()
-        from mine.scene.depth_maps.depth_map import check_aspect
         from mine.scene.depth_maps.read import read_depth
 
-        depth_map = read_depth(str(self.depth_map), self.depth_kind, self.depth_invert, self.depth_scale, photo)
-        check_aspect(depth_map, _photo_size(photo))
-        return depth_map
+        return read_depth(str(self.depth_map), self.depth_kind, self.depth_invert, self.depth_scale, photo)
 
     def _check_model(self) -> str:
         """The name of the model."""
@@ -133,16 +130,6 @@ class DepthOptions:
         from mine.network.disparity.hub import DepthModel
 
         return DepthModel(checked, kind=self.depth_kind)
-
-
-def _photo_size(path: Path) -> tuple[int, int]:
-    """(H, W) of an upright photo; only its header is read."""
-    from mine.inputs.images import open_image
-    from mine.scene.exif import is_turned, read_exif
-
-    with open_image(path) as image:
-        width, height = image.size
-        return (width, height) if is_turned(read_exif(image)) else (height, width)
 
 
 NO_DEPTH = DepthOptions()

@@ -227,9 +227,19 @@ def _scene(
         return MPI.open(source)
     from mine.scene.decoding.decode import decode_file
 
-    decoded = decode_file(source, min(side, LARGEST_SIDE))  # before torch is imported: what is damaged is told at once
+    # Before torch is imported: what is damaged, and a map of another shape, are told at once.
+    decoded = decode_file(source, min(side, LARGEST_SIDE))
+    _check_shape(depth, decoded.full_size)
     from mine.model import load
     from mine.scene.photo import use_decoded
 
     photo = use_decoded(decoded, side)
     return load(checkpoint).predict(photo, planes=32 if planes is None else planes, fov=fov, depth=depth)
+
+
+def _check_shape(depth: "DepthMap | DepthModel | None", size: tuple[int, int]) -> None:
+    """Raises InputError for a depth map that cannot be one of a photo of `size` (H, W)."""
+    from mine.scene.depth_maps.depth_map import DepthMap, check_aspect
+
+    if isinstance(depth, DepthMap):
+        check_aspect(depth, size)

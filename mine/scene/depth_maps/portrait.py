@@ -15,7 +15,7 @@ from PIL import Image, JpegImagePlugin, MpoImagePlugin
 
 from mine.errors import InputError
 from mine.inputs.files import open_input, open_regular, parsing
-from mine.inputs.images import open_image, unreadable
+from mine.inputs.images import RawPhotoError, open_image, unreadable
 from mine.scene.depth_maps.depth_map import DepthMap, Kind, check_size
 from mine.scene.depth_maps.files import decode_image
 from mine.scene.depth_maps.xmp import Properties, extended_xmp, read_xmp
@@ -75,6 +75,8 @@ def _of_heic(path: Path, name: str) -> DepthMap | None:
             return heic_depth(
                 decode_image(depth_image, name, turn=False), depth_images[0].info.get("metadata") or {}, name
             )
+    except RawPhotoError:  # Canon's have the same container
+        return None
     except OSError as error:
         raise unreadable(path, error) from error
 

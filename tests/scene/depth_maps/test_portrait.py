@@ -101,7 +101,8 @@ def test_photos_without_depth_are_told_so(tmp_path: Path) -> None:
     image.save(tmp_path / "a.jpg")
     image.save(tmp_path / "a.png")
     image.save(tmp_path / "two.jpg", "MPO", save_all=True, append_images=[image])
-    for name in ("a.jpg", "a.png", "two.jpg"):
+    (tmp_path / "a.cr3").write_bytes(b"\0\0\0\x18ftypcrx " + bytes(200))
+    for name in ("a.jpg", "a.png", "two.jpg", "a.cr3"):
         with pytest.raises(InputError, match=rf"{name} holds no depth map"):
             read_portrait_depth(tmp_path / name)
 
