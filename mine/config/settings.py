@@ -17,7 +17,7 @@ from mine.data.sources import Source
 from mine.errors import InputError
 from mine.inputs.files import shorten
 from mine.inputs.yaml_file import read_tree
-from mine.network import network_kind
+from mine.network import NETWORKS, network_kind
 from mine.network.architecture import SCALES, Architecture
 
 Config = TypeVar("Config")
@@ -214,13 +214,38 @@ def check(config: TrainConfig) -> None:
 
 
 def _check_against_network(config: TrainConfig) -> None:
-    """Raises InputError for a size or for options that the kind of network does not take."""
+    """Raises InputError for a size or for options that no network of the configuration takes."""
     config.architecture.check()
-    kind = network_kind(config.architecture.decoder)
-    multiple = kind.side_multiple
-    if any(side < multiple or side % multiple for side in config.size):
-        raise InputError(f"size is {list(config.size)}: give height and width in multiples of {multiple}")
+    if names_network(config):
+        check_network_options(config, config.architecture)
+    else:  # the rest is checked once the checkpoint is read
+        _check_sides(config, math.gcd(*(kind.side_multiple for kind in NETWORKS.values())))
+
+
+def names_network(config: TrainConfig) -> bool:
+    """Whether `architecture` says what kind of network a run trains; if not, the checkpoint of its `start` does."""
+    return config.start is None or config.architecture != Architecture()
+
+
+def check_network_options(config: TrainConfig, architecture: Architecture) -> None:
+    """Checks a configuration's values against the kind of network that the run trains.
+
+    Args:
+        config: `size`, `targets`, `fine_planes` and `precision`.
+        architecture: The network's.
+
+    Raises:
+        InputError: If that kind of network does not take a value.
+    """
+    kind = network_kind(architecture.decoder)
+    _check_sides(config, kind.side_multiple)
     if kind.supervision != "views" and (config.targets > 1 or config.fine_planes):
         raise InputError("targets and fine_planes are for plane networks: leave them out")
-    if config.architecture.decoder == "layers" and config.precision != "fp32":
+    if architecture.decoder == "layers" and config.precision != "fp32":
         raise InputError(f"precision is {config.precision}: layered networks are trained in fp32, leave it out")
+
+
+def _check_sides(config: TrainConfig, multiple: int) -> None:
+    """Raises InputError unless height and width of the images are multiples of a number."""
+    if any(side < multiple or side % multiple for side in config.size):
+        raise InputError(f"size is {list(config.size)}: give height and width in multiples of {multiple}")

@@ -4,7 +4,6 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler
 
 from mine.config import TrainConfig
+from mine.config.settings import check_network_options, names_network
 from mine.data.base.resilient import ResilientDataset
 from mine.data.base.rng import Stream, step_seed
 from mine.data.base.sample import Sample
@@ -20,6 +20,7 @@ from mine.errors import InputError
 from mine.network import network_kind
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import load_network
+from mine.training.optim import start_path
 from mine.training.stop import STOP_SIGNALS
 
 
@@ -91,8 +92,11 @@ def open_sources(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
     """The data sets of a run and their shares, before any weights are downloaded; held-out data are looked at as well.
 
     Raises:
-        InputError: If the run has no data, or a data set is at fault.
+        InputError: If the run has no data, a data set is at fault, or the network that the run starts from does not
+            take the configuration's values.
     """
+    if not names_network(config):
+        check_network_options(config, started_architecture(config))
     sources = training_sets(config)
     if not sources:
         raise InputError("no training data: give at least one source in `data`")
@@ -125,8 +129,8 @@ def loader(
 
 def started_architecture(config: TrainConfig) -> Architecture:
     """The architecture of a run's network: that of its `start`, where the configuration names none itself."""
-    if config.start and config.architecture == Architecture() and Path(config.start).is_file():
-        return load_network(config.start).architecture
+    if config.start and not names_network(config) and (path := start_path(config.start)).is_file():
+        return load_network(path).architecture
     return config.architecture
 
 
@@ -138,14 +142,14 @@ def training_sets(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
     """
     sets = [training_set(source, config.size, config.seed, config.targets) for source in config.data]
     without_points = [bool(getattr(part, "metric", False)) for part in sets]
-    from_depth = network_kind(started_architecture(config).decoder).supervision == "depth"
-    if any(without_points) and (from_depth or not all(without_points)):
+    supervision = network_kind(started_architecture(config).decoder).supervision
+    if any(without_points) and (supervision != "views" or not all(without_points)):
         kind = config.data[without_points.index(True)].kind
         raise InputError(
             f"samples of {kind} have no points: train a plane network on them, without sources that have points"
         )
     for part, source in zip(sets, config.data, strict=True):
-        if not (from_depth or getattr(part, "second_views", True)):
+        if not (supervision == "depth" or getattr(part, "second_views", True)):
             raise InputError(f"samples of {source.kind} have no second views: train a disparity network on them")
     return [(part, source.share) for part, source in zip(sets, config.data, strict=True)]
 

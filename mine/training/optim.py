@@ -1,6 +1,7 @@
 """Initial network, trained parameters, optimizer and learning rate schedule of a run."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -23,6 +24,11 @@ ADAM_EPSILON = 1e-5
 divides by their own magnitude. With 1e-8 the means drifted for a thousand steps, and then the loss diverged."""
 
 
+def start_path(start: str) -> Path:
+    """The checkpoint that a configuration's `start` names."""
+    return mine.model.shipped_checkpoint() if start == SHIPPED else Path(start)
+
+
 def start_network(config: TrainConfig) -> Network:
     """Builds the network of step 0: a checkpoint (`config.start`), or an ImageNet encoder with a random decoder.
 
@@ -36,7 +42,7 @@ def start_network(config: TrainConfig) -> Network:
         InputError: The checkpoint's architecture differs from the configured one.
     """
     if config.start:
-        found = load_network(mine.model.shipped_checkpoint() if config.start == SHIPPED else config.start)
+        found = load_network(start_path(config.start))
         own = found.architecture
         if config.architecture.decoder == "layers":
             return add_layers(found, config.architecture)

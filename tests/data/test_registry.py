@@ -4,13 +4,16 @@ from dataclasses import dataclass, fields
 from inspect import Parameter, signature
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from depth_photo_folder import write_photo
 from kitti_folder import DRIVES, write_drive
+from PIL import Image
 from tiny_sample import stack
 
 from mine.config import EvalConfig, TrainConfig, load_config
+from mine.data.base.rgbd_layout import write_photograph
 from mine.data.datasets.depth_photos import DepthPhotos
 from mine.data.datasets.kitti import Kitti
 from mine.data.registry import DATA_SETS, DataSetKind, training_set
@@ -19,6 +22,7 @@ from mine.errors import InputError
 from mine.evaluation.protocol import evaluate_config, held_out_pairs
 from mine.model import Model
 from mine.network.architecture import Architecture
+from mine.network.checkpoint import make_network, save_network
 from mine.network.planes.network import PlaneNetwork, stratified_disparity
 from mine.training.batches import Batches, open_sources, training_sets
 from mine.training.plane_losses import plane_losses
@@ -87,6 +91,44 @@ def test_what_does_not_go_together_is_told(tmp_path: Path, kitti: str) -> None:
         evaluate_config(Model(PlaneNetwork(TINY)), EvalConfig(kitti_source(tmp_path, "depth-photos")))
     with pytest.raises(InputError, match="synthetic has no pairs of real images"):
         held_out_pairs(EvalConfig(scenes))
+
+
+@pytest.mark.parametrize("shipped", [True, False])
+def test_the_network_that_a_run_starts_from_says_what_it_takes(
+    tmp_path: Path, kitti: str, monkeypatch: pytest.MonkeyPatch, shipped: bool
+) -> None:
+    file = tmp_path / "start.safetensors"
+    save_network(make_network(Architecture("mobilenetv3_small_050", (4, 4, 4, 4, 4), decoder="disparity")), file)
+    monkeypatch.setattr("mine.model.shipped_checkpoint", lambda: file)
+    (tmp_path / "a.yaml").write_text(f"output: out\nstart: {'shipped' if shipped else file}")
+    scenes = "data=[{kind: synthetic, count: 2}]"
+    (tmp_path / "rgbd").mkdir()
+    write_photograph(tmp_path / "rgbd" / "a", Image.new("RGB", (96, 64)), np.ones((64, 96)))
+    (tmp_path / "rgbd" / "frames.jsonl").write_text('{"name": "a"}')
+    for taken in (["size=[96, 160]", scenes], [f"data=[{{kind: rgbd, root: {tmp_path / 'rgbd'}}}]"]):
+        assert len(open_sources(load_config(tmp_path / "a.yaml", taken))) == 1
+    for refused, told in (
+        ([f"data=[{{kind: kitti, root: {kitti}}}]"], "kitti have no points: train a plane network"),
+        (["targets=2", scenes], "targets and fine_planes are for plane networks"),
+        (["fine_planes=4", scenes], "targets and fine_planes are for plane networks"),
+        (["size=[90, 160]", scenes], "multiples of 32"),
+    ):
+        with pytest.raises(InputError, match=told):
+            open_sources(load_config(tmp_path / "a.yaml", refused))
+
+
+def test_checkpoints_of_plane_and_layered_networks_keep_their_limits(tmp_path: Path, kitti: str) -> None:
+    widths = (4, 4, 4, 4, 4)
+    for decoder, overrides, told in (
+        ("planes", ["size=[96, 160]"], "multiples of 128"),
+        ("layers", ["precision=bf16"], "layered networks are trained in fp32"),
+        ("layers", [f"data=[{{kind: kitti, root: {kitti}}}]"], "kitti have no points: train a plane network"),
+    ):
+        start = Architecture("mobilenetv3_small_050", widths, (4, 4), decoder, widths if decoder == "layers" else ())
+        save_network(make_network(start), tmp_path / "start.safetensors")
+        (tmp_path / "a.yaml").write_text(f"output: out\nstart: {tmp_path / 'start.safetensors'}")
+        with pytest.raises(InputError, match=told):
+            open_sources(load_config(tmp_path / "a.yaml", overrides))
 
 
 def test_sources_may_be_mixed_where_none_has_points(kitti: str) -> None:
