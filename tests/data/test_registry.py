@@ -14,6 +14,7 @@ from tiny_sample import stack
 
 from mine.config import EvalConfig, TrainConfig, load_config
 from mine.data.base.rgbd_layout import write_photograph
+from mine.data.base.rng import Stream, step_seed
 from mine.data.datasets.depth_photos import DepthPhotos
 from mine.data.datasets.kitti import Kitti
 from mine.data.registry import DATA_SETS, DataSetKind, training_set
@@ -141,10 +142,15 @@ def indices(shares: list[float], lengths: list[int], batch: int = 4) -> list[int
     return [index for part in Batches(config, 0, [range(batch)], lengths, shares) for index in part]
 
 
+def numbers_of(step: int) -> list[list[float]]:
+    """The random numbers of a step of `indices`: those that choose sources, and positions in them."""
+    return torch.rand(2, 4, generator=torch.Generator().manual_seed(step_seed(2, step, Stream.SAMPLES))).tolist()
+
+
 def test_samples_of_one_source_follow_from_seed_and_step_alone() -> None:
     expected = []
     for step in range(3):
-        _, position = torch.rand(2, 4, generator=torch.Generator().manual_seed(2_000_006 + step)).tolist()
+        _, position = numbers_of(step)
         expected += [int(p * 50) for p in position]
     assert indices([1.0], [50]) == indices([0.3], [50]) == expected
 
@@ -152,7 +158,7 @@ def test_samples_of_one_source_follow_from_seed_and_step_alone() -> None:
 def test_of_two_sources_the_second_takes_the_small_random_numbers() -> None:
     expected = []
     for step in range(3):
-        chance, position = torch.rand(2, 4, generator=torch.Generator().manual_seed(2_000_006 + step)).tolist()
+        chance, position = numbers_of(step)
         expected += [50 + int(p * 20) if c < 0.3 else int(p * 50) for c, p in zip(chance, position, strict=True)]
     assert indices([0.7, 0.3], [50, 20]) == indices([7, 3], [50, 20]) == expected
 
