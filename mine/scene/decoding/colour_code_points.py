@@ -55,6 +55,11 @@ def box_codes(data: bytes) -> ColourCodes | None:
     return ColourCodes(*struct.unpack_from(">HH", data, at + 8)) if 0 <= at <= len(data) - 12 else None
 
 
+def is_known(codes: ColourCodes) -> bool:
+    """Whether codes tell what colours mean: some are reserved, and 2 is unspecified."""
+    return codes.primaries in PRIMARIES and codes.transfer not in (0, 2, 3)
+
+
 def is_srgb(codes: ColourCodes) -> bool:
     """Whether values are sRGB already, or of primaries that are not known."""
     known = codes.transfer in POWERS or codes.transfer in (PQ, HLG)

@@ -51,8 +51,7 @@ def decode_file(path: Path, side: int) -> Decoded:
         with open_image(path) as image:
             if image.format == "HEIF":
                 restore_orientation(image, _head(path))
-            codes = None if image.info.get("icc_profile") and image.format != "PNG" else _colour_codes(image, path)
-            return decode_image(image, str(path), side, path, codes)
+            return decode_image(image, str(path), side, path, _colour_codes(image, path))
     except RawPhotoError as refused:
         from mine.scene.decoding.raw import develop  # imported on use: few photos are raw, and it needs this module
 
@@ -75,7 +74,7 @@ def decode_image(
         name: What messages call it.
         side: Larger images are shrunk to this longest side in pixels.
         path: Its file, if it may be decoded at a fraction of its size.
-        codes: What its colours mean, unless an ICC profile says so.
+        codes: What its colours mean, in place of its ICC profile.
 
     Raises:
         InputError: It is damaged, too small, too large or of a kind whose colours are not known.
@@ -98,7 +97,7 @@ def decode_image(
         image = complete(image, path, side, error)
         warning = f"{name} breaks off before its end: its last rows may be missing; copy it again if you can"
     with parsing(f"{name} is damaged or cut short", "copy it again"):
-        pixels, note = _to_srgb(image, deep, name)
+        pixels, note = _to_srgb(image, deep, name, None if codes else image.info.get("icc_profile"))
         pixels.thumbnail((side, side), Image.Resampling.LANCZOS)
         if codes and not colour_code_points.is_srgb(codes):
             pixels = Image.fromarray(colour_code_points.to_srgb(np.asarray(pixels), codes))
@@ -116,14 +115,22 @@ def check_size(height: int, width: int, name: str, most: int | None = MAX_PIXELS
 
 
 def _colour_codes(image: Image.Image, path: Path) -> colour_code_points.ColourCodes | None:
-    """The colour codes of an image file, None where it has none."""
-    nclx = image.info.get("nclx_profile")
+    """The colour codes of an image file, None where it has none, or an ICC profile that counts more.
+
+    In PNG, code points count more than a profile (PNG, third edition, section 4.3), if they are known.
+    """
+    profile, nclx = image.info.get("icc_profile"), image.info.get("nclx_profile")
+    if profile and image.format != "PNG":
+        return None
     if nclx:
         return colour_code_points.ColourCodes(int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]))
     if image.format not in ("PNG", "AVIF"):
         return None
     head = _head(path)
-    return colour_code_points.png_codes(head) if image.format == "PNG" else colour_code_points.box_codes(head)
+    if image.format != "PNG":
+        return colour_code_points.box_codes(head)
+    codes = colour_code_points.png_codes(head)
+    return None if codes and profile and not colour_code_points.is_known(codes) else codes
 
 
 def _head(path: Path) -> bytes:
@@ -132,9 +139,9 @@ def _head(path: Path) -> bytes:
         return file.read(HEAD)
 
 
-def _to_srgb(image: Image.Image, deep: bool, name: str) -> tuple[Image.Image, str | None]:
-    """The image as RGB, transparency over white, colours by the embedded profile; and what had to be guessed."""
-    profile, note = image.info.get("icc_profile"), None
+def _to_srgb(image: Image.Image, deep: bool, name: str, profile: bytes | None) -> tuple[Image.Image, str | None]:
+    """The image as RGB, transparency over white, colours by an ICC profile; and what had to be guessed."""
+    note = None
     if image.mode.startswith("I") or image.mode == "F":
         image, note = to_8bit(image, name)
     transparent = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info

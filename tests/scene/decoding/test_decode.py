@@ -222,6 +222,16 @@ def test_colours_follow_the_code_points_of_png_heic_and_avif(tmp_path: Path) -> 
         np.testing.assert_allclose(seen(tmp_path / name), QUADRANTS, atol=10, err_msg=name)
 
 
+def test_code_points_of_a_png_take_the_place_of_its_profile(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"?XYZ", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"?XYZ", b"gXYZ", 1)
+    told = {(12, 13): in_p3(quad()), (1, 13): quad(), (2, 2): quad()[..., [1, 0, 2]], (1, 2): quad()[..., [1, 0, 2]]}
+    for codes, pixels in told.items():
+        Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=swapped)
+        with_cicp(tmp_path / "a.png", codes)
+        np.testing.assert_allclose(seen(tmp_path / "a.png"), QUADRANTS, atol=4, err_msg=str(codes))
+
+
 def test_code_points_of_srgb_change_nothing(tmp_path: Path) -> None:
     Image.fromarray(quad()).save(tmp_path / "a.png")
     for codes in ((1, 13), (1, 1), (2, 2), (99, 13)):
