@@ -111,12 +111,12 @@ def _read_transforms(path: str | Path, content: dict[str, Any]) -> tuple[np.ndar
 def _read_colmap(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The same of COLMAP's images.txt."""
     lines = read_text(path, "camera path", "check the name", MAX_TEXT_BYTES).lstrip("\ufeff").splitlines()
-    rows = [line for line in lines if not line.startswith("#")]
-    images = []
-    for line in rows[::2]:  # each image's second line has its points
+    images, rest = [], iter(lines)
+    for line in rest:
         words = line.split(maxsplit=9)
-        if not words:
+        if not words or line.startswith("#"):
             continue
+        next(rest, None)  # each image's second line has its points, and is empty where it sees none
         try:
             values = [float(word) for word in words[1:8]]
             camera, name = words[8], words[9]

@@ -85,6 +85,14 @@ def test_paths_of_other_programs_start_at_the_photo(tmp_path: Path) -> None:
         check_path(mine.paths.load(file))
 
 
+def test_blank_lines_of_images_txt_are_points_only_behind_an_image(tmp_path: Path) -> None:
+    comment, *lines = images_txt(tmp_path / "images.txt").read_text().splitlines()
+    lines[1::2] = ["", "1.0 2.0 -1", ""]
+    for spread in (["", comment, *lines], [comment, "", *lines], [comment, *lines[:4], "", " ", *lines[4:], ""]):
+        (tmp_path / "images.txt").write_text("\n".join(spread))
+        check_path(mine.paths.load(tmp_path / "images.txt"))
+
+
 def test_fields_of_view_become_focal_factors(tmp_path: Path) -> None:
     torch.testing.assert_close(mine.paths.load(nerfstudio(tmp_path / "a.json")).focal, torch.tensor([1.0, 1, 2]))
     (tmp_path / "cameras.txt").write_text("# c\n1 PINHOLE 640 480 500 510 320 240\n")
