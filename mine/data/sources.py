@@ -42,4 +42,4 @@ class SyntheticSource(Source):
     render_size: tuple[int, int] | None = None
     """(H, W) at which scenes are ray-cast, to save time, and then resized to the run's size, which is the default"""
     cache: str | None = None
-    """folder in which each sample is kept once it is generated"""
+    """folder in which each sample is kept once it is generated; another seed, size or textures need another folder"""

@@ -1,5 +1,6 @@
 """A data set whose samples are cached on disk, compressed to a few bytes a pixel."""
 
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mine.data.base.cache_key import claim_folder
 from mine.data.base.sample import Sample
 from mine.files import replacing
 
@@ -20,11 +22,17 @@ class CachedDataset(Dataset[Sample]):
     Args:
         dataset: The data set, whose samples are computed when they are first used.
         folder: Where they are kept. Another data set needs another folder.
+        key: What decides its samples beside their index, see `claim_folder`; None to leave the folder unchecked.
+
+    Raises:
+        InputError: The folder holds samples of another key.
     """
 
-    def __init__(self, dataset: Dataset[Sample], folder: str | Path) -> None:
+    def __init__(self, dataset: Dataset[Sample], folder: str | Path, key: Mapping[str, object] | None = None) -> None:
         self.dataset = dataset
         self.folder = Path(folder)
+        if key is not None:
+            claim_folder(self.folder, key)
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """Textures of a scene: random crops of the photos in a folder, or procedural ones without a folder."""
 
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -32,9 +33,8 @@ class Textures:
         self.files: dict[str, list[Path]] = {}
         if folder is None:
             return
-        for file in sorted(Path(folder).rglob("*")):
-            if file.suffix.lower() in _SUFFIXES:
-                self.files.setdefault(file.parent.name, []).append(file)
+        for file in _photos(folder):
+            self.files.setdefault(file.parent.name, []).append(file)
         if not self.files:
             raise InputError(f"no images in {folder}: give a folder of photographs for textures, or leave it out")
         roles = {"wall", "floor", "ground", "object", *_CUTOUTS}
@@ -79,6 +79,22 @@ class Textures:
         if not self.files or rng.random() < 0.15:
             return []
         return self.anything if self.anything and (not own or rng.random() < 0.1) else own
+
+
+def fingerprint(folder: Path) -> str:
+    """What tells a folder of photos from others: how many there are, and a hash of their names and lengths in bytes.
+
+    Any photo more or less changes which ones a scene shows. Where the folder lies does not.
+    """
+    files = _photos(folder)
+    listing = "".join(
+        f"{file.relative_to(folder).as_posix()} {file.stat().st_size if file.exists() else 0}\n" for file in files
+    )
+    return f"{len(files)} photos ({sha256(listing.encode()).hexdigest()[:12]})"
+
+
+def _photos(folder: Path) -> list[Path]:
+    return sorted(file for file in Path(folder).rglob("*") if file.suffix.lower() in _SUFFIXES)
 
 
 @lru_cache(maxsize=256)

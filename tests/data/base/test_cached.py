@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from tiny_sample import make_sample
 from torch.utils.data import Dataset
 
 from mine.data.base.cached import CachedDataset
 from mine.data.base.sample import Sample
+from mine.data.datasets.synthetic import open_scenes
+from mine.errors import InputError
 
 EXACT = ("K_src", "K_tgt", "T_tgt_src", "points_src", "points_tgt", "metric")
 
@@ -85,3 +88,49 @@ def test_files_are_small(tmp_path: Path) -> None:
     (file,) = tmp_path.iterdir()
     pictures_and_depths = 64 * 96 * 2 * (3 * 1 + 2)
     assert file.stat().st_size < pictures_and_depths + 8000
+
+
+def scenes(
+    folder: Path, seed: int = 3, textures: Path | None = None, size: tuple[int, int] = (16, 24)
+) -> Dataset[Sample]:
+    """Two generated scenes that are kept in a folder."""
+    return open_scenes(2, seed, str(textures) if textures else None, None, str(folder), size)
+
+
+def write_texture(folder: Path, name: str) -> Path:
+    (folder / "wall").mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8)).save(folder / "wall" / name)
+    return folder
+
+
+def test_scenes_of_another_seed_size_or_texture_are_refused(tmp_path: Path) -> None:
+    textures = write_texture(tmp_path / "textures", "a.png")
+    CachedDataset(Counted(), tmp_path / "cache")[0]  # a sample of the same size, in place of a slow one
+    scenes(tmp_path / "cache", textures=textures)
+    scenes(tmp_path / "cache", textures=textures.rename(tmp_path / "moved"))
+    textures = tmp_path / "moved"
+    for changed, told in (
+        ({"seed": 4}, "cache .*cache holds samples whose seed is 3, not 4: give another folder as `cache`, or empty"),
+        ({"size": (16, 32)}, r"whose size is \[16, 24\], not \[16, 32\]"),
+        ({"textures": None}, r"whose texture folder is 1 photos \(\w+\), not none"),
+        ({"textures": write_texture(tmp_path / "other", "b.png")}, "whose texture folder is 1 photos"),
+    ):
+        with pytest.raises(InputError, match=told):
+            scenes(tmp_path / "cache", **{"textures": textures} | changed)  # type: ignore[arg-type]
+    write_texture(textures, "b.png")
+    with pytest.raises(InputError, match=r"whose texture folder is 1 photos \(\w+\), not 2 photos"):
+        scenes(tmp_path / "cache", textures=textures)
+
+
+def test_an_empty_folder_takes_any_key_and_an_old_one_what_has_its_size(tmp_path: Path) -> None:
+    scenes(tmp_path / "new", seed=1)
+    scenes(tmp_path / "new", seed=2)
+    CachedDataset(Counted(), tmp_path / "old")[0]
+    with pytest.raises(InputError, match=r"size is \[16, 24\], not \[32, 32\]"):
+        scenes(tmp_path / "old", size=(32, 32))
+    assert scenes(tmp_path / "old", seed=7)[0].source.shape == (3, 16, 24)
+    with pytest.raises(InputError, match="seed is 7, not 8"):
+        scenes(tmp_path / "old", seed=8)
+    (tmp_path / "old" / "key.json").write_text("[1")
+    with pytest.raises(InputError, match=r"key\.json cannot be read"):
+        scenes(tmp_path / "old", seed=7)
