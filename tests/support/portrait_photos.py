@@ -54,9 +54,10 @@ def apple_jpeg(
     accuracy: str = "relative",
     orientation: int = 1,
     levels: np.ndarray = LEVELS,
+    size: tuple[int, int] = (96, 128),
 ) -> None:
     """A Multi-Picture JPEG: the photo, a matte, and a depth picture whose XMP says what it means."""
-    pictures = [picture(), Image.fromarray(255 - levels), Image.fromarray(levels)]
+    pictures = [picture(size), Image.fromarray(255 - levels), Image.fromarray(levels)]
     texts = ["<apdi:AuxiliaryImageSubType>portraiteffectsmatte</apdi:AuxiliaryImageSubType>", ""]
     for image, more in zip(pictures[1:], texts, strict=True):
         text = APPLE_XMP.format(low=ends[0], high=ends[1], kind=kind, accuracy=accuracy, more=more)
@@ -104,15 +105,15 @@ def dynamic_depth_jpeg(path: Path, ends: tuple[float, float] = (1.0, 8.0), lost:
     path.write_bytes(jpeg(picture(), xmp=text.encode()) + behind[: len(behind) - lost])
 
 
-def heic(path: Path) -> None:
-    """A HEIC with a depth image: its transparency, named depth."""
+def heic(path: Path, **options: object) -> None:
+    """A HEIC with a depth image: its transparency, named depth. Options are those of saving."""
     from pillow_heif import register_heif_opener
 
     register_heif_opener()
     image = picture()
     levels = Image.fromarray(LEVELS).resize(image.size, Image.Resampling.NEAREST)
     image.putalpha(levels)
-    image.save(path, quality=-1)
+    image.save(path, format="HEIF", quality=-1, **options)
     content = path.read_bytes()
     assert content.count(b"auxid:1\0") == 1
     path.write_bytes(content.replace(b"auxid:1\0", b"auxid:2\0"))

@@ -7,6 +7,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from PIL import Image, JpegImagePlugin, MpoImagePlugin
 from mine.errors import InputError
 from mine.inputs.files import open_input, open_regular, parsing
 from mine.inputs.images import RawPhotoError, open_image, unreadable
+from mine.scene.decoding.decode import HEAD
+from mine.scene.decoding.heif import restore_orientation
 from mine.scene.depth_maps.depth_map import DepthMap, Kind, check_size
 from mine.scene.depth_maps.files import decode_image
 from mine.scene.depth_maps.xmp import Properties, extended_xmp, read_xmp
-from mine.scene.exif import read_exif, upright
+from mine.scene.exif import is_turned, read_exif, upright
 
 APPLE = "http://ns.apple.com/pixeldatainfo/1.0/"
 APPLE_DEPTH = "http://ns.apple.com/depthData/1.0/"
@@ -63,7 +66,7 @@ def read_portrait_depth(path: Path) -> DepthMap:
 
 
 def _of_heic(path: Path, name: str) -> DepthMap | None:
-    """The depth image of a HEIC file; libheif turns it upright as it does the photo."""
+    """The depth image of a HEIC file; libheif turns it upright as it does the photo, except by EXIF alone."""
     try:
         with open_image(path) as image:
             depth_images = image.info.get("depth_images") or []
@@ -72,9 +75,10 @@ def _of_heic(path: Path, name: str) -> DepthMap | None:
             check_size(depth_images[0].size[::-1], name)
             with parsing(f"{name} is damaged", REMEDY):
                 depth_image = depth_images[0].to_pillow()
-            return heic_depth(
-                decode_image(depth_image, name, turn=False), depth_images[0].info.get("metadata") or {}, name
-            )
+            metadata = depth_images[0].info.get("metadata") or {}
+            with open_regular(path) as file:
+                restore_orientation(image, file.read(HEAD))
+            return _upright(heic_depth(decode_image(depth_image, name, turn=False), metadata, name), image)
     except RawPhotoError:  # Canon's have the same container
         return None
     except OSError as error:
@@ -106,24 +110,21 @@ def _of_jpeg(path: Path, name: str) -> DepthMap | None:
     with open_regular(path) as file:
         with parsing(f"cannot read photo {path}", "copy it again"):
             photo = JpegImagePlugin.JpegImageFile(file)
-        exif = read_exif(photo)
-        found = _of_apple(file, photo, name) if "mp" in photo.info else None
+        found = _of_apple(file, name) if "mp" in photo.info else None
         if found is None:
             found = _of_google(path, photo, name)
-        if found is None:
-            return None
-        picture, depth_map = found
-        if picture.size[0] > picture.size[1] and photo.size[0] < photo.size[1]:
-            return depth_map  # upright already
-        turned = np.array(upright(Image.fromarray(depth_map.values), exif), np.float32)
-    return DepthMap(turned, depth_map.kind, depth_map.scale, depth_map.offset, name)
+        return None if found is None else _upright(found, photo)
 
 
-Found = tuple[Image.Image, DepthMap]
-"""An auxiliary picture, and the map that it is."""
+def _upright(depth_map: DepthMap, photo: Image.Image) -> DepthMap:
+    """A map that is turned by EXIF as its photo is, unless its shape is that of the upright photo already."""
+    exif, (height, width) = read_exif(photo), depth_map.size
+    if is_turned(exif) and (width - height) * (photo.width - photo.height) < 0:
+        return depth_map
+    return replace(depth_map, values=np.array(upright(Image.fromarray(depth_map.values), exif), np.float32))
 
 
-def _of_apple(file: Any, photo: Image.Image, name: str) -> Found | None:
+def _of_apple(file: Any, name: str) -> DepthMap | None:
     """The first picture of a Multi-Picture file whose XMP says that it is depth or disparity."""
     with parsing(f"the pictures beside {name.removeprefix('the depth map in ')} are damaged", REMEDY):
         pictures = MpoImagePlugin.MpoImageFile(file)
@@ -137,7 +138,7 @@ def _of_apple(file: Any, photo: Image.Image, name: str) -> Found | None:
         kind = properties.get((APPLE, "AuxiliaryImageType"))
         if kind not in ("disparity", "depth") or (APPLE, "AuxiliaryImageSubType") in properties:
             continue
-        return pictures, apple_depth(decode_image(pictures, name, turn=False), properties, name)
+        return apple_depth(decode_image(pictures, name, turn=False), properties, name)
     return None
 
 
@@ -154,7 +155,7 @@ def apple_depth(levels: np.ndarray, properties: Properties, name: str) -> DepthM
     return _between(share, (low, high) if known else (0.0, 1.0), kind, 1.0 if absolute else None, name)  # type: ignore[arg-type]
 
 
-def _of_google(path: Path, photo: Any, name: str) -> Found | None:
+def _of_google(path: Path, photo: Any, name: str) -> DepthMap | None:
     """The map of GDepth or of Dynamic Depth."""
     with parsing(f"the metadata of {path} are damaged", REMEDY):
         properties = read_xmp(photo.info.get("xmp", b""))
@@ -187,7 +188,7 @@ def _behind(path: Path, properties: Properties) -> bytes | None:
     return data[start : start + lengths[chosen[0]]]
 
 
-def _google_picture(encoded: bytes, properties: Properties, space: str, name: str) -> Found:
+def _google_picture(encoded: bytes, properties: Properties, space: str, name: str) -> DepthMap:
     """The map of a JPEG or PNG whose levels reach from Near to Far (Google's depth map metadata)."""
     with parsing(f"{name} is damaged", REMEDY):
         picture = Image.open(io.BytesIO(encoded), formats=("JPEG", "PNG"))
@@ -197,9 +198,9 @@ def _google_picture(encoded: bytes, properties: Properties, space: str, name: st
     if near is None or far is None or not 0 < near < far:
         near, far, metric = 1.0, 32.0, None
     if properties.get((space, "Format")) == "RangeLinear":
-        return picture, _between(share, (near, far), "depth", metric, name)
+        return _between(share, (near, far), "depth", metric, name)
     # RangeInverse: levels are at even steps of disparity, 0 for the nearest.
-    return picture, _between(share, (1 / near, 1 / far), "disparity", metric, name)
+    return _between(share, (1 / near, 1 / far), "disparity", metric, name)
 
 
 def _shares(levels: np.ndarray) -> np.ndarray:

@@ -45,6 +45,25 @@ def test_the_map_is_turned_as_the_photo_is(orientation: int, tmp_path: Path) -> 
     np.testing.assert_allclose(values, 0.25 + 1.75 * upright / 255, atol=2 * 1.75 / 255)
 
 
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+@pytest.mark.parametrize("size", [(96, 128), (128, 96)])
+def test_a_map_of_the_upright_photo_s_shape_is_not_turned(
+    orientation: int, size: tuple[int, int], tmp_path: Path
+) -> None:
+    levels = LEVELS.T if size[0] < size[1] else LEVELS
+    portrait_photos.apple_jpeg(tmp_path / "a.jpg", orientation=orientation, levels=levels, size=size)
+    values = read_depth("auto", photo=tmp_path / "a.jpg").values
+    np.testing.assert_allclose(values, 0.25 + 1.75 * levels / 255, atol=2 * 1.75 / 255)
+
+
+def test_the_map_of_a_heic_is_turned_by_exif_alone_as_the_photo_is(tmp_path: Path) -> None:
+    portrait_photos.heic(tmp_path / "a.HIF", exif=portrait_photos.exif(6))
+    content = (tmp_path / "a.HIF").read_bytes()
+    (tmp_path / "a.HIF").write_bytes(content.replace(b"irot", b"free").replace(b"miaf", b"heic"))
+    values = read_depth("auto", photo=tmp_path / "a.HIF").values
+    np.testing.assert_allclose(values, np.rot90(SHARES.repeat(4, 0).repeat(4, 1), -1), atol=2 / 255)
+
+
 @pytest.mark.parametrize("units", ["m", ""])
 def test_gdepth_is_even_in_disparity_or_in_depth(units: str, tmp_path: Path) -> None:
     portrait_photos.gdepth_jpeg(tmp_path / "inverse.jpg", units=units)
