@@ -19,7 +19,7 @@ from mine.inputs.files import open_input, open_regular, parsing
 from mine.inputs.images import RawPhotoError, open_image, unreadable
 from mine.scene.decoding.decode import HEAD
 from mine.scene.decoding.heif import restore_orientation
-from mine.scene.depth_maps.depth_map import DepthMap, Kind, check_size
+from mine.scene.depth_maps.depth_map import NORMALISED_RANGE, DepthMap, Kind, check_size
 from mine.scene.depth_maps.files import decode_image
 from mine.scene.depth_maps.xmp import Properties, extended_xmp, read_xmp
 from mine.scene.exif import is_turned, read_exif, upright
@@ -98,8 +98,9 @@ def heic_depth(levels: np.ndarray, metadata: dict[str, Any], name: str) -> Depth
     share = _shares(levels)
     if metadata.get("representation_type") == 2:
         near, far = metadata.get("z_near"), metadata.get("z_far")
-        ends = (far, near) if near and far else (1.0, 0.0)
-        return _between(share, (float(ends[0]), float(ends[1])), "depth", None, name)
+        if not (near and far):
+            return _normalised(_between(share, (1.0, 0.0), "depth", None, name))
+        return _between(share, (float(far), float(near)), "depth", None, name)
     low, high = metadata.get("d_min"), metadata.get("d_max")
     ends = (float(low), float(high)) if low is not None and high is not None and high > low else (0.0, 1.0)
     return _between(share, ends, "disparity", None, name)
@@ -152,7 +153,9 @@ def apple_depth(levels: np.ndarray, properties: Properties, name: str) -> DepthM
         share = np.clip((levels.astype(np.float32) - np.float32(first)) / np.float32(last - first), 0, 1)
     known = low is not None and high is not None and high > low
     absolute = known and properties.get((APPLE_DEPTH, "Accuracy")) == "absolute" and (low or 0) >= 0
-    return _between(share, (low, high) if known else (0.0, 1.0), kind, 1.0 if absolute else None, name)  # type: ignore[arg-type]
+    if not known:
+        return _normalised(_between(share, (0.0, 1.0), kind, None, name))
+    return _between(share, (low, high), kind, 1.0 if absolute else None, name)  # type: ignore[arg-type]
 
 
 def _of_google(path: Path, photo: Any, name: str) -> DepthMap | None:
@@ -214,3 +217,8 @@ def _between(share: np.ndarray, ends: tuple[float, float], kind: Kind, scale: fl
     """The map whose values are `ends[0]` at a share of 0 and `ends[1]` at 1."""
     values = (ends[0] + (ends[1] - ends[0]) * share.astype(np.float64)).astype(np.float32)
     return DepthMap(values, kind, scale, name=name)
+
+
+def _normalised(depth_map: DepthMap) -> DepthMap:
+    """The map, whose ends at 0 and 1 are not known, with an offset as `make_depth_map` gives it if it is of depth."""
+    return replace(depth_map, offset=1 / (NORMALISED_RANGE - 1)) if depth_map.kind == "depth" else depth_map

@@ -1,5 +1,6 @@
 """Reading depth maps: files of any kind that has them, arrays, and what a photo's own file holds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +64,11 @@ def read_depth(
 
 def _told(own: DepthMap, kind: Kind, inverted: bool, scale: float | None) -> DepthMap:
     """A photo's own map with what a user says of it in place of what the file says."""
+    same = kind in ("auto", own.kind) and scale is None
     kind, scale = own.kind if kind == "auto" else kind, own.scale if scale is None else scale
     checked = make_depth_map(own.values, own.name, kind, inverted, None if inverted else scale)
-    return DepthMap(checked.values, kind, checked.scale, name=own.name)
+    # The file says whether it has ends; of a map that is of another kind than it says, the values tell it.
+    return replace(checked, offset=own.offset) if same else checked
 
 
 def _read_file(path: Path, kind: Kind, inverted: bool, scale: float | None) -> DepthMap:

@@ -10,11 +10,15 @@ from PIL import Image
 from portrait_photos import LEVELS, RDF
 
 from mine.errors import InputError
-from mine.scene.depth_maps.portrait import heic_depth, read_portrait_depth
+from mine.scene.depth_maps import portrait
+from mine.scene.depth_maps.portrait import apple_depth, heic_depth, read_portrait_depth
 from mine.scene.depth_maps.read import read_depth
 from mine.scene.depth_maps.xmp import read_xmp
 
 SHARES = LEVELS / 255
+
+LINEAR = {"representation_type": 2}
+"""What a HEIC says of even steps of depth whose ends it does not tell."""
 
 
 @pytest.mark.parametrize("kind", ["disparity", "depth"])
@@ -103,6 +107,36 @@ def test_a_heic_s_representation_says_what_its_levels_mean() -> None:
     np.testing.assert_allclose(depth.values, 8 - 7 * SHARES, rtol=1e-5)
     nothing = heic_depth(LEVELS, {"d_min": 3.0, "d_max": 1.0}, "x")
     np.testing.assert_allclose(nothing.values, SHARES, rtol=1e-5)
+
+
+def test_depth_whose_ends_are_not_known_spans_a_range_of_ten() -> None:
+    linear = heic_depth(LEVELS, LINEAR, "x")
+    properties = read_xmp(
+        RDF.format(
+            '<rdf:Description xmlns:p="http://ns.apple.com/pixeldatainfo/1.0/" p:AuxiliaryImageType="depth"/>'
+        ).encode()
+    )
+    for depth_map, farness in ((linear, 1 - SHARES), (apple_depth(LEVELS, properties, "x"), SHARES)):
+        assert not depth_map.has_unknown
+        np.testing.assert_allclose(depth_map.disparity(), 9 / (1 + 9 * farness), rtol=1e-5)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_the_range_of_depth_without_ends_is_kept_when_it_is_read(
+    inverted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portrait_photos.heic(tmp_path / "a.heic")
+    monkeypatch.setattr(portrait, "heic_depth", lambda levels, _, name: heic_depth(levels, LINEAR, name))
+    disparity = read_depth("auto", inverted=inverted, photo=tmp_path / "a.heic").disparity()
+    assert disparity.max() / disparity.min() == pytest.approx(10 / (1 + 9 * (1 - SHARES.max())), rel=0.02)
+    told = read_depth("auto", "depth", scale=2.0, photo=tmp_path / "a.heic")
+    assert (told.scale, told.offset) == (2.0, 0.0)
+
+
+def test_depth_that_a_file_calls_disparity_spans_a_range_of_ten(tmp_path: Path) -> None:
+    portrait_photos.heic(tmp_path / "a.heic")
+    disparity = read_depth("auto", "depth", photo=tmp_path / "a.heic").disparity()
+    assert disparity.max() / disparity.min() == pytest.approx(1 + 9 * SHARES.max(), rel=0.02)
 
 
 def test_what_is_said_of_a_portrait_counts_more_than_its_file(tmp_path: Path) -> None:
