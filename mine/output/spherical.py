@@ -1,8 +1,9 @@
-"""What players and headsets read of a stereo layout and of a spherical projection, in MP4 files and in JPEGs.
+"""What players and headsets read of a stereo layout and of a spherical projection, in MP4 files.
 
 MP4 and QuickTime: the boxes `st3d` and `sv3d` of Google's Spherical Video V2
 (https://github.com/google/spatial-media/blob/master/docs/spherical-video-v2-rfc.md) in the description of the video
-track. ffmpeg writes them only where its input has them, so they are inserted here. Images: XMP of the namespace GPano.
+track. ffmpeg writes them only where its input has them, so they are inserted here. Stills have no such thing: Google's
+photo sphere XMP (GPano) describes the picture of one eye, and makes one sphere of two that lie side by side.
 """
 
 import struct
@@ -65,23 +66,6 @@ def insert_in_video_entry(data: bytes, added: bytes) -> bytes:
     if any(kind == b"mdat" and begin > moov for kind, begin, _ in _boxes(data, 0, len(data))):
         _move_chunks(changed, data, moov, moov_end, len(added))
     return bytes(changed[:end] + added + changed[end:])
-
-
-def photo_sphere_xmp() -> bytes:
-    """XMP of an image whose halves are half spheres, left and right."""
-    properties = {
-        "ProjectionType": "equirectangular",
-        "UsePanoramaViewer": "True",
-        "StereoMode": "left-right",
-        "PoseHeadingDegrees": "0",
-        "InitialHorizontalFOVDegrees": "90",
-    }
-    attributes = " ".join(f'GPano:{name}="{value}"' for name, value in properties.items())
-    return (
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        f'<rdf:Description xmlns:GPano="http://ns.google.com/photos/1.0/panorama/" {attributes}/>'
-        "</rdf:RDF></x:xmpmeta>"
-    ).encode()
 
 
 def _box(kind: bytes, content: bytes) -> bytes:

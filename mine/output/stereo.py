@@ -8,7 +8,7 @@ corners.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from mine.output.camera_path import CameraPath
 from mine.output.camera_paths import PIVOT, lens_factor
 from mine.output.path_edits import as_path
 from mine.output.quilt import DEFAULT_SIDE, make_quilt
-from mine.output.spherical import add_stereo_metadata, photo_sphere_xmp
+from mine.output.spherical import add_stereo_metadata
 from mine.output.stereo_layouts import COMBINE
 from mine.output.stereo_options import (
     DEFAULT_QUILT,
@@ -111,7 +111,7 @@ def render_stereo(
     moving = CameraPath.of(torch.eye(4)[None]) if is_still(out, layout) or path is None else as_path(path)
     frames = _eyes(scene, moving, layout, eyes, PIVOT * near, size, is_still(out, layout))
     if is_still(out, layout):
-        _save(next(frames)[0], out, photo_sphere_xmp() if layout == "vr180" else None)
+        _save(next(frames)[0], out)
     else:
         _write_video(frames, len(moving.poses), out, 30 if fps is None else fps, codec, layout, progress)
     return Path(out)
@@ -263,8 +263,7 @@ def _pixels(images: Tensor) -> np.ndarray:
     return images.movedim(1, -1).contiguous().cpu().numpy()
 
 
-def _save(image: Tensor, out: str | Path, xmp: bytes | None = None) -> None:
+def _save(image: Tensor, out: str | Path) -> None:
     """Writes an image (3, H, W) in [0, 1]."""
-    options: dict[str, Any] = {} if xmp is None or Path(out).suffix.lower() == ".png" else {"xmp": xmp}
     with replacing(out) as temporary:
-        Image.fromarray(_pixels(image[None])[0]).save(temporary, quality=95, **options)
+        Image.fromarray(_pixels(image[None])[0]).save(temporary, quality=95)

@@ -239,6 +239,12 @@ def test_vr180_shows_things_at_their_angles(tmp_path: Path) -> None:
     assert ones[0, 180, 180] == 255
 
 
+def test_a_vr180_still_does_not_claim_to_be_one_sphere(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.webp"):
+        render_stereo(dot_at(2.0), tmp_path / name, "vr180", size=64)
+        assert b"GPano" not in (tmp_path / name).read_bytes()
+
+
 def test_vr180_video_has_the_spherical_boxes_and_plays(tmp_path: Path) -> None:
     render_stereo(textured(), tmp_path / "a.mp4", "vr180", path=torch.eye(4).repeat(3, 1, 1), size=64)
     data = (tmp_path / "a.mp4").read_bytes()
