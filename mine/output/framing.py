@@ -1,5 +1,7 @@
 """How far a clip must zoom in so that a moving camera does not look past the edges of the photo."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,6 +24,9 @@ PLANE_SIDE = 256
 
 MAX_POSES = 16
 """Poses at which the coverage is measured, spread evenly over the path."""
+
+MAX_STEP = 3
+"""Pixels of the planes in whose steps a scene is cut, if the photo's pixels have an edge at each of these steps."""
 
 
 def zoom_intrinsics(K: Tensor, factor: Tensor) -> Tensor:
@@ -117,23 +122,46 @@ def crop_to_aspect(scene: MPI, aspect: float | None) -> MPI:
         aspect: Width / height of its views; None keeps the scene as it is.
 
     Returns:
-        A scene of the planes and the photo cut to whole pixels of the planes, with the principal point moved along.
+        A scene of the planes and the photo cut to whole pixels of the planes, with the principal point moved along. The
+        photo is resampled where its own pixels have no edges there.
     """
     if aspect is None:
         return scene
     height, width = scene.plane_size
     stretch = scene.size[1] * height / (scene.size[0] * width)  # a plane's pixel, width / height
-    kept_height = min(height, max(2, round(width * stretch / aspect)))
-    kept_width = min(width, max(2, round(height * aspect / stretch)))
-    top, left = (height - kept_height) // 2, (width - kept_width) // 2
+    top, kept_height = _middle(height, scene.size[0], width * stretch / aspect)
+    left, kept_width = _middle(width, scene.size[1], height * aspect / stretch)
     cut = (slice(top, top + kept_height), slice(left, left + kept_width))
     K = scene.K.clone()
     K[0, 2] -= left
     K[1, 2] -= top
     photo = scene.photo
     if photo is not None:
-        rows, columns = photo.shape[-2] / height, photo.shape[-1] / width
-        photo = photo[..., round(top * rows) : round((top + kept_height) * rows), :]
-        photo = photo[..., round(left * columns) : round((left + kept_width) * columns)]
+        rows = top * photo.shape[-2] / height, kept_height * photo.shape[-2] / height
+        columns = left * photo.shape[-1] / width, kept_width * photo.shape[-1] / width
+        photo = _cut_photo(photo, rows, columns)
     layers = (None if part is None else part[..., *cut] for part in (scene.surface, scene.background))
     return MPI(scene.rgb[..., *cut], scene.sigma[..., *cut], scene.disparity, K, photo, *layers)
+
+
+def _middle(planes: int, photo: int, kept: float) -> tuple[int, int]:
+    """The first pixel, and the number, of the planes' pixels that are kept of a side of `planes` and `photo` pixels."""
+    step = planes // math.gcd(planes, photo)
+    step = step if step <= MAX_STEP else 1
+    number = min(planes, max(2, step, step * round(kept / step)))
+    return (planes - number) // step // 2 * step, number
+
+
+def _cut_photo(photo: Tensor, rows: tuple[float, float], columns: tuple[float, float]) -> Tensor:
+    """The part of a photo (3, H, W) whose first edges and sizes are given in its pixels, which need not be whole."""
+    (top, height), (left, width) = rows, columns
+    if all(side == round(side) for side in (*rows, *columns)):
+        return photo[..., round(top) : round(top + height), round(left) : round(left + width)]
+    axes = []
+    for start, length, side in ((left, width, photo.shape[-1]), (top, height, photo.shape[-2])):
+        number = max(1, round(length))
+        centres = start + (torch.arange(number, device=photo.device) + 0.5) * (length / number)
+        axes.append(2 * centres / side - 1)
+    grid = torch.stack(torch.meshgrid(*axes, indexing="xy"), dim=-1)[None]
+    cut = F.grid_sample(photo[None].float(), grid, "bicubic", "border", align_corners=False)[0]
+    return cut.clamp(0, 1).to(photo.dtype)
