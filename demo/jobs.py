@@ -1,7 +1,6 @@
 """The jobs of the demo's visitors: who may do what, for how long, and where its files are."""
 
 import math
-import shutil
 import threading
 import time
 from collections import Counter
@@ -13,7 +12,7 @@ from mine import InputError, Model
 from mine.demo.estimate import Estimates, in_words
 from mine.demo.exporting import FORMS
 from mine.demo.making import DETAIL, FPS, GIF_FPS, Report, SceneFiles, SceneSettings, VideoSettings
-from mine.demo.scene_store import SceneStore, latest, new_folder, remove_stale, replace_folder
+from mine.demo.scene_store import SceneStore, latest, new_folder, remove_stale
 from mine.demo.worker import InProcess, Workers
 from mine.output.stereo import Layout
 
@@ -35,7 +34,7 @@ VIDEOS = 6
 """Videos kept of a scene."""
 
 EXPORTS = 4
-"""Other files kept of a scene: models have tens of megabytes."""
+"""Stereo pictures kept of a scene, and as many other files: models have tens of megabytes."""
 
 
 class Control:
@@ -134,28 +133,26 @@ class JobRunner:
         units = settings.seconds / 3 * (settings.longest / 960) ** 2 * (1 + 0.5 * settings.gif + 0.5 * settings.webp)
         with self._job(session, photo, scene_settings, report, self.estimates.seconds("video", units)) as control:
             files = self._scene(session, photo, scene_settings, control)
-            folder = new_folder(files.folder, "video", VIDEOS)
-            try:
+            with new_folder(files.folder, "video", VIDEOS) as folder:
                 self._run("video", (files, settings, folder), control, units)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
             return files, latest(files.folder, "video")
 
     def stereo(self, session: str, photo: Path, settings: SceneSettings, layout: Layout, report: Report) -> Path:
         """Renders a stereo pair of a photo's scene to one image and returns the file."""
         with self._job(session, photo, settings, report, self.estimates.seconds("stereo")) as control:
             files = self._scene(session, photo, settings, control)
-            out = replace_folder(files.folder, "stereo") / f"{files.name}-{layout}.jpg"
-            self._run("stereo", (files, layout, out), control)
+            with new_folder(files.folder, "stereo", EXPORTS) as folder:
+                out = folder / f"{files.name}-{layout}.jpg"
+                self._run("stereo", (files, layout, out), control)
             return out
 
     def export(self, session: str, photo: Path, settings: SceneSettings, form: str, report: Report) -> Path:
         """Writes a photo's scene in another form, see `mine.demo.exporting`, and returns the file."""
         with self._job(session, photo, settings, report, self.estimates.seconds("export")) as control:
             files = self._scene(session, photo, settings, control)
-            out = new_folder(files.folder, "export", EXPORTS) / f"{files.name}-{form}{FORMS[form].ending}"
-            self._run("export", (files, form, out), control)
+            with new_folder(files.folder, "export", EXPORTS) as folder:
+                out = folder / f"{files.name}-{form}{FORMS[form].ending}"
+                self._run("export", (files, form, out), control)
             return out
 
     def stop(self, session: str) -> None:

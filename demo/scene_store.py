@@ -113,15 +113,24 @@ class SceneStore:
             self._used.pop(key[0], None)
 
 
-def new_folder(folder: Path, kind: str, keep: int) -> Path:
-    """Makes an empty folder `kind-NUMBER-*` inside `folder`; the oldest of more than `keep` of this kind go."""
+@contextmanager
+def new_folder(folder: Path, kind: str, keep: int) -> Iterator[Path]:
+    """Makes an empty folder `kind-NUMBER-*` inside `folder`, which is removed if the block raises.
+
+    Else the oldest of more than `keep` of this kind go. Each has a name of its own: under the same name, browsers would
+    show old files from their cache.
+    """
     old = _by_age(folder, kind)
-    for one in old[: max(0, len(old) - keep + 1)]:
-        shutil.rmtree(one, ignore_errors=True)
     number = _number(old[-1]) + 1 if old else 0
     new = folder / f"{kind}-{number}-{secrets.token_hex(4)}"
     new.mkdir()
-    return new
+    try:
+        yield new
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    for one in _by_age(folder, kind)[:-keep]:
+        shutil.rmtree(one, ignore_errors=True)
 
 
 def latest(folder: Path, kind: str) -> list[Path]:
@@ -139,18 +148,6 @@ def _by_age(folder: Path, kind: str) -> list[Path]:
 
 def _number(folder: Path) -> int:
     return int(folder.name.split("-")[1])
-
-
-def replace_folder(folder: Path, kind: str) -> Path:
-    """Replaces the folder `kind-*` inside `folder` by an empty one under another name.
-
-    Under the same name, browsers would show the old files from their cache.
-    """
-    for old in folder.glob(f"{kind}-*"):
-        shutil.rmtree(old)
-    new = folder / f"{kind}-{secrets.token_hex(4)}"
-    new.mkdir()
-    return new
 
 
 def remove_stale(uploads: Path, keep: set[Path], seconds: float) -> None:

@@ -30,6 +30,32 @@ const results = {
     const known = new Set(group.files.map((file) => file.url));
     group.files.unshift(...files.filter((file) => !known.has(file.url)));
     this.draw();
+    // The server keeps a few files of each kind: what is new may have taken the place of an old one.
+    const here = new Set(files.map((file) => file.url));
+    this.check(this.groups.flatMap((one) => one.files).filter((file) => !here.has(file.url)));
+  },
+
+  /** Takes files out of the list that the server has no more. Returns whether there are such. */
+  async check(files) {
+    const gone = new Set();
+    const look = async (file) => {
+      const answer = await fetch(file.url, { method: "HEAD" }).catch(() => null);
+      if ([403, 404].includes(answer?.status)) gone.add(file);
+    };
+    await Promise.all(files.map(look));
+    if (gone.size) {
+      for (const group of this.groups) group.files = group.files.filter((file) => !gone.has(file));
+      this.groups = this.groups.filter((group) => group.files.length);
+      this.draw();
+    }
+    return gone.size > 0;
+  },
+
+  /** Says so, and takes the file out of the list, if the server has it no more. */
+  async missing(file) {
+    const gone = await this.check([file]);
+    if (gone) say("This file is no longer here: make it again.");
+    return gone;
   },
 
   draw() {
@@ -56,7 +82,9 @@ const results = {
     if (navigator.canShare && ["mp4", "gif", "webp", "jpg", "png"].includes(ending)) {
       actions.append(this.button("Share", `Share ${file.name}`, () => share(file)));
     }
-    actions.append(make("a", { href: file.url, download: file.name, className: "button", textContent: "Download", ariaLabel: `Download ${file.name}` }));
+    const link = make("a", { href: file.url, download: file.name, className: "button", textContent: "Download", ariaLabel: `Download ${file.name}` });
+    link.addEventListener("click", () => this.missing(file)); // beside the download, of which a page learns nothing
+    actions.append(link);
     row.append(actions);
     return row;
   },
@@ -94,7 +122,12 @@ async function copy(text, done) {
 
 /** Shares a file. Fetching it may take longer than a browser remembers the tap; the second tap then has the file at hand. */
 async function share(file) {
-  file.blob ??= await (await fetch(file.url)).blob();
+  if (!file.blob) {
+    const answer = await fetch(file.url).catch(() => null);
+    const blob = answer?.ok ? await answer.blob().catch(() => null) : null;
+    if (!blob) return (await results.missing(file)) || say("The connection was lost. Try again.");
+    file.blob = blob;
+  }
   const files = [new File([file.blob], file.name, { type: file.blob.type })];
   if (!navigator.canShare({ files })) return say("This browser cannot share such files: download it instead.");
   await navigator.share({ files, title: file.name }).catch((error) => {

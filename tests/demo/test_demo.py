@@ -18,7 +18,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from mine.demo.jobs import JobRunner, SceneSettings, VideoSettings
-from mine.demo.scene_store import SceneStore, remove_stale, replace_folder
+from mine.demo.scene_store import SceneStore, new_folder, remove_stale
 from mine.errors import InputError
 from mine.model import Model, load
 from mine.scene.mpi import MPI
@@ -105,12 +105,18 @@ def test_sessions_do_not_see_each_other_and_leave_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == [scenes.find("b", Path("photo"), None)]
 
 
-def test_a_new_video_replaces_the_old_one_under_another_name(tmp_path):
-    first = replace_folder(tmp_path, "video")
-    other = replace_folder(tmp_path, "stereo")
-    second = replace_folder(tmp_path, "video")
-    assert first != second
-    assert sorted(tmp_path.iterdir()) == sorted([other, second])
+def test_the_latest_folders_of_a_kind_are_kept_and_none_of_a_job_that_failed(tmp_path):
+    """Under names that were never used before, for browsers keep what they had by a name."""
+    made = []
+    for _ in range(4):
+        with new_folder(tmp_path, "stereo", keep=2) as folder:
+            made.append(folder)
+    with new_folder(tmp_path, "video", keep=2) as other:
+        pass
+    with pytest.raises(InputError), new_folder(tmp_path, "stereo", keep=2):
+        raise InputError("stopped")
+    assert len(set(made)) == 4
+    assert sorted(tmp_path.iterdir()) == sorted([*made[2:], other])
 
 
 def test_old_uploads_go_unless_they_are_in_use(tmp_path):
@@ -175,6 +181,9 @@ def test_one_photo_runs_the_network_once(app, client, model, tmp_path):
     video, _ = client.predict(photo, *DRAFT, *CLIP, api_name="/video")
     other, files = client.predict(photo, *DRAFT, "zoom", *CLIP[1:5], True, api_name="/video")
     stereo = client.predict(photo, *DRAFT, "side-by-side", api_name="/stereo")
+    client.predict(photo, *DRAFT, "anaglyph", api_name="/stereo")
+    pictures = {path.name for path in app[1].scenes.root.glob("*/stereo-*/photo-*.jpg")}
+    assert pictures == {"photo-side-by-side.jpg", "photo-anaglyph.jpg"}, "the first is still there to be fetched"
     assert model.runs == before + 1
     frames, gif = iio.imread(video), next(file for file in files if file.endswith(".gif"))
     assert frames.shape == (30, 48, 64, 3)
