@@ -25,6 +25,7 @@ const stage = {
   ready: false,
   slow: false,
   revealed: false,
+  broken: null, // why the viewer shows no scene at all
   settle: () => {},
 
   /** Shows another scene. Resolves when its 3D view has drawn its first frames, or has failed. */
@@ -41,6 +42,7 @@ const stage = {
     if (scene.depth) $("compare-depth").src = scene.depth;
     $("compare-photo").src = scene.photo;
     this.open("3d");
+    if (this.broken) this.settle();
     return settled;
   },
 
@@ -66,9 +68,12 @@ const stage = {
   async send({ name, packed }) {
     const number = this.number;
     const answer = await fetch(packed).catch(() => null);
-    const text = answer?.ok ? await answer.text() : null;
+    const text = answer?.ok ? await answer.text().catch(() => null) : null; // the connection may be lost half-way
     if (number !== this.number) return;
-    if (text === null) return this.settle(), this.fail("This scene is no longer here: bring the photo again.");
+    if (text === null) {
+      this.settle();
+      return this.fail(answer && !answer.ok ? "This scene is no longer here: bring the photo again." : "The connection was lost. Try again.");
+    }
     this.packed = { mine: "scene", text, name, number };
     this.post(this.packed);
   },
@@ -86,6 +91,7 @@ const stage = {
     const film = $("video").firstElementChild, has = Boolean(film.src);
     $("video").hidden = tab !== "video" || !has;
     $("no-video").hidden = tab !== "video" || has;
+    if (this.broken) this.fail(null); // the other tabs need no viewer
     $("compare").hidden = tab !== "compare";
     $("viewer").hidden = tab !== "3d" && tab !== "depth";
     if (tab === "video" && has) film.play().catch(() => {});
@@ -136,9 +142,15 @@ const stage = {
     if (source !== this.frame.contentWindow) return;
     if (data.mine === "empty") {
       this.listening = true;
+      this.broken = null;
       if (this.packed) this.post(this.packed); // it came before the viewer, or the viewer was loaded anew
     }
     if (data.mine === "files" && data.files?.[0] instanceof File) bring(data.files[0]); // dropped or pasted on the viewer
+    if (data.mine === "failed" && data.number === undefined) {
+      this.broken = data.message; // before any scene, as browsers without WebGL 2 do: no later one will be shown either
+      this.settle();
+      this.fail(null);
+    }
     if (data.number !== this.number) return; // of a scene that was here before
     // Fast and slow tell how long the first frames took: until then, work for anything else would delay them.
     if (["fast", "slow", "failed"].includes(data.mine)) this.settle();
@@ -179,10 +191,11 @@ const stage = {
 
   /** Says what is being done: { fraction, text }, or null when nothing is. */
   wait(progress) {
-    if (progress !== null) $("no-video").hidden = true;
     const box = $("waiting");
     box.hidden = progress === null;
     $("stage").classList.toggle("busy", progress !== null);
+    const told = progress !== null || !$("problem").hidden;
+    $("no-video").hidden = told || this.tab !== "video" || Boolean($("video").firstElementChild.src);
     if (progress === null) return;
     const [, step, left] = /^(.*?)(?: \((.*)\))?$/.exec(progress.text ?? "");
     box.querySelector(".step").textContent = step;
@@ -190,10 +203,11 @@ const stage = {
     box.querySelector(".bar i").style.transform = `scaleX(${progress.fraction ?? 0})`;
   },
 
-  /** Says what went wrong, until the next photo or scene. */
+  /** Says what went wrong, until the next photo or scene; null: nothing did, but for a viewer that shows no scene at all. */
   fail(text) {
-    $("problem").hidden = text === null;
-    if (text !== null) $("problem").querySelector("p").textContent = text;
+    const told = text ?? (this.tab === "3d" || this.tab === "depth" ? this.broken : null);
+    $("problem").hidden = told === null;
+    if (told !== null) $("problem").querySelector("p").textContent = told;
   },
 
   start() {
