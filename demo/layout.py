@@ -166,8 +166,13 @@ def _script() -> str:
 
 def _markup(samples: list[Sample], largest: int) -> str:
     """The page's markup with its choices filled in."""
+    usual = SceneSettings()
     config = {
         "samples": [_described(sample) for sample in samples],
+        "packedWith": {
+            "scene": [usual.planes, usual.detail],
+            "lens": [usual.fov, usual.strength, usual.invert, ""],
+        },
         "largestBytes": largest,
         "largest": f"{largest >> 20} MB",
     }

@@ -25,7 +25,7 @@ function upload(file, progress, signal) {
       const path = JSON.parse(request.responseText)[0];
       resolve({ path, orig_name: file.name || "photo", size: file.size, meta: { _type: "gradio.FileData" } });
     };
-    request.onerror = () => reject(new Error("The server does not answer. Is it still running?"));
+    request.onerror = () => reject(new Error(GONE));
     signal?.addEventListener("abort", () => (request.abort(), reject(new Error("stopped"))));
     request.send(body);
   });
@@ -33,25 +33,63 @@ function upload(file, progress, signal) {
 
 function uploadProblem({ status, responseText }) {
   if (status === 413) return `This file is too large: photos may have ${config.largest}. Choose a smaller one.`;
-  return responseText && responseText.length < 200 ? responseText : `The upload failed (${status}). Try again.`;
+  if (status === 401) return refusal(status);
+  return responseText && responseText.length < 200 && !responseText.startsWith("<") ? responseText : `The upload failed (${status}). Try again.`;
+}
+
+const GONE = "The server does not answer. Is it still running?";
+
+/** Sends an object to one of Gradio's routes. Returns what it answers, or throws what to tell the visitor. */
+async function post(route, content) {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${api}/${route}`, { method: "POST", headers, body: JSON.stringify(content) }).catch(() => null);
+  if (!response) throw new Error(GONE);
+  const answer = await response.json().catch(() => null); // what lies in front of Gradio answers in words, a proxy in HTML
+  if (response.ok && answer) return answer;
+  throw new Error(refusal(response.status, answer?.detail));
+}
+
+function refusal(status, detail) {
+  if (status === 401) return "Log in again: reload the page.";
+  if (typeof detail === "string") return detail;
+  return [429, 503].includes(status) ? "The server is busy. Try again soon." : `The server could not do this (${status}). Try again soon.`;
 }
 
 /** Calls an endpoint; `progress` is called with { fraction, text } or { waiting }. Resolves to its results. */
 async function call(name, data, progress = () => {}, signal = undefined) {
-  const fn_index = endpoint(name);
-  const headers = { "content-type": "application/json" };
-  const body = JSON.stringify({ data, fn_index, session_hash: session, event_data: null, trigger_id: null });
-  const joined = await fetch(`${api}/queue/join`, { method: "POST", headers, body }).catch(() => null);
-  if (!joined) throw new Error("The server does not answer. Is it still running?");
-  const answer = await joined.json();
-  if (!joined.ok) throw new Error(typeof answer.detail === "string" ? answer.detail : "The server is busy. Try again soon.");
-  signal?.addEventListener("abort", () => {
-    const cancelled = { session_hash: session, fn_index, event_id: answer.event_id };
-    fetch(`${api}/cancel`, { method: "POST", headers, body: JSON.stringify(cancelled) });
-    events.drop(answer.event_id);
-  });
-  return events.wait(answer.event_id, progress);
+  if (signal?.aborted) throw new Error("stopped");
+  const event = await requests.add(join(endpoint(name), data, signal));
+  return events.wait(event, progress);
 }
+
+/** Joins the queue. The signal takes the call out of it again, also while the server has not answered yet. */
+async function join(fn_index, data, signal) {
+  const { event_id } = await post("queue/join", { data, fn_index, session_hash: session, event_data: null, trigger_id: null });
+  const leave = () => {
+    events.drop(event_id);
+    return post("cancel", { session_hash: session, fn_index, event_id }).catch(() => {});
+  };
+  if (signal?.aborted) {
+    await leave();
+    throw new Error("stopped");
+  }
+  signal?.addEventListener("abort", () => requests.add(leave()));
+  return event_id;
+}
+
+/** What tells the server of calls, and of calls that are given up: a "stop" must come after it to reach them all. */
+const requests = {
+  open: new Set(),
+  add(request) {
+    this.open.add(request);
+    const done = () => this.open.delete(request);
+    request.then(done, done);
+    return request;
+  },
+  async settled() {
+    while (this.open.size) await Promise.allSettled(this.open);
+  },
+};
 
 /**
  * The stream of events of all calls that run. The server closes it after the last one. Were it closed here, the server

@@ -4,17 +4,25 @@ const config = JSON.parse($("studio").dataset.config);
 const phone = matchMedia("(pointer: coarse)").matches;
 
 let photo = null; // Gradio's description of the photo of the scene on the stage
-let depthMap = null; // the same of the visitor's own depth map
+let made = null; // the settings that this scene was made with: what is made of it is made with the same
+let depthMap = null; // the visitor's own depth map for the next scene of this photo, as `photo`
+let maps = 0; // counts what was chosen as depth map: an upload that is done late must not replace a later choice
 let job = null; // AbortController of what runs
+let drawing = null; // the same of the thumbnails of the camera motions, which the visitor does not wait for
+let stopping = Promise.resolve(); // until the server has heard that what ran is to end
 
 const number = (id) => Number($(id).value);
 const chosen = (name) => document.querySelector(`#studio input[name="${name}"]:checked`).value;
-const sceneSettings = () => [number("planes"), $("detail").value];
-const lens = () => [number("fov"), number("strength"), $("invert").checked, depthMap?.path ?? ""];
+const settings = () => ({
+  scene: [number("planes"), $("detail").value],
+  lens: [number("fov"), number("strength"), $("invert").checked, depthMap?.path ?? ""],
+});
 
 /** Shows a sample, whose scene is packed beforehand: at once, without the server's doing. */
 function showSample(sample) {
-  job?.abort();
+  stopAll();
+  useMap(null); // a map belongs to its photo
+  made = config.packedWith;
   photo = { path: sample.photo, orig_name: `${sample.name}.jpg`, meta: { _type: "gradio.FileData" } };
   motions.playing = !reduced;
   stage.wait(null);
@@ -38,8 +46,9 @@ async function bring(file) {
   scrollToStage();
   stage.fail(null);
   const url = URL.createObjectURL(file);
-  photo = depthMap = null; // a map belongs to its photo
-  mapName(null);
+  photo = made = null;
+  useMap(null); // a map belongs to its photo
+  stopAll();
   await run(async (signal) => {
     stage.leave();
     motions.picture(null);
@@ -51,6 +60,12 @@ async function bring(file) {
     if (!$("still").naturalWidth) stage.still(fileUrl(sent.path));
     await makeScene(sent, signal);
   });
+}
+
+/** Makes the scene of the photo on the stage with other settings. */
+function again() {
+  stopAll();
+  run((signal) => makeScene(photo, signal));
 }
 
 /** Scrolls to the stage where it is not in sight, as on phones. */
@@ -65,40 +80,64 @@ async function makeScene(sent, signal) {
     if (waiting > 0) stage.wait({ text: waiting === 1 ? "One visitor is before you" : `${waiting} visitors are before you`, fraction: 0.1 });
     else stage.wait({ text: text ?? "Starting", fraction: 0.1 + 0.9 * (fraction ?? 0) });
   };
-  const [, depth, files] = await call("predict", [sent, ...sceneSettings(), ...lens()], progress, signal);
+  const asked = settings();
+  const [, depth, files] = await ask("predict", [sent, ...asked.scene, ...asked.lens], progress, signal);
   const page = files.find((file) => file.orig_name?.endsWith(".html") ?? file.path.endsWith(".html"));
   photo = sent;
+  made = asked;
   motions.playing = !reduced;
   const name = page.orig_name.replace(/\.html$/, "");
   const shown = stage.show({ name, photo: fileUrl(sent.path), packed: fileUrl(page.path.replace(/html$/, "json")), depth: fileUrl(depth.path), video: null });
   results.add(sent.path, files.map(described));
   motions.picture(null);
-  shown.then(() => drawMotions(sent)); // the 3D view comes first
+  shown.then(() => drawMotions(asked)); // the 3D view comes first
   showEstimate();
 }
 
-/** Shows the camera motions of the scene on the stage, if it is still that photo's. */
-async function drawMotions(sent) {
-  if (photo !== sent) return;
-  const [sheet] = await call("motions", [sent, ...sceneSettings(), ...lens()]).catch(() => [null]);
-  if (sheet && photo === sent) motions.picture(fileUrl(sheet.path)); // without thumbnails the names remain
+/** Shows the camera motions of the scene on the stage, if it is still the one that was made with these settings. */
+async function drawMotions(asked) {
+  if (made !== asked) return;
+  const own = (drawing = new AbortController());
+  const data = [photo, ...asked.scene, ...asked.lens];
+  const [sheet] = await ask("motions", data, () => {}, own.signal).catch(() => [null]);
+  if (drawing === own) drawing = null;
+  if (sheet && made === asked) motions.picture(fileUrl(sheet.path)); // without thumbnails the names remain
 }
 
 /** Uploads a depth map; it is used when the scene is made again. */
 async function bringMap(file) {
   if (!file) return;
-  try {
-    depthMap = await upload(file, () => {});
-    mapName(`${file.name} is used when you make the scene again.`);
-  } catch (error) {
-    mapName(error.message);
-  }
+  const own = ++maps;
+  const [map, text] = await upload(file, () => {}).then(
+    (sent) => [sent, `${file.name} is used when you make the scene again.`],
+    (error) => [depthMap, error.message],
+  );
+  if (own === maps) useMap(map, text);
 }
 
-function mapName(text) {
-  $("map-name").textContent = text ?? "";
+/** Uses a depth map for the next scene, or none; says so. */
+function useMap(map, text = "") {
+  maps++;
+  depthMap = map;
+  $("map-name").textContent = text;
   $("map-name").hidden = !text;
-  $("no-map").hidden = !depthMap;
+  $("no-map").hidden = !map;
+}
+
+/** Has the server do a job, once it has heard that what ran before is to end: a "stop" ends all that a visitor has running. */
+async function ask(...job) {
+  await stopping;
+  return call(...job);
+}
+
+/** Ends what runs for this visitor, so that what comes next need not wait for it. */
+function stopAll() {
+  if (!job && !drawing) return;
+  job?.abort();
+  drawing?.abort();
+  const told = Promise.all([stopping, requests.settled()]).then(() => call("stop", []));
+  const patience = new Promise((resolve) => setTimeout(resolve, 5000)); // an answer that never comes holds nothing up
+  stopping = Promise.race([told.catch(() => {}), patience]);
 }
 
 /** Makes the video of the chosen motion. */
@@ -110,9 +149,10 @@ const makeVideo = () =>
     const source = photo;
     const progress = ({ fraction, text, waiting }) =>
       stage.wait(waiting > 0 ? { text: `${waiting} before you`, fraction: 0 } : { text: text ?? "Starting", fraction });
-    const settings = [motions.path, number("amount"), number("seconds"), true, number("longest"), $("gif").checked];
-    const extra = [...lens(), number("speed"), chosen("aspect"), $("webp").checked];
-    const [video, files] = await call("video", [source, ...sceneSettings(), ...settings, ...extra], progress, signal);
+    const { scene, lens } = made;
+    const film = [motions.path, number("amount"), number("seconds"), true, number("longest"), $("gif").checked];
+    const extra = [...lens, number("speed"), chosen("aspect"), $("webp").checked];
+    const [video, files] = await ask("video", [source, ...scene, ...film, ...extra], progress, signal);
     results.add(source.path, files.map(described));
     stage.film(fileUrl(videoPath(video)));
     stage.open("video");
@@ -126,7 +166,8 @@ const makeForm = () =>
     const [form, layout] = $("form").value.split(":");
     const progress = ({ fraction, text }) => stage.wait({ text: text ?? "Starting", fraction });
     const [name, choice] = layout ? ["stereo", layout] : ["export", form];
-    const [file] = await call(name, [source, ...sceneSettings(), choice, ...lens()], progress, signal);
+    const { scene, lens } = made;
+    const [file] = await ask(name, [source, ...scene, choice, ...lens], progress, signal);
     results.add(source.path, [described(file)]);
     say("The file is in the list.");
   });
@@ -179,7 +220,7 @@ function listen() {
   input("shot");
   $("map").addEventListener("change", () => (bringMap($("map").files[0]), ($("map").value = "")));
   $("choose-map").addEventListener("click", () => $("map").click());
-  $("no-map").addEventListener("click", () => ((depthMap = null), mapName(null)));
+  $("no-map").addEventListener("click", () => useMap(null));
   const choose = () => $("file").click();
   const shoot = () => $("shot").click();
   $("choose").addEventListener("click", choose);
@@ -187,11 +228,8 @@ function listen() {
   for (const id of ["camera", "action-camera"]) $(id).addEventListener("click", shoot);
   $("make").addEventListener("click", makeVideo);
   $("make-form").addEventListener("click", makeForm);
-  $("again").addEventListener("click", () => run((signal) => makeScene(photo, signal)));
-  $("stop").addEventListener("click", () => {
-    job?.abort();
-    call("stop", []).catch(() => {});
-  });
+  $("again").addEventListener("click", again);
+  $("stop").addEventListener("click", stopAll);
   for (const button of document.querySelectorAll("#samples button")) {
     const sample = config.samples.find(({ name }) => name === button.dataset.sample);
     button.firstElementChild.src = fileUrl(sample.photo);

@@ -1,5 +1,6 @@
 """The demo's page in a real browser: what it shows at first, from a photo to its scene and video, errors, phones."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from browser import new_page
 from demo_server import files_left, make_photo, wait_until
 from demo_tab import DESKTOP, Tab, image_size
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from mine.demo.jobs import JobRunner
 from mine.scene.mpi import MPI
@@ -289,6 +290,18 @@ def test_a_video_is_shared_as_a_file(desk: Tab) -> None:
     assert page.evaluate("shared.length") == 3
 
 
+def test_a_file_that_the_server_removed_leaves_the_list(desk: Tab, app: tuple[str, JobRunner]) -> None:
+    page = desk.page
+    for action, name in (("Share", "photo-zoom.mp4"), ("Download", "photo-model.glb")):
+        (file,) = app[1].scenes.root.glob(f"*/*/{name}")
+        file.unlink()
+        page.locator(f"[aria-label='{action} {name}']").click()
+        page.locator("#said").get_by_text("no longer here: make it again").wait_for()
+        assert page.locator(f"#files a[download='{name}']").count() == 0
+        page.evaluate("document.getElementById('said').textContent = ''")
+    assert page.locator("#files a[download='photo-swing.mp4']").count() == 1
+
+
 def test_the_link_of_a_scene_opens_it_shut_off_from_this_site(desk: Tab, browser: Browser) -> None:
     page = desk.page
     desk.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -306,6 +319,37 @@ def test_the_link_of_a_scene_opens_it_shut_off_from_this_site(desk: Tab, browser
 
 
 # --- errors
+
+
+def test_what_is_made_of_a_scene_has_its_settings_and_refusals_are_told(desk: Tab, tmp_path: Path) -> None:
+    """A proxy before the server, which answers in words or in HTML, is played here: it refuses all calls."""
+    page, calls, answers = desk.page, [], [(502, "<html>Bad gateway</html>"), (401, "Not authenticated")]
+
+    def refuse(route: Route) -> None:
+        calls.append(json.loads(route.request.post_data)["data"])
+        status, body = answers[(len(calls) - 1) % 2]
+        route.fulfill(status=status, content_type="text/html", body=body)
+
+    desk.settings(planes="9", fov="40")
+    page.route("**/queue/join", refuse)
+    page.locator("#make-form").click()
+    page.locator("#problem").get_by_text("The server could not do this (502)").wait_for()
+    page.locator("#make").click()
+    page.locator("#problem").get_by_text("Log in again: reload the page.").wait_for()
+    assert page.locator("#no-video").is_hidden()
+    assert [data[1:3] for data in calls] == [[4, "Draft"]] * 2, "those of the slider are for the next scene"
+    assert calls[0][4:] == [0, 1, False, ""] and calls[1][9:13] == [0, 1, False, ""]
+
+    iio.imwrite(tmp_path / "map.png", np.zeros((48, 64), np.uint8))
+    page.set_input_files("#map", tmp_path / "map.png")
+    page.get_by_text("map.png is used").wait_for(state="attached")
+    page.get_by_role("button", name="Cat", exact=True).click()
+    assert page.locator("#map-name").text_content() == "", "a map belongs to its photo"
+    page.locator("#make").click()
+    page.locator("#problem").get_by_text("(502)").wait_for()
+    assert calls[2][1:3] == [32, "Standard"] and calls[2][9:13] == [0, 1, False, ""]
+    page.unroute("**/queue/join")
+    desk.settings(planes="4", fov="0")
 
 
 def test_an_error_is_told_once_in_the_photos_place_until_the_next(desk: Tab, tmp_path: Path) -> None:
@@ -332,6 +376,52 @@ def test_an_error_is_told_once_in_the_photos_place_until_the_next(desk: Tab, tmp
     page.get_by_role("button", name="Coffee", exact=True).click()
     page.locator("#problem").wait_for(state="hidden")
     assert page.locator("#make").is_enabled()
+
+
+def test_what_comes_late_or_not_at_all_changes_nothing_else(
+    desk: Tab, app: tuple[str, JobRunner], tmp_path: Path
+) -> None:
+    page, held = desk.page, []
+    page.route("**/upload", lambda route: held.append(route))
+    iio.imwrite(tmp_path / "late.png", np.zeros((48, 64), np.uint8))
+    page.set_input_files("#map", tmp_path / "late.png")
+    page.get_by_role("button", name="Flower", exact=True).click()
+    with page.expect_response("**/upload"):
+        held[0].continue_()
+    page.unroute("**/upload")
+    page.wait_for_timeout(100)
+    assert page.locator("#map-name").text_content() == "", "the map is that of another photo"
+
+    with app[1].workers._lock:  # the worker is busy, so that the video waits
+        page.locator("#make").click()
+        page.locator("#no-video").wait_for(state="hidden")
+        page.locator("#stop").click()
+        page.locator("#no-video").wait_for()
+
+    lose = "() => { window.text = Response.prototype.text; Response.prototype.text = () => Promise.reject(Error()); }"
+    page.evaluate(lose)
+    page.get_by_role("button", name="Cat", exact=True).click()
+    page.locator("#problem").get_by_text("The connection was lost").wait_for()
+    page.evaluate("() => { Response.prototype.text = text; }")
+
+
+def test_a_browser_without_webgl_is_told_so_and_shows_what_it_can(browser: Browser, app: tuple[str, JobRunner]) -> None:
+    page = new_page(browser, **DESKTOP)
+    page.add_init_script(
+        "const { getContext } = HTMLCanvasElement.prototype;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
+        " return kind.startsWith('webgl') ? null : getContext.call(this, kind, ...more); };"
+    )
+    page.goto(app[0])
+    told = page.locator("#problem").get_by_text("no WebGL 2")
+    told.wait_for()
+    page.get_by_role("button", name="Cat", exact=True).click()
+    assert told.is_visible()
+    page.locator("#tab-compare").click()
+    assert told.is_hidden()
+    page.locator("#tab-depth").click()
+    assert told.is_visible()
+    page.context.close()
 
 
 def test_files_can_be_dropped_and_pasted(desk: Tab, tmp_path: Path) -> None:

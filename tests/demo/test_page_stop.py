@@ -82,3 +82,33 @@ def test_a_stop_reaches_the_server_on_the_stream_that_is_open(
         page.locator("#waiting").wait_for(state="hidden")
     assert wait_until(lambda: page.evaluate("ends.length") > 0)
     assert set(page.evaluate("ends")) == {"close_stream"}
+
+
+def test_a_stop_before_the_server_has_answered_ends_the_call(
+    desk: Tab, app: tuple[str, JobRunner], tmp_path: Path
+) -> None:
+    page, jobs, held = desk.page, app[1], []
+    page.route("**/queue/join", lambda route: route.continue_() if held else held.append(route))
+    with jobs.workers._lock:  # the worker is busy, so that the job waits
+        page.set_input_files("#file", make_photo(tmp_path / "early.png", (90, 20, 10)))
+        while not held:
+            page.wait_for_timeout(20)
+        page.locator("#stop").click()
+        held[0].continue_()
+        page.locator("#problem").get_by_text("Stopped").wait_for()
+        assert wait_until(lambda: all(control.stopped.is_set() for control in list(jobs._running)), 20)
+    page.unroute("**/queue/join")
+    assert wait_until(lambda: not jobs._running)
+    assert files_left(jobs.scenes.root, "*/early*") == []
+
+
+def test_a_new_photo_does_not_wait_for_the_one_before(desk: Tab, app: tuple[str, JobRunner], tmp_path: Path) -> None:
+    page, jobs = desk.page, app[1]
+    with jobs.workers._lock:  # the worker is busy, so that the job waits
+        page.set_input_files("#file", make_photo(tmp_path / "before.png", (90, 200, 10)))
+        assert wait_until(lambda: any(photo.stem == "before" for photo in list(jobs._uploads)))
+        before = list(jobs._running)
+        page.set_input_files("#file", make_photo(tmp_path / "after.png", (90, 20, 200)))
+        assert wait_until(lambda: all(control.stopped.is_set() for control in before), 20)
+    page.locator("#viewer[data-ready='after']").wait_for()
+    assert files_left(jobs.scenes.root, "*/before*") == []
