@@ -19,8 +19,9 @@ from mine.training.objectives import OBJECTIVES
 
 MIXED: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
 
-INITIAL_LOSS_SCALE = 1024.0
-"""Of float16, until it adapts. Larger ones only cost the first steps, since gradient norms begin near 10."""
+INITIAL_LOSS_SCALE = 256.0
+"""Of float16, until it adapts. Larger ones only cost the first steps: gradient norms begin near 20, and 1024 times some
+of the gradients on the way there is beyond float16."""
 
 
 class DecoderPrecision(MixedPrecision):
