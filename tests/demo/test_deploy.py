@@ -52,18 +52,26 @@ def test_the_container_runs_a_python_and_a_command_of_the_package() -> None:
 
 
 def test_the_space_installs_this_package_and_starts_its_file() -> None:
-    wheel = re.search(
-        r"^\./(\w+)-([\w.]+)-py3-none-any\.whl\[(\w+)\]$", (DEPLOY / "space" / "requirements.txt").read_text(), re.M
-    )
+    space = DEPLOY / "space"
+    requirements = (space / "requirements.txt").read_text()
+    wheel = re.search(r"^\./(\w+)-([\w.]+)-py3-none-any\.whl\[(\w+)\]$", requirements, re.M)
     assert wheel is not None
     assert (wheel[1], wheel[2]) == (PROJECT["name"], PROJECT["version"])
     assert wheel[3] in PROJECT["optional-dependencies"]
-    header = (DEPLOY / "space" / "README.md").read_text().split("---")[1]
+    assert f"gradio=={PINS['gradio']}\n" in requirements
+    header = (space / "README.md").read_text().split("---")[1]
     values = dict(re.findall(r"^(\w+): (.+)$", header, re.MULTILINE))
-    assert values["sdk"] == "gradio" and values["sdk_version"] == PINS["gradio"]
-    assert numbers(values["python_version"]) >= LOWEST, "Spaces have Python 3.10 unless they say another"
-    assert (DEPLOY / "space" / values["app_file"]).is_file()
-    assert wheel[0].removeprefix("./").partition("[")[0] in (DEPLOY / "space" / "README.md").read_text()
+    # Spaces of the kind "gradio" install the requirements before any file of the repository is there.
+    assert values["sdk"] == "docker"
+    steps = re.findall(r"^(FROM|COPY|RUN|CMD|EXPOSE) (.+)$", (space / "Dockerfile").read_text(), re.MULTILINE)
+    python = re.fullmatch(r"python:([\d.]+)-slim", dict(steps)["FROM"])
+    assert python is not None and numbers(python[1]) >= LOWEST
+    copy = steps.index(("COPY", "--chown=visitor . ."))
+    assert copy < steps.index(("RUN", "pip install --no-cache-dir -r requirements.txt"))
+    (file,) = re.findall(r'"(\w+\.py)"', dict(steps)["CMD"])
+    assert (space / file).is_file()
+    assert values["app_port"] == dict(steps)["EXPOSE"] == "7860"
+    assert wheel[0].removeprefix("./").partition("[")[0] in (space / "README.md").read_text()
 
 
 def test_the_spaces_file_serves_the_page_where_spaces_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
