@@ -1,6 +1,11 @@
 """The ffmpeg program, which encodes and decodes videos."""
 
 import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from imageio_ffmpeg import get_ffmpeg_exe
 
@@ -20,3 +25,30 @@ def ffmpeg_program() -> str:
     if shutil.which(program) is None:
         raise InputError(f"no ffmpeg program at {program}: unset IMAGEIO_FFMPEG_EXE, or set it to such a program")
     return program
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Context in which signals that Python handles wait for its end.
+
+    An exception that a handler raises while a program is started would leave the program running, with nobody who
+    knows of it.
+    """
+    if threading.current_thread() is not threading.main_thread():  # no other handles signals
+        yield
+        return
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    handlers = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
+    held: list[tuple[int, FrameType | None]] = []
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, lambda number, frame: held.append((number, frame)))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number, frame in held[:1]:
+            handler = handlers[signal.Signals(number)]
+            assert callable(handler)
+            handler(number, frame)

@@ -200,8 +200,8 @@ def _prepare(path: str | Path, cleanup: ExitStack) -> _Move:
     temporary = beside(target)
     try:
         for folder in reversed([folder for folder in target.parents if not folder.exists()]):
+            cleanup.callback(_remove_if_empty, folder)  # before it is there: a signal may come right after
             folder.mkdir(exist_ok=True)
-            cleanup.callback(_remove_if_empty, folder)
         cleanup.callback(_remove, temporary)
         temporary.touch()
         permissions = stat.S_IMODE((target if target.exists() else temporary).stat().st_mode)

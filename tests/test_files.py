@@ -61,6 +61,19 @@ def test_an_error_leaves_everything_as_it_was(tmp_path: Path, error: type[BaseEx
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_signal_right_after_a_folder_is_made_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Path.mkdir
+
+    def interrupted(folder: Path, *arguments: bool, **options: bool) -> None:
+        make(folder, *arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "new" / "a.txt"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_folder_takes_the_place_of_a_folder(tmp_path: Path) -> None:
     path = tmp_path / "frames"
     for name in ("first", "second"):

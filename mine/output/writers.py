@@ -20,7 +20,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mine.errors import InputError
-from mine.ffmpeg import ffmpeg_program
+from mine.ffmpeg import ffmpeg_program, signals_held
 from mine.files import check_writable, is_clutter, replacing
 from mine.temporary import unnamed_file
 
@@ -219,10 +219,8 @@ def _ffmpeg(
     out: str | Path, temporary: Path, size: tuple[int, int], fps: float, codec: str | None
 ) -> Iterator[WriteFrame]:
     """Pipes frames to an ffmpeg process that writes `temporary`; errors name `out`."""
-    with unnamed_file() as log:
-        process = subprocess.Popen(
-            _ffmpeg_command(temporary, size, fps, codec), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
-        )
+    command = _ffmpeg_command(temporary, size, fps, codec)
+    with unnamed_file() as log, _encoder(command, log) as process:
         assert process.stdin is not None
         pipe = process.stdin
 
@@ -233,16 +231,26 @@ def _ffmpeg(
                 process.wait()
                 raise _write_error(out, _last_line(log)) from error
 
-        try:
-            yield write
-            with suppress(BrokenPipeError):  # the exit status reports the same failure
-                pipe.close()
-            if process.wait() != 0:
-                raise _write_error(out, _last_line(log))
-        finally:
+        yield write
+        with suppress(BrokenPipeError):  # the exit status reports the same failure
+            pipe.close()
+        if process.wait() != 0:
+            raise _write_error(out, _last_line(log))
+
+
+@contextmanager
+def _encoder(command: list[str], log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that reads its standard input and has ended when the context ends."""
+    process = None
+    try:
+        with signals_held():
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
+        yield process
+    finally:
+        if process is not None:
             process.kill()
             with suppress(BrokenPipeError):
-                pipe.close()
+                process.stdin.close()  # type: ignore[union-attr]
             process.wait()
 
 
