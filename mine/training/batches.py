@@ -95,8 +95,6 @@ def open_sources(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
         InputError: If the run has no data, a data set is at fault, or the network that the run starts from does not
             take the configuration's values.
     """
-    if not names_network(config):
-        check_network_options(config, started_architecture(config))
     sources = training_sets(config)
     if not sources:
         raise InputError("no training data: give at least one source in `data`")
@@ -138,11 +136,15 @@ def training_sets(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
     """The data set of each source of a run, with its share.
 
     Raises:
-        InputError: If a data set cannot be read, or if samples do not suit the network or cannot be mixed.
+        InputError: If the network that the run starts from does not take the configuration's values, a data set cannot
+            be read, or samples do not suit the network or cannot be mixed.
     """
+    architecture = started_architecture(config)
+    if not names_network(config):
+        check_network_options(config, architecture)
     sets = [training_set(source, config.size, config.seed, config.targets) for source in config.data]
     without_points = [bool(getattr(part, "metric", False)) for part in sets]
-    supervision = network_kind(started_architecture(config).decoder).supervision
+    supervision = network_kind(architecture.decoder).supervision
     if any(without_points) and (supervision != "views" or not all(without_points)):
         kind = config.data[without_points.index(True)].kind
         raise InputError(

@@ -34,13 +34,14 @@ def claim_folder(folder: Path, key: Mapping[str, object]) -> None:
     wanted = json.loads(json.dumps(key))
     first = min(folder.glob(SAMPLES), default=None)
     if first is not None:
-        found = _read_key(folder) if (folder / KEY_FILE).is_file() else wanted | {"size": _size(first)}
+        has_key = (folder / KEY_FILE).is_file()
+        found = _read_key(folder) if has_key else wanted | {"size": _size(first)}
         for name, value in wanted.items():
             if found.get(name) != value:
                 raise InputError(
                     f"cache {folder} holds samples whose {name} is {found.get(name)}, not {value}: {REMEDY}"
                 )
-        if (folder / KEY_FILE).is_file():
+        if has_key:
             return
     with replacing(folder / KEY_FILE) as temporary:
         temporary.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
