@@ -58,8 +58,9 @@ def find_kind(depth_map: DepthMap, predicted: Float[Tensor, "1 1 H W"]) -> Depth
     known = values.isfinite() & ((values != 0) | (depth_map.offset > 0))
     if known.sum() < 2:
         return depth_map.of_kind("disparity")
-    ranks = torch.stack([x[known].argsort().argsort().double() for x in (values, expected)])
-    correlation = float(torch.corrcoef(ranks)[0, 1])
+    covariance = torch.cov(torch.stack([_ranks(x[known]) for x in (values, expected)]))
+    # Over the variance of the map's own ranks, it is 1 at best however few its levels are.
+    correlation = float(covariance[0, 1] / covariance[0, 0])
     kind: Kind = "depth" if correlation < 0 else "disparity"
     if not abs(correlation) >= SURE:
         near, other = ("small", "disparity") if kind == "depth" else ("large", "depth")
@@ -70,6 +71,12 @@ def find_kind(depth_map: DepthMap, predicted: Float[Tensor, "1 1 H W"]) -> Depth
             stacklevel=5,
         )
     return depth_map.of_kind(kind)
+
+
+def _ranks(values: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Rank of each value; equal ones, of which maps of few levels are made, share the mean of theirs."""
+    _, index, count = values.unique(return_inverse=True, return_counts=True)
+    return (count.cumsum(0) - count / 2).double()[index]
 
 
 def fit_to_photo(

@@ -90,6 +90,28 @@ def test_the_network_tells_which_end_is_near() -> None:
         assert find_kind(make_depth_map(array(9 / step()), kind="disparity"), step()).kind == "disparity"
 
 
+@pytest.mark.parametrize("levels", [2, 3])
+@pytest.mark.parametrize("share", [0.03, 0.07, 0.3])
+def test_the_network_tells_which_end_is_near_in_maps_of_few_levels(share: float, levels: int) -> None:
+    """Nearer from row to row as the ground is, before it a thing: equal values must not count by their place."""
+    predicted = torch.linspace(0.2, 0.6, SIZE[0])[:, None].repeat(1, SIZE[1])
+    width = max(2, round(share * SIZE[1]))
+    predicted[10:54, 40 : 40 + width] += 0.5
+    edges = predicted.quantile(torch.linspace(1 - share, 1, levels)[:-1])
+    values = 50 + 60 * torch.bucketize(predicted, edges).numpy().astype(np.uint8)
+    assert len(np.unique(values)) == levels
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert find_kind(make_depth_map(values), predicted[None, None]).kind == "disparity"
+        assert find_kind(make_depth_map(250 - values), predicted[None, None]).kind == "depth"
+
+
+def test_a_map_of_one_level_where_it_is_compared_is_told() -> None:
+    values = np.full((8, 8), 3, np.float32)
+    with pytest.warns(InputWarning, match="is taken for disparity"):
+        assert find_kind(DepthMap(values), step()).kind == "disparity"
+
+
 def test_a_kind_that_the_photo_does_not_show_is_told() -> None:
     noise = torch.rand(1, 1, *SIZE, generator=torch.Generator().manual_seed(0))
     with pytest.warns(InputWarning, match=r"x\.png is taken for (disparity|depth), .* give the depth kind"):
