@@ -1,6 +1,7 @@
 """How far a clip must zoom in so that a moving camera does not look past the edges of the photo."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +23,11 @@ VIEW_SIDE = 64
 PLANE_SIDE = 256
 """Longest side in pixels of the planes that they are rendered from: finer ones take longer and change nothing."""
 
-MAX_POSES = 16
-"""Poses at which the coverage is measured, spread evenly over the path."""
+FIRST_POSES = 16
+"""Poses, spread evenly over a path, that the zoom is found for before all others are tried with it."""
+
+CHUNK_POSES = 256
+"""Views rendered per call: few enough for little memory, whatever the length of the path."""
 
 MAX_STEP = 3
 """Pixels of the planes in whose steps a scene is cut, if the photo's pixels have an edge at each of these steps."""
@@ -59,22 +63,35 @@ def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor, shift: Tensor | None
     Returns:
         A factor on the focal length, from 1 to MAX_ZOOM.
     """
-    chosen = torch.linspace(0, len(poses) - 1, min(len(poses), MAX_POSES)).round().long()
     coverage, K, size = _coverage_scene(scene), *_border_view(scene)
-    poses, focal = poses[chosen], focal[chosen]
-    shift = torch.zeros(len(poses), 2) if shift is None else shift[chosen]
+    shift = torch.zeros(len(poses), 2) if shift is None else shift
 
-    def covered(zoom: float) -> bool:
-        with torch.no_grad():
-            rgb = coverage.render(poses, shift_principal_point(zoom_intrinsics(K, focal * zoom), shift), size).rgb
-        return bool((rgb[:, 1] - rgb[:, 0]).max() <= MAX_OUTSIDE)
+    def uncovered(chosen: Tensor, zoom: float) -> Tensor:
+        """Those of the chosen poses (numbers of them) whose views show what lies outside."""
+        beyond = []
+        for part in chosen.split(CHUNK_POSES):
+            intrinsics = shift_principal_point(zoom_intrinsics(K, focal[part] * zoom), shift[part])
+            with torch.no_grad():
+                rgb = coverage.render(poses[part], intrinsics, size).rgb
+            beyond.append(part[(rgb[:, 1] - rgb[:, 0]).flatten(1).amax(1).cpu() > MAX_OUTSIDE])
+        return torch.cat(beyond)
 
-    if covered(1.0):
-        return 1.0
-    low, high = 1.0, MAX_ZOOM
+    zoom, every = 1.0, torch.arange(len(poses))
+    first = torch.linspace(0, len(poses) - 1, min(len(poses), FIRST_POSES)).round().long()
+    # Few poses find nearly the zoom; all others need be rendered once, and only those that it is too little for again.
+    for chosen in (first, every):
+        left = uncovered(chosen, zoom)
+        zoom = _least_zoom(left, zoom, uncovered) if len(left) else zoom
+    return zoom
+
+
+def _least_zoom(poses: Tensor, low: float, uncovered: Callable[[Tensor, float], Tensor]) -> float:
+    """The least zoom, found by bisection, that covers the views of poses that `low` does not cover."""
+    high = MAX_ZOOM
     for _ in range(6):
         middle = (low + high) / 2
-        low, high = (low, middle) if covered(middle) else (middle, high)
+        left = uncovered(poses, middle)
+        low, high, poses = (middle, high, left) if len(left) else (low, middle, poses)
     return high
 
 

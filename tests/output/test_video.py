@@ -241,6 +241,16 @@ def test_zoom_is_limited_and_follows_focal_lengths() -> None:
     assert covering_zoom(scene, path, torch.full((5,), 3.0)) == 1, "a path that is already zoomed in stays inside"
 
 
+@pytest.mark.parametrize("at", [1, 50, 98])
+def test_zoom_covers_an_excursion_however_short(at: int) -> None:
+    """One pose of a hundred is to the side: it needs what it needs alone."""
+    poses = torch.eye(4).repeat(100, 1, 1)
+    poses[at, 0, 3] = -0.1
+    zoom = covering_zoom(bordered(1.0), poses, torch.ones(100))
+    assert zoom == pytest.approx(covering_zoom(bordered(1.0), poses[at : at + 1], torch.ones(1)), abs=1e-6)
+    assert zoom > 1.05
+
+
 def test_no_streaks_at_the_borders() -> None:
     """The outermost columns are marked red: with the crop, a swing never shows more of them than the photo does."""
     scene = bordered(1.0)
