@@ -93,7 +93,9 @@ def render_lens(
     small = (max(2, round(size[0] * shrink)), max(2, round(size[1] * shrink)))
     chunk = max(1, round(chunk / shrink**2))
     coarse = resize_intrinsics(K, size, small)
-    blur = 2 * lens.radius * float(coarse[0, 0, 0]) * float((1 / lens.focus - 1 / depth_range(scene)[1]).abs().max())
+    # Things are most out of focus at one of the ends of the scene.
+    defocus = max(float((1 / lens.focus - 1 / end).abs().max()) for end in depth_range(scene))
+    blur = 2 * lens.radius * float(coarse[:, 0, 0].max()) * defocus
     offsets = lens.radius * disc_points(round(math.pi / 4 * blur * blur / PIXELS_PER_SAMPLE))
     for pose, fine, rough, focus in zip(path.poses.float(), K, coarse, lens.focus, strict=True):
         distance = (focus + pose[2, 3]).clamp(min=1e-3 * float(focus))

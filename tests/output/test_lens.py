@@ -1,5 +1,6 @@
 """Depth of field: what is in focus stays as it is, and how wide the rest is blurred."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from mine import paths
 from mine.errors import InputError
 from mine.output.camera_path import CameraPath
-from mine.output.lens import MAX_RADIUS, disc_points, make_lens
+from mine.output.lens import MAX_RADIUS, PIXELS_PER_SAMPLE, disc_points, make_lens
 from mine.output.lens_options import parse_focus
 from mine.output.video import render_path, render_video
 from mine.render import use_backend
@@ -107,6 +108,21 @@ def test_apertures_are_bounded_and_filled_evenly() -> None:
     assert len(points) == 72 and points.norm(dim=1).max() <= 1.01
     assert points.square().sum(1).mean() == pytest.approx(0.5, abs=0.02)
     assert points.mean(0).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("zoomed", [1.0, 3.0])
+@pytest.mark.parametrize("focus", [(0, 0), (1, 1), (0, 1)])
+def test_as_many_cameras_as_the_largest_disc_needs(
+    monkeypatch: pytest.MonkeyPatch, focus: tuple[float, float], zoomed: float
+) -> None:
+    """The nearest things are blurred by as much when the farthest are in focus as the other way round."""
+    counts: list[int] = []
+    monkeypatch.setattr("mine.output.lens.disc_points", lambda count: counts.append(count) or disc_points(24))
+    scene, aperture = two_walls(), 6.0
+    path = CameraPath(torch.eye(4).repeat(2, 1, 1), torch.tensor([1.0, zoomed]))
+    next(render_path(scene, path, (64, 128), crop=False, lens=make_lens(scene, aperture, focus, 2)))
+    diameter = aperture / 100 * 128 * zoomed
+    assert counts == [pytest.approx(math.pi / 4 * diameter**2 / PIXELS_PER_SAMPLE, abs=1)]
 
 
 def test_videos_have_depth_of_field(tmp_path: Path) -> None:
