@@ -22,12 +22,13 @@ from mine.output.camera_paths import PIVOT, lens_factor
 from mine.output.path_edits import as_path
 from mine.output.quilt import DEFAULT_SIDE, make_quilt
 from mine.output.spherical import add_stereo_metadata
-from mine.output.stereo_layouts import COMBINE
+from mine.output.stereo_layouts import COLOUR_CODED, COMBINE
 from mine.output.stereo_options import (
     DEFAULT_QUILT,
     check_eye_distance,
     check_layout,
     check_quilt,
+    check_size,
     is_still,
     quilt_name,
 )
@@ -80,16 +81,18 @@ def render_stereo(
             between the eyes, compared with the farthest. 1 to 4 are comfortable.
         path: Poses or path of a video; wigglegrams and images have none.
         fps: Frames per second; by default 30, and 9 for wigglegrams.
-        size: Longest side in pixels of one eye's view, or of the whole quilt; by default the scene's, at most 1920.
+        size: Longest side in pixels, at least 2, of one eye's view or of the whole quilt; by default the scene's, at
+            most 1920.
         quilt: Columns and rows of a quilt.
         codec: See `render_video`.
-        progress: See `render_video`.
+        progress: See `render_video`; of an image it is called once.
 
     Returns:
         The file written: `out`, or the name that a quilt's form was added to.
 
     Raises:
-        InputError: For an unknown layout or extension, a distance out of range, or a file that cannot be written.
+        InputError: For an unknown layout or extension, a distance or size out of range, or a file that cannot be
+            written.
     """
     layout = "sbs" if layout == "side-by-side" else layout
     check_is_scene(scene)
@@ -97,21 +100,24 @@ def render_stereo(
     check_layout(out, layout)
     check_writable(out)
     check_quilt(quilt)
+    check_size(size)
     near = near_depth(scene)
     eyes = eye_baseline(scene, near, baseline, eye_distance)
     if layout == "wigglegram":
-        longest = size or (LONGEST_GIF_SIDE if Path(out).suffix.lower() == ".gif" else default_longest(scene))
+        default = LONGEST_GIF_SIDE if Path(out).suffix.lower() == ".gif" else default_longest(scene)
+        longest = default if size is None else size
         wiggle, rate = wiggle_path(eyes, PIVOT * near), WIGGLE_FPS if fps is None else fps
         render_video(scene, wiggle, out, rate, size=default_size(scene.size, longest), codec=codec, progress=progress)
         return Path(out)
     if layout == "quilt":
         out = quilt_name(out, *quilt, scene.size[1] / scene.size[0])
-        _save(make_quilt(scene, eyes, PIVOT * near, quilt, size or DEFAULT_SIDE), out)
+        image = make_quilt(scene, eyes, PIVOT * near, quilt, DEFAULT_SIDE if size is None else size)
+        _save(image, out, layout, progress)
         return out
     moving = CameraPath.of(torch.eye(4)[None]) if is_still(out, layout) or path is None else as_path(path)
     frames = _eyes(scene, moving, layout, eyes, PIVOT * near, size, is_still(out, layout))
     if is_still(out, layout):
-        _save(next(frames)[0], out)
+        _save(next(frames)[0], out, layout, progress)
     else:
         _write_video(frames, len(moving.poses), out, 30 if fps is None else fps, codec, layout, progress)
     return Path(out)
@@ -122,8 +128,10 @@ def _eyes(
 ) -> Iterator[Tensor]:
     """Frames (n, 3, H, W) of a layout along a path; stills have the scene's own size unless one is given."""
     if layout == "vr180":
-        sphere = HalfSphere(scene, size or EYE_SIDE)
-        views = render_path(scene, eye_path(path, baseline, None), sphere.view_size, crop=False)
+        sphere = HalfSphere(scene, EYE_SIDE if size is None else size)
+        # Angles are true for the source camera's intrinsics alone: the cameras move, and neither zoom nor shift.
+        moving = eye_path(CameraPath(path.poses, torch.ones(len(path.poses))), baseline, None)
+        views = render_path(scene, moving, sphere.view_size, crop=False)
         return _combined(views, sphere.combine)
     view_size = scene.size if still and size is None else _view_size(scene, size)
     return _combined(render_path(scene, eye_path(path, baseline, pivot), view_size), COMBINE[layout])
@@ -202,7 +210,7 @@ def default_longest(scene: MPI) -> int:
 
 def _view_size(scene: MPI, size: int | None) -> tuple[int, int]:
     """(H, W) of one eye's view in a video: even, so that all layouts are."""
-    height, width = default_size(scene.size, size or default_longest(scene))
+    height, width = default_size(scene.size, default_longest(scene) if size is None else size)
     return height, width
 
 
@@ -263,7 +271,10 @@ def _pixels(images: Tensor) -> np.ndarray:
     return images.movedim(1, -1).contiguous().cpu().numpy()
 
 
-def _save(image: Tensor, out: str | Path) -> None:
-    """Writes an image (3, H, W) in [0, 1]."""
+def _save(image: Tensor, out: str | Path, layout: str, progress: Callable[[float], None] | None) -> None:
+    """Writes an image (3, H, W) in [0, 1]. Where colours tell the eyes apart, files keep them at full resolution."""
+    colours = {"subsampling": 0, "lossless": True} if layout in COLOUR_CODED else {}  # of JPEG, and of WebP
     with replacing(out) as temporary:
-        Image.fromarray(_pixels(image[None])[0]).save(temporary, quality=95)
+        Image.fromarray(_pixels(image[None])[0]).save(temporary, quality=95, **colours)
+    if progress is not None:
+        progress(1.0)

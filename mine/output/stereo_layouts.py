@@ -25,7 +25,10 @@ def cross_eyed(left: Tensor, right: Tensor) -> Tensor:
 
 
 def half_side_by_side(left: Tensor, right: Tensor) -> Tensor:
-    """Both views (N, 3, H, W), each squeezed to half its width: (N, 3, H, W)."""
+    """Both views (N, 3, H, W), each squeezed to half its width: (N, 3, H, W).
+
+    Both halves are equally wide, as players split them: of an odd width they make an even one, a pixel less.
+    """
     size = (left.shape[-2], left.shape[-1] // 2)
     halves = [F.interpolate(view, size, mode="bilinear", antialias=True) for view in (left, right)]
     return torch.cat(halves, dim=3)
@@ -78,3 +81,6 @@ COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "dubois": dubois,
 }
 """Layouts of `mine.output.stereo_options.LAYOUTS` that combine two views of the same size."""
+
+COLOUR_CODED = ("anaglyph", "dubois")
+"""Those in which colours tell the eyes apart."""

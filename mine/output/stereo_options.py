@@ -1,7 +1,7 @@
 """What stereo output there is, known without torch, so that mistakes are told at once."""
 
 import re
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 
 from mine.errors import InputError, choose
@@ -58,6 +58,12 @@ def check_eye_distance(percent: float) -> None:
             f"eye distance {percent!r} is out of range: give a per cent of the width above 0, "
             f"at most {LARGEST_EYE_DISTANCE:g}; 1 to 4 are comfortable"
         )
+
+
+def check_size(size: object) -> None:
+    """Raises InputError unless a longest side in pixels is a whole number, at least 2, or None."""
+    if size is not None and not (isinstance(size, Integral) and int(size) >= 2):
+        raise InputError(f"size {size!r} is out of range: give the longest side in pixels, a whole number from 2 on")
 
 
 def parse_quilt(text: str) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mine.errors import InputError
 from mine.scene.mpi import MPI
 
 EYE_SIDE = 1920
@@ -28,6 +29,9 @@ class HalfSphere:
     Args:
         scene: The scene.
         side: Pixels a side of a half sphere, made even.
+
+    Raises:
+        InputError: The photo's field of view is less than a pixel.
 
     Attributes:
         view_size: (H, W) of the views to render.
@@ -61,6 +65,10 @@ class HalfSphere:
         )
         fade = np.clip(inside / (FADE * min(height, width)), 0, 1)
         smooth = fade * fade * (3 - 2 * fade)
+        if not smooth.any():
+            raise InputError(
+                f"the photo is less than a pixel of a half sphere of {self.side}: give a larger size or field of view"
+            )
         rows, columns = np.flatnonzero(smooth.max(axis=1)), np.flatnonzero(smooth.max(axis=0))
         self._rows, self._columns = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         shown = (self._rows, self._columns)

@@ -1,7 +1,7 @@
 """Stereo pairs: where near and far things appear to each eye, and which files are written."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from mine import paths
 from mine.errors import InputError
 from mine.output.camera_paths import PIVOT, CameraPath
 from mine.output.spherical import _box, _boxes, insert_in_video_entry
@@ -92,6 +93,10 @@ def test_images_are_written_in_each_layout(tmp_path: Path) -> None:
         ({"baseline": 0}, "baseline 0"),
         ({"baseline": float("nan")}, "baseline nan"),
         ({"out": "a.xyz"}, "xyz"),
+        ({"size": 0}, "size 0 is out of range"),
+        ({"size": -5}, "size -5"),
+        ({"size": 40.5, "out": "a.mp4"}, "size 40.5"),
+        ({"size": 1, "layout": "quilt"}, "size 1"),
     ],
 )
 def test_bad_arguments_are_refused(tmp_path: Path, options: dict[str, object], message: str) -> None:
@@ -99,6 +104,23 @@ def test_bad_arguments_are_refused(tmp_path: Path, options: dict[str, object], m
     with pytest.raises(InputError, match=message):
         render_stereo(dot_at(2.0), out, **options)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("layout", ["anaglyph", "dubois"])
+@pytest.mark.parametrize("ending", [".jpg", ".jpeg", ".webp"])
+def test_stills_keep_colours_that_tell_the_eyes_apart(tmp_path: Path, layout: str, ending: str) -> None:
+    """JPEG and WebP would store colours at half resolution, which is an error several times as large."""
+    out = tmp_path / f"a{ending}"
+    render_stereo(textured(), tmp_path / "exact.png", layout)
+    render_stereo(textured(), out, layout)
+    assert (pixels(out) - pixels(tmp_path / "exact.png")).square().mean().sqrt() < 5
+
+
+@pytest.mark.parametrize(("layout", "name"), [("sbs", "a.png"), ("quilt", "a.png"), ("vr180", "a.jpg")])
+def test_progress_is_told_for_stills(tmp_path: Path, layout: str, name: str) -> None:
+    seen: list[float] = []
+    render_stereo(textured(), tmp_path / name, layout, size=64, progress=seen.append)
+    assert seen == [1]
 
 
 def textured(depth: float = 2.0) -> MPI:
@@ -237,6 +259,28 @@ def test_vr180_shows_things_at_their_angles(tmp_path: Path) -> None:
     # 95 pixels of focal length 60: 76.8 degrees, at two pixels a degree; the faded border takes off some.
     assert 2 * 76.8 * 0.9 < shown < 2 * 76.8
     assert ones[0, 180, 180] == 255
+
+
+@pytest.mark.parametrize("moving", [paths.swing, paths.dolly_zoom])
+def test_vr180_shows_things_at_infinity_where_they_are_while_the_camera_moves(
+    tmp_path: Path, moving: Callable[..., Tensor | CameraPath]
+) -> None:
+    """Neither off-axis projection nor focal lengths count: a headset shows true angles."""
+    sphere = []
+    for path in (torch.eye(4).repeat(4, 1, 1), moving(frames=4)):
+        render_stereo(dot_at(1e5), tmp_path / "a.mp4", "vr180", path=path, size=180)
+        with av.open(str(tmp_path / "a.mp4")) as video:
+            frames = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in video.decode(video=0)]
+        sphere.append(frames[1].movedim(-1, 0)[None, ..., :180].float())
+    still, moved = (float(column_of_dot(image)[0]) for image in sphere)
+    assert moved == pytest.approx(still, abs=0.05)
+
+
+def test_vr180_of_a_photo_narrower_than_a_pixel_is_refused() -> None:
+    scene = dot_at(2.0)
+    K = torch.tensor([[1e5, 0, 47], [0, 1e5, 31], [0, 0, 1]])
+    with pytest.raises(InputError, match="larger size or field of view"):
+        HalfSphere(MPI(scene.rgb, scene.sigma, scene.disparity, K), 180)
 
 
 def test_a_vr180_still_does_not_claim_to_be_one_sphere(tmp_path: Path) -> None:
