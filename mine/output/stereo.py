@@ -8,7 +8,7 @@ corners.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -273,7 +273,9 @@ def _pixels(images: Tensor) -> np.ndarray:
 
 def _save(image: Tensor, out: str | Path, layout: str, progress: Callable[[float], None] | None) -> None:
     """Writes an image (3, H, W) in [0, 1]. Where colours tell the eyes apart, files keep them at full resolution."""
-    colours = {"subsampling": 0, "lossless": True} if layout in COLOUR_CODED else {}  # of JPEG, and of WebP
+    colours: dict[str, Any] = (
+        {"subsampling": 0, "lossless": True} if layout in COLOUR_CODED else {}
+    )  # of JPEG, and of WebP
     with replacing(out) as temporary:
         Image.fromarray(_pixels(image[None])[0]).save(temporary, quality=95, **colours)
     if progress is not None:

@@ -6,7 +6,7 @@ pixel. Intrinsics are in pixels of the image they are used with.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -87,7 +87,7 @@ class OffAxisPoses(Tensor):
 
     Stereo photographers call it off-axis projection: the principal point shifts against the motion, as with a shift
     lens. A camera that turns towards the plane instead makes a trapezium of it. Everywhere else this is a tensor like
-    any other; indexing and `to` keep the pivot, and what is computed from it is a plain tensor.
+    any other; indexing, iteration, `clone` and `to` keep the pivot, and what is computed from it is a plain tensor.
     """
 
     pivot: float
@@ -105,7 +105,19 @@ class OffAxisPoses(Tensor):
     def __getitem__(self, index: Any) -> Tensor:
         """Some of the poses, or a plain tensor of parts of them."""
         found: Tensor = super().__getitem__(index)
-        return OffAxisPoses.about(found, self.pivot) if found.shape[-2:] == (4, 4) else found
+        # Parts of four poses may have the form of a pose: the places of the entries tell whether they are whole.
+        entries = torch.arange(16, device=self.device).view(4, 4)
+        places = entries.expand(self.shape)[index]
+        whole = found.shape[-2:] == (4, 4) and torch.equal(places, entries.expand(found.shape))
+        return OffAxisPoses.about(found, self.pivot) if whole else found
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Poses one by one."""
+        return (self[number] for number in range(len(self)))
+
+    def clone(self, *args: Any, **kwargs: Any) -> "OffAxisPoses":
+        """A copy."""
+        return OffAxisPoses.about(super().clone(*args, **kwargs), self.pivot)
 
     def to(self, *args: Any, **kwargs: Any) -> "OffAxisPoses":
         """The same poses of another type or on another device."""

@@ -122,12 +122,32 @@ def test_a_rendered_wall_at_the_pivot_stands_still(path: Callable[..., Tensor]) 
 
 def test_off_axis_poses_keep_their_pivot_when_indexed_moved_and_copied() -> None:
     poses = paths.swing(frames=8, depth=3.0)
-    for kept in (poses[2:4], poses[3], poses[[0, 5]], poses.to(torch.float64), copy.deepcopy(poses)):
+    for kept in (poses[2:4], poses[3], poses[[0, 5]], poses.to(torch.float64), copy.deepcopy(poses), poses.clone()):
         assert isinstance(kept, OffAxisPoses) and kept.pivot == 3 * paths.PIVOT
     torch.testing.assert_close(off_axis_shift(poses)[3], off_axis_shift(poses[3]))
-    for plain in (poses[:, :3, 3], poses @ poses, poses.inverse(), torch.stack([poses[0], poses[1]])):
+    for plain in (
+        poses[:, :3, 3],
+        poses[:4, :, 3],
+        poses[:4, [0, 1, 2, 3], 3],
+        poses[2:6, ..., 0],
+        poses[:, :, [3, 2, 1, 0]],
+        poses @ poses,
+        poses.inverse(),
+        torch.stack([poses[0], poses[1]]),
+    ):
         assert type(plain) is Tensor
     assert torch.equal(off_axis_shift(torch.eye(4)), torch.zeros(2))
+
+
+def test_poses_are_the_same_one_by_one() -> None:
+    poses = paths.swing(frames=4, depth=3.0)
+    shifts = off_axis_shift(poses)
+    assert shifts.abs().max() > 0
+    for number, pose in enumerate(poses):
+        torch.testing.assert_close(off_axis_shift(pose), shifts[number])
+    assert len(list(poses)) == 4
+    for kept in (poses[:, None], poses[..., :, :], poses[torch.tensor([True, False, True, True])], poses[:0]):
+        assert isinstance(kept, OffAxisPoses)
 
 
 def test_a_swing_may_turn_instead() -> None:
