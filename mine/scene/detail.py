@@ -26,6 +26,9 @@ MAX_PIXELS = 1 << 25
 MARGIN = 1.1
 """Pixels of the photo, when shrunk, for each of the view: what the filters soften, less what then aliases."""
 
+LEAST_SCALE = 1e-6
+"""Scale below that of any planes: a view may have any focal length."""
+
 STEPS = 8
 """Sizes for each factor of two: views that differ by less than a twentieth in scale share their detail."""
 
@@ -34,20 +37,21 @@ def detail_size(
     photo_size: tuple[int, int],
     plane_size: tuple[int, int],
     size: tuple[int, int],
-    magnification: Float[Tensor, " N"],
+    magnification: float,
 ) -> tuple[int, int]:
-    """Size at which views show a photo: that of the photo, or smaller, but no smaller than its planes.
+    """Size at which a view shows a photo: that of the photo, or smaller, but no smaller than its planes.
 
     Args:
         photo_size: (H, W) of the photo.
         plane_size: (H, W) of the planes.
-        size: (H, W) of the views.
-        magnification: Focal lengths of the views over those of the source camera at `size`.
+        size: (H, W) of the view.
+        magnification: Focal length of the view over that of the source camera at `size`.
 
     Returns:
         (H, W) in the photo's aspect.
     """
-    scale = MARGIN * math.sqrt(size[0] * size[1] / (photo_size[0] * photo_size[1])) * float(magnification.mean())
+    scale = MARGIN * math.sqrt(size[0] * size[1] / (photo_size[0] * photo_size[1])) * magnification
+    scale = min(1.0, max(LEAST_SCALE, scale))
     planes = max(plane_size[0] / photo_size[0], plane_size[1] / photo_size[1])
     scale = min(1.0, max(planes, 2 ** (round(math.log2(scale) * STEPS) / STEPS)))
     return max(1, round(photo_size[0] * scale)), max(1, round(photo_size[1] * scale))
@@ -77,7 +81,8 @@ def photo_detail(
     fine_size = (size[0] * FINER, size[1] * FINER)
     fine = sample(shown, fine_size, "bicubic")
     fine -= sample(at_planes, fine_size, "bilinear")
-    missing = detail - sample(fine, size, "area")
+    # Autograd keeps what means are taken of, which changes below.
+    missing = detail - sample(fine.clone() if fine.requires_grad else fine, size, "area")
     fine.view(3, size[0], FINER, size[1], FINER).add_(missing[:, :, None, :, None])
     return fine
 
@@ -85,7 +90,7 @@ def photo_detail(
 def sample(image: Float[Tensor, "3 H W"], size: tuple[int, int], mode: str) -> Float[Tensor, "3 h w"]:
     """Samples an image at the pixels of `size` (h, w).
 
-    OpenCV's samples are torch's to 1e-5, and take a tenth of the time on CPUs.
+    OpenCV's samples are torch's to 1e-5, and take a tenth of the time on CPUs; they have no gradients.
 
     Args:
         image: The image.
@@ -95,7 +100,7 @@ def sample(image: Float[Tensor, "3 H W"], size: tuple[int, int], mode: str) -> F
     Returns:
         The samples.
     """
-    if image.device.type != "cpu":
+    if image.device.type != "cpu" or image.requires_grad:
         return F.interpolate(image[None], size, mode=mode)[0]
     method = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}[mode]
     sampled = torch.empty(3, *size)

@@ -2,9 +2,12 @@
 
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -32,12 +35,15 @@ from mine.scene.view_planes import FineScene, fine_size, make_fine_scene
 SOURCE_DEPTH_SIDE = 128
 """Longest side in pixels of `MPI.source_depth`."""
 
+Kept = TypeVar("Kept")
+
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
 class MPI:
     """A multiplane image: a planar radiance field in the frustum of its source camera.
 
-    Arguments that are tensors may be NumPy arrays or lists of numbers as well.
+    Arguments that are tensors may be NumPy arrays or lists of numbers as well. What views have in common is computed
+    once; of parts that require gradients, whose values change, for each view: give `detach()` of them to render many.
 
     Attributes:
         planes: Float32; RGB in [0, 1], then density σ ≥ 0 per scene unit; nearest plane first.
@@ -150,7 +156,7 @@ class MPI:
             check_surface(surface, (planes.shape[-2], planes.shape[-1]))
         if background is not None:
             check_background(background, surface)
-        # The class is frozen, for what is cached below must not grow stale.
+        # The class is frozen, for what is kept below must not grow stale.
         parts: dict[str, Tensor | None] = {"planes": planes, "disparity": disparity, "K": K}
         parts |= {"photo": photo, "surface": surface, "background": background}
         for name, value in parts.items():
@@ -181,59 +187,97 @@ class MPI:
         """Intrinsics of the source camera in pixels of a view of `size` (H, W)."""
         return resize_intrinsics(self.K, self.plane_size, size)
 
+    @property
+    def _requires_grad(self) -> bool:
+        """Whether a part of the scene requires gradients."""
+        parts = self.planes, self.disparity, self.K, self.photo, self.surface, self.background
+        return any(part is not None and part.requires_grad for part in parts)
+
     @cached_property
+    def _kept(self) -> dict[str, tuple[object, Any]]:
+        """Keys and values of `_keep`, by name."""
+        return {}
+
+    def _keep(self, name: str, key: object, make: Callable[[], Kept]) -> Kept:
+        """What `make` returns, kept under a name until it is asked for with another key.
+
+        Nothing is kept of parts that require gradients: an optimiser changes them in place, and the graph of one view
+        is gone when the next one needs it.
+        """
+        if self._requires_grad:
+            return make()
+        kept = self._kept.get(name)
+        if kept is not None and kept[0] == key:
+            found: Kept = kept[1]
+            return found
+        del kept
+        self._kept.pop(name, None)  # before the next one takes its memory
+        made = make()
+        self._kept[name] = key, made
+        return made
+
+    @property
     def source_depth(self) -> Float[Tensor, "h w"]:
         """Depth in scene units rendered in the source camera, at most `SOURCE_DEPTH_SIDE` pixels a side."""
         shrink = min(1.0, SOURCE_DEPTH_SIDE / max(self.size))
         size = (max(1, round(self.size[0] * shrink)), max(1, round(self.size[1] * shrink)))
         with torch.no_grad():
-            return self.render(torch.eye(4), size=size).depth[0, 0]
+            return self._keep("source depth", size, lambda: self.render(torch.eye(4), size=size).depth[0, 0])
 
-    @cached_property
+    @property
     def surfaces(self) -> Surfaces:
         """The visible surface and what is known of its background: as given, or else as the planes show them."""
         if self.surface is not None:
             return known_surfaces(self.surface, self.background)
         with torch.no_grad():
-            return find_surfaces(self.planes, self.disparity)
+            return self._keep("surfaces", None, lambda: find_surfaces(self.planes, self.disparity))
 
-    @cached_property
-    def _prepared(self) -> dict[tuple[int, int] | None, Prepared]:
-        """What the renderer computes once for all views that show the photo at the same size, for the last size."""
-        return {}
+    def _prepare(self, shown: tuple[int, int] | None) -> Prepared:
+        """What the renderer computes once for all views that show the photo at size `shown` (H, W)."""
 
-    def _prepare(self, K: Tensor, size: tuple[int, int]) -> Prepared:
-        """Prepares views of `size` (H, W) with intrinsics K (N, 3, 3), or returns what was prepared of such views."""
-        shown = detail = None
-        if self.photo is not None:
-            focal, own = K.detach()[:, [0, 1], [0, 1]], self.intrinsics(size)[[0, 1], [0, 1]]
-            shown = detail_size(self.size, self.plane_size, size, (focal / own).prod(dim=1).abs().sqrt())
-        prepared = self._prepared.get(shown)
-        if prepared is None:
+        def make() -> Prepared:
+            detail = None
             if self.photo is not None and shown is not None:
                 detail = photo_detail(self.photo, self.plane_size, shown)[None]
-            prepared = prepare(self.planes[None], self.disparity[None], self.K[None], detail)
-            self._prepared.clear()
-            self._prepared[shown] = prepared
-        return prepared
+            return prepare(self.planes[None], self.disparity[None], self.K[None], detail)
 
-    @cached_property
-    def _fine_scenes(self) -> dict[tuple[int, int], FineScene]:
-        """The last fine scene, by its size."""
-        return {}
+        return self._keep("prepared", shown, make)
+
+    def _shown_sizes(self, K: Tensor, size: tuple[int, int]) -> list[tuple[int, int] | None]:
+        """Sizes (H, W) at which views of `size` with intrinsics K (N, 3, 3) show the photo, each by its own focals."""
+        if self.photo is None:
+            return [None] * len(K)
+        focal, own = K.detach()[:, [0, 1], [0, 1]], self.intrinsics(size).detach()[[0, 1], [0, 1]]
+        magnifications = (focal / own).prod(dim=1).abs().sqrt().tolist()
+        return [detail_size(self.size, self.plane_size, size, magnification) for magnification in magnifications]
 
     def _fine_scene(self, size: tuple[int, int]) -> FineScene | None:
         """What views of `size` (H, W) are rendered from in place of the planes; kept for views of the same size."""
-        if self.photo is None or (torch.is_grad_enabled() and self.planes.requires_grad):
+        photo = self.photo
+        if photo is None or (torch.is_grad_enabled() and self._requires_grad):
             return None
         fine = fine_size(size, self.plane_size, self.size)
-        if fine is None or self.surfaces.are_fog:
+        if fine is None:
             return None
-        if fine not in self._fine_scenes:
-            self._fine_scenes.clear()
-            scene = make_fine_scene(self.surfaces, self.photo, self.disparity, self.intrinsics(fine), fine)
-            self._fine_scenes[fine] = scene
-        return self._fine_scenes[fine]
+        surfaces = self.surfaces
+        if surfaces.are_fog:
+            return None
+        camera = self.disparity, self.intrinsics(fine)
+        return self._keep("fine scene", fine, lambda: make_fine_scene(surfaces, photo, *camera, fine))
+
+    def _render(self, K: Tensor, T: Tensor, size: tuple[int, int], backend: Backend, fine: bool) -> View:
+        """Views of `size` (H, W) with intrinsics K (N, 3, 3) and poses T (N, 4, 4), either of them 1 or N."""
+        scene = self._fine_scene(size) if fine else None
+        if scene is not None:
+            return scene.render(K, T, size, backend)
+        views, batch, start = [], max(len(K), len(T)), 0
+        K, T = K.expand(batch, 3, 3), T.expand(batch, 4, 4)
+        # The views of a zoom show the photo at several sizes: what one shows must not depend on those beside it.
+        for shown, group in groupby(self._shown_sizes(K, size)):
+            part = slice(start, start + len(list(group)))
+            views.append(self._prepare(shown).render(K[part], T[part], size, backend))
+            start = part.stop
+        return views[0] if len(views) == 1 else View(*(torch.cat(values) for values in zip(*views, strict=True)))
 
     def render(
         self,
@@ -277,8 +321,7 @@ class MPI:
         K, T = (x.to(self.K) for x in (K if K.ndim == 3 else K[None], T if T.ndim == 3 else T[None]))
         if size not in self._sizes_for_cpu:
             try:
-                scene = (self._fine_scene(size) if fine else None) or self._prepare(K, size)
-                return scene.render(K, T, size, backend)
+                return self._render(K, T, size, backend, fine)
             except torch.OutOfMemoryError:
                 self._sizes_for_cpu.add(size)
         return self._render_on_cpu(K, T, size, fine)
@@ -288,20 +331,16 @@ class MPI:
         """Sizes (H, W) of views for which the GPU lacked memory."""
         return set()
 
-    @cached_property
-    def _on_cpu(self) -> "MPI":
-        """The scene on the CPU."""
-        return self.to("cpu")
-
     def _render_on_cpu(self, K: Tensor, T: Tensor, size: tuple[int, int], fine: bool) -> View:
         """Views for which the GPU lacks memory, on the scene's device."""
         device = self.planes.device
         problem = f"views of {size[1]}x{size[0]} pixels do not fit the memory of {device}"
         warnings.warn(InputWarning(f"{problem}: they are rendered on the CPU, which takes longer"), stacklevel=3)
-        for kept in (self._prepared, self._fine_scenes):
-            kept.clear()
+        for name in ("prepared", "fine scene"):
+            self._kept.pop(name, None)
         torch.cuda.empty_cache()
-        return View(*(part.to(device) for part in self._on_cpu.render(T, K, size, fine=fine)))
+        scene = self._keep("on the CPU", None, lambda: self.to("cpu"))
+        return View(*(part.to(device) for part in scene.render(T, K, size, fine=fine)))
 
     def to(self, device: torch.device | str) -> "MPI":
         """The same scene on another device; the scene itself where it is there already."""

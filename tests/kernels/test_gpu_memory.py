@@ -86,15 +86,15 @@ def test_views_that_do_not_fit_a_gpu_are_rendered_on_the_cpu_with_a_warning(monk
     with use_backend("reference"):
         expected, small = own.render(T, fine=False), own.render(T, size=(6, 8), fine=False)
         calls: list[int] = []
-        tried = MPI._prepare
+        tried = MPI._render
 
-        def prepare_on_gpu(self: MPI, K: Tensor, size: tuple[int, int]) -> Any:
+        def render_on_gpu(self: MPI, K: Tensor, T: Tensor, size: tuple[int, int], *rest: Any) -> Any:
             if self is own and size == own.size:
                 calls.append(1)
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return tried(self, K, size)
+            return tried(self, K, T, size, *rest)
 
-        monkeypatch.setattr(MPI, "_prepare", prepare_on_gpu)
+        monkeypatch.setattr(MPI, "_render", render_on_gpu)
         monkeypatch.setattr(MPI, "to", lambda self, device: scene_on(device, self))
         for _ in range(2):
             with pytest.warns(InputWarning, match="views of 32x24 pixels do not fit .* rendered on the CPU"):

@@ -1,5 +1,6 @@
 """The photo's own detail in views: exact on its pixels, sharp between them, and free of aliases when shrunk."""
 
+import math
 from collections.abc import Iterator
 from itertools import product
 
@@ -107,15 +108,36 @@ def test_a_small_view_has_no_more_detail_than_a_large_one_shrunk() -> None:
     ],
 )
 def test_the_photo_is_shown_at_the_views_scale(size: tuple[int, int], zoom: float, expected: tuple[int, int]) -> None:
-    assert detail_size((640, 960), PLANES, size, torch.tensor([zoom])) == expected
+    assert detail_size((640, 960), PLANES, size, zoom) == expected
 
 
 def test_views_of_almost_one_scale_share_their_detail() -> None:
-    sizes = {detail_size((640, 960), PLANES, (300, 450), torch.tensor([zoom])) for zoom in (0.98, 1.0, 1.02)}
+    sizes = {detail_size((640, 960), PLANES, (300, 450), zoom) for zoom in (0.98, 1.0, 1.02)}
     assert len(sizes) <= 2
     for zoom in (1.0, 1.1, 1.3, 1.7):
-        height, _ = detail_size((640, 960), PLANES, (300, 450), torch.tensor([zoom]))
+        height, _ = detail_size((640, 960), PLANES, (300, 450), zoom)
         assert abs(height / (300 * zoom * MARGIN) - 1) < 0.05
+
+
+def test_a_view_of_a_zoom_is_the_same_alone_and_among_others() -> None:
+    """A dolly zoom is rendered a few frames at a time: where one batch ends must not show."""
+    scene, size, zooms = wall(torch.rand(3, 320, 480)), (36, 54), torch.tensor([0.6, 1.0, 1.0, 1.5, 2.5, 1.5, 1.0])
+    K = zoom_intrinsics(scene.intrinsics(size), zooms)
+    T = torch.eye(4).repeat(len(K), 1, 1)
+    T[:, 0, 3] = 0.01 * torch.arange(len(K))
+    together = scene.render(T, K, size)
+    for i in range(len(K)):
+        for values, alone in zip(together, scene.render(T[i], K[i], size), strict=True):
+            assert torch.equal(values[i : i + 1], alone)
+    still = scene.render(torch.eye(4), K, size)
+    assert len(still.rgb) == len(K) and torch.equal(still.rgb[0], together.rgb[0])
+
+
+@pytest.mark.parametrize("focal", [1e-30, 1e-25, 1e25, 1e30])
+def test_views_of_any_focal_length_are_rendered(focal: float) -> None:
+    K = torch.tensor([[focal, 0, 24], [0, focal, 16], [0, 0, 1]])
+    assert wall(torch.rand(3, 64, 96)).render(torch.eye(4), K, PLANES).rgb.isfinite().all()
+    assert detail_size((640, 960), PLANES, PLANES, math.inf) == (640, 960)
 
 
 def test_large_photos_have_one_pixel_of_detail_for_each_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

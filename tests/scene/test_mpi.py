@@ -178,6 +178,65 @@ def test_gradients_reach_the_colours_and_densities_a_scene_is_made_of() -> None:
     assert sigma.grad is not None and sigma.grad.abs().sum() > 0
 
 
+PARTS = ("planes", "disparity", "K", "photo")
+
+
+def trained(part: str) -> tuple[MPI, Tensor]:
+    """A scene with a photo, one part of which requires gradients, and that part."""
+    scene = make_scene(make_photo())
+    parts = {name: getattr(scene, name).clone() for name in PARTS}
+    return MPI.from_planes(**parts | {part: parts[part].requires_grad_()}), parts[part]
+
+
+@pytest.mark.parametrize("size", [(HEIGHT, WIDTH), (40, 60)], ids=["small", "large"])
+@pytest.mark.parametrize("part", PARTS)
+def test_gradients_reach_every_part_at_every_step(part: str, size: tuple[int, int]) -> None:
+    """Views without gradients in between, as of `near_depth`, leave no graph or planes behind."""
+    scene, leaf = trained(part)
+    T, weight = pose(translation=torch.tensor([0.1, 0.0, 0.05])), torch.rand(1, 3, *size)
+    with torch.no_grad():
+        scene.render(T, size=size)
+    near_depth(scene)
+    gradients = []
+    for _ in range(2):
+        leaf.grad = None
+        (scene.render(T, size=size).rgb * weight).sum().backward()
+        assert leaf.grad is not None and leaf.grad.abs().sum() > 0
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+@pytest.mark.parametrize("size", [(HEIGHT, WIDTH), (40, 60)], ids=["small", "large"])
+@pytest.mark.parametrize("part", PARTS)
+def test_views_are_of_what_an_optimiser_has_made_of_the_parts(part: str, size: tuple[int, int]) -> None:
+    scene, leaf = trained(part)
+    T = pose(translation=torch.tensor([0.1, 0.0, 0.05]))
+    with torch.no_grad():
+        scene.render(T, size=size, backend="cpu")
+        depth = scene.source_depth
+        leaf.mul_(0.5)
+        if part == "K":
+            leaf[2, 2] = 1
+        new = MPI.from_planes(*(getattr(scene, name).detach().clone() for name in PARTS))
+        views = (x.render(T, size=size, backend="cpu").rgb for x in (scene, new))
+        torch.testing.assert_close(*views, rtol=0, atol=1e-4)  # photos are sampled otherwise where gradients are
+        assert torch.equal(scene.source_depth, new.source_depth)
+    assert part in ("photo", "K") or not torch.equal(depth, new.source_depth)
+
+
+def test_the_gradient_of_the_photo_is_that_of_its_views() -> None:
+    scene, photo = trained("photo")
+    T, weight = torch.eye(4), torch.rand(1, 3, 20, 30)
+    view = (scene.render(T, size=(20, 30), fine=False).rgb * weight).sum()
+    view.backward()
+    step = torch.rand_like(photo) - 0.5
+    with torch.no_grad():
+        photo += 0.1 * step
+        other = (scene.render(T, size=(20, 30), fine=False).rgb * weight).sum()
+    assert photo.grad is not None
+    assert float((other - view).detach()) == pytest.approx(0.1 * float((photo.grad * step).sum()), rel=0.01)
+
+
 def test_a_scene_of_planes_shares_their_memory() -> None:
     scene, planes = make_scene(make_photo()), torch.rand(PLANES, 4, HEIGHT, WIDTH)
     made = MPI.from_planes(planes, scene.disparity, scene.K, scene.photo)
