@@ -112,8 +112,9 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, nargs="+")
+    photos = parser.parse_args().photos
     print(f"keystone {keystone():.2%}")
-    for path in parser.parse_args().photos:
+    for path in photos:
         photo = read_photo(path).rgb
         line = f"{path.name}: " + "detail {:.2f}, Lanczos {:.2f}".format(*detail_ratios(photo))
         if photo.shape[-1] >= WIDE:

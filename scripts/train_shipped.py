@@ -1,4 +1,4 @@
-"""Trains the shipped checkpoint from nothing: `python scripts/train_shipped.py [--minutes M] [key=value ...]`.
+"""Trains the second shipped checkpoint from nothing: `python scripts/train_shipped.py [--minutes M] [key=value ...]`.
 
 Runs `configs/shipped.yaml`, adapts batch norm to photos, writes the checkpoint and evaluates it on held-out captures.
 Needs the data that the configuration names, and the held-out captures of `configs/eval-captures.yaml` in another

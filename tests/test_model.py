@@ -67,6 +67,7 @@ def test_a_prediction_does_not_import_the_compiler_of_torch_or_what_only_trainin
 
 def test_every_public_name_is_there() -> None:
     assert set(mine.__all__) >= {"MPI", "InputError", "Model", "View", "load", "paths", "render_video"}
+    assert set(mine.__all__) <= set(dir(mine))  # completion in a notebook
     for name in mine.__all__:
         assert getattr(mine, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):

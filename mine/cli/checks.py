@@ -13,9 +13,10 @@ from mine.errors import InputError, choose, extras_required
 from mine.files import check_writable
 from mine.inputs.weights import check_header, tensor_format
 from mine.output.foreign_paths import is_path_file, read_path_file
-from mine.output.formats import PACKAGES, choose_kind
+from mine.output.formats import FORMATS, PACKAGES, choose_kind
 from mine.output.key_poses import PATH_NAMES, KeyPoses
 from mine.output.path_names import split_names
+from mine.output.writers import ENCODERS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 """The configurations that come with MINE."""
@@ -140,6 +141,23 @@ def _is_same(first: Path, second: Path) -> bool:
         return os.path.realpath(first) == os.path.realpath(second)
 
 
+def check_maker(output: Path, command: str) -> None:
+    """Checks that a file to write is not one that another command writes.
+
+    Args:
+        output: The file.
+        command: The command that was given: render, predict or export.
+
+    Raises:
+        InputError: It is; the message names the command to use.
+    """
+    ending = output.suffix.lower()
+    endings = {"predict": (".mpi",), "export": tuple(FORMATS), "render": tuple(ENCODERS)}
+    others = [maker for maker, known in endings.items() if ending in known]
+    if others and command not in others:
+        raise InputError(f"mine {command} writes no {ending} files: mine {others[0]} PHOTO -o {output.name} does")
+
+
 def check_ending(output: Path, endings: tuple[str, ...]) -> None:
     """Checks that a file to write has one of these endings and can be written.
 
@@ -159,6 +177,7 @@ def check_export(output: Path, kind: str | None, size: int | None) -> None:
             cannot be written.
     """
     check_writable(output)
+    check_maker(output, "export")
     choose_kind(output, kind, size)
     package = PACKAGES.get(output.suffix.lower())
     if package is not None and find_spec(package) is None:

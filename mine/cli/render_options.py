@@ -136,8 +136,8 @@ class StereoOptions:
 
     stereo: Annotated[str | None, arg(metavar="LAYOUT", help_behavior_hint="(default: one view)")] = None
     """Render for two eyes: sbs (side by side), half-sbs (squeezed), over-under, cross-eyed, anaglyph or dubois (for
-    red-cyan glasses), wigglegram (a GIF, WebP or APNG that moves between the eyes), vr180 (for headsets), or quilt (for
-    Looking Glass displays). A .jpg or .png holds the photo's own view, a video moves along --path."""
+    red-cyan glasses), wigglegram (moves between the eyes: .gif, .webp, .apng or a video), vr180 (for headsets), or
+    quilt (for Looking Glass displays). A .jpg, .png or .webp holds the photo's own view, a video moves along --path."""
 
     eye_distance: Annotated[float | None, options.EYE_DISTANCE, arg(help_behavior_hint="(default: about 3)")] = None
     """How far the nearest things move between the eyes, compared with the farthest, in per cent of the width: 1 to 4

@@ -5,9 +5,12 @@ mistakes are reported at once.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from rich.console import Console
 from tyro.conf import Positional, arg
 
 from mine.cli import options
@@ -16,6 +19,7 @@ from mine.cli.checks import (
     check_checkpoint,
     check_ending,
     check_export,
+    check_maker,
     check_path,
     check_source,
     is_scene,
@@ -30,6 +34,12 @@ if TYPE_CHECKING:
     from mine.network.disparity.hub import DepthModel
     from mine.scene.depth_maps.depth_map import DepthMap
     from mine.scene.mpi import MPI
+
+EXPORT_SIZES = (
+    "(default: the photo's, at most 2048 for a mesh, 1920 for depth, 1024 for planes and points, 768 for splats)"
+)
+IMAGES = (".jpg", ".jpeg", ".png")
+"""Endings that are images alone; WebP files are videos as well."""
 
 FOV_DEFAULT = "(default: from the photo's EXIF data, else a phone's 67 at 4:3; 90 with published checkpoints)"
 
@@ -89,6 +99,10 @@ def render(
     from mine.output.writers import check_output, is_folder
 
     camera.check(stereo.stereo)
+    if stereo.stereo is None and output.suffix.lower() in IMAGES:
+        raise InputError(f"{output} is one image: give --stereo, or for single frames a name without extension")
+    if stereo.stereo is None:
+        check_maker(output, "render")
     named = None if path == "swing" else path
     of_videos = {"frames": frames, "fps": fps, "amount": amount, "codec": codec, "path": named, **camera.of_motion()}
     stereo.check(output, **of_videos)
@@ -148,6 +162,7 @@ def predict(
         own_depth: Depth in place of the network's prediction.
         size: Longest side in pixels at which the scene keeps the photo, 16 to 4096: views show no more detail.
     """
+    check_maker(output, "predict")
     check_ending(output, (".mpi",))
     check_apart([output], {"photo": photo, "checkpoint": checkpoint, "depth map": own_depth.depth_map})
     check_source(photo)
@@ -167,9 +182,7 @@ def export(
     kind: Annotated[
         str | None, arg(metavar="KIND", help_behavior_hint="(default: mesh in .glb, splats in .ply)")
     ] = None,
-    size: Annotated[
-        int | None, options.SIZE, arg(help_behavior_hint="(default: the photo's, at most 768 to 2048)")
-    ] = None,
+    size: Annotated[int | None, options.SIZE, arg(help_behavior_hint=EXPORT_SIZES)] = None,
 ) -> None:
     """Writes a scene in the format that the output's extension names.
 
@@ -177,7 +190,8 @@ def export(
         scene: A scene file (.mpi) written by `mine predict`, or a photo.
         output: File to write. .html is one page that needs no server and no network; .glb a 3D model for Blender,
             three.js and phones; .ply 3D Gaussian splats or a point cloud, .spz compressed splats; .zip the planes as
-            PNGs with transparency, and a JSON file; .png the depth in 16 bits, .exr in floats.
+            PNGs with transparency, and a JSON file; .png the depth in 16 bits, .exr in floats. .spz and .exr need
+            mine[formats].
         kind: What the file holds where there is a choice: mesh or planes in .glb, splats or points in .ply.
         size: Longest side in pixels of textures, planes, depth, or of the grid of splats or points, at most the
             photo's.
@@ -190,7 +204,8 @@ def export(
 
     if size is not None and size > max(planes.size):
         _note(f"--size {size} is more than the photo has: {output} has {max(planes.size)} pixels")
-    export_scene(planes, output, kind, size)
+    with status(f"writing {output}"):
+        export_scene(planes, output, kind, size)
     print(output)
 
 
@@ -204,7 +219,20 @@ def view(scene: Positional[Annotated[Path, arg(metavar="SCENE")]]) -> None:
     planes = _scene(scene)
     from mine.output.web import view as view_scene  # it imports torch
 
-    print(view_scene(planes, scene.stem))
+    with status("writing the page"):
+        page = view_scene(planes, scene.stem)
+    print(page)
+
+
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    """Shows on a terminal what is going on, while it does."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(text):
+        yield
 
 
 def _note(text: str) -> None:
@@ -234,7 +262,8 @@ def _scene(
     from mine.scene.photo import use_decoded
 
     photo = use_decoded(decoded, side)
-    return load(checkpoint).predict(photo, planes=32 if planes is None else planes, fov=fov, depth=depth)
+    with status("predicting"):
+        return load(checkpoint).predict(photo, planes=32 if planes is None else planes, fov=fov, depth=depth)
 
 
 def _check_shape(depth: "DepthMap | DepthModel | None", size: tuple[int, int]) -> None:

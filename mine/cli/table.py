@@ -52,7 +52,7 @@ COMMANDS = {
     "demo": Command(
         "Start the web demo: upload a photo, see it in 3D, download videos.",
         "mine.cli.tools:demo",
-        ("mine demo", "mine demo --host 0.0.0.0 --port 8000 --auth guest:secret"),
+        ("mine demo", "mine demo --host 0.0.0.0 --port 8000 --auth-file password.txt"),
     ),
     "colmap": Command(
         "Compute the cameras of photos or of a video by COLMAP, to train on.",
@@ -62,7 +62,7 @@ COMMANDS = {
     "train": Command(
         "Train a network, or resume an interrupted run.",
         "mine.cli.training:train",
-        ("mine train configs/llff-small.yaml batch=2 steps=1000",),
+        ("mine train configs/own.yaml batch=2 steps=100",),
     ),
     "eval": Command(
         "Evaluate a checkpoint on held-out data, beside simple baselines.",

@@ -58,7 +58,7 @@ def train(config: Positional[Config], overrides: Positional[Overrides] = (), res
     """Trains what a config file describes and prints the checkpoint's name.
 
     Args:
-        config: YAML file of the run, such as configs/llff-small.yaml.
+        config: YAML file of the run, such as configs/own.yaml.
         overrides: Settings that replace the file's, as key=value; dots reach into sections. Example: batch=2
             architecture.encoder=resnet18.
         resume: Go on from the last saved step of a run with the same output folder, if there is one.

@@ -48,6 +48,8 @@ def choose_kind(path: str | Path, kind: str | None = None, size: int | None = No
     if ending not in FORMATS:
         raise InputError(f"cannot export to {path}: use {', '.join(FORMATS)}")
     kinds = FORMATS[ending].kinds
+    if kind not in (None, "viewer") and "viewer" in kinds:
+        raise InputError(f"kind {kind} does not apply to {path}: there is one kind of page, leave it out")
     if kind is not None and kind not in kinds:
         raise InputError(f"a {ending} file cannot hold {kind!r}: choose {' or '.join(kinds)}, or another ending")
     kind = kind or next(iter(kinds))

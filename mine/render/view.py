@@ -15,3 +15,7 @@ class View(NamedTuple):
     """Expected depth along the optical axis, in scene units"""
     mask: Float[Tensor, "N 1 H W"]
     """Number of planes, 0 to S, that have a sample inside their frame"""
+
+    def __repr__(self) -> str:
+        count, _, height, width = self.rgb.shape
+        return f"View({count} of {width}x{height})"

@@ -177,6 +177,13 @@ class MPI:
         """(H, W) of the planes."""
         return self.planes.shape[-2], self.planes.shape[-1]
 
+    def __repr__(self) -> str:
+        """Number of planes, sizes as width x height, and range of disparities."""
+        count, _, height, width = self.planes.shape
+        photo = "no photo" if self.photo is None else f"photo {self.photo.shape[-1]}x{self.photo.shape[-2]}"
+        near, far = float(self.disparity[0]), float(self.disparity[-1])
+        return f"MPI({count} planes of {width}x{height}, disparity {near:.3g} to {far:.3g}, {photo})"
+
     @property
     def size(self) -> tuple[int, int]:
         """(H, W) of a view at full resolution: the photo's size, or the planes' when there is no photo."""

@@ -144,7 +144,7 @@ class TrainingState:
         now = asdict(self.config)
         changed = difference(before, {name: now[name] for name in names})
         if changed:
-            remedy = "give that back, another output, or --no-resume to start anew"
+            remedy = "undo the change, choose another folder by output=FOLDER, or start anew with --no-resume"
             raise InputError(f"{self.file} is of another run, {changed}: {remedy}")
         return tree
 

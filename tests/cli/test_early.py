@@ -42,6 +42,12 @@ for line in json.loads(sys.argv[1]):
 """
 
 REFUSED = {
+    ("render", "photo.jpg", "-o", "x.html"): "mine render writes no .html files: mine export PHOTO -o x.html does",
+    ("render", "photo.jpg", "-o", "x.mpi"): "mine render writes no .mpi files: mine predict PHOTO -o x.mpi does",
+    ("render", "photo.jpg", "-o", "x.png"): "x.png is one image: give --stereo, or for single frames",
+    ("predict", "photo.jpg", "-o", "x.glb"): "mine predict writes no .glb files: mine export PHOTO -o x.glb does",
+    ("export", "photo.jpg", "-o", "x.mp4"): "mine export writes no .mp4 files: mine render PHOTO -o x.mp4 does",
+    ("export", "photo.jpg", "-o", "x.html", "--kind", "planes"): "kind planes does not apply to x.html",
     ("eval", "configs/eval-llff.yaml", "data.root=none"): "no data at none (data.root of",
     ("train", "configs/own.yaml", "data.0.root=none"): "no data at none (data.0.root of",
     ("render", "none.jpg"): "no photo at none.jpg",

@@ -94,6 +94,15 @@ def test_one_plane_is_no_scene() -> None:
 # Sizes and views
 
 
+def test_scenes_and_views_are_described_in_a_line() -> None:
+    scene = make_scene(photo=None)
+    near, far = float(scene.disparity[0]), float(scene.disparity[-1])
+    told = f"{PLANES} planes of {WIDTH}x{HEIGHT}, disparity {near:.3g} to {far:.3g}"
+    assert repr(scene) == f"MPI({told}, no photo)"
+    assert repr(make_scene(photo=make_photo(20, 30))) == f"MPI({told}, photo 30x20)"
+    assert repr(scene.render(torch.eye(4))) == f"View(1 of {WIDTH}x{HEIGHT})"
+
+
 def test_sizes() -> None:
     plain, sharp = make_scene(), make_scene(make_photo(40, 60))
     assert plain.plane_size == plain.size == sharp.plane_size == (HEIGHT, WIDTH)
