@@ -17,6 +17,8 @@ setup: .venv/.installed
 PIP := $(BIN)/pip --disable-pip-version-check --no-input
 TORCH_PACKAGES := $(shell grep -E '^torch(vision)?==' requirements.txt)
 TORCH_INDEX := https://download.pytorch.org/whl/$(TORCH)
+KERNELS := import mine.render.cpu.layers, mine.render.cpu.gradients, \
+	mine.network.planes.cpu.fused, mine.network.planes.recompute.compiled
 
 .venv/.installed: requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MINE needs Python 3.11 or newer: make PYTHON=...")'
@@ -31,8 +33,8 @@ ifneq ($(TORCH),)
 endif
 	$(PIP) install -r requirements.txt -r requirements-dev.txt
 	$(PIP) install --quiet --no-deps --editable .
-	@echo "Compiling kernels for this CPU, so that the first photo need not wait for it: some 20 seconds."
-	@$(BIN)/python -c 'import mine.render.cpu.render'
+	@echo "Compiling kernels for this CPU, so that the first photo need not wait for it: up to a minute."
+	@$(BIN)/python -c '$(KERNELS)'
 	touch $@
 
 # File names go through the environment, unexpanded: spaces, quotes and dollar signs in them mean nothing to the shell.
@@ -46,7 +48,8 @@ demo: setup
 
 test: setup
 	# Two workers share the CPU: more threads in each would only wait for one another.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 25 --cov --cov-report term $(ARGS)
+	# Files are run in the order that tests/conftest.py gives them, not those with most tests first.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 25 $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,32 @@ from mine.network.planes.network import PlaneNetwork
 # No deadline: the time of an example depends on the machine. Derandomized: each run tests the same examples.
 settings.register_profile("reproducible", deadline=None, derandomize=True)
 settings.load_profile("reproducible")
+
+SLOW_FILES = (
+    "demo/test_page.py",
+    "training/test_train.py",
+    "demo/test_demo.py",
+    "cli/test_ending.py",
+    "demo/test_page_access.py",
+    "training/test_distributed.py",
+    "demo/test_worker.py",
+    "training/test_resume.py",
+    "viewer/test_viewer.py",
+    "training/test_ends.py",
+    "viewer/test_embedding.py",
+    "cli/test_memory.py",
+    "demo/test_nginx.py",
+    "docs/test_commands.py",
+    "demo/test_page_stop.py",
+    "demo/test_security.py",
+)
+"""Files that take half a minute or so, in the order they are run: one that began last would leave a worker idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts tests of `SLOW_FILES` first; those with a browser and those without alternate, one for each worker."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,15 +81,8 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def feed(monkeypatch: pytest.MonkeyPatch, no_download: None) -> Callable[..., Any]:
-    """Makes a `tiny_run.Feed` the training data; called with `change`, it returns the data set."""
-    from tiny_run import Feed
+def feed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`tiny_run.use_feed` for one test: called with `change`, it returns the data set."""
+    from tiny_run import use_feed
 
-    from mine.training import batches
-
-    def use(*change: Any) -> Feed:
-        dataset = Feed(*change)
-        monkeypatch.setattr(batches, "training_sets", lambda config: [(dataset, 1.0)])
-        return dataset
-
-    return use
+    return partial(use_feed, monkeypatch)

@@ -11,7 +11,7 @@ from mine.scene.camera import intrinsics
 
 Result = TypeVar("Result")
 
-COUNTS = (1, 2, 3, 5)
+COUNTS = (1, 2, 3)
 
 
 def on_threads(compute: Callable[[], Result]) -> list[Result]:
@@ -45,7 +45,7 @@ def test_views_are_the_same_bits_on_any_number_of_threads(with_photo: bool) -> N
 def test_predictions_on_any_number_of_threads_differ_by_rounding_alone() -> None:
     """By what oneDNN and torch divide among threads; docs/reliability.md names the operators."""
     model = mine.load(device="cpu")
-    scenes = on_threads(lambda: model.predict("data/samples/cat.jpg", planes=8))
+    scenes = on_threads(lambda: model.predict("data/samples/cat.jpg", planes=4))
     views = [scene.render(mine.paths.circle(2), size=(128, 192)) for scene in scenes]
     for found, view in zip(scenes[1:], views[1:], strict=True):
         torch.testing.assert_close(found.disparity, scenes[0].disparity, rtol=1e-5, atol=1e-6)

@@ -15,22 +15,38 @@ import mine
 resource = pytest.importorskip("resource", reason="there are no such limits on this system")
 
 LIMITED = """
-import resource, sys
+import contextlib, io, json, resource, sys
 import mine.cli.scenes, mine.model, mine.render.cpu.render  # what a limit must leave room for
 from mine.cli.main import main
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]), used + int(sys.argv[1])))
-sys.argv = ["mine", *sys.argv[2:]]
-main()
+for line in json.loads(sys.argv[2]):
+    sys.argv, error, status = ["mine", *line], io.StringIO(), 0
+    with contextlib.redirect_stderr(error):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+    print(json.dumps([status, error.getvalue()]))
 """
-"""Runs `mine` with the arguments after the first, which is how many bytes it may have beside its modules."""
+"""Runs many command lines in one process with as many bytes beside its modules as its first argument says."""
+
+REFUSED = {
+    ("predict", "photo.png", "-o", "out.mpi", "--planes", "100000000"): "planes",
+    ("render", "scene.mpi", "-o", "out.mp4", "--frames", "1000000000"): "frames",
+    ("render", "scene.mpi", "-o", "out.mp4", "--size", "1000000"): "size",
+    ("render", "sparse.mpi", "-o", "out.mp4"): "sparse.mpi",
+    ("predict", "photo.png", "-o", "out.mpi", "--depth-map", "depth.npy"): "depth.npy",
+}
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory in use from /proc")
 
 
-def run(folder: Path, megabytes: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", LIMITED, str(megabytes << 20), *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+def run(folder: Path, megabytes: int, *lines: tuple[str, ...]) -> list[tuple[int, str]]:
+    """Exit status and error of each command line."""
+    command = [sys.executable, "-c", LIMITED, str(megabytes << 20), json.dumps(lines)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def sparse_scene(path: Path) -> Path:
@@ -63,29 +79,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("predict", "photo.png", "-o", "out.mpi", "--planes", 10**8), "planes"),
-        (("render", "scene.mpi", "-o", "out.mp4", "--frames", 10**9), "frames"),
-        (("render", "scene.mpi", "-o", "out.mp4", "--size", 10**6), "size"),
-        (("render", "sparse.mpi", "-o", "out.mp4"), "sparse.mpi"),
-        (("predict", "photo.png", "-o", "out.mpi", "--depth-map", "depth.npy"), "depth.npy"),
-    ],
-)
-def test_too_much_is_refused_with_half_a_gigabyte_of_memory(
-    folder: Path, arguments: tuple[object, ...], message: str
-) -> None:
-    ended = run(folder, 512, *arguments)
-    assert ended.returncode == 2, ended.stderr
-    assert ended.stderr.count("\n") == 1 and message in ended.stderr
-    assert "not enough memory" not in ended.stderr, "it was allocated"
+def test_too_much_is_refused_with_half_a_gigabyte_of_memory(folder: Path) -> None:
+    for (line, told), (status, error) in zip(REFUSED.items(), run(folder, 512, *REFUSED), strict=True):
+        assert status == 2 and error.count("\n") == 1 and told in error, (line, error)
+        assert "not enough memory" not in error, (line, "it was allocated")
     assert not (folder / "out.mpi").exists() and not (folder / "out.mp4").exists()
 
 
 def test_what_is_possible_but_does_not_fit_ends_in_one_line_and_leaves_nothing(folder: Path) -> None:
-    ended = run(folder, 600, "predict", "photo.png", "-o", "out.mpi", "--planes", 600)
-    assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
-    assert ended.stderr.splitlines()[-1].startswith("mine: not enough memory: ask for fewer planes")
-    assert "Traceback" not in ended.stderr
+    ((status, error),) = run(folder, 600, ("predict", "photo.png", "-o", "out.mpi", "--planes", "600"))
+    assert status == 2, error
+    assert error.splitlines()[-1].startswith("mine: not enough memory: ask for fewer planes")
+    assert "Traceback" not in error
     assert {path.name for path in folder.iterdir()} == {"photo.png", "scene.mpi", "sparse.mpi", "depth.npy"}

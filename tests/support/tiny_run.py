@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from safetensors.torch import load_file
 from tiny_sample import make_sample
 from torch import Tensor
@@ -13,6 +14,8 @@ from torch.utils.data import Dataset
 from mine.config import TrainConfig
 from mine.data.base.sample import Sample
 from mine.network.architecture import Architecture
+from mine.network.encoders.timm_encoder import TimmEncoder
+from mine.training import batches
 
 SIZE = (64, 96)
 BATCH = 2
@@ -55,6 +58,14 @@ class Feed(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         self.fetched += 1
         return self.change(self.steps, self.sample)
+
+
+def use_feed(patch: pytest.MonkeyPatch, *change: Callable[[int, Sample], Sample]) -> Feed:
+    """Makes a `Feed` the training data, and leaves encoders with random weights."""
+    dataset = Feed(*change)
+    patch.setattr(TimmEncoder, "load_imagenet", lambda self: None)
+    patch.setattr(batches, "training_sets", lambda config: [(dataset, 1.0)])
+    return dataset
 
 
 def saved(path: Path) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from tiny_run import Feed, config_for, saved
+from tiny_run import Feed, config_for, saved, use_feed
 
 import mine.files
 from mine.config import EvalConfig
@@ -39,12 +39,6 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         use_feed(patch)
         training.train(config_for(folder, steps=2, save_every=1))
     return folder
-
-
-def use_feed(patch: pytest.MonkeyPatch) -> None:
-    """Makes `Feed` the training data, and leaves encoders with random weights."""
-    patch.setattr("mine.network.encoders.timm_encoder.TimmEncoder.load_imagenet", lambda self: None)
-    patch.setattr("mine.training.batches.training_sets", lambda config: [(Feed(), 1.0)])
 
 
 def kill_at_rename(patch: pytest.MonkeyPatch, number: int) -> None:
@@ -176,7 +170,8 @@ def test_a_disk_that_is_full_keeps_state_and_checkpoint_of_one_step(
     training.train(config)
     before = {name: (tmp_path / name).read_bytes() for name in ("state.pt", "mine.safetensors")}
 
-    def full(*arguments: object) -> None:
+    def full(content: object, path: Path) -> None:
+        path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(*((torch, "save") if written == 0 else (state, "save_network")), full)
@@ -191,11 +186,10 @@ SETUP = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from tiny_run import Feed, config_for
-from mine.network.encoders.timm_encoder import TimmEncoder
-from mine.training import batches, state, train
-TimmEncoder.load_imagenet = lambda self: None
-batches.training_sets = lambda config: [(Feed(), 1.0)]
+import pytest
+from tiny_run import config_for, use_feed
+from mine.training import state, train
+use_feed(pytest.MonkeyPatch())
 """
 
 FAILS = """

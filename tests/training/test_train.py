@@ -59,7 +59,7 @@ def test_without_a_network_it_is_said_where_weights_come_from(encoder: str, monk
 
 def test_a_run_learns_and_its_checkpoint_predicts(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     sample = feed().sample
-    config = config_for(tmp_path, steps=40, save_every=100, ema=0.0)
+    config = config_for(tmp_path, steps=20, save_every=100, ema=0.0, learning_rate=1e-2)
     torch.manual_seed(config.seed)
     start = start_network(config).eval()
     checkpoint = training.train(config)
@@ -161,16 +161,15 @@ def test_means_do_not_count_skipped_steps(tmp_path: Path, feed: Callable[..., Fe
     assert totals[1] > 0.9 * totals[0]
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_learns_alike(precision: str, tmp_path: Path, feed: Callable[..., Feed]) -> None:
+def test_half_precision_learns_alike(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     feed()
     totals = []
-    for name in ("fp32", precision):
-        training.train(config_for(tmp_path / name, steps=2, precision=name))
-        metrics = json.loads((tmp_path / name / "figures.json").read_text())
-        assert metrics["skipped_steps"] == 0 and metrics["precision"] == name
+    for precision in ("fp32", "bf16", "fp16"):
+        training.train(config_for(tmp_path / precision, steps=2, precision=precision))
+        metrics = json.loads((tmp_path / precision / "figures.json").read_text())
+        assert metrics["skipped_steps"] == 0 and metrics["precision"] == precision
         totals.append(metrics["last"]["total"])
-    assert totals[1] == pytest.approx(totals[0], rel=0.05) and totals[1] != totals[0]
+    assert totals[1:] == pytest.approx([totals[0]] * 2, rel=0.05) and totals[0] not in totals[1:]
 
 
 def test_the_ema_lags_behind_the_weights(tmp_path: Path, feed: Callable[..., Feed]) -> None:
@@ -243,9 +242,13 @@ def test_a_batch_whose_loss_is_not_finite_leaves_no_trace(tmp_path: Path, feed: 
     assert all(torch.isfinite(value).all() for value in state.values())
 
 
-def test_ten_skipped_steps_in_a_row_end_the_run_with_one_clear_error(tmp_path: Path, feed: Callable[..., Feed]) -> None:
-    dataset = feed(lambda step, sample: sample if step in (1, 11) else broken(sample))
-    with pytest.raises(InputError, match=r"not finite for 10 steps.*lower learning_rate"):
+def test_too_many_skipped_steps_in_a_row_end_the_run_with_one_clear_error(
+    tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert training.MAX_SKIPPED_STEPS == 10
+    monkeypatch.setattr(training, "MAX_SKIPPED_STEPS", 3)
+    dataset = feed(lambda step, sample: sample if step in (1, 4) else broken(sample))
+    with pytest.raises(InputError, match=r"not finite for 3 steps.*lower learning_rate"):
         training.train(config_for(tmp_path, steps=100, save_every=1000))
-    assert dataset.steps == 21  # nine after the first were forgiven
+    assert dataset.steps == 7  # two after the first were forgiven
     assert not (tmp_path / "mine.safetensors").exists()
