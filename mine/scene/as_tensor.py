@@ -36,3 +36,9 @@ def as_tensor(value: Any, name: str) -> Tensor:
         kind = type(value).__name__ if array.ndim == 0 else f"{type(value).__name__} of {array.dtype}"
         raise InputError(f"{name} is a {kind}: give a tensor or an array of numbers")
     return torch.from_numpy(array.astype(np.float32))
+
+
+def as_floats(value: Any, name: str) -> Tensor:
+    """As `as_tensor`, floats of any precision as float32; other tensors stay as they are, for checks to refuse."""
+    tensor = as_tensor(value, name)
+    return tensor.float() if tensor.is_floating_point() else tensor

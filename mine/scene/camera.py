@@ -161,15 +161,16 @@ def check_intrinsics(K: Tensor) -> None:
     """Checks intrinsics (..., 3, 3).
 
     Raises:
-        InputError: The shape is another, or a K is not finite, not upper triangular, or not positive on its diagonal.
+        InputError: The shape is another, or a K is not finite, not upper triangular, not positive on its diagonal, or
+            a multiple of intrinsics: the last element is not 1.
     """
     if K.ndim < 2 or K.shape[-2:] != (3, 3):
         raise InputError(f"K has shape {tuple(K.shape)}: give 3x3 intrinsics in pixels")
     diagonal, below = torch.diagonal(K, dim1=-2, dim2=-1), K[..., (1, 2, 2), (0, 0, 1)]
-    proper = K.is_floating_point() and (below == 0).all() and (diagonal > 0).all()
+    proper = K.is_floating_point() and (below == 0).all() and (diagonal > 0).all() and (K[..., 2, 2] == 1).all()
     if not (proper and torch.isfinite(K).all() and torch.isfinite(1 / diagonal).all()):
         raise InputError(
-            "K is singular or not finite, or not upper triangular: "
+            "K is singular or not finite, not upper triangular, or its last element is not 1: "
             "give [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with positive focals"
         )
 

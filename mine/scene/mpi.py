@@ -17,7 +17,7 @@ from torch import Tensor
 from mine.errors import InputError, InputWarning
 from mine.files import replacing
 from mine.render import Backend, Prepared, View, join, prepare
-from mine.scene.as_tensor import ArrayLike, as_tensor
+from mine.scene.as_tensor import ArrayLike, as_floats, as_tensor
 from mine.scene.camera import (
     check_intrinsics,
     check_poses,
@@ -42,11 +42,12 @@ Kept = TypeVar("Kept")
 class MPI:
     """A multiplane image: a planar radiance field in the frustum of its source camera.
 
-    Arguments that are tensors may be NumPy arrays or lists of numbers as well. What views have in common is computed
-    once; of parts that require gradients, whose values change, for each view: give `detach()` of them to render many.
+    Arguments that are tensors may be NumPy arrays or lists of numbers as well; floats of any precision become float32.
+    What views have in common is computed once; of parts that require gradients, whose values change, for each view: give
+    `detach()` of them to render many.
 
     Attributes:
-        planes: Float32; RGB in [0, 1], then density σ ≥ 0 per scene unit; nearest plane first.
+        planes: RGB in [0, 1], then density σ ≥ 0 per scene unit; nearest plane first.
         disparity: 1 / depth of the planes in the source camera, strictly descending.
         K: Source intrinsics in pixels of the planes.
         photo: Source image in [0, 1] at any resolution, or None. With a photo, views are as sharp as the photo wherever
@@ -136,10 +137,10 @@ class MPI:
         background: ArrayLike | None,
     ) -> None:
         """Checks the parts and sets the attributes."""
-        disparity, K = as_tensor(disparity, "disparity"), as_tensor(K, "K")
-        photo = None if photo is None else as_tensor(photo, "photo")
-        surface = None if surface is None else as_tensor(surface, "surface")
-        background = None if background is None else as_tensor(background, "background")
+        disparity, K = as_floats(disparity, "disparity"), as_floats(K, "K")
+        photo = None if photo is None else as_floats(photo, "photo")
+        surface = None if surface is None else as_tensor(surface, "surface").float()
+        background = None if background is None else as_tensor(background, "background").float()
         if planes.numel() == 0:
             raise InputError(f"planes have shape {tuple(planes.shape)}: give (S, 4, H, W), none of them 0")
         check_colours("rgb", planes[:, :3])
@@ -322,7 +323,7 @@ class MPI:
         if K is None:
             K = self.intrinsics(size).expand(*T.shape[:-2], 3, 3)
             K = shift_principal_point(K, off_axis_shift(T))
-        K = as_tensor(K, "K")
+        K = as_floats(K, "K")
         T = T.as_subclass(Tensor)
         check_intrinsics(K)
         K, T = (x.to(self.K) for x in (K if K.ndim == 3 else K[None], T if T.ndim == 3 else T[None]))

@@ -374,7 +374,7 @@ def largest_within(x: Tensor, radius: int) -> Tensor:
 
 def _inpaint(disparity: Tensor, image: Tensor, map_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Background disparity (1, H, W) and colour (3, H, W) behind a surface, found at half of `map_size` (h, w)."""
-    half = (map_size[0] // 2, map_size[1] // 2)
+    half = (max(1, map_size[0] // 2), max(1, map_size[1] // 2))
     nearest = F.adaptive_max_pool2d(disparity[None], half)
     found = inpaint_background(nearest, F.interpolate(image[None], half, mode="area"), REACH)
     background, colour = (F.interpolate(x, disparity.shape[-2:], mode="bilinear")[0] for x in found)

@@ -90,7 +90,8 @@ def test_singular_intrinsics(K: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "column", "value"), [(1, 0, 1e-6), (2, 0, 0.1), (2, 1, -1.0), (2, 2, -1.0), (0, 0, -5.0)]
+    ("row", "column", "value"),
+    [(1, 0, 1e-6), (2, 0, 0.1), (2, 1, -1.0), (2, 2, -1.0), (2, 2, 2.0), (2, 2, 0.999), (0, 0, -5.0)],
 )
 def test_intrinsics_are_upper_triangular_with_positive_focals(row: int, column: int, value: float) -> None:
     K = intrinsics((40, 60))

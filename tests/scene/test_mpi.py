@@ -10,7 +10,7 @@ from small_scene import HEIGHT, PLANES, WIDTH, changed, make_photo, make_scene
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.render import use_backend
+from mine.render import Backend, use_backend
 from mine.render.cpu import render as cpu
 from mine.scene.camera import pose
 from mine.scene.depth import depth_range, near_depth
@@ -54,6 +54,7 @@ def reference_renderer() -> Iterator[None]:
         ("K", torch.zeros(3, 3)),
         ("K", torch.eye(3) * math.nan),
         ("K", torch.eye(4)),
+        ("K", 2 * torch.eye(3)),
         ("K", torch.eye(3).expand(PLANES, 3, 3)),
         ("K", torch.tensor([[20.0, 0, 12], [0.1, 20, 8], [0, 0, 1]])),
         ("K", torch.tensor([[-20.0, 0, 12], [0, 20, 8], [0, 0, 1]])),
@@ -171,12 +172,24 @@ def test_the_planes_hold_colours_then_densities() -> None:
     assert scene.sigma.untyped_storage().data_ptr() == scene.planes.untyped_storage().data_ptr()
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
-def test_parts_of_any_precision_become_single_precision_planes(dtype: torch.dtype) -> None:
-    scene = make_scene()
-    other = changed(scene, rgb=scene.rgb.to(dtype), sigma=scene.sigma.to(dtype))
-    assert other.planes.dtype == torch.float32
-    torch.testing.assert_close(other.planes, scene.planes, rtol=1e-3, atol=1e-3)
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_parts_of_any_precision_become_single_precision(dtype: torch.dtype, backend: Backend) -> None:
+    scene = make_scene(make_photo())
+    surface = 0.3 + 0.6 * torch.rand(1, HEIGHT, WIDTH)
+    background = torch.cat([0.5 * surface, torch.rand(3, HEIGHT, WIDTH)])
+    parts = scene.planes, scene.disparity, scene.K, scene.photo, surface, background
+    one, other = MPI.from_planes(*parts), MPI.from_planes(*(part.to(dtype) for part in parts))
+    apart = changed(scene, rgb=scene.rgb.to(dtype), sigma=scene.sigma.to(dtype))
+    tolerance = 4 * torch.finfo(dtype).eps if dtype != torch.float64 else 0
+    for name in ("planes", "disparity", "K", "photo", "surface", "background"):
+        value = getattr(other, name)
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, getattr(one, name), rtol=tolerance, atol=tolerance)
+    assert torch.equal(apart.planes, other.planes)
+    for size in (scene.size, scene.plane_size):  # finer planes, and the scene's own
+        view = other.render(torch.eye(4, dtype=dtype), other.intrinsics(size).to(dtype), size, backend)
+        assert all(values.isfinite().all() for values in view)
 
 
 def test_gradients_reach_the_colours_and_densities_a_scene_is_made_of() -> None:

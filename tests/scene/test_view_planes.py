@@ -160,6 +160,15 @@ def test_small_views_are_rendered_from_the_scenes_own_planes() -> None:
         assert torch.equal(fine.rgb, plain.rgb)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 16), (16, 1)], ids=str)
+def test_planes_of_one_row_or_column_have_views_larger_than_they_are(size: tuple[int, int]) -> None:
+    photo, planes = torch.rand(3, *(20 * side for side in size)), torch.full((3, 4, *size), 0.5)
+    planes[-1, 3] = 50
+    for surface in (None, torch.rand(1, *size) * 0.5 + 0.4):
+        own = MPI.from_planes(planes, torch.tensor([1.0, 0.5, 0.2]), intrinsics(size, 60), photo, surface)
+        assert all(values.isfinite().all() for values in own.render(torch.eye(4)))
+
+
 def test_a_surface_is_kept_in_files_and_scenes_without_one_open(tmp_path: Path) -> None:
     for known in (True, False):
         before = scene(known)
