@@ -9,7 +9,7 @@ from tyro.conf import arg
 from mine.cli import options
 from mine.errors import InputError, choose
 from mine.files import check_writable
-from mine.output.foreign_paths import is_path_file
+from mine.output.foreign_paths import is_path_file, read_path_file
 from mine.output.key_poses import MAX_FRAMES
 from mine.output.lens_options import APERTURE, parse_focus
 from mine.output.path_names import EASINGS, OPEN, split_names
@@ -102,16 +102,18 @@ class CameraOptions:
 
     def _one(self, name: str, scene: "MPI", frames: int | None, amount: float | None) -> "CameraPath":
         """One of the paths that are joined, with its easing, closed if asked to."""
-        from mine.output.camera_paths import PATHS, ease, load, loop, scene_path
+        from mine.output.camera_paths import ease, load, loop, scene_path
+
+        amount = 1.0 if amount is None else amount
 
         def make(count: int | None) -> "CameraPath":
-            if is_path_file(name):
-                return load(name, count, 1.0 if amount is None else amount)
-            return scene_path(scene, name, count, 1.0 if amount is None else amount)
+            return load(name, count, amount) if is_path_file(name) else scene_path(scene, name, count, amount)
 
         path = make(frames)
-        closed = name in PATHS and name not in OPEN
-        if self.easing == "linear" and (closed or not self.loop):
+        if self.easing == "linear" and not self.loop:
+            return path
+        closed = read_path_file(name, frames, amount).loop if is_path_file(name) else name not in OPEN
+        if self.easing == "linear" and closed:
             return path
         count = len(path.poses)
         dense = make(min(DENSER * count, MAX_FRAMES))

@@ -24,8 +24,8 @@ from torch.nn.functional import normalize
 from mine.errors import InputError
 from mine.output.camera_path import CameraPath
 from mine.output.foreign_paths import ForeignPath, read_path_file
-from mine.output.key_poses import MAX_FRAMES, KeyPoses
-from mine.output.path_edits import as_path, ease, join, loop, resample
+from mine.output.key_poses import KeyPoses
+from mine.output.path_edits import as_path, check_frames, ease, join, loop, resample
 from mine.output.path_files import save_path
 from mine.scene.camera import OffAxisPoses, pose
 from mine.scene.depth import near_depth
@@ -260,7 +260,12 @@ def load(path: str | Path, frames: int | None = None, amount: float = 1.0) -> Ca
     if isinstance(found, KeyPoses):
         return _interpolate(found)
     read = _from_foreign(found)
-    return read if frames is None else resample(read, torch.linspace(0, len(read.poses) - 1, frames))
+    if frames is None:
+        return read
+    check_frames(frames)
+    ends = 0 if found.loop else 1  # a loop goes on from its last pose to its first one
+    step = (len(read.poses) - ends) / max(1, frames - ends)
+    return resample(read, torch.arange(frames, dtype=torch.float64) * step, found.loop)
 
 
 def _from_foreign(found: ForeignPath) -> CameraPath:
@@ -294,8 +299,7 @@ def _interpolate(keys: KeyPoses) -> CameraPath:
 
 def _phase(frames: int, amount: float, depth: float) -> Tensor:
     """Angles (frames,) in [0, 2 pi), evenly spaced; float64, so that poses are exact when rounded to float32."""
-    if not isinstance(frames, int) or not 1 <= frames <= MAX_FRAMES:
-        raise InputError(f"{frames} frames make no path: give a whole number from 1 to {MAX_FRAMES}")
+    check_frames(frames)
     if not (isinstance(amount, Real) and math.isfinite(amount)):
         raise InputError(f"amount {amount!r} is no finite number: give the size of the motion, 1 for the default")
     if not (math.isfinite(depth) and depth > 0):

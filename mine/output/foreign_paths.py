@@ -45,6 +45,8 @@ class ForeignPath(NamedTuple):
     """(N,) factors on the source camera's focal length"""
     shift: np.ndarray[Any, Any] | None
     """(N, 2) shifts of the principal point in focal lengths, in files of `mine.output.path_files`"""
+    loop: bool = False
+    """whether the path goes on from its last pose to its first one, as such files say"""
 
 
 def is_path_file(name: str) -> bool:
@@ -173,11 +175,12 @@ def _placed(path: str | Path, poses: np.ndarray, focal: np.ndarray, own: Any, am
             f"{path} has a matrix that is no pose, first that of camera {int(np.argmin(proper))}: "
             "give rotation and translation, without scale"
         )
-    shift = None
+    shift, loop = None, False
     if isinstance(own, dict):
+        loop = own.get("loop") is True
         reference, unit = _FLIP, _positive(path, _numbers(path, [own.get("focal", 1)], '"focal"', 1)[0], 0)
         if own.get("shift") is not None:
-            shift = _numbers(path, _flattened(own["shift"]), '"shift"', 2 * len(poses)).reshape(-1, 2)
+            shift = _numbers(path, _flattened(own["shift"]), '"shift"', 2 * len(poses)).reshape(-1, 2) * amount
     else:
         reference, unit = poses[0], focal[0]
     relative = np.linalg.inv(reference) @ poses
@@ -188,7 +191,7 @@ def _placed(path: str | Path, poses: np.ndarray, focal: np.ndarray, own: Any, am
             f"{path} takes the camera {reach:.3g} scene units away, and the nearest things are about 1 away: "
             f"scale its motion with --amount {0.2 * amount / reach:.1g}"
         )
-    return ForeignPath(relative, focal / unit, shift)
+    return ForeignPath(relative, focal / unit, shift, loop)
 
 
 def _entries(path: str | Path, value: Any, field: str) -> list[dict[str, Any]]:

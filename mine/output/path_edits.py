@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -10,17 +11,46 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.output.camera_path import CameraPath
+from mine.output.key_poses import MAX_FRAMES
 from mine.output.path_names import EASINGS
 from mine.scene.as_tensor import ArrayLike, as_tensor
-from mine.scene.camera import pose
+from mine.scene.camera import check_poses, pose
 
 JOINT = 15
 """Poses between two joined paths that do not meet."""
 
+CLOSING_STEP = 1.5
+"""Largest step from the last to the first pose of a path that loops, in its largest other ones: across a path that does
+not loop it is two of them at least."""
 
-def as_path(path: CameraPath | Tensor) -> CameraPath:
-    """The path with its intrinsics; poses (N, 4, 4) have those of the source camera, or off-axis ones."""
-    return path if isinstance(path, CameraPath) else CameraPath.of(as_tensor(path, "the camera path"))
+
+def as_path(path: ArrayLike | CameraPath) -> CameraPath:
+    """The path with its intrinsics, checked.
+
+    Args:
+        path: A path; or poses (N, 4, 4), or one pose (4, 4), with the source camera's intrinsics, or off-axis ones.
+
+    Raises:
+        InputError: There is no pose, or poses, focal factors or shifts are not finite or not of these shapes.
+    """
+    if not isinstance(path, CameraPath):
+        path = as_tensor(path, "the camera path")
+        check_poses(path)
+        path = CameraPath.of(path if path.ndim == 3 else path[None])
+    check_poses(path.poses)
+    if len(path.poses) == 0:
+        raise InputError("the camera path has no poses: give at least one")
+    if path.focal.shape != path.poses.shape[:1] or not (path.focal.isfinite() & (path.focal > 0)).all():
+        raise InputError("the camera path's focal factors must be positive, one for each pose")
+    if path.shift is not None and (path.shift.shape != (len(path.poses), 2) or not path.shift.isfinite().all()):
+        raise InputError("the camera path's shifts must be finite, (x, y) in focal lengths for each pose")
+    return path
+
+
+def check_frames(frames: int) -> None:
+    """Raises InputError unless a path can have so many poses."""
+    if not isinstance(frames, Integral) or isinstance(frames, bool) or not 1 <= frames <= MAX_FRAMES:
+        raise InputError(f"{frames} frames make no path: give a whole number from 1 to {MAX_FRAMES}")
 
 
 def ease(
@@ -44,8 +74,7 @@ def ease(
     if easing not in EASINGS:
         raise InputError(f"unknown easing {easing!r}: choose {', '.join(EASINGS)}")
     count = len(path.poses) if frames is None else frames
-    if count < 1:
-        raise InputError(f"{count} frames make no path: give at least 1")
+    check_frames(count)
     u = torch.arange(count, dtype=torch.float64) / max(1, count if closed else count - 1)
     eased = {"linear": u, "in": u * u, "out": 1 - (1 - u) ** 2, "in-out": u * u * (3 - 2 * u)}[easing]
     return resample(path, eased * (len(path.poses) - (0 if closed else 1)), closed)
@@ -59,9 +88,13 @@ def loop(path: CameraPath | Tensor, frames: int | None = None) -> CameraPath:
     Args:
         path: The path; give several times as many poses as `frames` for a smooth way.
         frames: Number of poses of the result; by default as many as the path has.
+
+    Raises:
+        InputError: There is no path, or frames are out of range.
     """
     path = as_path(path)
     count = len(path.poses) if frames is None else frames
+    check_frames(count)
     u = (1 - (torch.arange(count, dtype=torch.float64) * (2 * math.pi / count)).cos()) / 2
     return resample(path, u * (len(path.poses) - 1))
 
@@ -82,13 +115,18 @@ def join(paths: Sequence[CameraPath | Tensor], joint: int = JOINT) -> CameraPath
     joined = [parts[0]]
     for before, after in pairwise(parts):
         ends = concatenate([_one(before, -1), _one(after, 0)])
-        step = _largest_step(before)
-        gap = float((ends.poses[0] - ends.poses[1]).abs().max())
+        step, gap = _largest_step(before), _largest_step(ends)
         if gap > 2 * step:
             u = torch.arange(1, joint + 1, dtype=torch.float64) / (joint + 1)
             joined.append(resample(ends, u * u * (3 - 2 * u)))
         joined.append(after)
     return concatenate(joined)
+
+
+def is_closed(path: CameraPath) -> bool:
+    """Whether a path, of three poses at least, goes on from its last one to its first one by a step like its others."""
+    ends = concatenate([_one(path, -1), _one(path, 0)])
+    return len(path.poses) > 2 and _largest_step(ends) <= CLOSING_STEP * _largest_step(path)
 
 
 def concatenate(paths: Sequence[CameraPath]) -> CameraPath:
@@ -138,5 +176,8 @@ def _one(path: CameraPath, index: int) -> CameraPath:
 
 
 def _largest_step(path: CameraPath) -> float:
-    """Largest change of an entry of the pose between two poses."""
-    return float(path.poses.diff(dim=0).abs().max()) if len(path.poses) > 1 else 0.0
+    """Largest change of an entry of the pose, of the log focal length or of the shift between two poses."""
+    if len(path.poses) < 2:
+        return 0.0
+    parts = [path.poses.flatten(1), path.focal.log()[:, None], *([] if path.shift is None else [path.shift])]
+    return max(float(part.diff(dim=0).abs().max()) for part in parts)

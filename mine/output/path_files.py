@@ -2,7 +2,8 @@
 
 The world of the files is the source camera: its axes in OpenGL's convention (x right, y up, z backward) in JSON files,
 in OpenCV's in images.txt. Key "mine" of the JSON files says so, and holds what the formats do not: the focal length of
-the source camera, and the shifts of the principal points. With it `mine.paths.load` returns what was saved.
+the source camera, the shifts of the principal points, and whether the path loops. With it `mine.paths.load` returns
+what was saved.
 """
 
 import json
@@ -16,7 +17,8 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.files import check_writable, replacing
 from mine.output.camera_path import CameraPath
-from mine.output.path_edits import as_path
+from mine.output.path_edits import as_path, is_closed
+from mine.output.writers import check_fps
 from mine.scene.mpi import MPI
 
 _FLIP = torch.diag(torch.tensor([1.0, -1, -1, 1], dtype=torch.float64))
@@ -30,15 +32,16 @@ def save_path(path: CameraPath | Tensor, scene: MPI, out: str | Path, fps: float
         scene: The scene that it is for: fields of view and the size of the pictures are its own.
         out: File to write: `transforms.json` and other names that end in `transforms.json` are in NeRF's Blender
             format, other `.json` files are nerfstudio's camera paths, `.txt` is COLMAP's images.txt.
-        fps: Frames per second.
+        fps: Frames per second, above 0.01, at most 240.
 
     Raises:
-        InputError: For another ending, or when the file cannot be written.
+        InputError: For another ending, for no path, a frame rate out of range, or when the file cannot be written.
     """
     name = str(out).lower()
     if not name.endswith((".json", ".txt")):
         raise InputError(f"cannot write the camera path {out}: give a name that ends in .json or .txt")
     check_writable(out)
+    check_fps(fps)
     path = as_path(path)
     if name.endswith(".txt"):
         text = _images_txt(path)
@@ -114,7 +117,7 @@ def _images_txt(path: CameraPath) -> str:
 def _own(path: CameraPath, focal: float) -> dict[str, object]:
     """What `mine.paths.load` reads besides the format."""
     shift = None if path.shift is None or not path.shift.any() else path.shift.tolist()
-    return {"world": "source camera", "focal": focal, "shift": shift}
+    return {"world": "source camera", "focal": focal, "shift": shift, "loop": is_closed(path)}
 
 
 def _camera_to_world(path: CameraPath) -> Tensor:

@@ -17,10 +17,11 @@ from mine.files import check_name, replacing_together
 from mine.output.camera_path import CameraPath
 from mine.output.framing import covering_zoom, zoom_intrinsics
 from mine.output.lens import Lens, render_lens
+from mine.output.path_edits import as_path
 from mine.output.writers import WriteFrame, check_output, frame_encoder, is_folder
 from mine.render import View
-from mine.scene.as_tensor import ArrayLike, as_tensor
-from mine.scene.camera import check_poses, shift_principal_point
+from mine.scene.as_tensor import ArrayLike
+from mine.scene.camera import shift_principal_point
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
 from mine.scene.limits import as_size
 from mine.scene.mpi import MPI, check_is_scene
@@ -85,7 +86,7 @@ def render_video(
     check_is_scene(scene)
     for name in (out,) if depth is None else (out, depth):
         check_name(name)
-    path = _camera_path(path)
+    path = as_path(path)
     if depth is not None and Path(depth).resolve() == Path(out).resolve():
         raise InputError(f"depth and colour would both be written to {out}: give them different names")
     longest = LONGEST_GIF_SIDE if Path(out).suffix.lower() == ".gif" else LONGEST_SIDE
@@ -157,7 +158,7 @@ def render_path(
     Yields:
         Batches of consecutive views.
     """
-    path = _camera_path(path)
+    path = as_path(path)
     size = size or default_size(scene.size)
     zoom = covering_zoom(scene, *path) if crop else 1.0
     K = zoom_intrinsics(scene.intrinsics(size), path.focal * zoom)
@@ -177,30 +178,14 @@ def default_size(size: tuple[int, int], longest: int = LONGEST_SIDE) -> tuple[in
 
     Args:
         size: (H, W) in pixels.
-        longest: Longest side allowed, in pixels.
+        longest: Longest side allowed, in pixels, at least 2.
 
     Returns:
         (H, W) in pixels.
     """
     shrink = min(1.0, longest / max(size))
-    height, width = (max(2, 2 * round(side * shrink / 2)) for side in size)
+    height, width = (max(2, 2 * min(round(side * shrink / 2), longest // 2)) for side in size)
     return height, width
-
-
-def _camera_path(path: ArrayLike | CameraPath) -> CameraPath:
-    """The path with intrinsics, checked; one pose (4, 4) is a path of one frame."""
-    if not isinstance(path, CameraPath):
-        path = as_tensor(path, "the camera path")
-        check_poses(path)
-        path = CameraPath.of(path if path.ndim == 3 else path[None])
-    check_poses(path.poses)
-    if len(path.poses) == 0:
-        raise InputError("the camera path has no poses: give at least one")
-    if path.focal.shape != path.poses.shape[:1] or not (path.focal.isfinite() & (path.focal > 0)).all():
-        raise InputError("the camera path's focal factors must be positive, one for each pose")
-    if path.shift is not None and (path.shift.shape != (len(path.poses), 2) or not path.shift.isfinite().all()):
-        raise InputError("the camera path's shifts must be finite, (x, y) in focal lengths for each pose")
-    return path
 
 
 def _colour_writer(write: WriteFrame) -> Callable[[View], None]:

@@ -163,8 +163,7 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float, codec: str 
     check_writable(out, is_folder(out))
     if not is_folder(out):
         ffmpeg_program()
-    if not (isinstance(fps, Real) and math.isfinite(fps) and LEAST_FPS < fps <= 240):
-        raise InputError(f"fps {fps!r} is out of range: give frames per second above {LEAST_FPS}, at most 240")
+    check_fps(fps)
     suffix = Path(out).suffix.lower()
     if Path(out).name.lower() in ENCODERS:
         raise InputError(f"cannot write {out}: that is an ending alone, give a name before it")
@@ -179,6 +178,12 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float, codec: str 
         raise InputError(f"cannot write {out}: use {', '.join(ENCODERS)}, or no extension for a folder of PNGs")
     if "-c:v" in _options(suffix, codec) and suffix != ".webp" and (size[0] % 2 or size[1] % 2):
         raise InputError(f"{suffix} video cannot be {size[1]}x{size[0]}: give an even width and height")
+
+
+def check_fps(fps: float) -> None:
+    """Raises InputError unless frames per second are above `LEAST_FPS`, at most 240."""
+    if not (isinstance(fps, Real) and math.isfinite(fps) and LEAST_FPS < fps <= 240):
+        raise InputError(f"fps {fps!r} is out of range: give frames per second above {LEAST_FPS}, at most 240")
 
 
 def _check_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ from small_scene import make_scene
 import mine
 from mine.errors import InputError
 from mine.output.camera_path import CameraPath
+from mine.output.camera_paths import PIVOT, SIDEWAYS
 
 POSITIONS = [[1.0, 2, 3], [1.5, 2, 3], [1, 2.25, 2]]
 """Camera centres in a world with y up, z backward."""
@@ -123,6 +124,48 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path, name: str) -> None:
     if name != "images.txt":
         assert found.shift is not None and path.shift is not None
         torch.testing.assert_close(found.shift, path.shift, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["a.json", "transforms.json"])
+def test_a_saved_swing_keeps_its_pivot_still_at_any_amount(tmp_path: Path, name: str) -> None:
+    mine.paths.save_path(mine.paths.swing(frames=8), make_scene(), tmp_path / name)
+    found = mine.paths.load(tmp_path / name, amount=2)
+    assert found.shift is not None
+    x = found.poses[:, 0, 3] / PIVOT + found.shift[:, 0]
+    assert found.poses[:, 0, 3].abs().max() == pytest.approx(2 * SIDEWAYS)
+    assert x.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(("path", "frames"), [("circle", 50), ("circle", 13), ("line", 50)])
+def test_a_saved_path_is_resampled_over_its_seam_if_it_loops(tmp_path: Path, path: str, frames: int) -> None:
+    mine.paths.save_path(mine.paths.PATHS[path](frames=20), make_scene(), tmp_path / "a.json")
+    centres = torch.linalg.inv(mine.paths.load(tmp_path / "a.json", frames=frames).poses)[:, :3, 3]
+    steps = torch.cat([centres, centres[:1]]).diff(dim=0).norm(dim=1)
+    assert len(centres) == frames
+    if path == "line":
+        assert steps[-1] == pytest.approx(2 * SIDEWAYS), "both ends are kept"
+    else:
+        assert steps.max() < 1.05 * steps.min()
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "message"),
+    [
+        (torch.zeros(0, 4, 4), {}, "no poses"),
+        (torch.eye(3), {}, "pose has shape"),
+        (torch.eye(4), {"fps": 0}, "fps 0"),
+        (torch.eye(4), {"fps": float("nan")}, "fps nan"),
+    ],
+)
+def test_what_is_no_path_is_not_saved(
+    tmp_path: Path, path: torch.Tensor, options: dict[str, float], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        mine.paths.save_path(path, make_scene(), tmp_path / "a.json", **options)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "b.json").write_text(json.dumps({"camera_path": [{"camera_to_world": np.eye(4).flatten().tolist()}]}))
+    with pytest.raises(InputError, match="0 frames"):
+        mine.paths.load(tmp_path / "b.json", frames=0)
 
 
 def test_saved_paths_have_the_axes_of_their_programs(tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 """Easing, loops and joints of camera paths."""
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 import torch
+from small_scene import make_scene
 
 from mine import paths
+from mine.cli.render_options import CameraOptions
 from mine.errors import InputError
 from mine.output.camera_path import CameraPath
-from mine.output.path_edits import JOINT, concatenate
+from mine.output.path_edits import JOINT, concatenate, is_closed
 
 
 def places(path: CameraPath) -> torch.Tensor:
@@ -71,10 +74,48 @@ def test_paths_that_meet_are_joined_without_more_poses() -> None:
     assert both.focal[:30].max() > 1.4 and (both.focal[30:] == 1).all()
 
 
+@pytest.mark.parametrize("field", ["focal", "shift"])
+def test_paths_whose_lenses_do_not_meet_are_joined_smoothly(field: str) -> None:
+    """A camera that stands still zooms in, or shifts its view, and the next path begins without that."""
+    still = CameraPath(torch.eye(4).repeat(30, 1, 1), torch.ones(30), torch.zeros(30, 2))
+    grown = torch.linspace(0, 0.5, 30)
+    other = {"focal": grown.exp()} if field == "focal" else {"shift": torch.stack([grown, 0 * grown], dim=1)}
+    joined = paths.join([still._replace(**other), still])
+    assert len(joined.poses) == 60 + JOINT and joined.shift is not None
+    assert joined.focal.log().diff().abs().max() < 0.06 and joined.shift.diff(dim=0).abs().max() < 0.06
+
+
+def test_paths_of_which_the_end_is_their_start_are_closed() -> None:
+    for name, path in paths.PATHS.items():
+        for frames in (4, 20, 90):
+            assert is_closed(paths.as_path(path(frames=frames))) == (name != "line")
+    assert not is_closed(paths.as_path(paths.line(frames=2))) and not is_closed(paths.as_path(paths.line(frames=3)))
+
+
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("frames", [None, 36])
+def test_files_that_loop_are_eased_and_left_closed(tmp_path: Path, saved: bool, frames: int | None) -> None:
+    """Key poses, or a saved path: easing makes rests at the end but no frame twice, and --loop changes nothing."""
+    file = tmp_path / "a.json"
+    keys = [{"position": position} for position in ([0, 0, 0], [0.1, 0, 0], [0.1, 0.1, 0], [0, 0.1, 0])]
+    file.write_text(json.dumps({"frames": 24, "keys": keys, "loop": True}))
+    if saved:
+        paths.save_path(paths.load(file), make_scene(), file)
+    path, eased, looped = (
+        options.make_path(str(file), make_scene(), frames, None, 30)
+        for options in (CameraOptions(), CameraOptions(easing="in-out"), CameraOptions(loop=True))
+    )
+    torch.testing.assert_close(looped.poses, path.poses)
+    x = places(eased)
+    steps = torch.cat([x, x[:1]]).diff(dim=0).norm(dim=1)
+    torch.testing.assert_close(steps[-1], steps[0], rtol=0.05, atol=0)
+    assert len(x) == (frames or 24)
+
+
 def test_key_poses_loop_smoothly(tmp_path: Path) -> None:
     """Three keys on a circle: the velocity over the end is that elsewhere, and each key is passed."""
     keys = [{"position": [math.cos(a), math.sin(a), 0], "rotation": [10 * i, 0, 0]} for i, a in enumerate((0, 2, 4))]
-    (tmp_path / "a.json").write_text(__import__("json").dumps({"frames": 60, "keys": keys, "loop": True}))
+    (tmp_path / "a.json").write_text(json.dumps({"frames": 60, "keys": keys, "loop": True}))
     path = paths.load(tmp_path / "a.json")
     x = places(path)
     for number, key in enumerate(keys):
@@ -88,11 +129,26 @@ def test_key_poses_loop_smoothly(tmp_path: Path) -> None:
     assert turning[58:62].max() < 1.5 * turning[:58].max()
 
 
+def test_one_pose_is_a_path_of_one_frame() -> None:
+    for path in (paths.ease(torch.eye(4)), paths.loop(torch.eye(4)), paths.join([torch.eye(4)])):
+        assert torch.equal(path.poses, torch.eye(4)[None])
+    moved = paths.swing(frames=4)[1]
+    assert torch.equal(paths.as_path(moved).shift, paths.as_path(paths.swing(frames=4)).shift[1:2])  # type: ignore
+
+
 def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="bouncy"):
         paths.ease(paths.swing(), "bouncy")
     with pytest.raises(InputError, match="0 frames"):
         paths.ease(paths.swing(), "in", frames=0)
+    with pytest.raises(InputError, match=r"2\.5 frames"):
+        paths.ease(paths.swing(), "in", frames=2.5)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="0 frames"):
+        paths.loop(paths.swing(), 0)
+    with pytest.raises(InputError, match="no poses"):
+        paths.loop(torch.zeros(0, 4, 4))
+    with pytest.raises(InputError, match="pose has shape"):
+        paths.join([torch.eye(3)])
     with pytest.raises(InputError, match="no camera paths"):
         paths.join([])
     (tmp_path / "a.json").write_text('{"frames": 3, "keys": [{"position": [0,0,0]}, {"position": [0,0,1]}], "loop": 1}')

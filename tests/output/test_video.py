@@ -10,7 +10,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 from torch import Tensor
 
 from mine.errors import InputError
@@ -107,6 +107,14 @@ def test_gif_and_webp_loop_with_all_frames(tmp_path: Path) -> None:
             assert duration == 600, name
 
 
+@pytest.mark.parametrize("fps", [12, 30, 50])
+def test_gifs_last_as_long_as_asked_for(tmp_path: Path, fps: float) -> None:
+    render_video(scene_of(), paths.swing(frames=12), tmp_path / "a.gif", fps, size=(16, 16))
+    with Image.open(tmp_path / "a.gif") as image:
+        frames = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
+    assert sum(frames) == pytest.approx(12 / fps * 1000, abs=10)
+
+
 def test_gif_colours_are_close(tmp_path: Path) -> None:
     ramp = torch.stack(torch.meshgrid(torch.linspace(0, 1, 48), torch.linspace(0, 1, 64), indexing="ij"))
     colour = torch.cat([ramp, 1 - ramp[:1]])
@@ -190,6 +198,9 @@ def test_sizes() -> None:
     assert default_size((769, 1025)) == (768, 1024)
     assert default_size((4000, 3000)) == (1920, 1440)
     assert default_size((3000, 4000), 640) == (480, 640)
+    for longest in (2, 3, 101, 1003, 1919):
+        for size in ((longest - 1, longest), (longest, longest), (3 * longest, 2 * longest)):
+            assert max(default_size(size, longest)) <= longest, "even sides, and none above an odd limit"
 
 
 def test_size_and_progress_are_honoured(tmp_path: Path) -> None:
