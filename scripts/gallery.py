@@ -1,6 +1,6 @@
 """Contact sheets with a row per photo: the photo, its depth, and the views from the ends of a swing, left and right.
 
-python scripts/gallery.py                                  # docs/teaser.jpg and the sheets of docs/gallery.md
+python scripts/gallery.py                                  # docs/teaser.webp, which moves, and docs/gallery.md's sheets
 python scripts/gallery.py sheet.png one.jpg another.jpg    # a sheet of these photos
 python scripts/gallery.py sheet.png one.jpg --before old.safetensors    # depth and left view, each before and after
 """
@@ -22,8 +22,8 @@ from mine.scene.resize import resize
 
 DOCS = Path(__file__).parents[1] / "docs"
 SAMPLES, GALLERY = DOCS.parent / "data" / "samples", DOCS / "gallery"
+TEASER = [SAMPLES / "astronaut.jpg", GALLERY / "statue.jpg", SAMPLES / "coffee.jpg"]
 SHEETS = {
-    "teaser.jpg": [SAMPLES / f"{name}.jpg" for name in ("astronaut", "cat", "coffee")],
     "gallery-1.jpg": [
         GALLERY / "portrait.jpg",
         GALLERY / "koala.jpg",
@@ -40,6 +40,7 @@ SHEETS = {
         for name in ("mariachi", "kitten", "panda", "opera", "louvre", "mountain", "painting", "windmill")
     ],
 }
+TEASER_HEIGHT, TEASER_FRAMES, TEASER_FPS = 224, 60, 20
 MARGIN = 4  # pixels of white between the images
 WIDEST = 1.8  # width / height up to which photos fill the height of a row
 
@@ -76,6 +77,28 @@ def row_of_photo(model: Model, before: Model | None, photo: Path, height: int) -
     return row([source, old_depth, depth, old_left, left])
 
 
+def moving(model: Model, photo: Path, height: int, frames: int) -> Tensor:
+    """A swing (N, 3, 2H + margin, W) through the scene of a photo, above its depth."""
+    scene = model.predict(photo)
+    size = default_size((2 * height, round(2 * height * scene.size[1] / scene.size[0])))
+    poses = mine.paths.swing(frames=frames, depth=near_depth(scene))
+    views = list(render_path(scene, poses, size))
+    colour = torch.cat([view.rgb for view in views])
+    coded = colour_depth(torch.cat([view.depth for view in views]), *depth_range(scene))
+    depth = torch.from_numpy(coded).movedim(-1, 1) / 255
+    small_size = height, round(height * size[1] / size[0])
+    small = [torch.stack([resize(frame, small_size) for frame in clip]) for clip in (colour, depth)]
+    return torch.cat([pad(small[0], (0, 0, 0, MARGIN), value=1.0), small[1]], dim=2)
+
+
+def write_teaser(model: Model, photos: list[Path], output: Path) -> None:
+    """Writes an endless animation of photos beside each other."""
+    clips = [moving(model, photo, TEASER_HEIGHT, TEASER_FRAMES) for photo in photos]
+    joined = torch.cat([*(pad(clip, (0, MARGIN), value=1.0) for clip in clips[:-1]), clips[-1]], dim=3)
+    first, *rest = (to_pil_image(frame.clamp(0, 1)) for frame in joined)
+    first.save(output, save_all=True, append_images=rest, duration=1000 // TEASER_FPS, loop=0, quality=60, method=6)
+
+
 def write_sheet(rows: list[Tensor], output: Path) -> None:
     """Writes rows, one below the other, to the image `output`."""
     widest = max(image.shape[2] for image in rows)
@@ -98,6 +121,8 @@ def main() -> None:
     sheets = {arguments.output: arguments.photos} if arguments.output else {DOCS / k: v for k, v in SHEETS.items()}
     model = mine.load(arguments.checkpoint)
     before = None if arguments.before is None else mine.load(arguments.before)
+    if not arguments.output:
+        write_teaser(model, TEASER, DOCS / "teaser.webp")
     for output, photos in sheets.items():
         write_sheet([row_of_photo(model, before, photo, arguments.height) for photo in photos], output)
 
