@@ -12,7 +12,9 @@ from typing import BinaryIO
 from PIL import Image, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from mine.errors import InputError
+from mine.inputs import directories  # noqa: F401 (bounds what Pillow reads of TIFF and EXIF data)
 from mine.inputs.files import NotRegularError, open_regular, reason
+from mine.inputs.headers import check_header
 from mine.inputs.kinds import is_jpeg_xl, raw_format, raw_refusal, refusal
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "AVIF")
@@ -51,8 +53,8 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
 
     Raises:
         UnidentifiedImageError: An OSError: the file is no image of these formats. RawPhotoError: it is a raw photo.
-        OSError: The file is missing, no regular file, or too large. Exceptions of the block are OSErrors too, as
-            Pillow's decoders raise many kinds on damaged files, except for InputErrors.
+        OSError: The file is missing, no regular file, too large, or `check_header` refuses it. Exceptions of the block
+            are OSErrors too, as Pillow's decoders raise many kinds on damaged files, except for InputErrors.
     """
     with open_regular(path) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is wrong is told by the outcome
@@ -89,6 +91,7 @@ def _open(file: BinaryIO, path: str | Path) -> Image.Image:
     suffix = Path(path).suffix
     if raw_format(head):  # Pillow would take some for TIFF, and their thumbnail for the photo
         raise RawPhotoError(f"{path} {refusal(head, suffix)}")
+    check_header(file, MAX_PIXELS)
     try:
         if head[:3] == b"\xff\xd8\xff":
             # Not by Image.open, whose limit of pixels is meant for what is decoded whole.

@@ -1,6 +1,7 @@
 """Decoding of image files: whatever a camera or an editor wrote becomes upright 8-bit sRGB, or is refused by name."""
 
 import io
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,8 +83,11 @@ def decode_image(
     warning = None
     if path and isinstance(image, TiffImagePlugin.TiffImageFile):
         select_picture(image, name)
-    exif, size = read_exif(image), image.size
+    size = image.size
     check_size(size[1], size[0], name, MAX_PIXELS if path is None else None)
+    shrink = min(1.0, side / max(size))  # told here, since narrow images of many pixels take long to decode
+    check_size(math.ceil(size[1] * shrink), math.ceil(size[0] * shrink), f"{name} shrunk to {side} pixels")
+    exif = read_exif(image)  # which decodes a PNG whose EXIF data may lie at its end
     try:
         with parsing(f"{name} is damaged or cut short", "copy it again"):
             if path:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from mine.inputs.files import open_regular
+from mine.inputs.headers import check_header
 from mine.inputs.images import MAX_PIXELS, RawPhotoError
 from mine.inputs.raw import open_raw
 from mine.scene.decoding.decode import Decoded, check_size, decode_image
@@ -62,7 +63,9 @@ def _embedded(raw: Any, least: int) -> Image.Image | None:
         return None
     picture: Image.Image
     if found.format == rawpy.ThumbFormat.JPEG:
-        picture = Image.open(io.BytesIO(found.data), formats=("JPEG",))
+        file = io.BytesIO(found.data)
+        check_header(file, MAX_PIXELS)
+        picture = Image.open(file, formats=("JPEG",))
     else:
         picture = _as_image(found.data)
     return picture if max(picture.size) >= least else None

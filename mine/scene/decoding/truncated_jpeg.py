@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from mine.errors import InputError
+from mine.inputs.headers import MAX_BYTES_AT_ONCE
 
 LOST = 0.05
 """Largest part of the height that may be missing."""
@@ -30,6 +31,8 @@ def complete(partial: Image.Image, path: Path, side: int, told: InputError) -> I
     Raises:
         InputError: `told`.
     """
+    if path.stat().st_size > MAX_BYTES_AT_ONCE:
+        raise told
     data = path.read_bytes() + b"\xff\xd9"  # the marker of the end, at which decoders fill what is missing
     try:
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))

@@ -16,7 +16,8 @@ from PIL import Image, JpegImagePlugin, MpoImagePlugin
 
 from mine.errors import InputError
 from mine.inputs.files import open_input, open_regular, parsing
-from mine.inputs.images import RawPhotoError, open_image, unreadable
+from mine.inputs.headers import check_header, check_jpeg
+from mine.inputs.images import MAX_PIXELS, RawPhotoError, open_image, unreadable
 from mine.scene.decoding.decode import HEAD
 from mine.scene.decoding.heif import restore_orientation
 from mine.scene.depth_maps.depth_map import NORMALISED_RANGE, DepthMap, Kind, check_size
@@ -29,6 +30,9 @@ APPLE_DEPTH = "http://ns.apple.com/depthData/1.0/"
 GDEPTH = "http://ns.google.com/photos/1.0/depthmap/"
 DYNAMIC_DEPTH = "http://ns.google.com/photos/dd/1.0/depthmap/"
 CONTAINER_ITEM = ("http://ns.google.com/photos/1.0/container/item/", "http://ns.google.com/photos/dd/1.0/item/")
+
+MP_ENTRIES = 0xB002
+"""Tag of where a Multi-Picture file's pictures lie."""
 
 MOST_PICTURES = 16
 """Pictures of a file that are looked at: phones write up to six."""
@@ -110,8 +114,9 @@ def _of_jpeg(path: Path, name: str) -> DepthMap | None:
     """The map of a JPEG: Apple's, or one of Google's two."""
     with open_regular(path) as file:
         with parsing(f"cannot read photo {path}", "copy it again"):
+            check_header(file, MAX_PIXELS)
             photo = JpegImagePlugin.JpegImageFile(file)
-        found = _of_apple(file, name) if "mp" in photo.info else None
+        found = _of_apple(file, photo, name) if "mp" in photo.info else None
         if found is None:
             found = _of_google(path, photo, name)
         return None if found is None else _upright(found, photo)
@@ -125,13 +130,14 @@ def _upright(depth_map: DepthMap, photo: Image.Image) -> DepthMap:
     return replace(depth_map, values=np.array(upright(Image.fromarray(depth_map.values), exif), np.float32))
 
 
-def _of_apple(file: Any, name: str) -> DepthMap | None:
+def _of_apple(file: Any, photo: Any, name: str) -> DepthMap | None:
     """The first picture of a Multi-Picture file whose XMP says that it is depth or disparity."""
     with parsing(f"the pictures beside {name.removeprefix('the depth map in ')} are damaged", REMEDY):
         pictures = MpoImagePlugin.MpoImageFile(file)
-        count = min(pictures.n_frames, MOST_PICTURES)
-    for number in range(1, count):
+        entries = (pictures.mpinfo or {})[MP_ENTRIES]
+    for number in range(1, min(len(entries), MOST_PICTURES)):
         try:
+            check_jpeg(file, photo.info["mpoffset"] + entries[number]["DataOffset"])
             pictures.seek(number)
         except Exception:  # Pillow lets through whatever its parser meets; the next picture may be whole
             continue
@@ -194,7 +200,9 @@ def _behind(path: Path, properties: Properties) -> bytes | None:
 def _google_picture(encoded: bytes, properties: Properties, space: str, name: str) -> DepthMap:
     """The map of a JPEG or PNG whose levels reach from Near to Far (Google's depth map metadata)."""
     with parsing(f"{name} is damaged", REMEDY):
-        picture = Image.open(io.BytesIO(encoded), formats=("JPEG", "PNG"))
+        file = io.BytesIO(encoded)
+        check_header(file, MAX_PIXELS)
+        picture = Image.open(file, formats=("JPEG", "PNG"))
     share = _shares(decode_image(picture, name, turn=False))
     near, far = (properties.number((space, key)) for key in ("Near", "Far"))
     metric = 1.0 if (properties.get((space, "Units")) or "").lower() in ("m", "meters", "metres") else None
