@@ -67,7 +67,7 @@ def render_video(
         path: (N, 4, 4) target-from-source poses, or a CameraPath, which changes the intrinsics too.
         out: Video to write: .mp4, .m4v, .mov or .mkv (H.264), .webm (VP9), .gif, .webp or .apng (these loop); or a
             folder of numbered PNGs, when the name has no extension or ends in a slash.
-        fps: Frames per second, above 0.01, at most 240.
+        fps: Frames per second, above 0.01, at most 240; of a GIF at most 50.
         depth: Depth video to write as well, named like `out`; by default none. A video shows disparity by colour, near
             is bright, with one scale for the whole clip. A folder holds 16-bit PNGs: disparity in 1 / scene units is
             value / 65535 times the number "largest_disparity" in the PNG's metadata.

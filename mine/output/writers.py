@@ -27,6 +27,10 @@ from mine.temporary import unnamed_file
 LEAST_FPS = 0.01
 """Frame rates are above this: players round slower ones to 0."""
 
+MOST_FPS = {".gif": 50}
+"""Largest frame rates by ending, where they are not 240: a frame of a GIF lasts a whole number of hundredths of a
+second, and players show those of one for longer."""
+
 WriteFrame = Callable[[np.ndarray[Any, Any]], None]
 """Appends one frame: (H, W, 3) uint8 RGB; folders also take (H, W) uint16."""
 
@@ -165,6 +169,10 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float, codec: str 
         ffmpeg_program()
     check_fps(fps)
     suffix = Path(out).suffix.lower()
+    if fps > MOST_FPS.get(suffix, fps):
+        raise InputError(
+            f"fps {fps:g} is more than {suffix} holds: give at most {MOST_FPS[suffix]}, or write .webp, .apng or .mp4"
+        )
     if Path(out).name.lower() in ENCODERS:
         raise InputError(f"cannot write {out}: that is an ending alone, give a name before it")
     if codec is not None and suffix not in CODECS.get(codec, {}):

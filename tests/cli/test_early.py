@@ -64,6 +64,8 @@ REFUSED = {
     ("render", "photo.jpg", "--frames", "1.5"): "frames '1.5': give a whole number",
     ("render", "photo.jpg", "--frames=abc"): "frames 'abc': give a whole number",
     ("render", "photo.jpg", "--fps", "nan"): "fps nan",
+    ("render", "photo.jpg", "-o", "a.gif", "--fps", "60"): "fps 60 is more than .gif holds",
+    ("render", "photo.jpg", "-o", "a.gif", "--stereo", "wigglegram", "--fps", "100"): "fps 100 is more than .gif holds",
     ("render", "photo.jpg", "--size", "-5"): "size -5",
     ("render", "photo.jpg", "--size", "20000"): "size 20000",
     ("render", "photo.jpg", "--planes", "1"): "planes 1",

@@ -298,6 +298,7 @@ def test_no_crop_shows_more_than_the_photo_at_any_resolution_of_the_planes() -> 
         ("clip.avi", {}, "avi"),
         ("clip.mp4", {"fps": 0}, "fps 0"),
         ("clip.mp4", {"fps": float("nan")}, "fps nan"),
+        ("clip.gif", {"fps": 60}, "fps 60 is more than .gif holds: give at most 50, or write .webp, .apng or .mp4"),
         ("clip.mp4", {"size": (31, 40)}, "even"),
         ("clip.mp4", {"depth": "depth.xyz"}, "xyz"),
         ("folder.mp4", {}, "is a folder"),
