@@ -1,6 +1,7 @@
 """What visitors may send: files they uploaded, values in range; and fetch: only files that the demo made for them."""
 
 import math
+import re
 from abc import ABCMeta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,20 @@ from typing import Any
 import gradio as gr
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+NEEDED = re.compile(
+    r"""/(
+        | config | login | logout | robots\.txt | favicon\.ico | manifest\.json | theme\.css
+        | (assets | static | svelte | scene)/.+
+        | gradio_api/(
+            app_id | info | startup-events | theme\.css
+            | (run | api | call)/.+ | queue/(join | data) | cancel | reset | heartbeat/[^/]+
+            | upload | upload_progress | file=(?!https?:).+
+        )
+    )/?""",
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+"""Paths of the page and of the API; a file by its URL, which the server would fetch, is none of them."""
 
 
 class _Quiet(type(gr.Image)):  # type: ignore[misc]
@@ -130,16 +145,18 @@ class Page(gr.Blocks):
             )
 
 
-class RefuseFetching:
-    """ASGI middleware that refuses those of Gradio's routes that make the server fetch other URLs."""
+class OnlyNeededRoutes:
+    """ASGI middleware that hides those of Gradio's routes that neither the page nor clients of the API need.
+
+    Some of them do work without a limit, such as editing a screen recording, or make the server fetch other URLs.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers 403 to a request for such a route, passes others on."""
-        path = scope.get("path", "").lower()
-        if "/proxy=" in path or "/file=http:" in path or "/file=https:" in path or "/file/http" in path:
-            await PlainTextResponse("Not allowed", status_code=403)(scope, receive, send)
+        """Answers 404 to a request for such a route, passes others on."""
+        if scope["type"] == "http" and not NEEDED.fullmatch(scope["path"]):
+            await PlainTextResponse("Not found", status_code=404)(scope, receive, send)
         else:
             await self.app(scope, receive, send)

@@ -16,7 +16,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from mine import InputError
-from mine.demo.access import Page, RefuseFetching
+from mine.demo.access import OnlyNeededRoutes, Page
 from mine.demo.events import Events
 from mine.demo.jobs import JobRunner
 from mine.demo.layout import STYLES, THEME, lay_out
@@ -188,7 +188,7 @@ def _middleware(
         Middleware(CheckHost, hosts=own_hosts(url, share, space)),
         *locked,
         Middleware(ExpectDisconnects),
-        Middleware(RefuseFetching),
+        Middleware(OnlyNeededRoutes),
         Middleware(ScenePages, folder=jobs.folder, ancestors=ancestors),
         Middleware(Presence, opened=jobs.arrive, closed=jobs.leave),
         Middleware(LimitUploads, folder=jobs.folder, largest=MAX_UPLOAD),

@@ -38,7 +38,7 @@ REMEMBERED = 1000
 
 LOGIN_PATHS = ("/", "/login", "/logout", "/theme.css", "/gradio_api/theme.css", "/favicon.ico", "/manifest.json")
 START = "/gradio_api/startup-events"
-LOGIN_FOLDERS = ("/assets/", "/static/", "/svelte/", "/pwa_icon")
+LOGIN_FOLDERS = ("/assets/", "/static/", "/svelte/")
 """What the login page needs."""
 
 
@@ -177,6 +177,7 @@ class Login:
             return await answer(scope, receive, send)
         # Counted before the answer, so that many attempts at once are many; a right one takes itself back.
         self._wrong[address] = [*wrong, now]
+        self._wrong.move_to_end(address)
         while len(self._wrong) > REMEMBERED:
             self._wrong.popitem(last=False)
 

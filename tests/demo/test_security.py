@@ -20,6 +20,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import Message
 
+from mine.demo.access import OnlyNeededRoutes
 from mine.demo.app import _middleware
 from mine.demo.jobs import IDLE_SECONDS, JobRunner
 from mine.demo.security import CheckHost, Login, own_hosts
@@ -36,12 +37,6 @@ def echo(status: int = 200) -> Starlette:
         return PlainTextResponse("fine", status)
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
-
-
-@pytest.fixture(scope="module")
-def app(tiny_checkpoint: Path) -> Iterator[tuple[str, JobRunner]]:
-    with running_demo(load(tiny_checkpoint, device="cpu")) as running:
-        yield running
 
 
 # --- hosts and other sites
@@ -132,6 +127,32 @@ def test_bad_values_are_told_and_not_traced(
     assert "Traceback" not in errors
 
 
+# --- routes
+
+PAGES = ["", "config", "login", "logout", "theme.css", "manifest.json", "assets/index.js", "static/img/logo.svg"]
+PAGES += ["scene/viewer.html", "scene/scenes/token/a.html"]
+API = ["info", "queue/join", "queue/data", "cancel", "reset/", "upload", "upload_progress", "heartbeat/a", "run/stop"]
+API += ["call/predict", "call/predict/event", "file=/tmp/folder/a b.jpg"]
+HIDDEN = ["process_recording", "component_server", "dev/reload", "vibe-edit", "vibe-code/", "undo-vibe-edit", "token"]
+HIDDEN += ["runs", "run-history/connect", "stream/event", "stream/a/b/1/playlist.m3u8", "profiling/clear", "mcp/sse"]
+HIDDEN += ["custom_component/a/b/c/index.js", "proxy=http://localhost:1/", "file=HTTPS://example.com/a.png", "file/a"]
+HIDDEN += ["deep_link", "queue/status", "file="]
+
+
+def test_only_the_routes_that_the_page_needs_are_there() -> None:
+    """Of Gradio's: some let anybody make the server work, or fetch other URLs."""
+    client = TestClient(OnlyNeededRoutes(echo()))
+    for path in PAGES + [f"gradio_api/{name}" for name in API]:
+        assert client.get(f"/{path}").status_code == 200, path
+    others = ["docs", "openapi.json", "monitoring", "monitoring/summary", "pwa_icon/9999", "gradio_api", "mcp"]
+    for path in others + [f"gradio_api/{name}" for name in HIDDEN]:
+        assert client.post(f"/{path}").status_code == 404, path
+
+
+def test_the_running_demo_edits_no_screen_recordings(app: tuple[str, JobRunner]) -> None:
+    assert httpx.post(f"{app[0]}gradio_api/process_recording", files={"video": b"film"}).status_code == 404
+
+
 # --- passwords
 
 
@@ -177,6 +198,17 @@ def test_many_guesses_at_once_count_as_many() -> None:
         answers = list(pool.map(lambda _: client.post("/login").status_code, range(32)))
     assert answers.count(401) <= 8
     assert set(answers) == {401, 429}
+
+
+def test_whoever_goes_on_guessing_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although others come and go meanwhile, of whom so many are remembered."""
+    monkeypatch.setattr("mine.demo.security.REMEMBERED", 3)
+    app = Login(echo(401), user=lambda cookies: None, delay=0)
+    answers = []
+    for number in range(10):
+        answers.append(TestClient(app, client=("10.0.0.1", 1)).post("/login").status_code)
+        TestClient(app, client=(f"10.0.1.{number}", 1)).post("/login")
+    assert answers == [401] * 8 + [429] * 2
 
 
 def test_a_right_password_starts_the_count_again() -> None:
