@@ -13,8 +13,9 @@ import gradio as gr
 
 from mine import InputError
 from mine.demo.estimate import in_words
-from mine.demo.jobs import JobRunner, SceneSettings, VideoSettings
+from mine.demo.jobs import JobRunner
 from mine.demo.layout import embed_page
+from mine.demo.making import SceneSettings, VideoSettings
 from mine.output.stereo import Layout
 
 PROGRESS = gr.Progress()

@@ -11,12 +11,10 @@ from pathlib import Path
 from mine import InputError, Model
 from mine.demo.estimate import Estimates, in_words
 from mine.demo.exporting import FORMS
-from mine.demo.making import DETAIL, FPS, GIF_FPS, Report, SceneFiles, SceneSettings, VideoSettings
+from mine.demo.making import Report, SceneFiles, SceneSettings, VideoSettings
 from mine.demo.scene_store import SceneStore, latest, new_folder, remove_stale
 from mine.demo.worker import InProcess, Workers
 from mine.output.stereo import Layout
-
-__all__ = ["DETAIL", "FPS", "GIF_FPS", "JobRunner", "SceneFiles", "SceneSettings", "VideoSettings"]
 
 JOB_SECONDS = 180.0
 """Time limit of a job in seconds, because other visitors wait for it."""

@@ -11,8 +11,7 @@ import gradio as gr
 from mine.demo.access import Choice, Flag, Ranged, UploadedPath, UploadedPhoto
 from mine.demo.contact_sheet import FRAMES
 from mine.demo.exporting import available
-from mine.demo.jobs import SceneSettings, VideoSettings
-from mine.demo.making import ASPECTS, DETAIL
+from mine.demo.making import ASPECTS, DETAIL, SceneSettings, VideoSettings
 from mine.demo.samples import Sample
 from mine.output.camera_paths import PATHS
 from mine.output.stereo import Layout

@@ -6,7 +6,6 @@ process (`mine.demo.worker`) or in this one.
 
 import json
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from typing import Any
 
 import torch
 
-from mine import MPI, InputError, Model
+from mine import MPI, Model
 from mine.demo.contact_sheet import write_contact_sheet
 from mine.demo.exporting import write_form
 from mine.demo.samples import FOLDER
@@ -248,11 +247,6 @@ def warm_up(model: Model, report: Report) -> None:
         make_scene(model, FOLDER / "coffee.jpg", SceneSettings(), SceneFiles(Path(folder), "scene"), report)
 
 
-def sleep(model: Model, seconds: float, report: Report) -> None:
-    """Does nothing for some seconds and listens to nobody: what tests end."""
-    time.sleep(seconds)
-
-
 def _part(report: Report, start: float, end: float, text: str, frames: int = 0) -> Callable[[float], None]:
     """A progress callback that fills the part from `start` to `end` of the job's progress bar."""
     report(start, text)
@@ -271,8 +265,5 @@ MAKERS: dict[str, Callable[..., None]] = {
     "stereo": make_stereo,
     "export": make_export,
     "warm_up": warm_up,
-    "sleep": sleep,
 }
 """All jobs by name."""
-
-__all__ = ["DETAIL", "MAKERS", "InputError", "Report", "SceneFiles", "SceneSettings", "VideoSettings"]

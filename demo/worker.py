@@ -120,7 +120,8 @@ class Processes:
         while True:
             control.check()
             with suppress(queue.Empty):
-                return self._free.get(timeout=POLL)
+                process = self._free.get(timeout=POLL)
+                return process if process.alive else _Process(*self._settings)  # it may have died at rest
             control(0.0, "Waiting for the program to be ready")
 
 
@@ -154,6 +155,7 @@ class _Process:
             if self._pipe.poll(POLL):
                 kind, text = self._receive()
                 if kind != "ready":
+                    self.kill()
                     raise InputError(text)
                 self._ready = True
             elif not self.alive or time.monotonic() > deadline:
@@ -193,11 +195,12 @@ class _Process:
         try:
             return self._pipe.recv()
         except (EOFError, OSError) as error:
+            self.kill()  # it is dying, and must not get another job
             raise InputError("the job ended early: try again, with less detail or a smaller photo") from error
 
     def _end_job(self) -> None:
         """Tells the process to stop its job, and kills it unless it does so in time."""
-        with suppress(OSError):
+        with suppress(OSError, EOFError):  # it may die meanwhile
             self._pipe.send("stop")
             deadline = time.monotonic() + GRACE
             while self.alive and time.monotonic() < deadline:

@@ -17,7 +17,8 @@ from demo_server import files_left, make_photo, running_demo, wait_until
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from mine.demo.jobs import JobRunner, SceneSettings, VideoSettings
+from mine.demo.jobs import JobRunner
+from mine.demo.making import SceneSettings, VideoSettings
 from mine.demo.scene_store import SceneStore, new_folder, remove_stale
 from mine.errors import InputError
 from mine.model import Model, load
