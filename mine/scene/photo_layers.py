@@ -1,5 +1,6 @@
 """The layers of a scene's photo, which several outputs need: found once for a scene."""
 
+from threading import Lock
 from weakref import WeakKeyDictionary
 
 import torch
@@ -9,6 +10,8 @@ from mine.scene.silhouettes import Layers, find_layers
 from mine.scene.view_planes import fine_size, photo_at
 
 _found: WeakKeyDictionary[MPI, tuple[tuple[int, int], Layers]] = WeakKeyDictionary()
+_lock = Lock()
+"""Held while layers are found: outputs that are written at the same time need the same ones."""
 
 
 def photo_layers(scene: MPI, longest: int) -> Layers | None:
@@ -26,9 +29,10 @@ def photo_layers(scene: MPI, longest: int) -> Layers | None:
     size = fine_size((longest, longest), scene.plane_size, scene.size)
     if size is None:
         return None
-    found = _found.get(scene)
-    if found is None or found[0] != size:
-        with torch.no_grad():
-            layers = find_layers(scene.surfaces, photo_at(scene.photo, size).cpu())
-        found = _found[scene] = (size, layers)
+    with _lock:
+        found = _found.get(scene)
+        if found is None or found[0] != size:
+            with torch.no_grad():
+                layers = find_layers(scene.surfaces, photo_at(scene.photo, size).cpu())
+            found = _found[scene] = (size, layers)
     return found[1]

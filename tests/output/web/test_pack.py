@@ -4,7 +4,9 @@ import base64
 import hashlib
 import json
 import re
+import time
 import webbrowser
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from placed_tiles import place_tiles
 
 from mine.errors import InputError
 from mine.evaluation.silhouettes import disparity_of_photo, generate_photo
@@ -29,11 +32,13 @@ from mine.output.web.pack import (
     plane_colours,
     pull_push,
 )
-from mine.output.web.tiles import CORE, place_tiles
+from mine.output.web.tiles import CORE
 from mine.render.reference import blend_source, source_points, source_transmittance, weights
+from mine.scene import photo_layers
 from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
+from mine.scene.silhouettes import Layers, find_layers
 
 SIZE = (24, 36)
 VIEWER = Path(__file__).parents[3] / "viewer"
@@ -54,6 +59,14 @@ def scene(blend: bool = True, photo_size: tuple[int, int] = (72, 108)) -> MPI:
     if blend:
         planes = blend_source(planes, disparity[None], K[None], resize(photo, SIZE)[None])
     return MPI(planes[0, :, :3], planes[0, :, 3:], disparity, K, photo)
+
+
+def scene_with_surface() -> MPI:
+    """Eight planes, with a photo six times as fine."""
+    photo, surface = generate_photo((144, 216)), disparity_of_photo((144, 216), SIZE)
+    disparity = plane_disparities(surface[None], 8)
+    planes = lift_to_mpi(resize(photo, SIZE)[None], surface[None], disparity[None])[0]
+    return MPI.from_planes(planes, disparity, intrinsics(SIZE, 60), photo, surface)
 
 
 def packed_scene(page: Path) -> dict:
@@ -116,10 +129,7 @@ def test_scene_that_was_not_blended_keeps_its_own_colours() -> None:
 
 
 def test_a_scene_with_a_surface_is_stored_at_the_photos_resolution() -> None:
-    photo, surface = generate_photo((144, 216)), disparity_of_photo((144, 216), SIZE)
-    disparity = plane_disparities(surface[None], 8)
-    planes = lift_to_mpi(resize(photo, SIZE)[None], surface[None], disparity[None])[0]
-    lifted = MPI.from_planes(planes, disparity, intrinsics(SIZE, 60), photo, surface)
+    lifted = scene_with_surface()
     packed = pack(lifted)
     assert packed["size"] == [144, 216] and not packed["blended"]
     assert len(packed["disparity"]) == len([bits for strip in packed["strips"] for bits in strip["tiles"]]) == 8
@@ -135,10 +145,7 @@ def test_a_scene_with_a_surface_is_stored_at_the_photos_resolution() -> None:
 
 
 def test_planes_at_the_photos_resolution_fit_a_graphics_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    photo, surface = generate_photo((144, 216)), disparity_of_photo((144, 216), SIZE)
-    disparity = plane_disparities(surface[None], 8)
-    planes = lift_to_mpi(resize(photo, SIZE)[None], surface[None], disparity[None])[0]
-    lifted = MPI.from_planes(planes, disparity, intrinsics(SIZE, 60), photo, surface)
+    lifted = scene_with_surface()
     monkeypatch.setattr(packing, "MOST_TEXELS", 8 * 72 * 108)
     assert pack(lifted)["size"] == [72, 108]
     monkeypatch.setattr(packing, "MOST_TEXELS", 8 * 24 * 36)
@@ -146,6 +153,20 @@ def test_planes_at_the_photos_resolution_fit_a_graphics_card(monkeypatch: pytest
     monkeypatch.undo()
     monkeypatch.setattr(packing, "LONGEST_PLANE", 108)
     assert pack(lifted)["size"] == [72, 108]
+
+
+def test_outputs_written_at_the_same_time_find_the_layers_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lifted, calls = scene_with_surface(), []
+
+    def find(*how: torch.Tensor) -> Layers:
+        calls.append(how)
+        time.sleep(0.1)  # so that the other one comes meanwhile
+        return find_layers(*how)
+
+    monkeypatch.setattr(photo_layers, "find_layers", find)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: photo_layers.photo_layers(lifted, 216), range(2))
+    assert first is second and len(calls) == 1
 
 
 def test_scene_without_photo_is_not_blended() -> None:

@@ -7,9 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from placed_tiles import place_tiles
 
 from mine.output.web import tiles as module
-from mine.output.web.tiles import RIM, TILE, arrange, encode_bits, place_tiles, split_planes, take_tiles, used_tiles
+from mine.output.web.tiles import RIM, TILE, arrange, encode_bits, split_planes, take_tiles, used_tiles
 
 
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(1, 5), st.integers(0, 2**31), st.integers(1, 9))
