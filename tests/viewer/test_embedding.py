@@ -20,13 +20,20 @@ from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
 
 ROOT = Path(__file__).parents[2]
-COUNT_TEXTURES = """
-  window.textures = 0;
+COUNT = """
+  window.textures = window.bitmaps = 0;
   const { createTexture, deleteTexture } = WebGL2RenderingContext.prototype;
   Object.assign(WebGL2RenderingContext.prototype, {
     createTexture() { textures++; return createTexture.call(this); },
     deleteTexture(texture) { textures -= texture ? 1 : 0; return deleteTexture.call(this, texture); },
   });
+  const { createImageBitmap } = window, { close } = ImageBitmap.prototype;
+  window.createImageBitmap = async (...how) => {
+    const bitmap = await createImageBitmap(...how);
+    bitmaps++;
+    return bitmap;
+  };
+  ImageBitmap.prototype.close = function () { bitmaps -= this.width ? 1 : 0; close.call(this); };
 """
 HEADSET = (ROOT / "tests" / "support" / "fake_headset.js").read_text()
 WINDOW = {"width": 240, "height": 240}
@@ -182,7 +189,7 @@ def empty(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
         '<iframe sandbox="allow-scripts" src="viewer.html" width="230" height="200"></iframe>'
     )
     page = new_page(browser, viewport=WINDOW)
-    page.add_init_script(COUNT_TEXTURES)
+    page.add_init_script(COUNT)
     page.goto((folder / "around.html").as_uri())
     hear(page, "empty")
     return page
@@ -245,12 +252,21 @@ def test_only_the_last_of_scenes_sent_at_once_is_shown(empty: Page) -> None:
     assert np.argmax(middle(empty)) == 2
     empty.wait_for_timeout(300)
     assert [one for one in empty.evaluate("heard") if one["mine"] in ("ready", "failed")] == []
+    assert empty.frames[1].evaluate("bitmaps") == 1, "its photo"
 
 
 def test_a_scene_that_cannot_be_read_is_told_and_the_next_one_shown(empty: Page) -> None:
-    empty.evaluate("post({ mine: 'scene', text: '{}', name: 'broken', number: 20 })")
-    hear(empty, "failed")
-    assert empty.frames[1].locator("#message").inner_text() != ""
+    errors: list[str] = []
+    empty.on("pageerror", lambda error: errors.append(str(error)))
+    good = coloured_scene((1, 0, 0))
+    cut = {**good["strips"][0], "colour": "AAAA"}
+    for broken in ({}, {**good, "photo": "AAAA"}, {**good, "strips": [good["strips"][0], cut, cut]}):
+        empty.evaluate("scene => show(scene, 20)", broken)
+        hear(empty, "failed")
+        assert empty.frames[1].locator("#message").inner_text() != ""
+        empty.wait_for_timeout(50)
+        assert empty.frames[1].evaluate("bitmaps") == 0, "nothing is left of it"
+    assert errors == []
     empty.evaluate("scene => show(scene, 21)", coloured_scene((0, 1, 0)))
     hear(empty, "ready")
     assert np.argmax(middle(empty)) == 1
@@ -308,6 +324,7 @@ def test_each_eye_sees_the_scene_from_its_own_place(browser: Browser, tmp_path: 
     scene = MPI(planes[:, :3], planes[:, 3:], torch.tensor([1.0, 0.1]), intrinsics(size, 60))
     export(scene, tmp_path / "bar.html")
     opened = open_scene(browser, tmp_path / "bar.html", script=HEADSET)
+    opened.page.locator("#xr").focus()  # so that the toolbar stays, however slow the machine is
     opened.page.locator("#xr").click()
     opened.until("headset.frames > 2")
     assert opened.page.locator("#xr").get_attribute("aria-pressed") == "true"
@@ -324,6 +341,31 @@ def test_each_eye_sees_the_scene_from_its_own_place(browser: Browser, tmp_path: 
     opened.until("document.getElementById('xr').ariaPressed === 'false'")
     assert opened.pixels().shape[:2] == (140, 210), "the page is as large as before"
     assert opened.messages == []
+    opened.close()
+
+
+@pytest.mark.parametrize("what", ["throw Error('no')", "await null; await headset.session.end()"])
+def test_a_headset_that_does_not_start_leaves_the_page_as_it_was(browser: Browser, page_file: Path, what: str) -> None:
+    """It refuses, or is taken off at once."""
+    opened = open_scene(browser, page_file, script=HEADSET)
+    start = "WebGL2RenderingContext.prototype.makeXRCompatible"
+    opened.page.evaluate(f"{start} = async () => {{ window.tried = true; {what}; }}, null")
+    before = opened.pixels()
+    button = opened.page.locator("#xr")
+    button.focus()  # so that the toolbar stays, however slow the machine is
+    button.click()
+    opened.until("window.tried")
+    opened.page.keyboard.down("ArrowRight")
+    opened.until("mineViewer.view().T[3] !== 0")
+    opened.page.keyboard.up("ArrowRight")
+    opened.page.keyboard.press("r")
+    opened.rest()
+    assert np.array_equal(opened.pixels(), before)
+    assert button.get_attribute("aria-pressed") == "false"
+    opened.page.evaluate(f"{start} = async () => {{}}, null")
+    button.click()
+    opened.until("headset.frames > 2")
+    assert button.get_attribute("aria-pressed") == "true"
     opened.close()
 
 

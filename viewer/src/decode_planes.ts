@@ -17,7 +17,7 @@ interface Packed {
   K: Matrix3;
   near: number;
   far: number;
-  nearDepth?: number;
+  nearDepth: number;
   blended: boolean;
   photo: string | null;
   detailShare: string | null;
@@ -58,17 +58,39 @@ export async function decodeScene(
   renderer: WebGLRenderer, text: string, progress: (fraction: number) => void, signal: AbortSignal,
 ): Promise<Scene> {
   const packed = JSON.parse(text) as Packed;
+  const strips = packed.strips.map((strip) => [bitmap(strip.colour, "image/webp"), bitmap(strip.density, "image/png")] as const);
+  const photo = packed.photo ? bitmap(packed.photo, "image/webp") : null;
+  const share = packed.detailShare ? bitmap(packed.detailShare, "image/png") : null;
+  const passing = [...strips.flat(), share];
+  void Promise.allSettled([...passing, photo]); // one may fail while another is waited for
+  try {
+    return await drawPlanes(renderer, packed, { strips, photo, share }, progress, signal);
+  } catch (error) {
+    close(photo); // a scene that is returned keeps it
+    throw error;
+  } finally {
+    for (const image of passing) close(image);
+  }
+}
+
+/** The images of a scene, while they are decoded. */
+interface Images {
+  strips: (readonly [colour: Promise<ImageBitmap>, density: Promise<ImageBitmap>])[];
+  photo: Promise<ImageBitmap> | null;
+  share: Promise<ImageBitmap> | null;
+}
+
+async function drawPlanes(
+  renderer: WebGLRenderer, packed: Packed, images: Images, progress: (fraction: number) => void, signal: AbortSignal,
+): Promise<Scene> {
   const [height, width] = packed.size;
   const layers = packed.disparity.length;
-  const images = packed.strips.map((strip) => [bitmap(strip.colour, "image/webp"), bitmap(strip.density, "image/png")] as const);
-  const [photo, shareImage] = await Promise.all([
-    packed.photo ? bitmap(packed.photo, "image/webp") : null, packed.detailShare ? bitmap(packed.detailShare, "image/png") : null,
-  ]);
+  const [photo, shareImage] = await Promise.all([images.photo, images.share]);
   signal.throwIfAborted();
   const smoother = packed.detailShare ? 2 : 1; // such planes have the photo at half their own resolution
   const scene = {
     width, height, aspect: packed.aspect, disparity: packed.disparity, K: packed.K, near: packed.near, far: packed.far,
-    nearDepth: packed.nearDepth ?? packed.near,
+    nearDepth: packed.nearDepth,
     density: array(width, height, layers, true), colour: array(width, height, layers, false),
     detail: photo && new PhotoDetail(renderer, photo, Math.floor(width / smoother), Math.floor(height / smoother)),
   };
@@ -84,7 +106,7 @@ export async function decodeScene(
     };
     let plane = 0;
     for (const [number, strip] of packed.strips.entries()) {
-      const [colourImage, codeImage] = await Promise.all(images[number]!);
+      const [colourImage, codeImage] = await Promise.all(images.strips[number]!);
       signal.throwIfAborted();
       const disoccluded = texture(colourImage), codes = texture(codeImage);
       for (const tiles of tileGeometries(strip, colourImage.width, width)) {
@@ -103,7 +125,6 @@ export async function decodeScene(
     throw error;
   } finally {
     for (const spent of passing) spent.dispose();
-    shareImage?.close();
   }
   return scene;
 }
@@ -130,6 +151,11 @@ function array(width: number, height: number, layers: number, density: boolean):
 }
 
 /** The bytes are values, not an image to show: no colour management, no premultiplied alpha. */
-function bitmap(base64: string, type: string): Promise<ImageBitmap> {
+async function bitmap(base64: string, type: string): Promise<ImageBitmap> {
   return createImageBitmap(new Blob([bytesOf(base64)], { type }), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+}
+
+/** Frees the memory of an image, once it is decoded. */
+function close(image: Promise<ImageBitmap> | null) {
+  image?.then((decoded) => decoded.close(), () => {});
 }

@@ -43,24 +43,34 @@ export class XrWindow {
     }
     const { xr } = this.renderer;
     const session = await navigator.xr!.requestSession("immersive-vr");
-    const eyes = new PerspectiveCamera();
+    const eyes = new PerspectiveCamera(), window = new Window(scene);
+    const end = () => {
+      if (this.session !== session) return;
+      this.session = null;
+      this.renderer.setAnimationLoop(null);
+      this.renderer.setPixelRatio(1); // three.js loses it with a session that ends before it has begun
+      xr.enabled = false;
+      window.dispose();
+      ended();
+    };
     this.session = session;
-    const window = new Window(scene);
     this.renderer.setClearColor(SURROUNDINGS);
     // Before the session begins, so that three.js stops its loop outside of it.
     this.renderer.setAnimationLoop(() => this.draw(window, scene, camera, eyes));
     xr.enabled = true;
     xr.setReferenceSpaceType("local");
-    await xr.setSession(session);
-    // After three.js's own, which gives the canvas back its size.
-    session.addEventListener("end", () => {
-      this.session = null;
-      this.renderer.setAnimationLoop(null);
-      xr.enabled = false;
-      window.dispose();
-      ended();
-    });
-    return true;
+    const begun = xr.setSession(session);
+    // After three.js's own, which gives the canvas back its size, and before the session may end.
+    session.addEventListener("end", end);
+    try {
+      await begun;
+    } catch (error) {
+      if (!this.session) return false; // it has ended meanwhile
+      await session.end().catch(() => {});
+      end();
+      throw error;
+    }
+    return this.session === session;
   }
 
   /** Ends what the headset shows. */
