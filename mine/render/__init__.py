@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mine.render.backends import BACKENDS, Backend, Call, find_blend_source, use_backend
-from mine.render.prepared import Prepared
+from mine.render.prepared import Prepared, expand_parts
 from mine.render.strips import StripPlanes
 from mine.render.view import View
 
@@ -65,7 +65,7 @@ def render(
         rgb (B, 3, H', W'), depth (B, 1, H', W') and mask (B, 1, H', W').
 
     Raises:
-        InputError: The backend named does not run here or lacks the gradients.
+        InputError: The backend named does not run here or lacks the gradients, or the shapes do not fit together.
     """
     return prepare(planes, disparity, K_src, detail, photo_reach).render(K_tgt, T_tgt_src, size, backend)
 
@@ -122,15 +122,15 @@ def interleave_detail(detail: Float[Tensor, "B 3 Hp Wp"]) -> Float[Tensor, "B c 
 
 
 def blend_source(
-    planes: Float[Tensor, "B S 4 H W"],
-    disparity: Float[Tensor, "B S"],
-    K_src: Float[Tensor, "B 3 3"],
-    image: Float[Tensor, "B 3 H W"],
+    planes: Float[Tensor, "#B S 4 H W"],
+    disparity: Float[Tensor, "#B S"],
+    K_src: Float[Tensor, "#B 3 3"],
+    image: Float[Tensor, "#B 3 H W"],
 ) -> Float[Tensor, "B S 4 H W"]:
     """Takes the planes' colours from the source image where the source camera sees them (section 3.3).
 
     c_k ← T_k^src · I_src + (1 - T_k^src) · c_k with the source transmittance T_k^src. Where no gradient is recorded,
-    planes may be overwritten: use what is returned.
+    planes may be overwritten: use what is returned. Leading dimensions are B or 1.
 
     Args:
         planes: RGB and density.
@@ -140,10 +140,15 @@ def blend_source(
 
     Returns:
         Blended planes.
+
+    Raises:
+        InputError: The shapes do not fit together.
     """
     implementation = find_blend_source(Call.describe(planes, image, disparity, K_src, detail=False))
     assert implementation.blend_source is not None
-    blended: Tensor = getattr(implementation.load(), implementation.blend_source)(planes, disparity, K_src, image)
+    parts = {"planes": planes, "disparity": disparity, "K_src": K_src, "image": image}
+    parts = expand_parts(parts, planes.shape[1], (planes.shape[-2], planes.shape[-1]))
+    blended: Tensor = getattr(implementation.load(), implementation.blend_source)(*parts.values())
     return blended.to(planes.device)
 
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mine.errors import InputError
 from mine.kernels.gpu_memory import halve_until_it_fits
 from mine.render.backends import Backend, Call, Implementation, find_implementation
 from mine.render.strips import StripPlanes
@@ -24,11 +25,12 @@ class Prepared:
         photo_reach: Float[Tensor, "#B 1 H W"] | None = None,
     ) -> None:
         scene = planes if isinstance(planes, Tensor) else planes.texels[None]
-        parts = scene, disparity, K_src, detail, photo_reach
-        batch = max(len(part) for part in parts if part is not None)
-        self._planes = _expand(planes, batch) if isinstance(planes, Tensor) else planes
-        self._scene, self._disparity, self._K_src = (_expand(part, batch) for part in parts[:3])
-        self._photo = [None if part is None else _expand(part, batch) for part in parts[3:]]
+        size = (planes.shape[-2], planes.shape[-1]) if isinstance(planes, Tensor) else planes.size
+        given = {"planes": scene, "disparity": disparity, "K_src": K_src, "detail": detail, "photo_reach": photo_reach}
+        parts = expand_parts({name: part for name, part in given.items() if part is not None}, scene.shape[1], size)
+        self._planes = parts["planes"] if isinstance(planes, Tensor) else planes
+        self._scene, self._disparity, self._K_src = (parts[name] for name in ("planes", "disparity", "K_src"))
+        self._photo = [parts.get(name) for name in ("detail", "photo_reach")]
         self._states: dict[Implementation, Any] = {}
 
     def render(
@@ -75,6 +77,26 @@ class Prepared:
             prepare = implementation.load().prepare
             self._states[implementation] = prepare(self._planes, self._disparity, self._K_src, *self._photo)
         return self._states[implementation]
+
+
+def expand_parts(parts: dict[str, Tensor], planes: int, size: tuple[int, int]) -> dict[str, Tensor]:
+    """Parts of scenes, with one batch size; compiled kernels would read past the end of one of another shape.
+
+    Args:
+        parts: Arguments of `mine.render.render` and `mine.render.blend_source` by name, of batch size B or 1.
+        planes: Number S of planes.
+        size: (H, W) of the planes.
+
+    Raises:
+        InputError: One has another batch size or another shape.
+    """
+    shapes = {"disparity": (planes,), "K_src": (3, 3), "image": (3, *size), "photo_reach": (1, *size)}
+    batch = max(part.shape[0] for part in parts.values())
+    for name, part in parts.items():
+        shape = shapes.get(name, tuple(part.shape[1:]))
+        if part.shape[1:] != shape or part.shape[0] not in (1, batch):
+            raise InputError(f"{name} has shape {tuple(part.shape)}: give {(batch, *shape)}, or 1 for the first")
+    return {name: _expand(part, batch) for name, part in parts.items()}
 
 
 def _expand(tensor: Tensor, batch: int) -> Tensor:

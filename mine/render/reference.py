@@ -92,7 +92,7 @@ def optical_depth(sigma: Float[Tensor, "B S H W"], points: Float[Tensor, "#B S 3
     Distances are the same in source and target coordinates. The last interval is long enough to be opaque.
     """
     step = (points[:, 1:] - points[:, :-1]).square().sum(2).sqrt()  # vector_norm is 10 times slower over this axis
-    return sigma * torch.cat([step, torch.full_like(step[:, :1], LAST_INTERVAL)], dim=1)
+    return sigma * torch.cat([step, torch.full_like(points[:, :1, 0], LAST_INTERVAL)], dim=1)
 
 
 def source_points(

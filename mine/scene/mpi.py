@@ -43,8 +43,8 @@ class MPI:
     """A multiplane image: a planar radiance field in the frustum of its source camera.
 
     Arguments that are tensors may be NumPy arrays or lists of numbers as well; floats of any precision become float32.
-    What views have in common is computed once; of parts that require gradients, whose values change, for each view: give
-    `detach()` of them to render many.
+    What views have in common is computed once, or, of parts that require gradients, whose values change, for each view:
+    give `detach()` of them to render many.
 
     Attributes:
         planes: RGB in [0, 1], then density σ ≥ 0 per scene unit; nearest plane first.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mine import render as rendering
 from mine.errors import InputError
-from mine.render import BACKENDS, Backend, View, blend_source, prepare, reference, render, use_backend
+from mine.render import BACKENDS, Backend, Prepared, View, blend_source, prepare, reference, render, use_backend
 from mine.render.backends import Call, find_blend_source, find_implementation
 from mine.render.cpu import gradients as cpu_gradients
 from mine.render.cpu import render as cpu
@@ -219,3 +219,30 @@ def test_blending_has_gradients_and_overwrites_only_what_needs_none() -> None:
     assert blended.data_ptr() == laid_out.data_ptr()
     torch.testing.assert_close(blended, expected, rtol=1e-4, atol=1e-5)
     assert cpu.blend_source_ is getattr(cpu, str(find_blend_source(call_on("cpu")).blend_source))
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_one_of_anything_blends_with_many_of_the_rest(learnt: bool) -> None:
+    for many in range(4):
+        one, two = ([*scene(batch)[:3], torch.rand(batch, 3, *SIZE)] for batch in (1, 2))
+        arguments = [y if i == many else x for i, (x, y) in enumerate(zip(one, two, strict=True))]
+        expected = [reference.blend_source(*(x[b : b + 1] if len(x) == 2 else x for x in arguments)) for b in range(2)]
+        arguments[0] = arguments[0].clone().requires_grad_(learnt)
+        blended = blend_source(*arguments)
+        torch.testing.assert_close(blended.detach(), torch.cat(expected), rtol=1e-4, atol=1e-5)
+        assert blended.requires_grad == learnt
+
+
+def test_parts_that_do_not_fit_the_planes_are_refused() -> None:
+    """Compiled kernels would read past their ends."""
+    planes, disparity, K_src, *_ = scene(2)
+    image, reach = torch.rand(2, 3, *SIZE), torch.rand(2, 1, *SIZE)
+    for other in (disparity[:, :2], disparity[0], disparity.repeat(2, 1)):
+        with pytest.raises(InputError, match=r"disparity has shape .*: give \((2|4), 3\)|planes has shape"):
+            blend_source(planes, other, K_src, image)
+        with pytest.raises(InputError, match=r"disparity has shape .*: give \((2|4), 3\)|planes has shape"):
+            unwrap(Prepared.__init__)(object.__new__(Prepared), planes, other, K_src)
+    with pytest.raises(InputError, match=r"image has shape \(2, 3, 8, 14\): give \(2, 3, 9, 14\)"):
+        blend_source(planes, disparity, K_src, image[:, :, :-1])
+    with pytest.raises(InputError, match=r"photo_reach has shape \(2, 1, 8, 14\)"):
+        unwrap(Prepared.__init__)(object.__new__(Prepared), planes, disparity, K_src, image, reach[:, :, :-1])

@@ -153,6 +153,17 @@ def test_density_towards_infinity_shows_the_nearest_plane_alone(density: float) 
     torch.testing.assert_close(seen.depth, torch.full_like(seen.depth, 1.25), rtol=2e-5, atol=0)
 
 
+def test_one_plane_is_a_scene_to_the_renderer() -> None:
+    rgb = random_colours(1)
+    planes, disparity = planes_of(rgb, 0.02), at_depths(2.0)
+    opacity = 1 - math.exp(-0.02 * reference.LAST_INTERVAL)
+    for seen in (view(planes, disparity, translation()), reference.render_source(planes, disparity, camera())):
+        torch.testing.assert_close(seen.rgb[0], opacity * rgb[0], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(seen.depth, torch.full_like(seen.depth, 2.0), rtol=1e-4, atol=0)
+    compiled = render(planes, disparity, camera(), camera(), translation(), SIZE, backend="cpu")
+    torch.testing.assert_close(compiled.rgb[0].double(), opacity * rgb[0], rtol=1e-4, atol=1e-4)
+
+
 def test_empty_scene_is_black_and_has_no_depth() -> None:
     seen = view(planes_of(random_colours(3), 0, 0, 0), at_depths(1, 2, 3), translation(0.1, 0.2, 0.3))
     assert (seen.rgb == 0).all()
