@@ -256,6 +256,7 @@ def load(path: str | Path, frames: int | None = None, amount: float = 1.0) -> Ca
     Raises:
         InputError: When the file is missing, or not of these forms, or takes the camera too far.
     """
+    _check_amount(amount)
     found = read_path_file(path, frames, amount)
     if isinstance(found, KeyPoses):
         return _interpolate(found)
@@ -300,11 +301,16 @@ def _interpolate(keys: KeyPoses) -> CameraPath:
 def _phase(frames: int, amount: float, depth: float) -> Tensor:
     """Angles (frames,) in [0, 2 pi), evenly spaced; float64, so that poses are exact when rounded to float32."""
     check_frames(frames)
-    if not (isinstance(amount, Real) and math.isfinite(amount)):
-        raise InputError(f"amount {amount!r} is no finite number: give the size of the motion, 1 for the default")
+    _check_amount(amount)
     if not (math.isfinite(depth) and depth > 0):
         raise InputError(f"depth {depth} is out of range: give the positive depth of the nearest things in the scene")
     return torch.arange(frames, dtype=torch.float64) * (2 * math.pi / frames)
+
+
+def _check_amount(amount: float) -> None:
+    """Raises InputError unless the size of a motion is a finite number."""
+    if not (isinstance(amount, Real) and math.isfinite(amount)):
+        raise InputError(f"amount {amount!r} is no finite number: give the size of the motion, 1 for the default")
 
 
 def _facing_ahead(centre: Tensor) -> Tensor:

@@ -98,7 +98,11 @@ def render_stereo(
     check_is_scene(scene)
     check_name(out)
     check_layout(out, layout)
-    check_writable(out)
+    rate = (WIGGLE_FPS if layout == "wigglegram" else 30) if fps is None else fps
+    if is_still(out, layout):
+        check_writable(out)
+    else:
+        check_output(out, (2, 2), rate, codec)
     check_quilt(quilt)
     check_size(size)
     near = near_depth(scene)
@@ -106,7 +110,7 @@ def render_stereo(
     if layout == "wigglegram":
         default = LONGEST_GIF_SIDE if Path(out).suffix.lower() == ".gif" else default_longest(scene)
         longest = default if size is None else size
-        wiggle, rate = wiggle_path(eyes, PIVOT * near), WIGGLE_FPS if fps is None else fps
+        wiggle = wiggle_path(eyes, PIVOT * near)
         render_video(scene, wiggle, out, rate, size=default_size(scene.size, longest), codec=codec, progress=progress)
         return Path(out)
     if layout == "quilt":
@@ -119,7 +123,7 @@ def render_stereo(
     if is_still(out, layout):
         _save(next(frames)[0], out, layout, progress)
     else:
-        _write_video(frames, len(moving.poses), out, 30 if fps is None else fps, codec, layout, progress)
+        _write_video(frames, len(moving.poses), out, rate, codec, layout, progress)
     return Path(out)
 
 

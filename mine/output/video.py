@@ -153,12 +153,18 @@ def render_path(
         path: (N, 4, 4) target-from-source poses, or a CameraPath.
         size: (H, W) in pixels; by default the scene's own, made even, at most 1920 a side.
         crop: Zoom in just enough that no view shows what lies outside the photo.
-        lens: Blurs what is out of focus; by default all is sharp.
+        lens: Blurs what is out of focus; by default all is sharp. `crop` looks through its middle: what is blurred at
+            the border takes up the border's colours.
 
     Yields:
         Batches of consecutive views.
+
+    Raises:
+        InputError: For no path, or for a lens that was made for another number of poses.
     """
     path = as_path(path)
+    if lens is not None and len(lens.focus) != len(path.poses):
+        raise InputError(f"the lens is for {len(lens.focus)} poses, the path has {len(path.poses)}: make one for these")
     size = size or default_size(scene.size)
     zoom = covering_zoom(scene, *path) if crop else 1.0
     K = zoom_intrinsics(scene.intrinsics(size), path.focal * zoom)

@@ -166,6 +166,8 @@ def test_what_is_no_path_is_not_saved(
     (tmp_path / "b.json").write_text(json.dumps({"camera_path": [{"camera_to_world": np.eye(4).flatten().tolist()}]}))
     with pytest.raises(InputError, match="0 frames"):
         mine.paths.load(tmp_path / "b.json", frames=0)
+    with pytest.raises(InputError, match="amount nan"):
+        mine.paths.load(tmp_path / "b.json", amount=float("nan"))
 
 
 def test_saved_paths_have_the_axes_of_their_programs(tmp_path: Path) -> None:

@@ -134,6 +134,14 @@ def test_videos_have_depth_of_field(tmp_path: Path) -> None:
             assert sum(1 for _ in video.decode(video=0)) == 3
 
 
+def test_a_lens_for_another_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="for 2 poses, the path has 3"):
+        render_video(
+            two_walls(), paths.swing(frames=3), tmp_path / "a.mp4", lens=make_lens(two_walls(), 3.0, (0, 1), 2)
+        )
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("text", ["", "nearby", "near:far:near", "1.5", "-0.1:near", "nan", ":"])
 def test_places_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="give near, middle, far"):

@@ -97,9 +97,15 @@ def test_images_are_written_in_each_layout(tmp_path: Path) -> None:
         ({"size": -5}, "size -5"),
         ({"size": 40.5, "out": "a.mp4"}, "size 40.5"),
         ({"size": 1, "layout": "quilt"}, "size 1"),
+        ({"fps": 0, "out": "a.mp4"}, "fps 0"),
+        ({"fps": 60, "out": "a.gif", "layout": "wigglegram"}, "fps 60"),
+        ({"codec": "prores", "out": "a.mp4"}, "prores"),
     ],
 )
-def test_bad_arguments_are_refused(tmp_path: Path, options: dict[str, object], message: str) -> None:
+def test_bad_arguments_are_refused_before_rendering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], message: str
+) -> None:
+    monkeypatch.setattr("mine.output.stereo.render_path", lambda *args: pytest.fail("rendered"))
     out = tmp_path / str(options.pop("out", "a.png"))
     with pytest.raises(InputError, match=message):
         render_stereo(dot_at(2.0), out, **options)  # type: ignore[arg-type]
