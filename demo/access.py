@@ -1,6 +1,7 @@
 """What visitors may send: files they uploaded, values in range; and fetch: only files that the demo made for them."""
 
 import math
+import os
 import re
 from abc import ABCMeta
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 import gradio as gr
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mine.demo.uploads import upload_path
 
 NEEDED = re.compile(
     r"""/(
@@ -80,13 +83,10 @@ class UploadedPath(gr.Textbox, metaclass=_Quiet):
 
 def _check_upload(path: str, folder: str) -> str:
     """The path of an upload; raises gr.Error for any other, and when the file was removed."""
-    # A path with other characters, or longer than any, is not looked up.
-    if "\0" in path or len(path) > 4096:
+    file = upload_path(path, Path(folder)) if len(path) <= 4096 else None
+    if file is None:
         raise gr.Error("This is not a photo you uploaded.", print_exception=False)
-    file = Path(path).resolve()
-    if file.parent.parent != Path(folder).resolve():
-        raise gr.Error("This is not a photo you uploaded.", print_exception=False)
-    if not file.is_file():
+    if not os.path.isfile(file):  # (Path.is_file raises an exception for a name that is too long)
         raise gr.Error("The photo is no longer here: choose it again.", print_exception=False)
     return str(file)
 
@@ -98,13 +98,14 @@ class Ranged(gr.Slider, metaclass=_Quiet):
 
     def preprocess(self, payload: Any) -> float:
         """The number, checked; raises gr.Error for anything else."""
-        number = isinstance(payload, (int, float)) and not isinstance(payload, bool) and math.isfinite(payload)
-        if not number:
+        number = isinstance(payload, (int, float)) and not isinstance(payload, bool)
+        if not number or payload != payload or abs(payload) == math.inf:
             raise gr.Error(f"{self.label} is not a number.", print_exception=False)
         if not self.minimum <= payload <= self.maximum:
             more = "greater than maximum" if payload > self.maximum else "less than minimum"
             limit = self.maximum if payload > self.maximum else self.minimum
-            raise gr.Error(f"{self.label} {payload:g} is {more} {limit:g}.", print_exception=False)
+            told = f" {payload:g}" if abs(payload) < 1e300 else ""  # a whole number may be larger than any float
+            raise gr.Error(f"{self.label}{told} is {more} {limit:g}.", print_exception=False)
         return super().preprocess(payload)
 
 

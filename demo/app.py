@@ -24,7 +24,7 @@ from mine.demo.preview import Previews
 from mine.demo.samples import unpack
 from mine.demo.scene_pages import ScenePages
 from mine.demo.security import CheckHost, Login, SafeHeaders, own_hosts
-from mine.demo.uploads import ExpectDisconnects, LimitUploads, Presence
+from mine.demo.uploads import ExpectDisconnects, LimitBodies, LimitUploads, Presence
 from mine.demo.worker import Processes
 from mine.temporary import make_folder
 
@@ -186,6 +186,7 @@ def _middleware(
     return [
         Middleware(SafeHeaders, ancestors=ancestors),
         Middleware(CheckHost, hosts=own_hosts(url, share, space)),
+        Middleware(LimitBodies),
         *locked,
         Middleware(ExpectDisconnects),
         Middleware(OnlyNeededRoutes),

@@ -18,6 +18,12 @@ HEARTBEAT = "/gradio_api/heartbeat/"
 OVERHEAD = 1 << 20
 """Bytes that a request may have beyond the largest file: names and boundaries."""
 
+BODY = 1 << 20
+"""Bytes that any other request may have: the page's calls have some hundred."""
+
+LOGIN, LOGIN_BODY = "/login", 1 << 14
+"""Bytes that a request to log in may have, which whoever knows no password sends."""
+
 CLIENT_BYTES, CLIENT_SECONDS = 400 << 20, 600.0
 """Bytes that an address may upload within so many seconds."""
 
@@ -26,6 +32,32 @@ ALL_BYTES = 2 << 30
 
 REMEMBERED = 10_000
 """Addresses whose uploads are counted."""
+
+
+class LimitBodies:
+    """ASGI middleware that refuses requests with a body, other than uploads, that is long or does not tell its length.
+
+    Args:
+        app: The application behind it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 411 or 413 to such a request, passes others on."""
+        path = scope.get("path", "").rstrip("/")
+        if scope["type"] != "http" or path == UPLOAD:
+            return await self.app(scope, receive, send)
+        headers = Headers(scope=scope)
+        limit = LOGIN_BODY if path == LOGIN else BODY
+        length = headers.get("content-length", "0")
+        if "transfer-encoding" in headers:
+            return await PlainTextResponse("A request must tell its length", 411)(scope, receive, send)
+        if not length.isdecimal() or len(length) > 20 or int(length) > limit:
+            return await PlainTextResponse(f"This may have {limit} bytes", 413)(scope, receive, send)
+        # The server reads no more of a body than the length that it tells.
+        await self.app(scope, receive, send)
 
 
 class LimitUploads:
@@ -116,6 +148,15 @@ class Presence:
             await self.app(scope, receive, send)
         finally:
             self.closed(session)
+
+
+def upload_path(name: str, folder: Path) -> Path | None:
+    """The file of a name, None unless it lies in a folder of `folder`, as uploads do; it need not be there any more."""
+    try:
+        path = Path(name).resolve()
+    except ValueError:  # characters that no name has
+        return None
+    return path if path.parent.parent == folder.resolve() else None
 
 
 def folder_bytes(folder: Path) -> int:

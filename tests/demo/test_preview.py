@@ -1,5 +1,6 @@
 """Previews of uploads that browsers cannot show, before an application that answers "passed on"."""
 
+import asyncio
 import io
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 from starlette.responses import PlainTextResponse
 
+from mine.demo import preview
 from mine.demo.preview import Previews
 
 
@@ -20,8 +22,6 @@ def get(tmp_path: Path):
     async def fetch(path: object) -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
             return await client.get(f"/gradio_api/file={path}")
-
-    import asyncio
 
     return lambda path: asyncio.run(fetch(path))
 
@@ -54,3 +54,23 @@ def test_other_files_are_left_to_the_application(tmp_path: Path, get) -> None:
     others += [f"{uploads}/1/../../outside.tif", f"{uploads}/1/%2e%2e/%2e%2e/outside.tif", "%00", ""]
     for path in others:
         assert get(path).text == "passed on", path
+
+
+def test_a_preview_is_made_once_however_many_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "uploads" / "1" / "a.tif")
+    made: list[Path] = []
+    monkeypatch.setattr(preview, "preview", lambda path: made.append(path) or b"jpeg")
+    app = Previews(PlainTextResponse("passed on"), tmp_path / "uploads")
+
+    async def fetch() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await asyncio.gather(*(client.get(f"/gradio_api/file={path}") for _ in range(8)))
+
+    assert {answer.content for answer in asyncio.run(fetch())} == {b"jpeg"}
+    assert made == [path]
+
+
+def test_a_photo_beyond_the_limits_has_no_preview(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif")
+    assert preview.preview(path, seconds=0.001) == b""
+    assert preview.preview(path, memory=1 << 24) == b""

@@ -11,7 +11,7 @@ from typing import Any, cast
 import httpx
 import pytest
 from demo_server import free_port, make_photo, running_demo, wait_until
-from gradio import Blocks
+from gradio import Blocks, Error
 from gradio_client import Client, handle_file
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,11 +20,11 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from mine.demo.access import OnlyNeededRoutes
+from mine.demo.access import OnlyNeededRoutes, Ranged, UploadedPath
 from mine.demo.app import _middleware
 from mine.demo.jobs import IDLE_SECONDS, JobRunner
 from mine.demo.security import CheckHost, Login, own_hosts
-from mine.demo.uploads import ExpectDisconnects, LimitUploads, folder_bytes
+from mine.demo.uploads import ExpectDisconnects, LimitBodies, LimitUploads, folder_bytes
 from mine.demo.worker import Workers
 from mine.model import load
 
@@ -125,6 +125,25 @@ def test_bad_values_are_told_and_not_traced(
     client.close()
     errors = capfd.readouterr().err
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 65.0, -1, 1e308, float("inf"), float("nan"), True, "8", None])
+def test_a_number_out_of_range_is_told_however_large_it_is(value: Any) -> None:
+    planes = Ranged(2, 64, value=8, label="Planes")
+    assert planes.preprocess(8) == 8
+    with pytest.raises(Error, match=r"^'Planes is not a number|^'Planes.* is (greater|less) than"):
+        planes.preprocess(value)
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a" * 300, "a" * 5000, "\0", "../../a.png", "missing.png"])
+def test_no_path_but_that_of_an_upload_is_taken(name: str, tmp_path: Path) -> None:
+    depth = UploadedPath(label="Depth map")
+    depth.GRADIO_CACHE = str(tmp_path)
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "a.png").touch()
+    assert depth.preprocess(f"{tmp_path}/1/a.png") == str((tmp_path / "1" / "a.png").resolve())
+    with pytest.raises(Error, match=r"not a photo you uploaded|no longer here"):
+        depth.preprocess(f"{tmp_path}/1/{name}")
 
 
 # --- routes
@@ -232,6 +251,17 @@ def test_uploads_are_bounded_one_by_one_per_visitor_and_in_all(tmp_path: Path) -
     assert other.post("/gradio_api/upload", content=b"x").status_code == 507
     assert other.post("/gradio_api/queue/join", content=bytes(3 << 20)).status_code == 200
     assert folder_bytes(tmp_path) == 30 << 20
+
+
+def test_other_requests_are_short_and_tell_their_length() -> None:
+    client = TestClient(LimitBodies(echo()))
+    for path, most in (("/gradio_api/queue/join", 1 << 20), ("/login", 1 << 14), ("/login/", 1 << 14)):
+        assert client.post(path, content=bytes(most)).status_code == 200
+        assert client.post(path, content=bytes(most + 1)).status_code == 413
+        assert client.post(path, content=iter([b"x"])).status_code == 411
+        assert client.post(path, headers={"Content-Length": "9" * 30}).status_code == 413
+    assert client.get("/").status_code == 200
+    assert client.post("/gradio_api/upload", content=bytes(2 << 20)).status_code == 200  # LimitUploads' own
 
 
 def test_a_client_that_goes_away_is_no_error() -> None:
