@@ -85,9 +85,8 @@ class CameraOptions:
 
     def make_path(self, names: str, scene: "MPI", frames: int | None, amount: float | None, fps: float) -> "CameraPath":
         """Makes the path of these names, scaled to the scene, and saves it if asked to."""
-        import torch
-
-        from mine.output.camera_paths import join, resample, save_path
+        from mine.output.camera_paths import ease, join, save_path
+        from mine.output.path_edits import is_closed
 
         parts = split_names(names)
         counts: list[int | None] = [None] * len(parts)
@@ -95,7 +94,7 @@ class CameraOptions:
             counts = [max(1, (frames * (i + 1)) // len(parts) - (frames * i) // len(parts)) for i in range(len(parts))]
         path = join([self._one(name, scene, count, amount) for name, count in zip(parts, counts, strict=True)])
         if frames is not None and len(path.poses) != frames:  # joints were inserted
-            path = resample(path, torch.linspace(0, len(path.poses) - 1, frames))
+            path = ease(path, "linear", frames, is_closed(path))
         if self.save_path is not None:
             save_path(path, scene, self.save_path, fps)
         return path

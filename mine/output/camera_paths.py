@@ -247,7 +247,7 @@ def load(path: str | Path, frames: int | None = None, amount: float = 1.0) -> Ca
 
     Args:
         path: A JSON file, or COLMAP's images.txt.
-        frames: Number of poses; by default as many as the file says or holds.
+        frames: Number of poses; by default as many as the file says or holds. Saved loops stay closed.
         amount: Factor on the motion of another program's path.
 
     Returns:
@@ -261,12 +261,7 @@ def load(path: str | Path, frames: int | None = None, amount: float = 1.0) -> Ca
     if isinstance(found, KeyPoses):
         return _interpolate(found)
     read = _from_foreign(found)
-    if frames is None:
-        return read
-    check_frames(frames)
-    ends = 0 if found.loop else 1  # a loop goes on from its last pose to its first one
-    step = (len(read.poses) - ends) / max(1, frames - ends)
-    return resample(read, torch.arange(frames, dtype=torch.float64) * step, found.loop)
+    return read if frames is None else ease(read, "linear", frames, found.loop)
 
 
 def _from_foreign(found: ForeignPath) -> CameraPath:

@@ -112,6 +112,20 @@ def test_files_that_loop_are_eased_and_left_closed(tmp_path: Path, saved: bool, 
     assert len(x) == (frames or 24)
 
 
+def test_joined_paths_in_a_number_of_frames_loop_if_they_do(tmp_path: Path) -> None:
+    """Joints make more poses than are asked for: they are taken out evenly, over the end too."""
+    for name, x in (("a.json", 0.2), ("b.json", 0.6)):
+        square = [[x + dx, dy, 0] for dx, dy in ((0, 0), (0.1, 0), (0.1, 0.1), (0, 0.1))]
+        keys = [{"position": position} for position in square]
+        (tmp_path / name).write_text(json.dumps({"frames": 90, "loop": True, "keys": keys}))
+    names = "+".join(str(tmp_path / name) for name in ("a.json", "b.json", "a.json"))
+    joined = CameraOptions().make_path(names, make_scene(), 60, None, 30)
+    x = places(joined)
+    steps = torch.cat([x, x[:1]]).diff(dim=0).norm(dim=1)
+    assert len(x) == 60
+    torch.testing.assert_close(steps[-1], steps[0], rtol=0.15, atol=0)
+
+
 def test_key_poses_loop_smoothly(tmp_path: Path) -> None:
     """Three keys on a circle: the velocity over the end is that elsewhere, and each key is passed."""
     keys = [{"position": [math.cos(a), math.sin(a), 0], "rotation": [10 * i, 0, 0]} for i, a in enumerate((0, 2, 4))]
