@@ -13,7 +13,7 @@ from torch import Tensor
 from mine.errors import InputError, InputWarning
 from mine.network.checkpoint import load_network
 from mine.network.disparity.hub import DepthModel
-from mine.network.disparity.lift import lift_to_mpi, plane_disparities
+from mine.network.disparity.lift import lift_to_mpi, plane_disparities, scale_density
 from mine.network.disparity.network import DisparityNetwork
 from mine.network.disparity.own_depth import OwnDepth, find_kind, fit_to_photo
 from mine.network.input_size import MULTIPLE, network_size
@@ -230,7 +230,7 @@ class Model:
                 planes = blend_source(planes, relative[None], K[None], image)
         else:
             planes = lift_to_mpi(image, depth.disparity, relative[None])
-        planes[:, :, 3:] *= depth.unit  # densities are per scene unit
+        scale_density(planes, depth.unit)
         disparity = relative * depth.unit
         if not blend:
             return MPI.from_planes(planes[0], disparity, K)

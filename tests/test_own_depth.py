@@ -43,6 +43,19 @@ def test_a_scene_of_metric_depth_is_in_metres(model: mine.Model, photo: torch.Te
     torch.testing.assert_close(rendered_depth(millimetres), rendered_depth(scene), rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.parametrize("scale", [0.001, 1.0, 12500.0])
+def test_the_last_plane_is_opaque_in_metres_too(model: mine.Model, scale: float) -> None:
+    """From an insect to a mountain 25 to 75 km away: the interval behind the last plane is as long in all of them."""
+    depth = mine.read_depth(DEPTH, "depth", scale=scale)
+    for blend in (True, False):
+        scene = model.predict(torch.ones(3, *SIZE), planes=8, depth=depth, blend=blend)
+        view = scene.render(torch.eye(4), size=scene.plane_size)
+        assert view.rgb.min() > 0.999
+        torch.testing.assert_close(
+            view.depth[0, 0, *(side // 2 for side in scene.plane_size)], torch.tensor(4 * scale), rtol=0.02, atol=0
+        )
+
+
 def test_the_nearest_surface_of_other_depth_is_at_1(model: mine.Model, photo: torch.Tensor) -> None:
     relative = model.predict(photo, depth=mine.read_depth(DEPTH, "depth"))
     assert float(relative.disparity[0]) == pytest.approx(1)

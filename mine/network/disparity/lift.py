@@ -24,6 +24,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mine.render import join
+from mine.render.reference import LAST_INTERVAL
 from mine.scene.inpaint import DISCONTINUITY, INPAINT_REACH, Background, neighbours_at, propagated_background
 
 SHELL_RADIUS = 2
@@ -101,6 +102,20 @@ def lift(
 def to_planes(lifted: LiftedPlanes, disparity: Float[Tensor, "B S"]) -> Float[Tensor, "B S 4 H W"]:
     """Planes of colour and density; `disparity` as in `lift_to_mpi`."""
     return join(lifted.rgb, _density(lifted.opacity, disparity)[:, :, None])
+
+
+def scale_density(planes: Float[Tensor, "B S 4 H W"], unit: float) -> None:
+    """Makes the densities of planes at relative disparities those per scene unit, in place.
+
+    Behind the last plane lies an interval of `LAST_INTERVAL` scene units, however long these are: where they are short
+    (scenes kilometres away, in metres), that plane keeps the density with which it is opaque.
+
+    Args:
+        planes: RGB, then density per relative unit of depth; see `to_planes`.
+        unit: Disparity in 1 / scene units that relative disparity 1 stands for.
+    """
+    planes[:, :-1, 3] *= unit
+    planes[:, -1, 3] *= max(unit, 1 / LAST_INTERVAL)
 
 
 def _shell_back(disparity_map: Tensor) -> Tensor:
