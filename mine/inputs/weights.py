@@ -17,8 +17,11 @@ FORMATS = {"checkpoint": "mine.network/1", "scene file": "mine.mpi/1"}
 HEAD = 512
 """Bytes at the beginning of a file that are looked at."""
 
-LONGEST_HEADER = 100_000_000
-"""Most bytes of a header of safetensors, in its own specification."""
+LONGEST_HEADER = 1 << 22
+"""Most bytes of a header of safetensors, in which each tensor has some hundred: ours have up to 0.1 MB."""
+
+MAX_LENGTH = 100_000_000
+"""Most bytes of a header in the specification of safetensors: what begins with more is of no such file."""
 
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
 
@@ -37,7 +40,9 @@ def tensor_format(path: str | Path, what: str, remedy: str) -> Format:
     with open_input(path, what, remedy) as file:
         head = file.read(HEAD)
     length = int.from_bytes(head[:8], "little")
-    if head[8:9] == b"{" and length <= LONGEST_HEADER:
+    if head[8:9] == b"{" and length <= MAX_LENGTH:
+        if length > LONGEST_HEADER:
+            raise InputError(f"{path} has a header of {length} bytes, more than {LONGEST_HEADER}: {remedy}")
         return "safetensors"
     if head.startswith((b"PK\3\4", b"\x80")):
         return "torch"

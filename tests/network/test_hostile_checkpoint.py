@@ -1,5 +1,6 @@
 """Checkpoints that are not what they should be: one line each, without a connection and without much memory."""
 
+import io
 import json
 import os
 import re
@@ -13,8 +14,10 @@ import torch
 from safetensors.torch import load_file, safe_open, save_file
 
 from mine.errors import InputError
+from mine.inputs import weights
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import FORMAT, load_network, save_network
+from mine.network.planes import plain_weights
 from mine.network.planes.network import PlaneNetwork
 from mine.network.planes.published_checkpoint import disparity_range
 
@@ -176,6 +179,40 @@ def test_compressed_archives_are_refused_before_they_are_unfolded(tmp_path: Path
             packed.writestr(entry, plain.read(entry))
     with pytest.raises(InputError, match="archive is compressed"):
         load_network(bomb)
+
+
+def test_an_argument_longer_than_a_pickle_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pickle tells the length of a text in front of the text."""
+    reads: list[int] = []
+
+    class File(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size)
+            reads.append(len(data))
+            return data
+
+    monkeypatch.setattr(plain_weights, "MAX_PICKLE", 1000)
+    with pytest.raises(ValueError):
+        plain_weights.check_pickles(File(b"\x80\x02X" + (5000).to_bytes(4, "little") + bytes(6000)))
+    assert max(reads) == 1000
+
+
+def test_archives_of_too_many_entries_or_too_long_a_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"backbone": {f"{number}": torch.zeros(1) for number in range(20)}, "decoder": {}}, path)
+    monkeypatch.setattr(plain_weights, "MAX_DIRECTORY", 1000)
+    with pytest.raises(InputError, match="more entries than weights"):
+        load_network(path)
+    monkeypatch.setattr(plain_weights, "MAX_DIRECTORY", 1 << 20)
+    monkeypatch.setattr(plain_weights, "MAX_PICKLE", 500)
+    with pytest.raises(InputError, match="pickle is longer than 500 bytes"):
+        load_network(path)
+
+
+def test_a_header_of_safetensors_is_bounded(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "LONGEST_HEADER", 100)
+    with pytest.raises(InputError, match="more than 100"):
+        load_network(ours)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 torch executes nothing in such a file, but it makes buffers, sparse tensors and sets as large as the file asks for.
 """
 
+import io
 import os
 import pickletools
 import zipfile
@@ -19,6 +20,9 @@ MAX_BYTES = 1 << 31
 
 MAX_PICKLE = 1 << 19
 """Most bytes of a pickle: tensors' values lie beside it, and what remains are their names and shapes."""
+
+MAX_DIRECTORY = 1 << 20
+"""Most bytes of an archive's list of its entries, in which each has some hundred."""
 
 NAMED = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"}
 NAMED |= {f"torch {kind}Storage" for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char")}
@@ -111,6 +115,7 @@ def check_pickles(file: BinaryIO) -> set[str]:
         file.seek(0)
         return set[str]().union(*(_check_pickle(file) for _ in range(LEGACY_PICKLES)))
     texts: set[str] = set()
+    _check_directory(file)
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
@@ -120,18 +125,33 @@ def check_pickles(file: BinaryIO) -> set[str]:
         pickles = [entry for entry in entries if entry.filename.endswith(".pkl")]
         if not pickles:
             raise InputError("it is an archive of other files: unpack it, and give the checkpoint that was in it")
+        if any(entry.file_size > MAX_PICKLE for entry in pickles):
+            raise InputError(f"its pickle is longer than {MAX_PICKLE} bytes: save its backbone and decoder alone")
         for entry in pickles:
             with archive.open(entry) as stream:
                 texts |= _check_pickle(stream)
     return texts
 
 
-def _check_pickle(stream: Any) -> set[str]:
-    """The texts in a pickle. Raises an exception if it is too long, names other things or takes for ever to hash."""
-    start, last, shared = stream.tell(), "", 0
+def _check_directory(file: BinaryIO) -> None:
+    """Raises InputError for an archive of too many entries, all of which zipfile reads when it opens it."""
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if end is not None and end[zipfile._ECD_SIZE] > MAX_DIRECTORY:  # type: ignore[attr-defined]
+        raise InputError("its archive has more entries than weights: save its backbone and decoder by torch.save")
+
+
+def _check_pickle(file: Any) -> set[str]:
+    """The texts in a pickle, behind which the file is then.
+
+    Raises:
+        Exception: It is too long, names other things or takes for ever to hash.
+    """
+    start, last, shared = file.tell(), "", 0
+    # No more is read: an operation tells how long its argument is, and it would be taken from the file first.
+    stream = io.BytesIO(file.read(MAX_PICKLE))
     tuples: set[int] = set()
     texts: set[str] = set()
-    for operation, argument, position in pickletools.genops(stream):
+    for operation, argument, _ in pickletools.genops(stream):
         name = operation.name
         if name == "PROTO" and argument is not None and argument > PROTOCOL:
             raise InputError(
@@ -145,12 +165,11 @@ def _check_pickle(stream: Any) -> set[str]:
                 f"it holds more than weights ({shorten(str(argument)) if name == 'GLOBAL' else name}), which could run "
                 "code and is never read: save its backbone and decoder alone, where it was made"
             )
-        if position is not None and position - start > MAX_PICKLE:
-            raise ValueError(f"its pickle is longer than {MAX_PICKLE} bytes")
         if name.endswith("PUT") and isinstance(argument, int):
             (tuples.add if last.startswith("TUPLE") else tuples.discard)(argument)
         shared += name.endswith("GET") and argument in tuples
         if shared > MAX_SHARED:
             raise ValueError("it nests tuples in themselves")
         last = name
+    file.seek(start + stream.tell())
     return texts
