@@ -363,7 +363,8 @@ class MPI:
 
         Args:
             path: File to write.
-            half: Store colours as 8 bits and densities as float16; otherwise all as float32.
+            half: Store colours as 8 bits, and densities and disparities of surfaces as float16 unless that is too
+                coarse (depths beyond 16 thousand scene units, densities beyond 65 thousand); otherwise all as float32.
 
         Raises:
             InputError: The file cannot be written.
@@ -371,7 +372,8 @@ class MPI:
         tensors = {"disparity": self.disparity, "K": self.K, "rgb": self.rgb, "sigma": self.sigma}
         optional = {"photo": self.photo, "surface": self.surface, "background": self.background}
         tensors |= {name: part for name, part in optional.items() if part is not None}
-        tensors = {name: encode(name, value, half).cpu().contiguous() for name, value in tensors.items()}
+        farthest = float(self.disparity[-1])
+        tensors = {name: encode(name, value, half, farthest).cpu().contiguous() for name, value in tensors.items()}
         with replacing(path) as temporary:
             temporary.write_bytes(save(tensors, {"format": FORMAT, "size": json.dumps(self.plane_size)}))
 

@@ -47,13 +47,22 @@ def read_parts(path: str | Path) -> dict[str, Tensor]:
             return {name: decode(file.read(name)) for name in file.shapes}
 
 
-def encode(name: str, value: Tensor, half: bool) -> Tensor:
-    """A part as it is stored: 8-bit images, float16 densities, surface and background if `half`, else float32."""
+def encode(name: str, value: Tensor, half: bool, farthest: float) -> Tensor:
+    """A part as it is stored: float32, or, if `half`, 8-bit images and what float16 holds of the others.
+
+    Args:
+        name: Of the part.
+        value: Its values.
+        half: As said.
+        farthest: Disparity of the farthest plane: densities are as small as depths, in scene units, are large.
+    """
     if not half or name in ("disparity", "K"):
         return value.float()
-    if name in ("sigma", "surface", "background"):
-        return value.clamp(max=torch.finfo(torch.float16).max).half()
-    return (value.clamp(0, 1) * 255).round().to(torch.uint8)
+    if name not in ("sigma", "surface", "background"):
+        return (value.clamp(0, 1) * 255).round().to(torch.uint8)
+    limits = torch.finfo(torch.float16)
+    least = farthest if name == "sigma" else float(value[:1].min())  # the background's colours may be 0
+    return value.half() if least >= limits.tiny and float(value.max()) <= limits.max else value.float()
 
 
 def decode(value: Tensor) -> Tensor:
