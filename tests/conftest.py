@@ -34,7 +34,7 @@ SLOW_FILES = (
     "cli/test_memory.py",
     "demo/test_nginx.py",
     "docs/test_commands.py",
-    "demo/test_page_stop.py",
+    "demo/test_page_trouble.py",
     "demo/test_security.py",
 )
 """Files that take half a minute or so, in the order they are run: one that began last would leave a worker idle."""

@@ -1,8 +1,6 @@
-"""The demo's page in a real browser: what it shows at first, from a photo to its scene and video, errors, phones."""
+"""The demo's page in a real browser: what it shows at first, from a photo to its scene, video and files."""
 
-import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -13,23 +11,10 @@ from browser import new_page
 from demo_server import files_left, make_photo, wait_until
 from demo_tab import DESKTOP, Tab, image_size
 from PIL import Image
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser
 
 from mine.demo.jobs import JobRunner
 from mine.scene.mpi import MPI
-
-
-@pytest.fixture(scope="module")
-def desk(browser: Browser, app: tuple[str, JobRunner]) -> Iterator[Tab]:
-    """One tab for most tests, with small settings."""
-    tab = Tab(browser, app[0], **DESKTOP)
-    tab.settings(planes="4", detail="Draft", seconds="1", longest="480")
-    yield tab
-    assert tab.errors == []
-    own = (app[0], "data:", "blob:")
-    assert [url for url in tab.requests if not url.startswith(own)] == []
-    tab.context.close()
-
 
 # --- at first sight
 
@@ -151,9 +136,9 @@ def test_earlier_videos_stay_in_the_list_and_shapes_are_kept(desk: Tab) -> None:
 
 def test_a_video_has_the_length_and_size_that_were_asked_for_and_loops(desk: Tab, tmp_path: Path) -> None:
     page = desk.page
-    desk.bring(make_photo(tmp_path / "large.png", size=(640, 480)))
+    desk.bring(make_photo(tmp_path / "large.png", size=(600, 240)))
     page.get_by_role("radio", name="Side to side").check(force=True)
-    desk.settings(seconds="1.5", longest="480", speed="2")
+    desk.settings(speed="2")
     page.locator("#webp").check()
     page.locator("#make").click()
     for name in ("large-swing.mp4", "large-swing.webp"):
@@ -161,14 +146,14 @@ def test_a_video_has_the_length_and_size_that_were_asked_for_and_loops(desk: Tab
             page.locator(f"#files a[download='{name}']").click()
         if name.endswith("webp"):
             with Image.open(download.value.path()) as loop:
-                assert 15 <= loop.n_frames <= 22  # equal ones are one
+                assert 10 <= loop.n_frames <= 15  # equal ones are one
             continue
         frames = iio.imread(download.value.path(), extension=".mp4").astype(float)
-        assert frames.shape == (45, 360, 480, 3)
+        assert frames.shape == (30, 192, 480, 3)
         first_step, quarter, back = (np.abs(frames[i] - frames[0]).mean() for i in (1, 6, -1))
         assert back < 1.5 * first_step < 1.5 * quarter
     page.locator("#webp").uncheck()
-    desk.settings(seconds="1", speed="1")
+    desk.settings(speed="1")
     desk.bring(make_photo(tmp_path / "photo.png"))  # what the next tests look at
 
 
@@ -318,110 +303,7 @@ def test_the_link_of_a_scene_opens_it_shut_off_from_this_site(desk: Tab, browser
     assert wait_until(lambda: page.evaluate("navigator.clipboard.readText()").startswith('<iframe src="photo.html"'))
 
 
-# --- errors
-
-
-def test_what_is_made_of_a_scene_has_its_settings_and_refusals_are_told(desk: Tab, tmp_path: Path) -> None:
-    """A proxy before the server, which answers in words or in HTML, is played here: it refuses all calls."""
-    page, calls, answers = desk.page, [], [(502, "<html>Bad gateway</html>"), (401, "Not authenticated")]
-
-    def refuse(route: Route) -> None:
-        calls.append(json.loads(route.request.post_data)["data"])
-        status, body = answers[(len(calls) - 1) % 2]
-        route.fulfill(status=status, content_type="text/html", body=body)
-
-    desk.settings(planes="9", fov="40")
-    page.route("**/queue/join", refuse)
-    page.locator("#make-form").click()
-    page.locator("#problem").get_by_text("The server could not do this (502)").wait_for()
-    page.locator("#make").click()
-    page.locator("#problem").get_by_text("Log in again: reload the page.").wait_for()
-    assert page.locator("#no-video").is_hidden()
-    assert [data[1:3] for data in calls] == [[4, "Draft"]] * 2, "those of the slider are for the next scene"
-    assert calls[0][4:] == [0, 1, False, ""] and calls[1][9:13] == [0, 1, False, ""]
-
-    iio.imwrite(tmp_path / "map.png", np.zeros((48, 64), np.uint8))
-    page.set_input_files("#map", tmp_path / "map.png")
-    page.get_by_text("map.png is used").wait_for(state="attached")
-    page.get_by_role("button", name="Cat", exact=True).click()
-    assert page.locator("#map-name").text_content() == "", "a map belongs to its photo"
-    page.locator("#make").click()
-    page.locator("#problem").get_by_text("(502)").wait_for()
-    assert calls[2][1:3] == [32, "Standard"] and calls[2][9:13] == [0, 1, False, ""]
-    page.unroute("**/queue/join")
-    desk.settings(planes="4", fov="0")
-
-
-def test_an_error_is_told_once_in_the_photos_place_until_the_next(desk: Tab, tmp_path: Path) -> None:
-    page = desk.page
-    text = tmp_path / "notes.jpg"
-    text.write_text("no photo")
-    page.get_by_role("button", name="Cat", exact=True).click()
-    page.locator("#viewer[data-ready='Cat']").wait_for()
-    page.locator("#tab-depth").click()
-    legend = "Number(getComputedStyle(document.getElementById('range')).opacity)"
-    assert wait_until(lambda: desk.viewer.evaluate(legend) == 1)
-    page.set_input_files("#file", text)
-    page.locator("#problem").get_by_text("notes.jpg is not an image").wait_for()
-    assert page.locator("#problem").get_by_role("button", name="Choose another photo").is_visible()
-    assert desk.viewer.evaluate(legend) == 0, "nothing shows through"
-    assert page.locator("#no-video").is_hidden()
-    assert page.get_by_text("is not an image").count() == 1
-    assert page.locator("#make").is_disabled()
-    assert page.locator("#waiting").is_hidden()
-    large = tmp_path / "large.jpg"
-    large.write_bytes(bytes(41 * 1024 * 1024))
-    page.set_input_files("#file", large)
-    page.locator("#problem").get_by_text("too large").wait_for()
-    page.get_by_role("button", name="Coffee", exact=True).click()
-    page.locator("#problem").wait_for(state="hidden")
-    assert page.locator("#make").is_enabled()
-
-
-def test_what_comes_late_or_not_at_all_changes_nothing_else(
-    desk: Tab, app: tuple[str, JobRunner], tmp_path: Path
-) -> None:
-    page, held = desk.page, []
-    page.route("**/upload", lambda route: held.append(route))
-    iio.imwrite(tmp_path / "late.png", np.zeros((48, 64), np.uint8))
-    page.set_input_files("#map", tmp_path / "late.png")
-    page.get_by_role("button", name="Flower", exact=True).click()
-    with page.expect_response("**/upload"):
-        held[0].continue_()
-    page.unroute("**/upload")
-    page.wait_for_timeout(100)
-    assert page.locator("#map-name").text_content() == "", "the map is that of another photo"
-
-    with app[1].workers._lock:  # the worker is busy, so that the video waits
-        page.locator("#make").click()
-        page.locator("#no-video").wait_for(state="hidden")
-        page.locator("#stop").click()
-        page.locator("#no-video").wait_for()
-
-    lose = "() => { window.text = Response.prototype.text; Response.prototype.text = () => Promise.reject(Error()); }"
-    page.evaluate(lose)
-    page.get_by_role("button", name="Cat", exact=True).click()
-    page.locator("#problem").get_by_text("The connection was lost").wait_for()
-    page.evaluate("() => { Response.prototype.text = text; }")
-
-
-def test_a_browser_without_webgl_is_told_so_and_shows_what_it_can(browser: Browser, app: tuple[str, JobRunner]) -> None:
-    page = new_page(browser, **DESKTOP)
-    page.add_init_script(
-        "const { getContext } = HTMLCanvasElement.prototype;"
-        "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
-        " return kind.startsWith('webgl') ? null : getContext.call(this, kind, ...more); };"
-    )
-    page.goto(app[0])
-    told = page.locator("#problem").get_by_text("no WebGL 2")
-    told.wait_for()
-    page.get_by_role("button", name="Cat", exact=True).click()
-    assert told.is_visible()
-    page.locator("#tab-compare").click()
-    assert told.is_hidden()
-    page.locator("#tab-depth").click()
-    assert told.is_visible()
-    page.context.close()
+# --- visits
 
 
 def test_files_can_be_dropped_and_pasted(desk: Tab, tmp_path: Path) -> None:

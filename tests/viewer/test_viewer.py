@@ -133,8 +133,8 @@ def test_canvas_shows_hard_planes_as_the_reference_does(browser: Browser, tmp_pa
 
 
 def test_silhouettes_are_drawn_where_they_are_without_stairs_or_fringes(browser: Browser, tmp_path: Path) -> None:
-    """Planes of 192x128, a photo of 960x640, a window of half its size: the planes' stairs would be 2.5 pixels high."""
-    size, window, small = (640, 960), (320, 480), (128, 192)
+    """Planes of 120x80, a photo of 600x400, a window of half its size: the planes' stairs would be 2.5 pixels high."""
+    size, window, small = (400, 600), (200, 300), (80, 120)
     photo, surface = generate_photo(size), disparity_of_photo(size, small)
     disparity = plane_disparities(surface[None], 32)
     planes = lift_to_mpi(resize(photo, small)[None], surface[None], disparity[None])[0]
@@ -159,7 +159,7 @@ def test_silhouettes_are_drawn_where_they_are_without_stairs_or_fringes(browser:
 
 def test_fine_stripes_are_sharp_close_up_and_vanish_from_afar(browser: Browser, tmp_path: Path) -> None:
     """Stripes of contrast 0.25, 3 photo pixels apart: bilinear samples would halve or alias them."""
-    size = (640, 960)
+    size = (320, 480)
     photo = (0.5 + 0.25 * torch.sin(2 * torch.pi * torch.arange(size[1]) / 3)).expand(3, *size)
     planes = torch.full((2, 1, *PLANES), 1e5)
     scene = MPI(
