@@ -33,6 +33,9 @@ LEAST_RANGE = 1e-3
 OVERSHOOT = 1e-3
 """Share of the largest depth by which resampling may have made depths negative: they are unknown."""
 
+LARGEST = 1e30
+"""Values beyond it are infinite: renderers give the sky the largest float, with which no sum is a number."""
+
 MAX_PIXELS = 1 << 26
 """Most pixels of a depth map: 0.3 GB as floats."""
 
@@ -90,8 +93,11 @@ class DepthMap:
         if self.kind == "depth":
             _check_depths(self.values, self.name)
             depth = np.maximum(self.values, 0) + np.float32(self.offset)
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", over="ignore"):
                 disparity = np.float32(1) / np.where(depth == 0, np.float32(np.nan), depth)
+            if np.isinf(disparity).any():
+                least = float(depth[np.isinf(disparity)].min())
+                raise InputError(f"{self.name} has depths of {least:g}: give distances above {1 / LARGEST:g}")
         else:
             disparity = np.where(np.isinf(self.values), np.float32(np.nan), self.values)
             disparity = disparity - np.float32(min(0.0, float(np.nanmin(disparity))))
@@ -141,6 +147,7 @@ def make_depth_map(
     white = 1.0 if array.dtype.kind == "f" else float(np.iinfo(array.dtype).max)
     with np.errstate(over="ignore"):
         values = np.array(array, np.float32)
+    values[np.abs(values) > LARGEST] *= np.float32(np.inf)
     finite = np.isfinite(values)
     if int(finite.sum()) < LEAST_KNOWN * values.size:
         share = 100 * float(finite.mean())

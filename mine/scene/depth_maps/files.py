@@ -23,6 +23,9 @@ DEPTH_CHANNELS = ("Z", "depth.Z", "depth", "Depth", "depth.V", "ViewLayer.Depth.
 OTHER_CHANNELS = ("disparity", "Y", "V", "L", "R")
 """Names of an EXR's channels that may hold depth or disparity."""
 
+MAX_VALUES = 1 << 27
+"""Most values of all channels and parts of an EXR: 0.5 GB."""
+
 NPY_HEADER = 4096
 """Most bytes of an npy file's header: those of plain arrays have 128."""
 
@@ -148,20 +151,22 @@ def read_exr(path: Path, name: str) -> tuple[np.ndarray, Kind]:
         import OpenEXR
     remedy = "save one part with a channel Z (depth), Y or R"
     with silenced(), parsing(f"{name} is not a readable EXR file", remedy):
-        header = _first_header(OpenEXR.File(str(path), header_only=True))
-        (left, top), (right, bottom) = (tuple(int(side) for side in corner) for corner in header["dataWindow"])
-        channels = [channel.name for channel in header["channels"]]
-        deep = "deep" in str(header.get("type", "")).lower()
+        headers = [part.header for part in OpenEXR.File(str(path), header_only=True).parts]
+        sizes = [_size(header) for header in headers]
+        channels = [[channel.name for channel in header["channels"]] for header in headers]
+        deep = any("deep" in str(header.get("type", "")).lower() for header in headers)
     if deep:
         raise InputError(f"{name} is a deep image, with many depths a pixel: {remedy}")
-    check_size((bottom - top + 1, right - left + 1), name)
-    if len(channels) > 64:
-        raise InputError(f"{name} has {len(channels)} channels: {remedy}")
-    chosen = next((channel for channel in (*DEPTH_CHANNELS, *OTHER_CHANNELS) if channel in channels), None)
-    if chosen is None and len(channels) == 1:
-        chosen = channels[0]
+    check_size(sizes[0], name)
+    # OpenEXR reads all channels of all parts.
+    count = sum(height * width * len(names) for (height, width), names in zip(sizes, channels, strict=True))
+    if count > MAX_VALUES:
+        raise InputError(f"{name} has {count} values in {len(headers)} part(s), more than {MAX_VALUES}: {remedy}")
+    chosen = next((channel for channel in (*DEPTH_CHANNELS, *OTHER_CHANNELS) if channel in channels[0]), None)
+    if chosen is None and len(channels[0]) == 1:
+        chosen = channels[0][0]
     if chosen is None:
-        raise InputError(f"{name} has the channels {shown(', '.join(channels))}: {remedy}")
+        raise InputError(f"{name} has the channels {shown(', '.join(channels[0]))}: {remedy}")
     with silenced(), parsing(f"{name} is not a readable EXR file", "copy it again, or save it anew"):
         part = OpenEXR.File(str(path), separate_channels=True)
         values = np.array(part.channels()[chosen].pixels, np.float32)
@@ -170,7 +175,7 @@ def read_exr(path: Path, name: str) -> tuple[np.ndarray, Kind]:
     return values, "disparity" if chosen == "disparity" else "auto"
 
 
-def _first_header(file: Any) -> dict[str, Any]:
-    """The header of an EXR's first part."""
-    header: dict[str, Any] = file.header()
-    return header
+def _size(header: dict[str, Any]) -> tuple[int, int]:
+    """(H, W) of an EXR's part."""
+    (left, top), (right, bottom) = (tuple(int(side) for side in corner) for corner in header["dataWindow"])
+    return max(bottom - top + 1, 0), max(right - left + 1, 0)

@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
-MAX_BYTES = 1 << 26
+MAX_BYTES = 1 << 24
 """Most bytes of XMP that are parsed: a depth map in base64 has a few million."""
+
+MAX_MARKS = 100_000
+"""Most elements' and attributes' marks in them, each of which becomes objects: phones write some hundred."""
 
 EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 """What a JPEG's segments of extended XMP begin with."""
@@ -45,12 +48,14 @@ def read_xmp(data: bytes) -> Properties:
 
     Returns:
         Its properties, as attributes and as elements with text alone. Empty for what is no XML, or has a document type,
-        by which XML refers to other files.
+        by which XML refers to other files, or is longer than `MAX_BYTES` or `MAX_MARKS`.
     """
     properties = Properties()
     start, end = data.find(b"<x:xmpmeta"), data.rfind(b"</x:xmpmeta>")
     packet = data[start : end + len(b"</x:xmpmeta>")] if 0 <= start < end else data.strip(b"\0 \n\r\t")
     if not packet or len(packet) > MAX_BYTES or any(refused in packet for refused in REFUSED):
+        return properties
+    if packet.count(b"<") + packet.count(b"=") > MAX_MARKS:
         return properties
     try:
         root = ElementTree.fromstring(packet)
@@ -84,12 +89,14 @@ def extended_xmp(segments: Iterable[tuple[str, bytes]]) -> bytes:
         parts.setdefault(guid, {})[int.from_bytes(rest[4:NUMBERS], "big")] = rest[NUMBERS:]
     if not parts:
         return b""
-    packet = b""
+    packet: list[bytes] = []
+    length = 0
     for offset, part in sorted(max(parts.values(), key=lambda each: sum(map(len, each.values()))).items()):
-        if offset != len(packet):
+        if offset != length:
             break
-        packet += part
-    return packet
+        packet.append(part)
+        length += len(part)
+    return b"".join(packet)
 
 
 def _split(tag: str) -> tuple[str, str]:

@@ -83,6 +83,8 @@ REFUSED = {
     "nan": (np.full((16, 16), np.nan), {}, "0 % of its pixels"),
     "few": (np.where(np.arange(256).reshape(16, 16) < 2, RAMP[0, 0], np.nan), {}, "of its pixels"),
     "negative": (RAMP - 3, {"kind": "depth"}, "down to -2"),
+    "huge": (np.linspace(-3e38, 3e38, 256).reshape(16, 16), {"kind": "disparity"}, "for 0 % of its pixels"),
+    "too near": (np.linspace(1e-45, 1e-40, 256).reshape(16, 16), {"kind": "depth"}, "distances above 1e-30"),
     "text": (np.full((16, 16), "a"), {}, "type <U1"),
     "complex": (np.full((16, 16), 1j), {}, "type complex128"),
     "bool": (np.eye(16) > 0, {}, "type bool"),
@@ -93,6 +95,15 @@ REFUSED = {
     "metric negative": (RAMP - 3, {"kind": "disparity", "scale": 1.0}, "down to -2"),
     "unknown": (np.where(RAMP < 3.99, 0, RAMP), {"kind": "depth"}, "knows 0.52 % of its pixels"),
 }
+
+
+@pytest.mark.parametrize("sky", [np.inf, 3e38, 1e31])
+def test_the_largest_floats_are_infinite_as_renderers_give_them_to_the_sky(sky: float) -> None:
+    values = np.concatenate([np.full((4, 16), sky), RAMP])
+    relative, _ = make_depth_map(values, kind="depth").relative_disparity()
+    assert (relative[:4] == FARTHEST).all()
+    np.testing.assert_allclose(relative[4:], (RAMP[0, 0] / RAMP), rtol=0.02)
+    assert np.isnan(make_depth_map(values, kind="disparity").disparity()[:4]).all()
 
 
 @pytest.mark.parametrize("name", REFUSED)

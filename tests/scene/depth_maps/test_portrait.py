@@ -191,7 +191,10 @@ def test_xmp_is_read_by_namespace_whatever_the_prefix() -> None:
         b'<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]><a>&c;</a>',
         '<a c="1"/>'.encode("utf-16"),
         b'<?xml version="1.0" encoding="nonsense"?><a c="1"/>',
+        b"<a>" + b'<b c="1"/>' * 50_000 + b"</a>",
+        b'<a c="1">' + b" " * (1 << 24) + b"</a>",
     ],
+    ids=range(9),
 )
 def test_xmp_that_is_damaged_or_refers_elsewhere_has_no_properties(packet: bytes) -> None:
     assert read_xmp(packet) == {}

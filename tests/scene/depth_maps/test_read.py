@@ -13,6 +13,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from mine.errors import InputError
+from mine.scene.depth_maps import files
 from mine.scene.depth_maps.read import read_depth
 
 FLOATS = np.random.default_rng(0).uniform(0.5, 9, (20, 30)).astype(np.float32)
@@ -123,6 +124,18 @@ def write_large_exr(path: Path) -> None:
     content = path.read_bytes()
     window = content.index(b"dataWindow\0box2i\0") + len(b"dataWindow\0box2i\0") + 4
     path.write_bytes(content[: window + 8] + b"\xff\xff\xff\x05" * 2 + content[window + 16 :])
+
+
+def test_all_parts_and_channels_of_an_exr_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read all, whichever is used."""
+    parts = [{"Z": FLOATS}, {"Z": FLOATS, "other": FLOATS}]
+    header = {"type": OpenEXR.scanlineimage}
+    OpenEXR.File([OpenEXR.Part(header, part, str(len(part))) for part in parts]).write(str(tmp_path / "a.exr"))
+    monkeypatch.setattr(files, "MAX_VALUES", 3 * FLOATS.size)
+    np.testing.assert_array_equal(read_depth(tmp_path / "a.exr").values, FLOATS)
+    monkeypatch.setattr(files, "MAX_VALUES", 3 * FLOATS.size - 1)
+    with pytest.raises(InputError, match=r"1800 values in 2 part\(s\), more than 1799"):
+        read_depth(tmp_path / "a.exr")
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
