@@ -129,8 +129,8 @@ def write_large_exr(path: Path) -> None:
 def test_all_parts_and_channels_of_an_exr_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are read all, whichever is used."""
     parts = [{"Z": FLOATS}, {"Z": FLOATS, "other": FLOATS}]
-    header = {"type": OpenEXR.scanlineimage}
-    OpenEXR.File([OpenEXR.Part(header, part, str(len(part))) for part in parts]).write(str(tmp_path / "a.exr"))
+    written = [OpenEXR.Part({"type": OpenEXR.scanlineimage}, part, str(len(part))) for part in parts]
+    OpenEXR.File(written).write(str(tmp_path / "a.exr"))
     monkeypatch.setattr(files, "MAX_VALUES", 3 * FLOATS.size)
     np.testing.assert_array_equal(read_depth(tmp_path / "a.exr").values, FLOATS)
     monkeypatch.setattr(files, "MAX_VALUES", 3 * FLOATS.size - 1)
