@@ -4,7 +4,7 @@ python benchmarks/viewer.py photo.jpg --size 512 768
 """
 
 import argparse
-import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,11 +17,12 @@ from mine.output.export import export
 from mine.output.web.pack import decode_density, encode_density, source_transmittance
 from mine.scene.mpi import MPI
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+from chromium import ARGUMENTS, CHROMIUM
+
 MIN_TRANSMITTANCE, MIN_WEIGHT = 2e-3, 2e-4
 """As in viewer/src/shaders.ts: where a ray ends, and what is too faint to read a colour for."""
 
-ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
-ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 FLY = """async (seconds) => {
   const canvas = document.getElementById("view"), start = performance.now();
   let frames = 0, pixels = 0;
@@ -60,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         page_file = Path(folder, "scene.html")
         export(scene, page_file)
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
         page.goto(page_file.as_uri())
         page.evaluate("mineViewer.ready")

@@ -7,7 +7,6 @@ python benchmarks/web_page.py docs/gallery/{raccoon,hills,statue,drums,opera,win
 """
 
 import argparse
-import shutil
 import statistics
 import subprocess
 import sys
@@ -17,8 +16,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
-ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+from chromium import ARGUMENTS, CHROMIUM
+
 DEVICES: dict[str, dict[str, Any]] = {
     "desk": {"viewport": {"width": 1280, "height": 900}},
     "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
@@ -87,7 +87,7 @@ def main() -> None:
     try:
         next(line for line in server.stdout or () if "The demo is at" in line)
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGS)
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
             for device in arguments.device:
                 visit(browser, f"http://127.0.0.1:{arguments.port}/", device, arguments.photos, arguments.pause)
             browser.close()

@@ -4,7 +4,7 @@ python scripts/screenshots.py docs/gallery/raccoon.jpg
 """
 
 import argparse
-import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,8 +16,9 @@ import mine
 from mine.demo.app import private_folder, serve
 from mine.demo.jobs import JobRunner
 
-ARGS = ["--headless", "--no-sandbox", "--disable-background-networking"]
-ARGS += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+from chromium import ARGUMENTS, CHROMIUM
+
 DESK = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"has_touch": True, "is_mobile": True}
 DOCS = Path(__file__).parents[1] / "docs" / "page"
@@ -103,7 +104,7 @@ def main() -> None:
     jobs.warm_up()
     app = serve(jobs, port=arguments.port)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         visit(browser, app.local_url, arguments.photo, arguments.folder, arguments.phone)
         browser.close()
     app.close()

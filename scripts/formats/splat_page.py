@@ -4,6 +4,7 @@ import base64
 import io
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,13 +13,10 @@ import torch
 from PIL import Image
 from playwright.sync_api import Page, Route, sync_playwright
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "support"))
+from chromium import ARGUMENTS, CHROMIUM
+
 HERE = Path(__file__).parent
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-]
 ORIGIN = "http://formats.test/"
 
 
@@ -50,7 +48,7 @@ def take_pictures(
     pictures = []
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
         context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=shutil.which("chromium"), headless=True, args=ARGUMENTS
+            profile, executable_path=CHROMIUM, headless=True, args=ARGUMENTS
         )
         for file in files:
             page = context.new_page()

@@ -1,7 +1,6 @@
 """Chromium for the tests that look at a page: WebGL without a GPU, and pages of exported scenes."""
 
 import base64
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,15 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import ARGUMENTS, CHROMIUM
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-]
 WINDOW = {"width": 210, "height": 140}
 """Window of scenes' pages: software rendering takes its time."""
 
