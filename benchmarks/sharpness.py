@@ -7,13 +7,14 @@ opacities of each of them are means of 3x3 pixels, as a network may predict them
 """
 
 import argparse
-import resource
+import math
 import time
 
 import torch
 import torch.nn.functional as F
 
 from mine.evaluation.silhouettes import SHAPES, disparity_of_photo, edge_errors, generate_photo
+from mine.kernels.memory import peak_memory
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.network.input_size import network_size
 from mine.output.camera_paths import swing
@@ -61,7 +62,7 @@ def row(name: str, scene: MPI, size: tuple[int, int], fine: bool) -> None:
         errors = [edge_errors(shape, rgb, K, K_tgt, T, size) for rgb, K_tgt, T in cases]
         rms, step, fringe = (max(values) for values in zip(*errors, strict=True))
         print(f"{name:9} {shape:5} {rms:6.2f} px {step:6.2f} px {100 * fringe:6.1f} %")
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    memory = peak_memory() or math.nan
     first, view = 2 * (seconds[0] - min(seconds)), min(seconds)
     print(f"{name:9} prepared in {first:.2f} s, a view in {view:.3f} s of one core, peak memory so far {memory:.2f} GB")
 

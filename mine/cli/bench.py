@@ -3,9 +3,7 @@
 The work compared is listed in `_prediction`, `_rendering` and `_product`; `medians` times it.
 """
 
-import resource
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mine.kernels.memory import peak_memory
 from mine.model import Model, load
 from mine.network.planes.cpu.fused import FusedNetwork
 from mine.network.planes.network import GROUP, PlaneNetwork
@@ -59,12 +58,6 @@ def bench(model: Model | None = None) -> list[Row]:
         return [*_prediction(), *_rendering(), *_product(model)]
 
 
-def peak_memory() -> float:
-    """Peak resident memory of this process so far, in GB (10^9 bytes)."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-
-
 def table(rows: list[Row]) -> str:
     """The rows as a text table in milliseconds, with the number of threads and the peak memory below."""
     width = max(len(row.name) for row in rows)
@@ -72,13 +65,16 @@ def table(rows: list[Row]) -> str:
         f"{row.name:{width}}  {1000 * row.seconds:9.1f} ms" + (f"  {row.ratio:6.1f}x" if row.ratio else "")
         for row in rows
     ]
-    return "\n".join([*lines, f"{torch.get_num_threads()} threads, {peak_memory():.1f} GB at most"])
+    peak = peak_memory()
+    memory = "memory not known on this system" if peak is None else f"{peak:.1f} GB at most"
+    return "\n".join([*lines, f"{torch.get_num_threads()} threads, {memory}"])
 
 
 def as_dict(rows: list[Row]) -> dict[str, object]:
-    """The rows in seconds, the number of threads and the peak memory in GB, ready for JSON."""
+    """The rows in seconds, the number of threads and the peak memory in GB (None if unknown), ready for JSON."""
+    peak = peak_memory()
     values: dict[str, object] = {"rows": [asdict(row) for row in rows]}
-    return values | {"threads": torch.get_num_threads(), "peak_memory_gb": round(peak_memory(), 2)}
+    return values | {"threads": torch.get_num_threads(), "peak_memory_gb": None if peak is None else round(peak, 2)}
 
 
 def _prediction() -> list[Row]:

@@ -2,8 +2,6 @@
 
 import json
 import math
-import resource
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from mine.files import replacing
+from mine.kernels.memory import peak_memory
 from mine.training.state import TrainingState
 
 LOG_EVERY = 25
@@ -81,7 +80,8 @@ class TrainingLog:
             self.sums[name] = self.sums.get(name, 0) + value
         rate = self.steps * self.config.batch / (now - self.since)
         if self.writes:
-            speed = f"{rate:.3g} samples/s, {peak_memory(self.state.fabric.device):.2g} GB"
+            peak = peak_gigabytes(self.state.fabric.device)
+            speed = f"{rate:.3g} samples/s" + ("" if peak is None else f", {peak:.2g} GB")
             self.bar.update(self.task, completed=self.state.step, description=speed)
         last = self.state.step == self.config.last
         if self.steps < LOG_EVERY and not last:
@@ -139,7 +139,7 @@ class TrainingLog:
             "samples": state.step * self.config.batch,
             "seconds": state.seconds,
             "samples_per_second": state.step * self.config.batch / state.seconds,
-            "peak_memory_gb": peak_memory(fabric.device),
+            "peak_memory_gb": peak_gigabytes(fabric.device),
             "parameters": sum(parameter.numel() for parameter in state.network.parameters()),
             "processes": fabric.world_size,
             "device": fabric.device.type,
@@ -205,9 +205,6 @@ def _parsed(line: str) -> dict[str, Any]:
     return entry if isinstance(entry, dict) else {}
 
 
-def peak_memory(device: torch.device) -> float:
-    """Peak memory in GB: of tensors on a GPU, of the whole process on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
-    unit = 1 if sys.platform == "darwin" else 1024  # the system's own units
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+def peak_gigabytes(device: torch.device) -> float | None:
+    """Peak memory in GB: of tensors on a GPU, of the whole process on a CPU; None if the system does not tell."""
+    return torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else peak_memory()

@@ -23,7 +23,7 @@ def test_work_without_a_reference_has_no_ratio() -> None:
     assert row.ratio is None and row.seconds >= 0
 
 
-def test_rows_are_written_as_text_and_as_json() -> None:
+def test_rows_are_written_as_text_and_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [Row("reference", 1.5, 1.0), Row("ours", 0.25, 6.0), Row("alone", 2.0, None)]
     text = table(rows).splitlines()
     assert text[1].split() == ["ours", "250.0", "ms", "6.0x"]
@@ -31,6 +31,8 @@ def test_rows_are_written_as_text_and_as_json() -> None:
     tree = json.loads(json.dumps(as_dict(rows)))
     assert tree["rows"][1] == {"name": "ours", "seconds": 0.25, "ratio": 6.0}
     assert tree["threads"] >= 1 and tree["peak_memory_gb"] > 0.05
+    monkeypatch.setattr(bench, "peak_memory", lambda: None)
+    assert as_dict(rows)["peak_memory_gb"] is None and "memory not known" in table(rows)
 
 
 def test_the_renderers_render_the_same_view(monkeypatch: pytest.MonkeyPatch) -> None:
