@@ -38,17 +38,15 @@ def signals_held() -> Iterator[None]:
         yield
         return
     names = ("SIGINT", "SIGTERM", "SIGHUP")
-    handlers = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    handlers = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
     held: list[tuple[int, FrameType | None]] = []
-    for number, handler in handlers.items():
-        if callable(handler):
-            signal.signal(number, lambda number, frame: held.append((number, frame)))
+    for number in handlers:
+        signal.signal(number, lambda number, frame: held.append((number, frame)))
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         for number, frame in held[:1]:
-            handler = handlers[signal.Signals(number)]
-            assert callable(handler)
-            handler(number, frame)
+            handlers[signal.Signals(number)](number, frame)

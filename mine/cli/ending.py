@@ -37,16 +37,17 @@ def stopped_by_signals() -> Iterator[None]:
         Stopped: A signal has arrived.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()  # no other may handle signals
-    previous = {number: signal.getsignal(number) for number in SIGNALS if in_main_thread}
+    found = {number: signal.getsignal(number) for number in SIGNALS if in_main_thread}
+    # None is a handler set from C: Python cannot put it back.
+    previous = {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for other in SIGNALS:
+        for other in previous:
             signal.signal(other, signal.SIG_IGN)
         raise Stopped(number)
 
-    for number, handler in previous.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, stop)
+    for number in previous:
+        signal.signal(number, stop)
     try:
         yield
     finally:

@@ -25,7 +25,7 @@ class GracefulStop:
         self.previous: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():  # no other may handle signals
             for number in STOP_SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):  # None: set from C, and not to be put back
                     self.previous[number] = signal.signal(number, self._request)
         return self
 

@@ -33,22 +33,26 @@ class Nyu(DepthMaps):
         import h5py  # type: ignore[import-untyped]
 
         root = Path(root)
+        self.path = root / "nyu_depth_v2_labeled.mat"
         try:
             self.numbers = loadmat(root / "splits.mat")["testNdxs"].ravel().astype(int) - 1  # MATLAB counts from 1
-            self.file = h5py.File(root / "nyu_depth_v2_labeled.mat")
-            self.images, self.depths = self.file["images"], self.file["depths"]
+            with h5py.File(self.path) as file:
+                count = min(len(file["images"]), len(file["depths"]))
         except (MatReadError, OSError, KeyError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{root} lacks NYU Depth v2 ({reason}): put both .mat files there") from error
-        if not len(self.numbers) or not 0 <= self.numbers.min() <= self.numbers.max() < len(self.images):
+        if not len(self.numbers) or not 0 <= self.numbers.min() <= self.numbers.max() < count:
             raise InputError(f"{root}: splits.mat does not fit to nyu_depth_v2_labeled.mat: download both again")
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def __getitem__(self, index: int) -> DepthMap:
+        import h5py
+
         number = int(self.numbers[index])
-        image, depth = np.asarray(self.images[number]), np.asarray(self.depths[number])  # (3, W, H), (W, H)
+        with h5py.File(self.path) as file:
+            image, depth = file["images"][number], file["depths"][number]  # (3, W, H), (W, H)
         valid = np.zeros(depth.T.shape, np.float32)
         valid[CROP] = depth.T[CROP]
         return DepthMap(torch.from_numpy(image).mT.float() / 255, torch.tensor(K), torch.from_numpy(valid))

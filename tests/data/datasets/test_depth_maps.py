@@ -88,6 +88,7 @@ def test_nyu_is_read_and_cropped(tmp_path: Path) -> None:
     assert float(item.image[0, 0, 0]) == pytest.approx(50 / 255)
     assert item.depth[100, 300] == pytest.approx(2.3)
     assert (item.depth > 0).sum() == 426 * 560 and (item.depth[CROP] > 0).all()
+    h5py.File(tmp_path / "nyu_depth_v2_labeled.mat", "a").close()  # which fails while the file is open
 
 
 def test_nyu_that_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -95,6 +96,10 @@ def test_nyu_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         Nyu(tmp_path)
     write_nyu(tmp_path, test=(4,))
     with pytest.raises(InputError, match="does not fit"):
+        Nyu(tmp_path)
+    with h5py.File(tmp_path / "nyu_depth_v2_labeled.mat", "a") as file:  # which fails while the file is open
+        del file["depths"]
+    with pytest.raises(InputError, match="lacks NYU Depth v2"):
         Nyu(tmp_path)
     (tmp_path / "nyu_depth_v2_labeled.mat").write_bytes(b"nothing")
     with pytest.raises(InputError, match="lacks NYU Depth v2"):
