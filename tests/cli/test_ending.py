@@ -1,12 +1,14 @@
 """How commands end: signals, a standard output that cannot be written, and SIGKILL; run as programs of their own."""
 
 import errno
+import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import av
@@ -16,8 +18,10 @@ from PIL import Image
 
 from mine.cli.ending import Stopped, stopped_by_signals
 from mine.cli.main import main
+from mine.ffmpeg import signals_held
 from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
+from mine.training.stop import GracefulStop
 
 MINE = [sys.executable, "-m", "mine"]
 
@@ -87,6 +91,17 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.parametrize("context", [stopped_by_signals, signals_held, GracefulStop])
+def test_handlers_set_from_c_stay(context: Callable[[], AbstractContextManager[object]]) -> None:
+    """`signal.getsignal` gives None for them, which `signal.signal` does not take."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("signal.getsignal", lambda number: None)
+        with context():
+            patch.undo()
+            assert {number: signal.getsignal(number) for number in handlers} == handlers
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_is_gone_is_no_error(tmp_path: Path, unbuffered: str) -> None:
     reader, writer = os.pipe()
@@ -125,35 +140,62 @@ def check_whole(path: Path) -> None:
         assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
 
 
-@pytest.mark.parametrize("command", ["render", "predict", "export"])
-def test_killed_at_a_random_moment_leaves_whole_files_or_none(
-    tmp_path: Path, scene: Path, tiny_checkpoint: Path, command: str
-) -> None:
+KILLED = """
+import json, os, signal, sys, time
+import torchvision, mine.cli.scenes, mine.network.planes.cpu.fused, mine.output.export, mine.output.video
+from mine.cli.main import main
+
+def begun(folder):
+    return os.listdir(folder)
+
+def shown(folder):
+    return [name for name in os.listdir(folder) if not name.startswith(".")]
+
+for line, folder, event, delay in json.loads(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        os.chdir(folder)
+        sys.argv = ["mine", *line]
+        try:
+            main()
+        finally:
+            os._exit(0)
+    while not os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) and not globals()[event](folder):
+        time.sleep(0.001)
+    time.sleep(delay)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    print(json.dumps([child, *sorted(os.listdir(folder))]))
+"""
+"""Runs command lines, each in a process of its own, which it kills some time after a file is begun, or shown."""
+
+MOMENTS = (("begun", 0.0), ("begun", 0.1), ("shown", 0.0))
+"""At the first file, which is hidden; in between; and at the first name that is shown."""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_killed_at_any_moment_leaves_whole_files_or_none(tmp_path: Path, scene: Path, tiny_checkpoint: Path) -> None:
     """And both videos or neither. What is left besides is hidden, and named so that a later run removes it."""
     photo = tmp_path / "photo.png"
     Image.new("RGB", (64, 48)).save(photo)
-    arguments = {
-        "render": [scene, "-o", "v.mp4", "--frames", 40],
-        "predict": [photo, "-o", "v.mpi", "--planes", 2, "--checkpoint", tiny_checkpoint],
-        "export": [scene, "-o", "v.html"],
-    }[command]
-    folder = tmp_path / "work"
-    folder.mkdir()
-    with start(folder, command, *arguments) as process:
-        if command == "render":
-            wait_for_output(folder, process, 2)
-            time.sleep(random.Random(os.getpid()).uniform(0, 1))
-        else:
-            deadline = time.monotonic() + 120
-            while not os.listdir(folder) and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.001)
-        process.kill()
-        process.communicate()
-    shown = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    assert shown in ([], {"render": ["v-depth.mp4", "v.mp4"]}.get(command, [f"v{Path(str(arguments[2])).suffix}"]))
-    for name in shown:
-        check_whole(folder / name)
-    assert all(f".{process.pid}.part" in name for name in os.listdir(folder) if name.startswith("."))
+    lines = {
+        ("render", scene, "-o", "v.mp4", "--frames", 40): ["v-depth.mp4", "v.mp4"],
+        ("predict", photo, "-o", "v.mpi", "--planes", 2, "--checkpoint", tiny_checkpoint): ["v.mpi"],
+        ("export", scene, "-o", "v.html"): ["v.html"],
+    }
+    cases = [(line, tmp_path / f"{line[0]}{i}", *moment) for line in lines for i, moment in enumerate(MOMENTS)]
+    for _, folder, *_ in cases:
+        folder.mkdir()
+    runs = [([str(word) for word in line], str(folder), *moment) for line, folder, *moment in cases]
+    command = [sys.executable, "-c", KILLED, json.dumps(runs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    results = [json.loads(result) for result in done.stdout.splitlines() if result.startswith("[")]
+    for (line, folder, event, _), (child, *left) in zip(cases, results, strict=True):
+        visible = [name for name in left if not name.startswith(".")]
+        assert visible in ([lines[line]] if event == "shown" else [[], lines[line]]), (line, done.stderr)
+        for name in visible:
+            check_whole(folder / name)
+        assert all(f".{child}.part" in name for name in left if name.startswith("."))
 
 
 def test_a_working_folder_that_is_gone_is_told(tmp_path: Path) -> None:

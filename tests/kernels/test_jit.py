@@ -14,6 +14,8 @@ from mine.kernels.jit import compiled
 def test_slow_compilation_is_reported_once_and_only_to_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, slow: bool
 ) -> None:
+    cancelled = []
+
     class Clock:
         """A timer that expires at once where compiling is slow, and is cancelled before it expires elsewhere."""
 
@@ -26,7 +28,7 @@ def test_slow_compilation_is_reported_once_and_only_to_a_terminal(
                 self.ring()
 
         def cancel(self) -> None:
-            pass
+            cancelled.append(self)
 
     monkeypatch.setattr(numba, "njit", lambda *signatures, **options: lambda function: function)
     monkeypatch.setattr("mine.kernels.jit.Timer", Clock)
@@ -35,5 +37,6 @@ def test_slow_compilation_is_reported_once_and_only_to_a_terminal(
     for _ in range(2):
         compiled("void()")(lambda: None)
     mine.kernels.jit._report_compilation.cache_clear()
+    assert len(cancelled) == 2
     reported = capsys.readouterr().err.splitlines()
     assert reported == (["compiling kernels for this CPU, once: some 20 seconds"] if terminal and slow else [])
