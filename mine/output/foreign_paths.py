@@ -18,13 +18,22 @@ import numpy as np
 
 from mine.errors import InputError
 from mine.inputs.files import parsing, read_text, shown
-from mine.output.key_poses import MAX_BYTES, MAX_FRAMES, KeyPoses, parse_key_poses
+from mine.output.key_poses import MAX_BYTES, MAX_FRAMES, MAX_VALUE, MIN_FOCAL, KeyPoses, parse_key_poses
 
 MAX_TEXT_BYTES = 1 << 26
 """Most bytes of COLMAP's files, which hold the points of each image too."""
 
+MAX_LINES = 3 * MAX_FRAMES
+"""Most lines of them: two for each image, and comments."""
+
 MAX_REACH = 5.0
 """Farthest that a path may take the camera from where it starts, in scene units: the nearest things are 1 away."""
+
+MAX_SHIFT = 10.0
+"""Farthest that a path may shift the principal point, in focal lengths."""
+
+LEAST_ANGLE = 1e-4
+"""Least field of view in radians: telescopes have more."""
 
 ROTATION_TOLERANCE = 1e-2
 """By how much R Rᵀ may differ from the identity: files have few digits."""
@@ -112,8 +121,7 @@ def _read_transforms(path: str | Path, content: dict[str, Any]) -> tuple[np.ndar
 
 def _read_colmap(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The same of COLMAP's images.txt."""
-    lines = read_text(path, "camera path", "check the name", MAX_TEXT_BYTES).lstrip("\ufeff").splitlines()
-    images, rest = [], iter(lines)
+    images, rest = [], iter(_lines(path, "camera path"))
     for line in rest:
         words = line.split(maxsplit=9)
         if not words or line.startswith("#"):
@@ -148,12 +156,21 @@ def _read_colmap(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(poses), np.array(focal)
 
 
+def _lines(path: Path, what: str) -> list[str]:
+    """The lines of a text file of COLMAP, which are counted before they are taken apart."""
+    text = read_text(path, what, "check the name", MAX_TEXT_BYTES).lstrip("\ufeff").replace("\r\n", "\n")
+    count = text.count("\n")
+    if count > MAX_LINES:
+        raise InputError(f"{path} has {count} lines: give 1 to {MAX_FRAMES} images")
+    return text.split("\n")
+
+
 def _colmap_focals(path: Path) -> dict[str, float]:
     """Focal lengths by camera in widths of the image, from COLMAP's cameras.txt; none where there is no such file."""
     focals: dict[str, float] = {}
     if not path.is_file():
         return focals
-    for line in read_text(path, "camera file", "check the name", MAX_TEXT_BYTES).splitlines():
+    for line in _lines(path, "camera file"):
         words = line.split()
         if line.startswith("#") or len(words) < 5:
             continue
@@ -181,6 +198,8 @@ def _placed(path: str | Path, poses: np.ndarray, focal: np.ndarray, own: Any, am
         reference, unit = _FLIP, _positive(path, _numbers(path, [own.get("focal", 1)], '"focal"', 1)[0], 0)
         if own.get("shift") is not None:
             shift = _numbers(path, _flattened(own["shift"]), '"shift"', 2 * len(poses)).reshape(-1, 2) * amount
+            if (farthest := float(np.abs(shift).max())) > MAX_SHIFT:
+                raise InputError(f'{path} has a "shift" of {farthest:g} focal lengths: give at most {MAX_SHIFT:g}')
     else:
         reference, unit = poses[0], focal[0]
     relative = np.linalg.inv(reference) @ poses
@@ -191,7 +210,13 @@ def _placed(path: str | Path, poses: np.ndarray, focal: np.ndarray, own: Any, am
             f"{path} takes the camera {reach:.3g} scene units away, and the nearest things are about 1 away: "
             f"scale its motion with --amount {0.2 * amount / reach:.1g}"
         )
-    return ForeignPath(relative, focal / unit, shift, loop)
+    factor = focal / unit
+    if not MIN_FOCAL <= factor.min() <= factor.max() <= MAX_VALUE:
+        raise InputError(
+            f"{path} has focal lengths of {factor.min():g} to {factor.max():g} times the first: "
+            f"give {MIN_FOCAL:g} to {MAX_VALUE:g}"
+        )
+    return ForeignPath(relative, factor, shift, loop)
 
 
 def _entries(path: str | Path, value: Any, field: str) -> list[dict[str, Any]]:
@@ -226,7 +251,7 @@ def _flattened(rows: Any) -> Any:
 
 def _focal(path: str | Path, angle: float, number: int) -> float:
     """Focal length in half widths (or heights) of a field of view in radians."""
-    if not 0 < angle < math.pi:
+    if not LEAST_ANGLE < angle < math.pi:
         raise InputError(f"{path} has a field of view of {math.degrees(angle):g} degrees at camera {number}")
     return 1 / math.tan(angle / 2)
 

@@ -14,6 +14,7 @@ from small_scene import make_scene
 
 import mine
 from mine.errors import InputError
+from mine.output import foreign_paths
 from mine.output.camera_path import CameraPath
 from mine.output.camera_paths import PIVOT, SIDEWAYS
 
@@ -196,6 +197,15 @@ def test_saved_paths_have_the_axes_of_their_programs(tmp_path: Path) -> None:
         ({"camera_path": [{"camera_to_world": np.diag([1.0, 1, -1, 1]).flatten().tolist()}]}, "is no pose"),
         ({"camera_path": [{"camera_to_world": np.eye(4).flatten().tolist(), "fov": 0}]}, "field of view of 0"),
         ({"camera_path": [{"camera_to_world": np.eye(4).flatten().tolist(), "fov": 200}]}, "field of view of 200"),
+        ({"camera_path": [{"camera_to_world": np.eye(4).flatten().tolist(), "fov": 1e-320}]}, "degrees at camera 0"),
+        (
+            {"frames": [{"transform_matrix": np.eye(4).tolist(), "fl_x": f, "w": 1} for f in (1e-8, 1e8)]},
+            r"a\.json has focal lengths of 1 to 1e\+16 times the first",
+        ),
+        (
+            {"frames": [{"transform_matrix": np.eye(4).tolist()}], "mine": {"shift": [[1e8, 1e8]]}},
+            r'a\.json has a "shift" of 1e\+08 focal lengths',
+        ),
         ({"camera_path": 5}, "no list of cameras"),
         ({"frames": [{}]}, "transform_matrix"),
         ({"frames": [{"transform_matrix": np.eye(4).tolist(), "fl_x": -5, "w": 10}]}, "focal length"),
@@ -220,6 +230,18 @@ def test_bad_files_are_refused(tmp_path: Path, content: Any, message: str) -> No
 def test_bad_images_txt_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "images.txt").write_text(text)
     with pytest.raises(InputError, match=r"images\.txt"):
+        mine.paths.load(tmp_path / "images.txt")
+
+
+@pytest.mark.parametrize("name", ["images.txt", "cameras.txt"])
+def test_lines_are_counted_before_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    images_txt(tmp_path / "images.txt")
+    (tmp_path / "cameras.txt").write_text("1 PINHOLE 640 480 500 510 320 240\r\n")
+    monkeypatch.setattr(foreign_paths, "MAX_LINES", 50)
+    assert len(mine.paths.load(tmp_path / "images.txt").poses) > 1
+    with (tmp_path / name).open("a") as file:
+        file.write("\n" * 50)
+    with pytest.raises(InputError, match=rf"{name} has \d\d lines"):
         mine.paths.load(tmp_path / "images.txt")
 
 
