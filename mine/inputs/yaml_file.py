@@ -112,7 +112,7 @@ def _check_events(text: str) -> None:
 def _plain(tree: Any, name: str) -> Any:
     """The tree with text for keys, as JSON has it, and numbers that JSON can hold."""
     if isinstance(tree, dict):
-        return {str(key): _plain(value, name) for key, value in tree.items()}
+        return {str(_plain(key, name)): _plain(value, name) for key, value in tree.items()}
     if isinstance(tree, int) and abs(tree) >= MAX_NUMBER:
         raise InputError(f"{name} has a number of {tree.bit_length()} bits: give at most 63")
     return [_plain(value, name) for value in tree] if isinstance(tree, list) else tree
