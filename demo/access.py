@@ -19,13 +19,14 @@ NEEDED = re.compile(
         | (assets | static | svelte | scene)/.+
         | gradio_api/(
             app_id | info | startup-events | theme\.css
-            | (run | api | call)/.+ | queue/(join | data) | cancel | reset | heartbeat/[^/]+
+            | call/.+ | run/stop | queue/(join | data) | cancel | reset | heartbeat/[^/]+
             | upload | upload_progress | file=(?!https?:).+
         )
     )/?""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-"""Paths of the page and of the API; a file by its URL, which the server would fetch, is none of them."""
+"""Paths of the page and of the API. Not a file by its URL, which the server would fetch; nor "run", which passes by the
+queue, except for what has none."""
 
 
 class _Quiet(type(gr.Image)):  # type: ignore[misc]

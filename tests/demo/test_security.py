@@ -155,7 +155,7 @@ API += ["call/predict", "call/predict/event", "file=/tmp/folder/a b.jpg"]
 HIDDEN = ["process_recording", "component_server", "dev/reload", "vibe-edit", "vibe-code/", "undo-vibe-edit", "token"]
 HIDDEN += ["runs", "run-history/connect", "stream/event", "stream/a/b/1/playlist.m3u8", "profiling/clear", "mcp/sse"]
 HIDDEN += ["custom_component/a/b/c/index.js", "proxy=http://localhost:1/", "file=HTTPS://example.com/a.png", "file/a"]
-HIDDEN += ["deep_link", "queue/status", "file="]
+HIDDEN += ["deep_link", "queue/status", "file=", "run/predict", "api/predict", "api/stop"]
 
 
 def test_only_the_routes_that_the_page_needs_are_there() -> None:
