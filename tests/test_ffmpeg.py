@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from frame_writer import frame_writer
 
 from mine.cli.ending import Stopped, stopped_by_signals
 from mine.errors import InputError
 from mine.ffmpeg import ffmpeg_program
-from mine.output.writers import check_output, frame_writer
+from mine.output.writers import check_output
 
 
 def test_the_program_can_be_run() -> None:

@@ -9,6 +9,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from mine.errors import InputError
 from mine.output.key_poses import MAX_FRAMES
+from mine.output.lens_options import LARGEST_APERTURE
 from mine.scene.limits import LARGEST_SIDE
 
 Group = TypeVar("Group")
@@ -69,7 +70,9 @@ VIDEO_FPS = number("fps", float, 0.01, 60, "frames per second above 0.01, at mos
 AMOUNT = number("amount", float, -100, 100, "a factor such as 0.5 or 2, at most 100")
 SIZE = number("size", int, 2, 8192, "the longest side in pixels, 2 to 8192")
 SCENE_SIZE = number("size", int, 16, LARGEST_SIDE, f"the longest side in pixels, 16 to {LARGEST_SIDE}")
-APERTURE = number("aperture", float, 0, 10, "a per cent of the width above 0, at most 10")
+APERTURE = number(
+    "aperture", float, 0, LARGEST_APERTURE, f"a per cent of the width above 0, at most {LARGEST_APERTURE:g}"
+)
 EYE_DISTANCE = number(
     "eye distance", float, 0, 10, "a per cent of the width above 0, at most 10; 1 to 4 are comfortable"
 )

@@ -2,31 +2,20 @@
 
 from numbers import Integral
 from pathlib import Path
-from typing import NamedTuple
 
 from mine.errors import InputError
 from mine.files import check_name
 
-
-class Format(NamedTuple):
-    """What files with one ending can hold."""
-
-    kinds: dict[str, int]
-    """what the file holds, the default first, each with its longest side in pixels unless a size is given"""
-    about: str
-    """one line of help"""
-
-
-FORMATS: dict[str, Format] = {
-    ".html": Format({"viewer": 0}, "one page that shows the scene in 3D, without server or network"),
-    ".glb": Format({"mesh": 2048, "planes": 1024}, "a textured mesh of both surfaces, or planes with transparency"),
-    ".ply": Format({"splats": 768, "points": 1024}, "3D Gaussians in the layout of 3DGS, or coloured points"),
-    ".spz": Format({"splats": 768}, "the same Gaussians, compressed"),
-    ".zip": Format({"planes": 1024}, "a PNG with transparency of each plane, and a JSON file of planes and camera"),
-    ".png": Format({"depth": 1920}, "disparity in 16 bits, near is bright"),
-    ".exr": Format({"depth": 1920}, "depth in scene units, 32-bit floats"),
+FORMATS: dict[str, dict[str, int]] = {
+    ".html": {"viewer": 0},  # one page that shows the scene in 3D, without server or network
+    ".glb": {"mesh": 2048, "planes": 1024},  # a textured mesh of both surfaces, or planes with transparency
+    ".ply": {"splats": 768, "points": 1024},  # 3D Gaussians in the layout of 3DGS, or coloured points
+    ".spz": {"splats": 768},  # the same Gaussians, compressed
+    ".zip": {"planes": 1024},  # a PNG with transparency of each plane, and a JSON file of planes and camera
+    ".png": {"depth": 1920},  # disparity in 16 bits, near is bright
+    ".exr": {"depth": 1920},  # depth in scene units, 32-bit floats
 }
-"""By ending."""
+"""By ending, what files hold, the default first: each kind with its longest side in pixels unless a size is given."""
 
 
 def choose_kind(path: str | Path, kind: str | None = None, size: int | None = None) -> tuple[str, int]:
@@ -47,7 +36,7 @@ def choose_kind(path: str | Path, kind: str | None = None, size: int | None = No
     ending = Path(path).suffix.lower()
     if ending not in FORMATS:
         raise InputError(f"cannot export to {path}: use {', '.join(FORMATS)}")
-    kinds = FORMATS[ending].kinds
+    kinds = FORMATS[ending]
     if kind not in (None, "viewer") and "viewer" in kinds:
         raise InputError(f"kind {kind} does not apply to {path}: there is one kind of page, leave it out")
     if kind is not None and kind not in kinds:

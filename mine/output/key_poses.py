@@ -1,11 +1,10 @@
 """JSON files of key poses: reading and checking them, without torch, so that mistakes are told at once."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mine.errors import InputError
-from mine.inputs.files import parsing, read_text, shown
+from mine.inputs.files import shown
 
 PATH_NAMES = ("swing", "wiggle", "zoom", "circle", "orbit", "spiral", "dolly-zoom", "line")
 """Names of the camera paths in `mine.output.camera_paths.PATHS`."""
@@ -40,24 +39,17 @@ class KeyPoses(NamedTuple):
     """whether the path goes on from the last key to the first one, as smoothly as elsewhere"""
 
 
-def read_key_poses(path: str | Path, frames: int | None = None) -> KeyPoses:
-    """Reads the key poses in a JSON file.
+def parse_key_poses(path: str | Path, content: Any, frames: int | None = None) -> KeyPoses:
+    """The key poses in what a JSON file holds.
 
     Args:
         path: The JSON file; its form is described at `mine.output.camera_paths.load`.
+        content: What it holds.
         frames: Number of poses on the path; by default the file's "frames".
 
     Raises:
-        InputError: When the file is missing, not JSON, or not of that form (two keys at least).
+        InputError: It is not of that form (two keys at least).
     """
-    text = read_text(path, "camera path", "check the name", MAX_BYTES)
-    with parsing(f"{path} is not JSON", _EXAMPLE):
-        content = json.loads(text)
-    return parse_key_poses(path, content, frames)
-
-
-def parse_key_poses(path: str | Path, content: Any, frames: int | None = None) -> KeyPoses:
-    """The key poses in what a JSON file holds; arguments and errors as those of `read_key_poses`."""
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no camera path: {_EXAMPLE}")
     keys = content.get("keys")

@@ -141,25 +141,6 @@ def _eyes(
     return _combined(render_path(scene, eye_path(path, baseline, pivot), view_size), COMBINE[layout])
 
 
-def stereo_pair(scene: MPI, baseline: float | None = None) -> View:
-    """Renders the views of the left and the right eye, zoomed in as videos are (`covering_zoom`).
-
-    Args:
-        scene: The scene.
-        baseline: Distance between the eyes; as for `render_stereo`.
-
-    Returns:
-        A batch of two views, left and right, at the scene's own size.
-
-    Raises:
-        InputError: For a baseline out of range.
-    """
-    near = near_depth(scene)
-    both = eye_path(CameraPath.of(torch.eye(4)[None]), eye_baseline(scene, near, baseline, None), PIVOT * near)
-    views = list(render_path(scene, both, scene.size))
-    return View(*(torch.cat(parts) for parts in zip(*views, strict=True)))
-
-
 def eye_baseline(scene: MPI, near: float, baseline: float | None, eye_distance: float | None) -> float:
     """Distance between the eyes in scene units; the arguments are those of `render_stereo`, `near` the near depth."""
     if eye_distance is None:

@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from mine.errors import InputError
 from mine.ffmpeg import ffmpeg_program, signals_held
-from mine.files import check_writable, is_clutter, replacing
+from mine.files import check_writable, is_clutter
 from mine.temporary import unnamed_file
 
 LEAST_FPS = 0.01
@@ -98,36 +98,6 @@ def is_folder(out: str | Path) -> bool:
     return str(out).endswith(("/", os.sep)) or not Path(out).suffix
 
 
-@contextmanager
-def frame_writer(
-    out: str | Path,
-    size: tuple[int, int],
-    fps: float = 30,
-    text: dict[str, str] | None = None,
-    codec: str | None = None,
-) -> Iterator[WriteFrame]:
-    """Opens a video for writing; the file or folder appears when the block ends without an exception.
-
-    Args:
-        out: .mp4, .m4v, .mov or .mkv (H.264, yuv420p, BT.709), .webm (VP9), .gif, .webp or .apng (these loop for ever),
-            or a folder of 000000.png, 000001.png and so on (`is_folder`).
-        size: (H, W) of the frames in pixels.
-        fps: Frames per second.
-        text: Metadata of each PNG of a folder, by name.
-        codec: One of `CODECS` instead of the extension's own.
-
-    Yields:
-        A function that appends one frame.
-
-    Raises:
-        InputError: For an unknown extension, a frame rate out of range, an odd size for H.264, a folder that holds
-            other files, or when writing fails.
-    """
-    check_output(out, size, fps, codec)
-    with replacing(out) as temporary, frame_encoder(out, temporary, size, fps, text, codec) as write:
-        yield write
-
-
 def frame_encoder(
     out: str | Path,
     temporary: Path,
@@ -136,18 +106,22 @@ def frame_encoder(
     text: dict[str, str] | None = None,
     codec: str | None = None,
 ) -> AbstractContextManager[WriteFrame]:
-    """The context of `frame_writer`, for callers that put several files in place together.
+    """Opens a video for writing, under a temporary name: callers put several files in place together (`replacing`).
 
     Args:
-        out: As for `frame_writer`; names the format, and the file in messages.
+        out: .mp4, .m4v, .mov or .mkv (H.264, yuv420p, BT.709), .webm (VP9), .gif, .webp or .apng (these loop for ever),
+            or a folder of 000000.png, 000001.png and so on (`is_folder`). Messages name it.
         temporary: File or folder to write, with the suffix of `out`.
-        size: As for `frame_writer`.
-        fps: As for `frame_writer`.
-        text: As for `frame_writer`.
-        codec: As for `frame_writer`.
+        size: (H, W) of the frames in pixels.
+        fps: Frames per second.
+        text: Metadata of each PNG of a folder, by name.
+        codec: One of `CODECS` instead of the extension's own.
 
     Returns:
         A context with a function that appends one frame; the video is whole when it ends without an exception.
+
+    Raises:
+        InputError: In the context, when writing fails.
     """
     return _folder(out, temporary, text or {}) if is_folder(out) else _ffmpeg(out, temporary, size, fps, codec)
 
@@ -156,13 +130,14 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float, codec: str 
     """Checks a video's name, size and frame rate before there are frames.
 
     Args:
-        out: As for `frame_writer`.
-        size: As for `frame_writer`.
-        fps: As for `frame_writer`.
-        codec: As for `frame_writer`.
+        out: As for `frame_encoder`.
+        size: As for `frame_encoder`.
+        fps: As for `frame_encoder`.
+        codec: As for `frame_encoder`.
 
     Raises:
-        InputError: As `frame_writer`, except for failures of the writing itself.
+        InputError: For an unknown extension, a frame rate out of range, an odd size for H.264, or a folder that holds
+            other files.
     """
     check_writable(out, is_folder(out))
     if not is_folder(out):

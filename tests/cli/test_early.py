@@ -339,7 +339,7 @@ def test_mistakes_are_told_in_one_line_before_anything_heavy_is_loaded(
 
 def test_names_known_without_torch_are_those_of_the_modules() -> None:
     assert tuple(PATHS) == PATH_NAMES
-    known = {(ending, kind) for ending, known in FORMATS.items() for kind in known.kinds}
+    known = {(ending, kind) for ending, kinds in FORMATS.items() for kind in kinds}
     assert known - {(".html", "viewer")} == set(_WRITERS)
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from frame_writer import frame_writer
 from tiny_run import config_for
 from tiny_sample import make_sample
 
@@ -21,7 +22,7 @@ from mine.network import NETWORKS
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network
 from mine.output.camera_paths import PATHS
-from mine.output.writers import ENCODERS, frame_writer
+from mine.output.writers import ENCODERS
 from mine.render import backends, reference, render
 from mine.scene.camera import intrinsics, pose
 from mine.training.objectives import OBJECTIVES

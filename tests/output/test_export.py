@@ -337,6 +337,6 @@ def test_a_missing_package_is_named_with_its_extra(scene: MPI, tmp_path: Path, m
 
 
 def test_every_kind_has_a_size_or_none(tmp_path: Path) -> None:
-    for ending, known in FORMATS.items():
-        for kind, size in known.kinds.items():
+    for ending, kinds in FORMATS.items():
+        for kind, size in kinds.items():
             assert choose_kind(tmp_path / f"a{ending.upper()}", kind) == (kind, size)

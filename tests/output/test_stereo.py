@@ -16,10 +16,12 @@ from mine import paths
 from mine.errors import InputError
 from mine.output.camera_paths import PIVOT, CameraPath
 from mine.output.spherical import _box, _boxes, insert_in_video_entry
-from mine.output.stereo import MAX_BASELINE, eye_baseline, eye_path, render_stereo, stereo_pair, wiggle_path
+from mine.output.stereo import MAX_BASELINE, eye_baseline, eye_path, render_stereo, wiggle_path
 from mine.output.stereo_layouts import anaglyph, dubois
+from mine.output.video import render_path
 from mine.output.vr180 import HalfSphere
-from mine.render import use_backend
+from mine.render import View, use_backend
+from mine.scene.depth import near_depth
 from mine.scene.mpi import MPI
 
 
@@ -28,6 +30,13 @@ def reference_renderer() -> Iterator[None]:
     """These tests are about stereo, not kernels."""
     with use_backend("reference"):
         yield
+
+
+def stereo_pair(scene: MPI, baseline: float | None = None) -> View:
+    """Views of the left and the right eye, zoomed in as videos are."""
+    near = near_depth(scene)
+    both = eye_path(CameraPath.of(torch.eye(4)[None]), eye_baseline(scene, near, baseline, None), PIVOT * near)
+    return View(*(torch.cat(parts) for parts in zip(*render_path(scene, both, scene.size), strict=True)))
 
 
 def dot_at(depth: float) -> MPI:

@@ -10,6 +10,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from frame_writer import frame_writer
 from PIL import Image, ImageSequence
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from mine.errors import InputError
 from mine.output import camera_paths as paths
 from mine.output.framing import MAX_ZOOM, covering_zoom, zoom_intrinsics
 from mine.output.video import default_size, render_path, render_video
-from mine.output.writers import ENCODERS, _ffmpeg_command, check_output, frame_writer
+from mine.output.writers import ENCODERS, _ffmpeg_command, check_output
 from mine.render import use_backend
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
 from mine.scene.mpi import MPI
