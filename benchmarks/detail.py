@@ -26,6 +26,7 @@ from mine.output.camera_paths import PIVOT
 from mine.output.framing import zoom_intrinsics
 from mine.scene.camera import intrinsics
 from mine.scene.photo import read_photo
+from mine.scene.pixels import to_pixels
 from mine.scene.resize import resize
 
 CROP = 1.034
@@ -56,7 +57,7 @@ def pillow(image: Tensor, size: tuple[int, int], method: Image.Resampling, zoom:
     """An image (3, H, W) cropped by `zoom` and resized to `size` (h, w)."""
     height, width = image.shape[-2:]
     x, y = width * (1 - 1 / zoom) / 2, height * (1 - 1 / zoom) / 2
-    pixels = Image.fromarray((image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())
+    pixels = Image.fromarray(to_pixels(image))
     resized = pixels.resize(size[::-1], method, box=(x, y, width - x, height - y))
     return torch.from_numpy(np.array(resized)).permute(2, 0, 1) / 255
 

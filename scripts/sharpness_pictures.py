@@ -24,6 +24,7 @@ from mine.scene.camera import intrinsics, shift_principal_point
 from mine.scene.depth import near_depth
 from mine.scene.mpi import MPI
 from mine.scene.photo import read_photo
+from mine.scene.pixels import to_pixels
 from mine.scene.resize import resize
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -41,7 +42,7 @@ def save(name: str, rows: list[Tensor]) -> None:
     """Writes rows, one below the other, as docs/sharpness-`name`.png."""
     widest = max(row.shape[2] for row in rows)
     sheet = torch.cat([pad(row, (0, widest - row.shape[2], 0, MARGIN), value=1.0) for row in rows], dim=1)
-    pixels = (sheet[:, :-MARGIN] * 255).round().byte().permute(1, 2, 0).numpy()
+    pixels = to_pixels(sheet[:, :-MARGIN])
     Image.fromarray(pixels).save(DOCS / f"sharpness-{name}.jpg", quality=92, subsampling=0)
 
 

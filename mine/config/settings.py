@@ -11,7 +11,7 @@ from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationEr
 from pydantic_core import CoreSchema, core_schema
 
 from mine.config.loss_weights import DisparityLossWeights, LayerLossWeights, PlaneLossWeights
-from mine.config.yaml_file import explain
+from mine.config.messages import explain
 from mine.data.registry import DATA_SETS, check_use
 from mine.data.sources import Source
 from mine.errors import InputError

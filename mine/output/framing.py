@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mine.scene.camera import shift_principal_point
 from mine.scene.mpi import MPI
-from mine.scene.resize import resize
+from mine.scene.resize import resize, size_within
 
 MAX_ZOOM = 1.2
 """Largest zoom: a larger one would cut off more of the photo than its borders are worth."""
@@ -102,7 +102,7 @@ def _coverage_scene(scene: MPI) -> MPI:
     are padded by copies of their border, so that densities outside are those that rendering assumes; red ends one
     pixel outside the photo, as the renderer's mask does.
     """
-    size = _at_most(PLANE_SIDE, scene.plane_size)
+    size = size_within(scene.plane_size, PLANE_SIDE)
     K = scene.intrinsics(size)
     K[:2, 2] += 2
     sigma = F.pad(resize(scene.sigma[:, 0], size)[:, None], (2, 2, 2, 2), mode="replicate")
@@ -116,19 +116,15 @@ def _border_view(scene: MPI) -> tuple[Tensor, tuple[int, int]]:
 
     That is half a pixel of the coverage scene outside the photo: where they see red, the view shows the photo alone.
     """
-    size = _at_most(VIEW_SIDE, scene.size)
+    size = size_within(scene.size, VIEW_SIDE)
     K = scene.intrinsics(size)
-    for axis, (side, planes) in enumerate(zip(size[::-1], _at_most(PLANE_SIDE, scene.plane_size)[::-1], strict=True)):
+    for axis, (side, planes) in enumerate(
+        zip(size[::-1], size_within(scene.plane_size, PLANE_SIDE)[::-1], strict=True)
+    ):
         beyond = side / planes / 2
         K[axis, 2] += 0.5 + beyond
         K[axis] *= (side - 1) / (side + 2 * beyond)
     return K, size
-
-
-def _at_most(longest: int, size: tuple[int, int]) -> tuple[int, int]:
-    """`size` (H, W) shrunk so that its longer side is at most `longest`."""
-    shrink = min(1.0, longest / max(size))
-    return max(2, round(size[0] * shrink)), max(2, round(size[1] * shrink))
 
 
 def crop_to_aspect(scene: MPI, aspect: float | None) -> MPI:

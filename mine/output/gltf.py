@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
 from mine.files import replacing
 from mine.output.meshes import TexturedMesh
+from mine.scene.pixels import to_pixels
 
 JPEG_QUALITY = 92
 
@@ -145,9 +145,8 @@ class _Builder:
 
 def _encode(texture: Tensor) -> tuple[str, bytes]:
     """The MIME type and the bytes of a texture: PNG with an opacity, JPEG without."""
-    pixels = (texture.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1).contiguous().numpy()
     stream, has_opacity = io.BytesIO(), len(texture) == 4
-    image = Image.fromarray(pixels)
+    image = Image.fromarray(to_pixels(texture))
     if has_opacity:
         image.save(stream, "PNG")
     else:

@@ -25,6 +25,7 @@ from PIL import Image
 from mine.files import replacing
 from mine.output.plane_images import plane_images
 from mine.output.surface_layers import SurfaceLayers, unproject
+from mine.scene.pixels import to_pixels
 
 FORMAT = "mine.layers/1"
 
@@ -50,9 +51,8 @@ def write_layers_zip(surfaces: SurfaceLayers, disparity: torch.Tensor, path: str
         for number, plane in enumerate(plane_images(surfaces, disparity)):
             corners = unproject(torch.full((4,), 1 / plane.depth), K, u, v)
             name = f"layers/{number:03d}.png"
-            pixels = (plane.image.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1).contiguous().numpy()
             stream = io.BytesIO()
-            Image.fromarray(pixels).save(stream, "PNG")
+            Image.fromarray(to_pixels(plane.image)).save(stream, "PNG")
             archive.writestr(zipfile.ZipInfo(name, _DATE), stream.getvalue())
             layers.append({"file": name, "depth": plane.depth, "corners": corners.tolist()})
         content = {

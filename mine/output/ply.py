@@ -8,6 +8,7 @@ import torch
 
 from mine.files import replacing
 from mine.output.surface_layers import SurfaceLayers, unproject
+from mine.scene.pixels import to_uint8
 
 _TYPES = {"<f4": "float", "|u1": "uchar"}
 
@@ -49,8 +50,6 @@ def write_points_ply(surfaces: SurfaceLayers, path: str | Path) -> None:
     vertices = np.empty(len(colours), dtype=fields)
     for name, column in zip("xyz", torch.cat(points).T.numpy(), strict=True):
         vertices[name] = column
-    for name, column in zip(
-        ("red", "green", "blue"), (colours.clamp(0, 1) * 255).round().to(torch.uint8).T.numpy(), strict=True
-    ):
+    for name, column in zip(("red", "green", "blue"), to_uint8(colours).T.numpy(), strict=True):
         vertices[name] = column
     write_ply(path, vertices)

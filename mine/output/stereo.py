@@ -38,6 +38,7 @@ from mine.output.writers import WriteFrame, check_output, frame_encoder
 from mine.render import View
 from mine.scene.depth import depth_range, near_depth
 from mine.scene.mpi import MPI, check_is_scene
+from mine.scene.pixels import to_uint8
 
 Layout = Literal["side-by-side", "cross-eyed", "anaglyph"]
 """Layouts that the web demo offers; "side-by-side" is the long name of "sbs"."""
@@ -252,7 +253,7 @@ def _writer(write: WriteFrame) -> Callable[[Tensor], None]:
 def _pixels(images: Tensor) -> np.ndarray:
     """Images (n, 3, H, W), uint8 or in [0, 1], as (n, H, W, 3) uint8."""
     if images.dtype != torch.uint8:
-        images = (images.clamp(0, 1) * 255).round().to(torch.uint8)
+        images = to_uint8(images)
     return images.movedim(1, -1).contiguous().cpu().numpy()
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mine.scene.mpi import MPI
-from mine.scene.resize import resize
+from mine.scene.resize import resize, size_within
 from mine.scene.silhouettes import Layers, find_layers
 
 
@@ -47,12 +47,6 @@ def find_surface_layers(scene: MPI, longest: int) -> SurfaceLayers:
         image = scene.render(torch.eye(4), size=size).rgb[0] if scene.photo is None else resize(scene.photo, size)
         layers = find_layers(scene.surfaces, image.clamp(0, 1).cpu())
     return SurfaceLayers(layers, scene.intrinsics(size).cpu())
-
-
-def size_within(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """`size` (H, W) shrunk in its aspect so that neither side exceeds `longest`; at least 2 pixels a side."""
-    shrink = min(1.0, longest / max(size))
-    return max(2, round(size[0] * shrink)), max(2, round(size[1] * shrink))
 
 
 def unproject(disparity: Tensor, K: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -14,6 +14,9 @@ from mine.render.view import View
 LAST_INTERVAL = 1e3
 """Length in scene units of the interval behind the farthest plane: whatever density is there is opaque."""
 
+OPAQUE = 12.0
+"""Optical depth σ Δz of an opaque plane: its transmittance is exp(-12), below the resolution of 16 bits."""
+
 FAR_PIXEL = 1e9
 """Largest coordinate of a source pixel: those outside the frame are clamped to its border wherever they lie."""
 

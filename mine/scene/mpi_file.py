@@ -10,6 +10,7 @@ from mine.inputs.files import parsing, shown
 from mine.inputs.tensors import TensorFile, check_dtype, open_tensors
 from mine.inputs.weights import FORMATS
 from mine.scene.limits import MAX_PHOTO_PIXELS, check_scene_size
+from mine.scene.pixels import to_uint8
 
 FORMAT = FORMATS["scene file"]
 
@@ -59,7 +60,7 @@ def encode(name: str, value: Tensor, half: bool, farthest: float) -> Tensor:
     if not half or name in ("disparity", "K"):
         return value.float()
     if name not in ("sigma", "surface", "background"):
-        return (value.clamp(0, 1) * 255).round().to(torch.uint8)
+        return to_uint8(value)
     limits = torch.finfo(torch.float16)
     least = farthest if name == "sigma" else float(value[:1].min())  # the background's colours may be 0
     return value.half() if least >= limits.tiny and float(value.max()) <= limits.max else value.float()

@@ -22,6 +22,7 @@ from splat_page import install, psnr, take_pictures
 import mine
 from mine.output.lens import make_lens
 from mine.scene.camera import pose
+from mine.scene.pixels import to_pixels
 
 MOVE = (-0.08, 0.02, -0.05)
 """Translation of the compared views: a swing's farthest camera, a little lower and nearer."""
@@ -152,7 +153,7 @@ def run(*command: str | Path, cwd: Path | None = None) -> None:
 
 def picture(rgb: torch.Tensor) -> Image.Image:
     """An image (3, H, W) in [0, 1]."""
-    return Image.fromarray((rgb.clamp(0, 1) * 255).round().byte().movedim(0, -1).contiguous().numpy())
+    return Image.fromarray(to_pixels(rgb))
 
 
 def sheet(images: list[Image.Image], out: Path) -> None:

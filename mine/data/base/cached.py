@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from mine.data.base.cache_key import claim_folder
 from mine.data.base.sample import Sample
 from mine.files import replacing
+from mine.scene.pixels import to_uint8
 
 IMAGES = ("source", "target")
 DEPTHS = ("depth_src", "depth_tgt")
@@ -52,7 +53,7 @@ class CachedDataset(Dataset[Sample]):
 def _pack(name: str, value: Tensor) -> Tensor:
     """A field of a sample as it is cached."""
     if name in IMAGES:
-        return (value * 255).round().to(torch.uint8)
+        return to_uint8(value)
     return _inverse(value).half() if name in DEPTHS else value
 
 

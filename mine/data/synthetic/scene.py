@@ -142,10 +142,16 @@ class Scene:
         self.surfaces.append(Surface(0, np.eye(3, 4), UP, np.ones(3), 0.3, curved=True, repeat=(2.0, 1.0)))
 
     def add_surface(
-        self, texture: int, normal: Array, origin: Array, tile: float | tuple[float, float], **options: Array
+        self,
+        texture: int,
+        normal: Array,
+        origin: Array,
+        tile: float | tuple[float, float],
+        *,
+        tint: Array,
+        across: Array | None = None,
     ) -> None:
         """Adds the surface of a flat face, on which one texture is `tile` (width, height) large in world units."""
-        across = options.get("across")
         if across is None:
             across = cross(UP, normal)
             across = np.array([1.0, 0, 0]) if np.linalg.norm(across) < 1e-3 else across / np.linalg.norm(across)
@@ -154,7 +160,6 @@ class Scene:
         mapping = np.zeros((3, 4))
         mapping[0, :3], mapping[1, :3] = across / wide, down / high
         mapping[:, 3] = -mapping[:, :3] @ origin
-        tint = options.get("tint", np.ones(3))
         self.surfaces.append(Surface(texture, mapping, normal, tint, 1 / np.sqrt(wide * high)))
 
     def add_ground(self, texture: int, tile: float, height: float = 0.0) -> None:

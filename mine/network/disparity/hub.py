@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mine.errors import InputError
 from mine.inputs.files import parsing, read_text, reason, shorten
 from mine.scene.depth_maps.depth_map import DepthMap, Kind, make_depth_map
+from mine.scene.pixels import to_pixels
 
 if TYPE_CHECKING:
     import torch
@@ -163,8 +164,7 @@ class DepthModel:
         """
         from PIL import Image
 
-        pixels = (rgb.clamp(0, 1) * 255).round().byte().movedim(0, 2).cpu().numpy()
-        image = Image.fromarray(pixels)
+        image = Image.fromarray(to_pixels(rgb))
         image.thumbnail((MAX_SIDE, MAX_SIDE))
         with parsing(f"depth model {self.name} fails on this photo", "give another model"):
             predicted = self._pipeline(image)["predicted_depth"].float().squeeze().cpu().numpy()

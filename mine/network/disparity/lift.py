@@ -24,14 +24,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mine.render import join
-from mine.render.reference import LAST_INTERVAL
+from mine.render.reference import LAST_INTERVAL, OPAQUE
 from mine.scene.inpaint import DISCONTINUITY, INPAINT_REACH, Background, neighbours_at, propagated_background
 
 SHELL_RADIUS = 2
 """Radius, in pixels of the planes, of the window whose farthest disparity is the back of a surface."""
-
-OPAQUE = 12.0
-"""Optical depth σ Δz of an opaque plane: its transmittance is exp(-12), below the resolution of 16 bits."""
 
 FARTHEST_QUANTILE = 0.01
 """Quantile of a map's disparities at which the last plane lies; what is farther is on the last plane."""

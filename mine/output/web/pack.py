@@ -53,6 +53,7 @@ from mine.render.reference import LAST_INTERVAL, pixel_grid, transmittance
 from mine.scene.depth import depth_range, near_depth
 from mine.scene.mpi import MPI
 from mine.scene.photo_layers import photo_layers
+from mine.scene.pixels import to_uint8
 from mine.scene.resize import resize
 from mine.scene.silhouettes import largest_within
 from mine.scene.view_planes import detail_share, photo_at, place_silhouettes
@@ -299,7 +300,7 @@ def _shrink(photo: Tensor) -> Tensor:
 
 def _encode_webp(image: Tensor, quality: int) -> str:
     """RGB (3, H, W) in [0, 1] as base64 WebP."""
-    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
+    pixels = to_uint8(image).permute(1, 2, 0).contiguous()
     return _encode(pixels, "WEBP", quality=quality, method=WEBP_METHOD)
 
 

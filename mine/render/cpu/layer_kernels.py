@@ -13,9 +13,7 @@ from numba import float32, int32, int64, types
 
 from mine.kernels.jit import compiled, inlined
 from mine.render.cpu.layout import SIZE_TYPE, texel_index
-
-OPAQUE = 12.0
-"""Optical depth of an opaque plane: its transmittance is exp(-12), below the resolution of 16 bits."""
+from mine.render.reference import OPAQUE
 
 SAME_SURFACE = 1.1
 """Neighbouring pixels belong to one surface if the ratio of their disparities is at most this."""
