@@ -183,7 +183,7 @@ def _make_scene(model: Model, photo: Path, settings: SceneSettings, files: Scene
         written = [other.submit(write_depth_image, scene, files.depth), other.submit(scene.save, files.mpi)]
         packed = pack(scene)
         write_page(packed, files.html)
-        files.packed.write_text(json.dumps(packed, separators=(",", ":")), encoding="utf-8")
+        files.packed.write_text(json.dumps(packed, separators=(",", ":"), allow_nan=False), encoding="utf-8")
         for each in written:
             each.result()
 

@@ -94,7 +94,7 @@ class _Builder:
             ],
             "buffers": [{"byteLength": len(self.buffer)}],
         }
-        text = json.dumps(content, separators=(",", ":")).encode()
+        text = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
         text += b" " * (-len(text) % 4)
         chunks = struct.pack("<I4s", len(text), b"JSON") + text
         chunks += struct.pack("<I4s", len(self.buffer), b"BIN\0") + self.buffer

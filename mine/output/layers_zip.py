@@ -68,4 +68,4 @@ def write_layers_zip(surfaces: SurfaceLayers, disparity: torch.Tensor, path: str
             "axes": "x right, y down, z forward",
             "layers": layers,
         }
-        archive.writestr(zipfile.ZipInfo("scene.json", _DATE), json.dumps(content, indent=1))
+        archive.writestr(zipfile.ZipInfo("scene.json", _DATE), json.dumps(content, indent=1, allow_nan=False))

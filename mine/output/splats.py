@@ -152,6 +152,9 @@ def _ellipse(across: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Rotations (N, 3, 3), whose columns are the ellipse's axes and its normal, and the axes' lengths (N, 2).
     """
+    # In the scale of each: `normalize` leaves vectors as they are that are very short.
+    scale = across.norm(dim=1, keepdim=True)
+    across, down = across / scale, down / scale
     first = F.normalize(across, dim=1)
     normal = F.normalize(torch.linalg.cross(across, down), dim=1)
     second = torch.linalg.cross(normal, first)
@@ -160,7 +163,7 @@ def _ellipse(across: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
     xx, xy, yy = a.square() + b.square(), b * c, c.square()
     angle = torch.atan2(2 * xy, xx - yy) / 2
     middle, radius = (xx + yy) / 2, (((xx - yy) / 2).square() + xy.square()).sqrt()
-    lengths = torch.stack([middle + radius, (middle - radius).clamp(min=1e-20)], dim=1).sqrt()
+    lengths = scale * torch.stack([middle + radius, (middle - radius).clamp(min=1e-20)], dim=1).sqrt()
     cos, sin = angle.cos()[:, None], angle.sin()[:, None]
     axes = torch.stack([cos * first + sin * second, cos * second - sin * first, normal], dim=-1)
     return axes, lengths

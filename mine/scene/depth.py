@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, UInt8, UInt16
 from torch import Tensor
 
+from mine.errors import InputError
 from mine.scene.mpi import MPI
 
 NEAR_QUANTILE = 0.1
@@ -16,15 +17,32 @@ RANGE_QUANTILES = (0.02, 0.98)
 
 
 def near_depth(scene: MPI) -> float:
-    """Depth of the nearest objects in scene units: the 10% quantile over the source view."""
-    return float(scene.source_depth.flatten().quantile(NEAR_QUANTILE))
+    """Depth of the nearest objects in scene units: the 10% quantile over what the source view shows.
+
+    Raises:
+        InputError: It shows nothing.
+    """
+    return float(_seen(scene).quantile(NEAR_QUANTILE))
 
 
 def depth_range(scene: MPI) -> tuple[float, float]:
-    """Near and far depth in scene units that bound 96% of the source view; near < far."""
-    disparity = 1 / scene.source_depth.flatten()
+    """Near and far depth in scene units that bound 96% of what the source view shows; near < far.
+
+    Raises:
+        InputError: It shows nothing.
+    """
+    disparity = 1 / _seen(scene)
     far, near = disparity.quantile(disparity.new_tensor(RANGE_QUANTILES)).tolist()
     return 1 / near, max(1 / far, 1.01 / near)
+
+
+def _seen(scene: MPI) -> Float[Tensor, " N"]:
+    """Depths of the source view's pixels, without those that have none, where all densities are 0."""
+    depth = scene.source_depth.flatten()
+    depth = depth[depth > 0]
+    if depth.numel() == 0:
+        raise InputError("the scene is empty from its own camera: make it anew with `mine predict`")
+    return depth
 
 
 def colour_depth(depth: Float[Tensor, "N 1 H W"], near: float, far: float) -> UInt8[np.ndarray, "N H W 3"]:

@@ -27,7 +27,14 @@ from mine.scene.camera import (
 )
 from mine.scene.detail import detail_size, photo_detail
 from mine.scene.limits import as_size, check_view_size
-from mine.scene.mpi_checks import check_background, check_colours, check_density, check_disparity, check_surface
+from mine.scene.mpi_checks import (
+    check_background,
+    check_colours,
+    check_density,
+    check_disparity,
+    check_file,
+    check_surface,
+)
 from mine.scene.mpi_file import FORMAT, encode, read_parts
 from mine.scene.plane_surfaces import Surfaces, find_surfaces, known_surfaces
 from mine.scene.view_planes import FineScene, fine_size, make_fine_scene
@@ -386,7 +393,9 @@ class MPI:
         """
         parts = read_parts(path)
         try:
-            return MPI(**parts)
+            scene = MPI(**parts)
+            check_file(parts)
+            return scene
         except InputError as error:
             raise InputError(f"{path} is no scene: {error}") from error
 

@@ -6,6 +6,15 @@ from torch import Tensor
 from mine.errors import InputError
 from mine.scene.photo import ROUNDING
 
+LEAST_DISPARITY, LARGEST_DISPARITY = 1e-9, 1e6
+"""Bounds of disparities in files, in 1 / scene units: scenes in millimetres may reach far, those in kilometres near."""
+
+LEAST_DEPTH = 1e-9
+"""Least optical depth of a scene: floats near 1 differ by more."""
+
+LEAST_FOCAL, LARGEST_FOCAL = 1e-3, 1e6
+"""Bounds of focal lengths in files, in sides of the planes, the second one of the principal point and the skew too."""
+
 
 def check_colours(name: str, values: Tensor) -> None:
     """Checks colours of any shape.
@@ -76,3 +85,31 @@ def check_disparity(disparity: Tensor, planes: int) -> None:
         raise InputError("disparities must be positive and finite: they are 1 / depth")
     if (disparity[1:] >= disparity[:-1]).any():
         raise InputError("disparities must be strictly descending, from the nearest plane to the farthest")
+
+
+def check_file(parts: dict[str, Tensor]) -> None:
+    """Checks what a scene of a file must be beside a scene: something that a camera could have seen.
+
+    Programs may compute with other numbers; what is written of them (models, pages, splats) would overflow.
+
+    Args:
+        parts: Arguments of `MPI` by name, which have passed its own checks.
+
+    Raises:
+        InputError: A disparity or the intrinsics are out of bounds, or nothing is seen.
+    """
+    if parts["sigma"].max() < LEAST_DEPTH * parts["disparity"].min():
+        raise InputError("it is empty: its densities are 0, or too small to be seen; make it anew with `mine predict`")
+    for name in ("disparity", "surface", "background"):
+        least, most = parts.get(name, parts["disparity"])[: 1 if name == "background" else None].aminmax()
+        if not LEAST_DISPARITY <= least <= most <= LARGEST_DISPARITY:
+            raise InputError(
+                f"{name} reaches from {float(least):g} to {float(most):g}: "
+                f"give disparities of {LEAST_DISPARITY:g} to {LARGEST_DISPARITY:g}, by another unit of length"
+            )
+    K, side = parts["K"], max(parts["sigma"].shape[-2:])
+    if K[:2, :].abs().max() > LARGEST_FOCAL * side or min(K[0, 0], K[1, 1]) < LEAST_FOCAL * side:
+        raise InputError(
+            f"K has focal lengths of {float(K[0, 0]):g} and {float(K[1, 1]):g} pixels and the principal point "
+            f"({float(K[0, 2]):g}, {float(K[1, 2]):g}) for planes of {side} pixels: give those of a camera"
+        )

@@ -23,7 +23,7 @@ from walls import SIZE, SQUARE, WALL, wall_disparity, wall_photo, wall_scene
 import mine
 from mine.errors import InputError
 from mine.output.formats import FORMATS, choose_kind
-from mine.output.splats import C0, OPACITY
+from mine.output.splats import C0, OPACITY, make_gaussians
 from mine.output.surface_layers import SurfaceLayers, find_surface_layers
 from mine.render import use_backend
 from mine.scene.mpi import MPI
@@ -257,6 +257,21 @@ def test_splats_are_flat_on_the_surface(scene: MPI, tmp_path: Path) -> None:
     normal /= np.linalg.norm(normal)
     at_left_border = vertices["x"] < np.quantile(vertices["x"], 0.1)
     assert (np.abs(normals[at_left_border] @ normal) > 0.999).mean() > 0.95
+
+
+@pytest.mark.parametrize("unit", [1e-5, 1e5])
+def test_splats_grow_with_the_unit_of_length(scene: MPI, unit: float) -> None:
+    surfaces = find_surface_layers(scene, 64)
+    layers = surfaces.layers
+    grown = layers._replace(disparity=layers.disparity / unit, background_disparity=layers.background_disparity / unit)
+    expected, actual = make_gaussians(surfaces), make_gaussians(SurfaceLayers(grown, surfaces.K))
+    torch.testing.assert_close(actual.centres, expected.centres * unit)
+    torch.testing.assert_close(actual.scales, expected.scales * unit, rtol=1e-4, atol=0)
+    # The axes of those that are round in their plane are any two: their normals are compared.
+    normals = [
+        Rotation.from_quat(each.quaternions[:, [1, 2, 3, 0]]).as_matrix()[:, :, 2] for each in (actual, expected)
+    ]
+    np.testing.assert_allclose(*normals, atol=1e-3)
 
 
 def test_spz_holds_the_same_gaussians_with_y_up(scene: MPI, tmp_path: Path) -> None:

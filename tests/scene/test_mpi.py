@@ -299,6 +299,20 @@ def test_what_views_have_in_common_is_computed_once(monkeypatch: pytest.MonkeyPa
     assert calls == [1]
 
 
+def test_pixels_that_show_nothing_have_no_depth() -> None:
+    scene = make_scene()
+    sigma = torch.full_like(scene.sigma, 1e4)
+    full = changed(scene, sigma=sigma)
+    sigma[..., : WIDTH // 2] = 0
+    half = changed(scene, sigma=sigma.clone())
+    assert depth_range(half)[0] == pytest.approx(depth_range(full)[0])
+    assert depth_range(half)[1] < 4, "the middle plane at most, which the edge of what is seen mixes in"
+    assert near_depth(half) == pytest.approx(near_depth(full))
+    for depth in (depth_range, near_depth):
+        with pytest.raises(InputError, match="empty"):
+            depth(changed(scene, sigma=0 * sigma))
+
+
 def test_depth_in_the_source_camera_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = make_scene(make_photo(200, 300))
     calls: list[int] = []

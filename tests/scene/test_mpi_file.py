@@ -138,7 +138,13 @@ def test_opening_a_scene_that_lacks_a_part(tmp_path: Path, missing: str) -> None
         ("photo", torch.zeros(3, 1 << 13, (1 << 12) + 1, dtype=torch.uint8)),
         ("K", torch.eye(3).repeat(PLANES, 1, 1)),
         ("K", torch.tensor([[20.0, 0, 12], [0, 20, 8], [1, 0, 1]])),
+        ("K", torch.tensor([[1e-30, 0, 12], [0, 1e-30, 8], [0, 0, 1]])),
+        ("K", torch.tensor([[20.0, 0, 1e38], [0, 20, 8], [0, 0, 1]])),
         ("disparity", torch.rand(0)),
+        ("disparity", torch.tensor([1e38, 1.0, 1e-37])),
+        ("surface", torch.full((1, HEIGHT, WIDTH), 1e38)),
+        ("sigma", torch.zeros(PLANES, 1, HEIGHT, WIDTH)),
+        ("sigma", torch.full((PLANES, 1, HEIGHT, WIDTH), 1e-30)),
         ("more", torch.rand(1)),
     ],
 )
@@ -149,6 +155,15 @@ def test_opening_a_scene_with_values_that_make_no_sense(tmp_path: Path, name: st
     with pytest.raises(InputError, match=r"a\.mpi is no scene: ") as error:
         MPI.open(tmp_path / "a.mpi")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_scenes_may_be_in_millimetres_and_in_kilometres(tmp_path: Path, unit: float) -> None:
+    """Of things from 5 cm to 100 km away."""
+    scene = make_scene()
+    near_to_far = torch.tensor([20.0, 0.5, 1e-5]) * unit
+    changed(scene, disparity=near_to_far, sigma=scene.sigma * unit).save(tmp_path / "a.mpi")
+    torch.testing.assert_close(MPI.open(tmp_path / "a.mpi").disparity, near_to_far)
 
 
 def test_a_scene_of_too_many_texels_is_refused_before_it_is_read(

@@ -47,7 +47,7 @@ def write_page(packed: dict[str, Any], path: str | Path) -> None:
         InputError: When the file cannot be written.
     """
     page = viewer_page().replace(TITLE_SLOT, f"<title>{html.escape(Path(path).stem)}</title>", 1)
-    page = page.replace(SCENE_SLOT, SCENE_SLOT + json.dumps(packed, separators=(",", ":")), 1)
+    page = page.replace(SCENE_SLOT, SCENE_SLOT + json.dumps(packed, separators=(",", ":"), allow_nan=False), 1)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

@@ -294,8 +294,9 @@ def _intervals(disparity: Tensor) -> Tensor:
 
 def _shrink(photo: Tensor) -> Tensor:
     """The photo (3, H, W) with at most LONGEST_PHOTO pixels a side."""
-    scale = min(1.0, LONGEST_PHOTO / max(photo.shape[-2:]))
-    return resize(photo, (round(photo.shape[-2] * scale), round(photo.shape[-1] * scale)))
+    height, width = photo.shape[-2:]
+    scale = min(1.0, LONGEST_PHOTO / max(height, width))
+    return resize(photo, (max(1, round(height * scale)), max(1, round(width * scale))))
 
 
 def _encode_webp(image: Tensor, quality: int) -> str:

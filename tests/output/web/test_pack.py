@@ -241,3 +241,8 @@ def test_bundle_was_built_from_the_viewer_source() -> None:
         digest.update(name.encode() + b"\0" + (VIEWER / name).read_bytes() + b"\0")
     bundle = (VIEWER.parent / "mine" / "output" / "web" / "viewer.html").read_text()
     assert f'name="source-hash" content="{digest.hexdigest()}"' in bundle
+
+
+def test_a_narrow_photo_keeps_a_pixel_across() -> None:
+    assert packing._shrink(torch.rand(3, 1, 8000)).shape == (3, 1, LONGEST_PHOTO)
+    assert packing._shrink(torch.rand(3, 8000, 1)).shape == (3, LONGEST_PHOTO, 1)
