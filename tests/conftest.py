@@ -14,6 +14,7 @@ from hypothesis import settings
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import save_network
 from mine.network.planes.network import PlaneNetwork
+from mine.render import use_backend
 
 # No deadline: the time of an example depends on the machine. Derandomized: each run tests the same examples.
 settings.register_profile("reproducible", deadline=None, derandomize=True)
@@ -70,6 +71,13 @@ def browser() -> Iterator[Any]:
     """Chromium with WebGL; tests are skipped where it is missing."""
     with running_browser() as running:
         yield running
+
+
+@pytest.fixture
+def reference_renderer() -> Iterator[None]:
+    """Scenes are rendered by the reference, for tests that are not about kernels: tests/render compares those."""
+    with use_backend("reference"):
+        yield
 
 
 @pytest.fixture

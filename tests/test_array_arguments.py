@@ -9,14 +9,9 @@ import torch
 
 import mine
 from mine.output.video import render_path
-from mine.render import use_backend
 from mine.scene.as_tensor import as_tensor
 
-
-@pytest.fixture(autouse=True)
-def reference_renderer():
-    with use_backend("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_renderer")
 
 
 def parts() -> dict[str, torch.Tensor]:

@@ -3,7 +3,6 @@
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from mine.model import shipped_checkpoint
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network
 from mine.network.protocol import Network
-from mine.render import use_backend
 from mine.scene.camera import intrinsics, resize_intrinsics
 from mine.scene.resize import resize
 from mine.scene.silhouettes import SOFT_RADIUS
@@ -25,11 +23,7 @@ from mine.scene.silhouettes import SOFT_RADIUS
 SIZE = (128, 128)
 
 
-@pytest.fixture(autouse=True)
-def reference_renderer() -> Iterator[None]:
-    """These tests are about predictions, not kernels."""
-    with use_backend("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_renderer")  # these tests are about predictions, not kernels
 
 
 @pytest.fixture(scope="module")

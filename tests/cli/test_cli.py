@@ -237,8 +237,8 @@ def test_scenes_that_cannot_be_read(run: Run, folder: Path, scene: Path) -> None
         (["--size", -5], "size -5"),
         (["-o", "out.xyz"], "xyz"),
         (["-o", "file/out.mp4"], "cannot write"),
-        (["-o", "."], "."),
-        (["-o", ""], ""),
+        (["-o", "."], "cannot write .: give the name of a file"),
+        (["-o", ""], "an argument is empty"),
     ],
 )
 def test_videos_that_cannot_be_made(run: Run, folder: Path, scene: Path, options: list[object], expected: str) -> None:
@@ -431,25 +431,6 @@ def test_the_program_itself(folder: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == "mine: no photo at none.jpg: check the name\n"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [(["--path", "corkscrew"], "no camera path 'corkscrew'"), (["-o", "a.xyz"], "cannot write a.xyz")],
-)
-def test_mistakes_in_arguments_are_reported_before_the_network_is_loaded(
-    arguments: list[str],
-    message: str,
-    photo: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("mine.model.load", lambda *args: pytest.fail("the network was loaded"))
-    monkeypatch.setattr("sys.argv", ["mine", "render", str(photo), *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
-    assert message in capsys.readouterr().err
 
 
 def test_a_file_in_the_place_of_a_folder_is_reported_before_the_work(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from browser import new_page
-from demo_server import free_port, make_photo, running_demo, wait_until
+from demo_server import make_photo, running_demo, wait_until
 from playwright.sync_api import Browser
+from ports import free_port
 
 from mine.model import load
 

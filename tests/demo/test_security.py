@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from demo_server import free_port, make_photo, running_demo, wait_until
+from demo_server import make_photo, running_demo, wait_until
 from gradio import Blocks, Error
 from gradio_client import Client, handle_file
+from ports import free_port
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -327,9 +328,7 @@ def test_closing_many_pages_at_once_keeps_the_page_answering(app: tuple[str, Job
         for number in range(60):
             with httpx.stream("GET", f"{url}gradio_api/heartbeat/guest{number}", timeout=5) as answer:
                 next(answer.iter_bytes())
-        start = time.monotonic()
         assert httpx.get(url, timeout=10).status_code == 200
-        assert time.monotonic() - start < 10
     assert wait_until(lambda: not any(name.startswith("guest") for name in jobs.visits))
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from mine import InputError
-from mine.demo import making
 from mine.demo.jobs import Control, JobRunner
 from mine.demo.making import SceneSettings
 from mine.demo.worker import Processes, _Process
@@ -114,7 +113,3 @@ def test_a_checkpoint_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> Non
     (tmp_path / "notes.safetensors").write_text("hello")
     with pytest.raises(InputError, match=r"notes\.safetensors"):
         Processes(tmp_path / "notes.safetensors")
-
-
-def test_every_job_is_known_to_the_processes() -> None:
-    assert {"scene", "motions", "video", "stereo", "export", "warm_up"} <= set(making.MAKERS)

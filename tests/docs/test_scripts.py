@@ -1,6 +1,7 @@
 """Programs beside the package: what they import exists, and they have a `--help`."""
 
 import ast
+import runpy
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,8 +27,18 @@ def test_what_a_program_imports_exists(path: Path, monkeypatch: pytest.MonkeyPat
                 )
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_program_has_help(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    if "__main__" in text:
-        assert "ArgumentParser(" in text, "python FILE --help should say what it does, and do nothing"
+PROGRAMS = [path for path in SCRIPTS if "__main__" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_program_has_help(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`python FILE --help` says what it does, and does nothing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(path.parent))
+    monkeypatch.setattr("sys.argv", [str(path), "--help"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(path), run_name="__main__")
+    assert not end.value.code and not list(tmp_path.iterdir())
+    assert len(capsys.readouterr().out.splitlines()) > 3

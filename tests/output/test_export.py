@@ -4,7 +4,6 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from mine.errors import InputError
 from mine.output.formats import FORMATS, choose_kind
 from mine.output.splats import C0, OPACITY, make_gaussians
 from mine.output.surface_layers import SurfaceLayers, find_surface_layers
-from mine.render import use_backend
 from mine.scene.mpi import MPI
 from mine.scene.silhouettes import Layers
 
@@ -39,11 +37,7 @@ PURE[tuple(slice(side.start - 3, side.stop + 3) for side in SQUARE)] = False
 K = wall_scene().K.double().numpy()
 
 
-@pytest.fixture(autouse=True)
-def reference_renderer() -> Iterator[None]:
-    """These tests are about files, not kernels."""
-    with use_backend("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_renderer")  # these tests are about files, not kernels
 
 
 @pytest.fixture(scope="module")

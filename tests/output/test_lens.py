@@ -1,7 +1,6 @@
 """Depth of field: what is in focus stays as it is, and how wide the rest is blurred."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -14,15 +13,9 @@ from mine.output.camera_path import CameraPath
 from mine.output.lens import MAX_RADIUS, PIXELS_PER_SAMPLE, disc_points, make_lens
 from mine.output.lens_options import parse_focus
 from mine.output.video import render_path, render_video
-from mine.render import use_backend
 from mine.scene.mpi import MPI
 
-
-@pytest.fixture(autouse=True)
-def reference_renderer() -> Iterator[None]:
-    """These tests are about the lens, not kernels."""
-    with use_backend("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_renderer")  # these tests are about the lens, not kernels
 
 
 def two_walls(dot: int = 1) -> MPI:

@@ -1,7 +1,7 @@
 """Stereo pairs: where near and far things appear to each eye, and which files are written."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -20,16 +20,11 @@ from mine.output.stereo import MAX_BASELINE, eye_baseline, eye_path, render_ster
 from mine.output.stereo_layouts import anaglyph, dubois
 from mine.output.video import render_path
 from mine.output.vr180 import HalfSphere
-from mine.render import View, use_backend
+from mine.render import View
 from mine.scene.depth import near_depth
 from mine.scene.mpi import MPI
 
-
-@pytest.fixture(autouse=True)
-def reference_renderer() -> Iterator[None]:
-    """These tests are about stereo, not kernels."""
-    with use_backend("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_renderer")  # these tests are about stereo, not kernels
 
 
 def stereo_pair(scene: MPI, baseline: float | None = None) -> View:

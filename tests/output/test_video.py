@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -19,16 +18,10 @@ from mine.output import camera_paths as paths
 from mine.output.framing import MAX_ZOOM, covering_zoom, zoom_intrinsics
 from mine.output.video import default_size, render_path, render_video
 from mine.output.writers import ENCODERS, _ffmpeg_command, check_output
-from mine.render import use_backend
 from mine.scene.depth import colour_depth, depth_range, disparity_16bit
 from mine.scene.mpi import MPI
 
-
-@pytest.fixture(autouse=True)
-def reference_renderer() -> Iterator[None]:
-    """These tests are about files, not kernels."""
-    with use_backend("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_renderer")  # these tests are about files, not kernels
 
 
 def scene_of(

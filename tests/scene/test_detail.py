@@ -1,16 +1,15 @@
 """The photo's own detail in views: exact on its pixels, sharp between them, and free of aliases when shrunk."""
 
 import math
-from collections.abc import Iterator
 from itertools import product
 
 import pytest
 import torch
+from fine_detail import fine_detail
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from mine.output.framing import zoom_intrinsics
-from mine.render import use_backend
 from mine.scene import detail as details
 from mine.scene.camera import intrinsics
 from mine.scene.detail import FINER, MARGIN, detail_size, photo_detail
@@ -21,11 +20,8 @@ PLANES = (32, 48)
 INNER = (..., slice(8, -8), slice(8, -8))
 
 
-@pytest.fixture(autouse=True)
-def reference_renderer() -> Iterator[None]:
-    """These tests are about the photo, not kernels; tests/render compares those."""
-    with use_backend("reference"):
-        yield
+# These tests are about the photo, not kernels; tests/render compares those.
+pytestmark = pytest.mark.usefixtures("reference_renderer")
 
 
 def wall(photo: Tensor) -> MPI:
@@ -45,12 +41,6 @@ def moved(scene: MPI, shift: float, zoom: float = 1.0, size: tuple[int, int] | N
     K = zoom_intrinsics(scene.intrinsics(size or scene.size), torch.tensor([zoom]))
     K[:, 0, 2] += shift
     return scene.render(torch.eye(4), K, size).rgb[0]
-
-
-def fine_detail(image: Tensor) -> float:
-    grey = image.mean(0)
-    across = grey[1:-1, :-2] + grey[1:-1, 2:]
-    return float((across + grey[:-2, 1:-1] + grey[2:, 1:-1] - 4 * grey[1:-1, 1:-1]).var())
 
 
 @pytest.mark.parametrize("size", [(64, 96), (70, 101), (32, 48), (128, 192)])

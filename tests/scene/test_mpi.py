@@ -1,7 +1,6 @@
 """Scenes: what they accept, how large they and their views are, and their files."""
 
 import math
-from collections.abc import Iterator
 from inspect import unwrap
 
 import pytest
@@ -10,18 +9,13 @@ from small_scene import HEIGHT, PLANES, WIDTH, changed, make_photo, make_scene
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.render import Backend, use_backend
+from mine.render import Backend
 from mine.render.cpu import render as cpu
 from mine.scene.camera import pose
 from mine.scene.depth import depth_range, near_depth
 from mine.scene.mpi import MPI
 
-
-@pytest.fixture(autouse=True)
-def reference_renderer() -> Iterator[None]:
-    """These tests are about scenes, not kernels."""
-    with use_backend("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_renderer")  # these tests are about scenes, not kernels
 
 
 # What a scene accepts

@@ -4,7 +4,6 @@ import math
 import os
 import pickle
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,15 +13,9 @@ from small_scene import HEIGHT, PLANES, WIDTH, changed, make_photo, make_scene
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.render import use_backend
 from mine.scene.mpi import FORMAT, MPI
 
-
-@pytest.fixture(autouse=True)
-def reference_renderer() -> Iterator[None]:
-    """These tests are about scenes, not kernels."""
-    with use_backend("reference"):
-        yield
+pytestmark = pytest.mark.usefixtures("reference_renderer")  # these tests are about scenes, not kernels
 
 
 @pytest.mark.parametrize("with_photo", [False, True])

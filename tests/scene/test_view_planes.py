@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from fine_detail import fine_detail
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,13 +145,6 @@ def test_a_slanted_surface_keeps_the_photos_fine_detail() -> None:
     for pose in (torch.eye(4), torch.as_tensor(swing(4, depth=1.1)[1])):
         view = slanted.render(pose, K, SIZE).rgb[0]
         assert fine_detail(view) / fine_detail(photo) > 0.6, "noise, of which the scene's own planes keep 0.4"
-
-
-def fine_detail(image: torch.Tensor) -> float:
-    """Variance of the Laplacian."""
-    grey = image.mean(0)
-    across = grey[1:-1, :-2] + grey[1:-1, 2:]
-    return float((across + grey[:-2, 1:-1] + grey[2:, 1:-1] - 4 * grey[1:-1, 1:-1]).var())
 
 
 def test_small_views_are_rendered_from_the_scenes_own_planes() -> None:

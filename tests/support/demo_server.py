@@ -1,6 +1,5 @@
 """A running demo for tests: on a free port, in a temporary folder of its own, with a small model in this process."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,15 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from ports import free_port
 
 from mine.demo.app import private_folder, serve
 from mine.demo.jobs import JobRunner
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Gradient accumulation and data parallelism: gradients and batch statistics are those of the whole batch."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from ports import free_port
 from tiny_run import config_for
 from torch import Tensor, nn
 from two_processes import batch_gradients, batch_norm_stage
@@ -92,12 +92,6 @@ def same_gradients(found: dict[str, Tensor], expected: dict[str, Tensor]) -> Non
     assert sum(float(value.abs().sum()) for value in expected.values()) > 0
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-3, atol=3e-5 * float(value.abs().max() + 1), msg=name)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("localhost", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.mark.parametrize(("rank", "printed"), [(None, "there\n"), ("0", "there\n"), ("1", "")])

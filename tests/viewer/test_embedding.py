@@ -45,13 +45,6 @@ def scene() -> MPI:
 
 
 @pytest.fixture(scope="module")
-def page_file(scene: MPI, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("viewer") / "scene.html"
-    export(scene, path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def page(browser: Browser, page_file: Path) -> Page:
     """The viewer alone, standing still."""
     return open_scene(browser, page_file, viewport=WINDOW).page

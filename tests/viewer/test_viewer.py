@@ -72,13 +72,6 @@ def scene() -> MPI:
 
 
 @pytest.fixture(scope="module")
-def page_file(scene: MPI, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("viewer") / "scene.html"
-    export(scene, path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def shared(browser: Browser, page_file: Path) -> Iterator[Opened]:
     opened = open_scene(browser, page_file)
     yield opened
