@@ -37,6 +37,8 @@ def photos(folder: Path) -> list[Path]:
     for name in ("a.gif", "a.bmp", "a.ppm"):
         image.save(folder / name)
     image.save(folder / "lzw.tiff", compression="tiff_lzw")
+    image.save(folder / "progressive.jpg", progressive=True, comment="a comment")
+    image.save(folder / "comment.gif", comment=b"a comment " * 40)
     image.convert("RGBA").save(folder / "alpha.png")
     image.convert("CMYK").save(folder / "cmyk.jpg")
     image.convert("I;16").save(folder / "grey.png")

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mine.errors import InputError
+
+_SILENCE = threading.RLock()
 
 
 class NotRegularError(OSError):
@@ -107,7 +110,8 @@ def silenced() -> Iterator[None]:
 
     What other threads print to standard error meanwhile is lost.
     """
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), ExitStack() as stack:
+    # One thread at a time: another would keep the silence of the first as what is to be restored.
+    with _SILENCE, open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), ExitStack() as stack:
         try:
             kept = os.dup(2)
         except OSError:  # standard error is closed

@@ -2,12 +2,13 @@
 
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from mine.errors import InputError
-from mine.inputs.files import open_input, open_regular, parsing, read_text, shown
+from mine.inputs.files import open_input, open_regular, parsing, read_text, shown, silenced
 
 
 def odd_files(folder: Path) -> list[Path]:
@@ -72,3 +73,27 @@ def test_shown_values_are_short() -> None:
         deep = [deep]
     assert [shown("text"), shown([1]), shown(10**5000), shown(deep)] == ["'text'", "[1]", "a int", "a list"]
     assert len(shown("x" * 1000)) == 160
+
+
+def test_silence_in_two_threads_ends_in_both() -> None:
+    """The second must not take the silence of the first for what it has to restore."""
+    before, told = os.fstat(2).st_ino, [threading.Event() for _ in range(3)]
+
+    def first() -> None:
+        with silenced():
+            told[0].set()
+            told[1].wait(0.05)
+        told[2].set()
+
+    def second() -> None:
+        told[0].wait(5)
+        with silenced():
+            told[1].set()
+            told[2].wait(5)
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert os.fstat(2).st_ino == before
