@@ -1,11 +1,15 @@
-"""Cutting a scene to another aspect."""
+"""Cutting a scene to another aspect, and zooming in until no view shows what is beyond the photo."""
 
 import pytest
 import torch
 
-from mine.output.framing import crop_to_aspect
+from mine.output import camera_paths as paths
+from mine.output.framing import MAX_ZOOM, covering_zoom, crop_to_aspect
+from mine.output.video import render_path
 from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
+
+pytestmark = pytest.mark.usefixtures("reference_renderer")  # these tests are about framing, not kernels
 
 PLANES = (128, 256)
 
@@ -48,3 +52,79 @@ def test_a_photo_whose_pixels_end_at_the_cut_is_kept_as_it_is() -> None:
     assert cropped is not None and cropped.shape[-1] % 16 == 0
     left = (2048 - cropped.shape[-1]) // 2
     assert any(torch.equal(cropped, photo[..., at : at + cropped.shape[-1]]) for at in range(left - 16, left + 17))
+
+
+def bordered(depth: float) -> MPI:
+    """One opaque wall at `depth`, in a frame twice as wide as high; a far plane behind it shows nowhere."""
+    sigma = torch.full((2, 1, 64, 128), 1e5)
+    K = torch.tensor([[64.0, 0, 64], [0, 64, 32], [0, 0, 1]])
+    return MPI(torch.rand(2, 3, 64, 128), sigma, torch.tensor([1 / depth, 1 / depth / 100]), K)
+
+
+def test_no_zoom_where_nothing_moves_or_the_camera_only_approaches() -> None:
+    scene = bordered(2.0)
+    assert covering_zoom(scene, torch.eye(4)[None], torch.ones(1)) == 1
+    ahead = paths.zoom(frames=8, depth=2.0)
+    assert covering_zoom(scene, ahead, torch.ones(8)) == 1
+
+
+@pytest.mark.parametrize("amount", [0.5, 1.0, 1.5])
+def test_zoom_is_the_least_that_covers_a_shift(amount: float) -> None:
+    """A camera s to the side sees the wall shifted by s f / z pixels: half the width must shrink by that much."""
+    shift = paths.SIDEWAYS * amount
+    zoom = covering_zoom(bordered(1.0), paths.line(frames=5, amount=amount), torch.ones(5))
+    exact = 1 / (1 - shift)
+    assert exact - 0.015 < zoom < exact + 0.01, "the frame reaches half a pixel in 64 beyond the outermost centres"
+
+
+def test_zoom_counts_what_shows_not_transparent_planes() -> None:
+    """The near plane is transparent: only the far wall's small shift counts."""
+    scene = bordered(1.0)
+    sigma = scene.sigma.clone()
+    sigma[0] = 0
+    far_only = MPI(scene.rgb, sigma, scene.disparity, scene.K)
+    path = paths.line(frames=5, amount=1.5)
+    assert covering_zoom(far_only, path, torch.ones(5)) < 1.01 < covering_zoom(scene, path, torch.ones(5))
+
+
+def test_zoom_is_limited_and_follows_focal_lengths() -> None:
+    scene, path = bordered(1.0), paths.line(frames=5, amount=6)
+    assert covering_zoom(scene, path, torch.ones(5)) == MAX_ZOOM
+    assert covering_zoom(scene, path, torch.full((5,), 3.0)) == 1, "a path that is already zoomed in stays inside"
+
+
+@pytest.mark.parametrize("at", [1, 50, 98])
+def test_zoom_covers_an_excursion_however_short(at: int) -> None:
+    """One pose of a hundred is to the side: it needs what it needs alone."""
+    poses = torch.eye(4).repeat(100, 1, 1)
+    poses[at, 0, 3] = -0.1
+    zoom = covering_zoom(bordered(1.0), poses, torch.ones(100))
+    assert zoom == pytest.approx(covering_zoom(bordered(1.0), poses[at : at + 1], torch.ones(1)), abs=1e-6)
+    assert zoom > 1.05
+
+
+def test_no_streaks_at_the_borders() -> None:
+    """The outermost columns are marked red: with the crop, a swing never shows more of them than the photo does."""
+    scene = bordered(1.0)
+    rgb = torch.zeros_like(scene.rgb)
+    rgb[:, 0, :, :1] = rgb[:, 0, :, -1:] = 1
+    scene = MPI(rgb, scene.sigma, scene.disparity, scene.K)
+    path = paths.swing(frames=12, amount=2)
+
+    def red(crop: bool) -> float:
+        return float(torch.cat([view.rgb for view in render_path(scene, path, crop=crop)])[:, 0].sum(dim=(1, 2)).max())
+
+    assert red(crop=False) > 200, "streaks without it"
+    assert red(crop=True) <= 64 * 1.0875 * 1.05, "one column, zoomed in; a streak would be at least half a column more"
+
+
+def test_no_crop_shows_more_than_the_photo_at_any_resolution_of_the_planes() -> None:
+    """A wall at the near depth, its photo red along the border: the clip ends in it, and repeats none of it."""
+    photo = torch.zeros(3, 64 * 4, 128 * 4)
+    photo[0, :, 0] = photo[0, :, -1] = 1
+    wall = bordered(1.0)
+    scene = MPI(wall.rgb * 0, wall.sigma, wall.disparity, wall.K, photo)
+    for view in render_path(scene, paths.swing(frames=8)):
+        red = view.rgb[:, 0, 100]
+        assert red.max() > 0.3, "so close to the border is the crop"
+        assert (red[:, 1:-1] < 0.99).all() and (red.sum(dim=1) < 1.5).all()
