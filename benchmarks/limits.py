@@ -20,7 +20,7 @@ from mine.evaluation.evaluate import Method, evaluate
 from mine.evaluation.protocol import held_out_pairs
 from mine.model import load
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
-from mine.network.disparity.network import DisparityNetwork, relative_disparity, smooth
+from mine.network.disparity.network import DisparityNetwork, focal_contrast, relative_disparity, smooth
 from mine.scene.mpi import MPI
 from mine.scene.points import disparity_at
 
@@ -56,7 +56,8 @@ class Corrections:
     @torch.no_grad()
     def predicted(self, sample: Sample) -> Tensor:
         """Predicted log-disparity (1, 1, H, W) of the sample's source."""
-        return self.network(sample.source[None]).log()
+        size = sample.source.shape[-2], sample.source.shape[-1]
+        return self.network(sample.source[None], focal_contrast(sample.K_src, size)).log()
 
     def scene(self, sample: Sample, log_disparity: Tensor) -> MPI:
         """The scene lifted from log-disparity (1, 1, H, W) of the source."""

@@ -14,7 +14,7 @@ from mine.errors import InputError, InputWarning
 from mine.network.checkpoint import load_network
 from mine.network.disparity.hub import DepthModel
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities, scale_density
-from mine.network.disparity.network import DisparityNetwork
+from mine.network.disparity.network import DisparityNetwork, focal_contrast
 from mine.network.disparity.own_depth import OwnDepth, find_kind, fit_to_photo
 from mine.network.input_size import MULTIPLE, network_size
 from mine.network.protocol import Network
@@ -142,7 +142,8 @@ class Model:
             size: (H, W) of the planes in pixels, multiples of 128. By default about 384x256 in the photo's aspect
                 (`mine.network.input_size.network_size`).
             fov: Horizontal field of view of the photo in degrees. By default from the photo's EXIF, else that of a
-                phone's camera, 67 at 4:3; published checkpoints assume 90.
+                phone's camera, 67 at 4:3; published checkpoints assume 90. The longer the lens, the less depth a
+                disparity network is taken to have meant (`focal_contrast`); an assumed field of view changes nothing.
             K: (3, 3) intrinsics instead of a field of view, in pixels of the upright photo as it was given, however
                 much it is shrunk when it is read.
             blend: Take colours from the photo wherever the source camera sees the scene (Li et al. 2021, section 3.3),
@@ -174,10 +175,12 @@ class Model:
         if min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
             raise InputError(f"size {size} is not possible: give (height, width) in multiples of {MULTIPLE}")
         check_scene_size(wanted if isinstance(wanted, int) else len(wanted), size)
+        known = any(given is not None for given in (K, fov, photo.fov))
         K = self._camera(photo, size, fov, None if K is None else as_tensor(K, "K"))
+        contrast = focal_contrast(K, size) if known else 1.0  # of an assumed camera, the focal length says nothing
         resized = resize(photo.rgb, size).clamp(0, 1)[None]
         depth_map = depth(photo.rgb) if isinstance(depth, DepthModel) else depth
-        arguments = resized, wanted, K, photo, blend, depth_map
+        arguments = resized, wanted, K, photo, blend, depth_map, contrast
         try:
             return self._make_scene(*arguments)
         except torch.OutOfMemoryError:
@@ -194,25 +197,32 @@ class Model:
         photo: Photo,
         blend: bool,
         depth_map: DepthMap | None,
+        contrast: float,
     ) -> MPI:
         """The scene of a photo on the model's device; `resized` (1, 3, H, W) is the photo at the size of the planes."""
         resized, K = resized.to(self.device), K.to(self.device)
         disparity = disparity if isinstance(disparity, int) else disparity.to(self.device)
         if depth_map is not None:
-            return self._lift(self._own_depth(depth_map, resized), resized, disparity, K, photo, blend)
+            own = self._own_depth(depth_map, resized, contrast)
+            return self._lift(own, resized, disparity, K, photo, blend)
         if isinstance(self.network, DisparityNetwork):
-            own = OwnDepth(self.network(resized.contiguous(memory_format=torch.channels_last)), 1.0)
+            own = OwnDepth(self._disparity_map(resized, contrast), 1.0)
             return self._lift(own, resized, disparity, K, photo, blend)
         predicted, disparity = self._predict_planes(resized, disparity)
         if blend and not self.network.kind.photo_colours:
             predicted = blend_source(predicted, disparity[None], K[None], resized)
         return MPI.from_planes(predicted[0], disparity, K, photo.rgb.to(self.device) if blend else None)
 
-    def _own_depth(self, depth_map: DepthMap, image: Tensor) -> OwnDepth:
+    def _disparity_map(self, image: Tensor, contrast: float) -> Tensor:
+        """Relative disparity (1, 1, H, W) that the network predicts for an image (1, 3, H, W)."""
+        predicted: Tensor = self.network(image.contiguous(memory_format=torch.channels_last), contrast)
+        return predicted
+
+    def _own_depth(self, depth_map: DepthMap, image: Tensor, contrast: float) -> OwnDepth:
         """A given depth map for a photo; `image` (1, 3, H, W) is the photo at the size of the planes."""
         predicted = None
         if self.network.kind.lifted and (depth_map.kind == "auto" or depth_map.has_unknown):
-            predicted = self.network(image.contiguous(memory_format=torch.channels_last))
+            predicted = self._disparity_map(image, contrast)
             depth_map = find_kind(depth_map, predicted)
         return fit_to_photo(depth_map, image, predicted)
 

@@ -27,6 +27,13 @@ COARSER = (2,)
 SMOOTHING = 48
 """The detail that coarser predictions do not change is below 1 / SMOOTHING of the image's longer side."""
 
+FOCAL_EXPONENT = 0.4
+"""A map's contrast falls with this power of the focal length: the network sees no intrinsics, and of two photos that
+look alike to it, the one by the longer lens shows less relief (docs/training-log.md, section 14)."""
+
+FOCAL_RANGE = (0.4, 2.5)
+"""Focal lengths, relative to the longer side, beyond which the contrast stays: those of the measured captures."""
+
 
 class DisparityDecoder(nn.Module):
     """From five feature maps to log-disparity: a light U-Net (Ronneberger et al. 2015).
@@ -85,19 +92,20 @@ class DisparityNetwork(Network):
         self.encoder = make_encoder(architecture.encoder)
         self.decoder = DisparityDecoder(self.encoder.channels, architecture.widths)
 
-    def forward(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
+    def forward(self, image: Float[Tensor, "B 3 H W"], contrast: float = 1.0) -> Float[Tensor, "B 1 H W"]:
         """Predicts the disparity map of each image.
 
         Predictions at full resolution have the sharper edges, those of reduced images the better large shapes
         (Miangoleh et al. 2021). With D the log-disparity at full resolution, D' the mean over all resolutions, both
         less their medians, and G a low-pass filter (`smooth`), the log-disparity of the result is
 
-            refine(D + G * (D' - D)),
+            refine(contrast (D + G * (D' - D))),
 
         scaled so that its quantile `NEAREST` is disparity 1; `refine` is in `mine.network.disparity.refine`.
 
         Args:
             image: (B, 3, H, W) in [0, 1]; H and W are multiples of 32.
+            contrast: Factor of log-disparity; `focal_contrast` of the camera where it is known.
 
         Returns:
             Relative disparity (B, 1, H, W) in [`FARTHEST`, 1].
@@ -110,7 +118,8 @@ class DisparityNetwork(Network):
             coarse = self._log_disparity(F.interpolate(image, reduced, mode="area"))
             centred.append(F.interpolate(coarse - _median(coarse), size, mode="bilinear"))
         difference = torch.stack(centred).mean(0) - centred[0]
-        return relative_disparity(refine(full + smooth(difference, max(size) // SMOOTHING), image))
+        log_disparity = full + smooth(difference, max(size) // SMOOTHING)
+        return relative_disparity(refine(contrast * log_disparity, image))
 
     def predict_planes(
         self, image: Float[Tensor, "1 3 H W"], disparity: Float[Tensor, " S"] | int
@@ -142,6 +151,21 @@ class DisparityNetwork(Network):
         both = torch.cat([image, image.flip(-1)]).contiguous(memory_format=torch.channels_last)
         direct, mirrored = self.decoder(self.encoder(both)).chunk(2)
         return F.interpolate((direct + mirrored.flip(-1)) / 2, image.shape[-2:], mode="bilinear")
+
+
+def focal_contrast(K: Float[Tensor, "3 3"], size: tuple[int, int]) -> float:
+    """Contrast of a disparity map by the camera's focal length f, relative to the image's longer side.
+
+    Args:
+        K: Intrinsics in pixels.
+        size: (H, W) of the image in pixels.
+
+    Returns:
+        f to the power of -`FOCAL_EXPONENT`, with f in `FOCAL_RANGE`; 1 at a field of view of 53° along the longer side.
+    """
+    axis = 0 if size[1] >= size[0] else 1
+    focal = float(K[axis, axis]) / max(size)
+    return float(min(max(focal, FOCAL_RANGE[0]), FOCAL_RANGE[1]) ** -FOCAL_EXPONENT)
 
 
 def relative_disparity(log_disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:

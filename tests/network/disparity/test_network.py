@@ -1,5 +1,6 @@
 """The disparity network: its maps, its checkpoint, and the scenes that `Model.predict` makes of them."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 import mine
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import load_network, save_network
-from mine.network.disparity.network import FARTHEST, DisparityNetwork
+from mine.network.disparity.network import FARTHEST, FOCAL_RANGE, DisparityNetwork, focal_contrast
+from mine.scene.camera import intrinsics
 
 TINY = Architecture("mobilenetv3_small_050", widths=(4, 4, 8, 8, 8), decoder="disparity")
 
@@ -34,6 +36,34 @@ def test_a_checkpoint_is_read_back(network: DisparityNetwork, tmp_path: Path) ->
     image = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(loaded(image), network(image))
+
+
+def test_contrast_falls_with_the_focal_length_within_the_measured_range() -> None:
+    def of(focal: float, size: tuple[int, int] = (256, 384)) -> float:
+        return focal_contrast(torch.diag(torch.tensor([focal * max(size), focal * max(size), 1.0])), size)
+
+    assert of(1.0) == 1 and of(1.0, (384, 256)) == 1
+    assert of(2.0) == pytest.approx(2**-0.4) == pytest.approx(1 / of(0.5))
+    assert of(0.01) == pytest.approx(of(FOCAL_RANGE[0])) and of(FOCAL_RANGE[0]) > of(0.5)
+    assert of(100.0) == pytest.approx(of(FOCAL_RANGE[1])) and of(FOCAL_RANGE[1]) < of(2.0)
+
+
+def test_a_known_field_of_view_sets_the_contrast_and_an_assumed_one_does_not() -> None:
+    torch.manual_seed(0)
+    steep = DisparityNetwork(TINY).eval()
+    with torch.no_grad():
+        steep.decoder.head.weight.mul_(100)  # untrained, its maps are nearly flat
+    photo, model = torch.rand(3, 128, 128), mine.Model(steep)
+
+    def farthest(**camera: object) -> float:
+        scene = model.predict(photo, planes=4, size=(128, 128), **camera)  # type: ignore[arg-type]
+        return float(scene.disparity[-1])
+
+    neutral = 2 * math.degrees(math.atan(0.5))
+    assert farthest() == pytest.approx(farthest(fov=neutral), rel=1e-5)
+    assert farthest(fov=90) < farthest() < farthest(fov=25)
+    K = intrinsics((128, 128), 25)
+    assert farthest(K=K) == pytest.approx(farthest(fov=25), rel=1e-5)
 
 
 @pytest.mark.parametrize("blend", [True, False])
