@@ -34,6 +34,12 @@ MAX_EXTENSIONS = 1 << 20
 MAX_RUN_LENGTH_PIXELS = 1 << 22
 """Most pixels of a BMP that is compressed, which Pillow decodes in Python."""
 
+MAX_PLAIN = 1 << 24
+"""Most bytes of a PPM, PGM or PBM whose numbers are text, which Pillow reads in Python."""
+
+MAX_COMMENTS = 1000
+"""Most comments in one: Pillow searches a million bytes for the end of each."""
+
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _ALONE = (0x01, 0xC8, 0xD8, 0xD9, *range(0xF0, 0xFE))
 """Second bytes of markers that Pillow takes to have no length: what follows are segments to it."""
@@ -67,6 +73,10 @@ def check_header(file: IO[bytes], pixels: int) -> None:
         _check_gif(file)
     elif head[:2] == b"BM":
         _check_bmp(head + file.read(32))
+    elif head[:2] in (b"P1", b"P2", b"P3"):
+        file.seek(0)
+        if length > MAX_PLAIN or file.read().count(b"#") > MAX_COMMENTS:
+            raise OSError("its numbers are text, and too many or among too many comments: save it as PNG")
     elif is_jpeg_xl(head):
         _check_jpeg_xl(file, pixels)
     file.seek(0)

@@ -80,11 +80,13 @@ def test_the_size_of_a_jpeg_xl_is_known_before_it_is_decoded(size: tuple[int, in
         (scans(40), "MAX_SCANS", 39, "more than 39 passes"),
         (in_gif(b"a" * 900), "MAX_EXTENSIONS", 500, "comments"),
         (bmp(40, 30), "MAX_RUN_LENGTH_PIXELS", 1000, "compressed BMP of 40x30 pixels: save it as PNG"),
+        (b"P2 16 16 9\n" + b"5 " * 256, "MAX_PLAIN", 500, "text"),
+        (b"P2 16 16 9\n#\n#\n" + b"5 " * 256, "MAX_COMMENTS", 1, "text"),
         (saved("PNG"), "MAX_BYTES", 100, "more than the 100 that are read: shrink it first"),
         (saved("WEBP"), "MAX_BYTES_AT_ONCE", 50, "more than the 50"),
         (saved("AVIF"), "MAX_BYTES_AT_ONCE", 50, "more than the 50"),
     ],
-    ids=["metadata", "segments", "gap", "scans", "comment", "runs", "bytes", "webp", "avif"],
+    ids=["metadata", "segments", "gap", "scans", "comment", "runs", "plain", "comments", "bytes", "webp", "avif"],
 )
 def test_what_no_program_writes_is_refused_and_what_they_write_is_read(
     content: bytes, limit: str, value: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
