@@ -23,10 +23,9 @@ from mine.data.base.sample import Sample
 from mine.data.synthetic import SyntheticScenes
 from mine.evaluation.evaluate import Method, evaluate_samples
 from mine.network.checkpoint import load_network, make_network
-from mine.network.disparity.network import FARTHEST
 from mine.network.layers.network import LayeredNetwork
 from mine.output.camera_paths import scene_path
-from mine.scene.depth_maps.depth_map import make_depth_map
+from mine.scene.depth_maps.depth_map import FARTHEST, make_depth_map
 from mine.scene.inpaint import DISCONTINUITY
 
 FIRST = 10_000_000

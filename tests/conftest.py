@@ -44,6 +44,7 @@ SLOW_FILES = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts tests of `SLOW_FILES` first; those with a browser and those without alternate, one for each worker."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(SLOW_FILES)}
+    assert not [str(path) for path in places if not path.is_file()], "SLOW_FILES names files that are no more"
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from mine.config import PRECISIONS, TrainConfig
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
-from mine.network.disparity.network import FARTHEST, DisparityNetwork
+from mine.network.disparity.network import DisparityNetwork
+from mine.scene.depth_maps.depth_map import FARTHEST
 from mine.training.losses import known_mean
 from mine.training.virtual_cameras import VirtualCameras
 

@@ -16,11 +16,12 @@ from mine.config import LayerLossWeights, TrainConfig
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.network.disparity.lift import FARTHEST_MAXIMUM, FARTHEST_QUANTILE
-from mine.network.disparity.network import FARTHEST, NEAREST
+from mine.network.disparity.network import NEAREST
 from mine.network.disparity.refine import dilate_foreground
 from mine.network.layers.network import LayeredNetwork
 from mine.render import blend_source, render
 from mine.render.reference import pixel_grid
+from mine.scene.depth_maps.depth_map import FARTHEST
 from mine.scene.inpaint import Background, is_behind
 from mine.scene.points import pixels_of
 from mine.training.losses import known_mean, ssim, ssim_map

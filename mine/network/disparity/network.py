@@ -10,6 +10,7 @@ from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.network.disparity.refine import box, refine
 from mine.network.encoders.encoder import make_encoder
 from mine.network.protocol import Network
+from mine.scene.depth_maps.depth_map import FARTHEST
 from mine.scene.inpaint import Background
 
 DISPARITY_WIDTHS = (32, 48, 64, 96, 160)
@@ -17,9 +18,6 @@ DISPARITY_WIDTHS = (32, 48, 64, 96, 160)
 
 NEAREST = 0.995
 """Quantile of an image's disparities that is scaled to 1; the few larger ones are clamped."""
-
-FARTHEST = 1 / 32
-"""Least disparity of a map, relative to the nearest: what is farther, such as the sky, has almost no parallax."""
 
 COARSER = (2,)
 """Factors by which the image is also reduced, for predictions with a larger field of view."""

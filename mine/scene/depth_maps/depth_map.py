@@ -13,7 +13,7 @@ Kind = Literal["auto", "disparity", "depth"]
 """What values mean: "disparity" grows towards the camera, "depth" grows away from it."""
 
 FARTHEST = 1 / 32
-"""Least relative disparity, as of `mine.network.disparity.network`: what is farther has almost no parallax."""
+"""Least disparity of a map, relative to the nearest: what is farther, such as the sky, has almost no parallax."""
 
 NEAREST = 0.999
 """Quantile of the known disparities that is scaled to 1: the few larger ones of a sensor are flying pixels."""

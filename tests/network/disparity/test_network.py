@@ -9,8 +9,9 @@ import torch
 import mine
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import load_network, save_network
-from mine.network.disparity.network import FARTHEST, FOCAL_RANGE, DisparityNetwork, focal_contrast
+from mine.network.disparity.network import FOCAL_RANGE, DisparityNetwork, focal_contrast
 from mine.scene.camera import intrinsics
+from mine.scene.depth_maps.depth_map import FARTHEST
 
 TINY = Architecture("mobilenetv3_small_050", widths=(4, 4, 8, 8, 8), decoder="disparity")
 
