@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from mine.errors import InputError
 from mine.inputs.files import parsing, read_text, reason, shorten
 from mine.scene.depth_maps.depth_map import DepthMap, Kind, make_depth_map
-from mine.scene.pixels import to_pixels
 
 if TYPE_CHECKING:
     import torch
@@ -163,6 +162,8 @@ class DepthModel:
             InputError: The model fails, or predicts no depth.
         """
         from PIL import Image
+
+        from mine.scene.pixels import to_pixels  # imported on use: checks of a model's name need no torch
 
         image = Image.fromarray(to_pixels(rgb))
         image.thumbnail((MAX_SIDE, MAX_SIDE))
