@@ -23,7 +23,7 @@ MAX_SEGMENTS = 2000
 """Most segments of a JPEG."""
 
 MAX_GAP = 1 << 16
-"""Most bytes between two segments of a JPEG's header that belong to neither."""
+"""Most bytes of a JPEG's header that belong to no segment."""
 
 MAX_SCANS = 50
 """Most passes by which a JPEG is refined: programs write about ten."""
@@ -85,32 +85,35 @@ def check_header(file: IO[bytes], pixels: int) -> None:
 def check_jpeg(file: IO[bytes], start: int = 0) -> None:
     """Raises OSError for a JPEG, `start` bytes into a file, of too many segments, metadata, gaps or scans."""
     file.seek(start + 2)
-    segments = metadata = scans = colours = 0
+    segments = metadata = gaps = scans = colours = 0
     several = False
-    while (marker := _next_marker(file, None if scans else MAX_GAP)) is not None:
+    while True:
+        end = file.tell()
+        marker = _next_marker(file, None if scans else MAX_GAP - gaps)
+        if marker is None or (marker == 0xD9 and scans):
+            return
+        segments += 1
+        if segments > MAX_SEGMENTS or metadata > MAX_METADATA:
+            raise OSError("its metadata are longer than any camera's: save it anew without them")
+        gaps += file.tell() - 2 - end
         if marker in _ALONE:
-            if marker == 0xD9 and scans:
-                return
             continue
         size = max(int.from_bytes(file.read(2), "big") - 2, 0)
-        segments += 1
         if marker == 0xDA:
             scans += 1
             several |= int.from_bytes(file.read(1), "big") < colours
             size -= 1
             if not several:  # decoders stop at the end of the only scan
                 return
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            if scans > MAX_SCANS:
+                raise OSError(f"it is refined in more than {MAX_SCANS} passes: save it anew")
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xCC):
             several |= marker in (0xC2, 0xC6, 0xCA, 0xCE)  # progressive
             colours = (file.read(6)[5:] or b"\0")[0]
             size -= 6
         elif not scans:
             metadata += size
         file.seek(max(size, 0), 1)
-        if segments > MAX_SEGMENTS or metadata > MAX_METADATA:
-            raise OSError("its metadata are longer than any camera's: save it anew without them")
-        if scans > MAX_SCANS:
-            raise OSError(f"it is refined in more than {MAX_SCANS} passes: save it anew")
 
 
 def _next_marker(file: IO[bytes], gap: int | None) -> int | None:
