@@ -145,32 +145,33 @@ import json, os, signal, sys, time
 import torchvision, mine.cli.scenes, mine.network.planes.cpu.fused, mine.output.export, mine.output.video
 from mine.cli.main import main
 
-def begun(folder):
+def begun(folder, names):
     return os.listdir(folder)
 
-def shown(folder):
-    return [name for name in os.listdir(folder) if not name.startswith(".")]
+def shown(folder, names):
+    return set(names) <= set(os.listdir(folder))
 
-for line, folder, event, delay in json.loads(sys.argv[1]):
+for line, names, folder, event, delay in json.loads(sys.argv[1]):
     child = os.fork()
     if not child:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.chdir(folder)
         sys.argv = ["mine", *line]
         try:
             main()
         finally:
             os._exit(0)
-    while not os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) and not globals()[event](folder):
+    while not os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) and not globals()[event](folder, names):
         time.sleep(0.001)
     time.sleep(delay)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    print(json.dumps([child, *sorted(os.listdir(folder))]))
+    print(json.dumps([child, *sorted(os.listdir(folder))]), flush=True)
 """
-"""Runs command lines, each in a process of its own, which it kills some time after a file is begun, or shown."""
+"""Runs command lines, each in a process of its own, killed some time after a file is begun or all are shown."""
 
 MOMENTS = (("begun", 0.0), ("begun", 0.1), ("shown", 0.0))
-"""At the first file, which is hidden; in between; and at the first name that is shown."""
+"""At the first file, which is hidden; in between; and once all names are shown."""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
@@ -186,10 +187,10 @@ def test_killed_at_any_moment_leaves_whole_files_or_none(tmp_path: Path, scene: 
     cases = [(line, tmp_path / f"{line[0]}{i}", *moment) for line in lines for i, moment in enumerate(MOMENTS)]
     for _, folder, *_ in cases:
         folder.mkdir()
-    runs = [([str(word) for word in line], str(folder), *moment) for line, folder, *moment in cases]
+    runs = [([str(word) for word in line], lines[line], str(folder), *moment) for line, folder, *moment in cases]
     command = [sys.executable, "-c", KILLED, json.dumps(runs)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    results = [json.loads(result) for result in done.stdout.splitlines() if result.startswith("[")]
+    results = [json.loads(result) for result in done.stdout.splitlines()]
     for (line, folder, event, _), (child, *left) in zip(cases, results, strict=True):
         visible = [name for name in left if not name.startswith(".")]
         assert visible in ([lines[line]] if event == "shown" else [[], lines[line]]), (line, done.stderr)
