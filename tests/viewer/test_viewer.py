@@ -99,6 +99,14 @@ POSES = {
 }
 
 
+@pytest.mark.parametrize("arguments", ["[1, 2]", "Array(16).fill(NaN)", "null", "Array(16).fill(1), [1, 2]"])
+def test_a_pose_of_other_numbers_is_refused(opened: Opened, arguments: str) -> None:
+    told = opened.page.evaluate(
+        f"(() => {{ try {{ mineViewer.setPose({arguments}) }} catch (e) {{ return `${{e}}` }} }})()"
+    )
+    assert told == "TypeError: setPose takes a pose of 16 finite numbers, and optionally intrinsics of 9"
+
+
 def assert_shows(opened: Opened, scene: MPI, T: Tensor) -> None:
     opened.page.evaluate("T => mineViewer.setPose(T)", T.flatten().tolist())
     shown = opened.pixels()

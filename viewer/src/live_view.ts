@@ -4,7 +4,7 @@ import { ViewerCamera, type View } from "./camera";
 import { Controls } from "./controls";
 import { decodeScene, dispose, type Scene } from "./decode_planes";
 import { tell } from "./embedding";
-import type { Matrix3, Pose } from "./matrix";
+import { areNumbers, type Matrix3, type Pose } from "./matrix";
 import { Playback, type PlayOptions } from "./playback";
 import { SceneRenderer, type State } from "./renderer";
 import { clearMessage, element, hideHint, paintBackdrop, showHint, showProgress, showRange } from "./ui";
@@ -131,8 +131,10 @@ export class LiveView {
     return on;
   }
 
-  /** Shows one pose until the next input. */
+  /** Shows one pose until the next input. Throws a TypeError for anything but 16 finite numbers, and 9 for K. */
   setPose(T: Pose, K?: Matrix3) {
+    if (!areNumbers(T, 16) || (K && !areNumbers(K, 9)))
+      throw new TypeError("setPose takes a pose of 16 finite numbers, and optionally intrinsics of 9");
     this.touched();
     if (!this.shown) return;
     this.fixed = { T, K };

@@ -5,6 +5,11 @@ export type Matrix3 = [number, number, number, number, number, number, number, n
 /** Target-from-source pose, row-major. */
 export type Pose = number[];
 
+/** Whether a value from outside is that many finite numbers, in an array of any type. */
+export function areNumbers(values: ArrayLike<number> | null, count: number): boolean {
+  return values?.length === count && Array.from(values).every(Number.isFinite);
+}
+
 export function toThree(m: Matrix3): ThreeMatrix3 {
   return new ThreeMatrix3(...m);
 }
