@@ -26,6 +26,9 @@ PLANE_SIDE = 256
 FIRST_POSES = 16
 """Poses, spread evenly over a path, that the zoom is found for before all others are tried with it."""
 
+MOST_POSES = 1000
+"""Poses, evenly spread, that are tried of a longer path."""
+
 CHUNK_POSES = 256
 """Views rendered per call: few enough for little memory, whatever the length of the path."""
 
@@ -79,9 +82,11 @@ def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor, shift: Tensor | None
     zoom, every = 1.0, torch.arange(len(poses))
     first = torch.linspace(0, len(poses) - 1, min(len(poses), FIRST_POSES)).round().long()
     # Few poses find nearly the zoom; all others need be rendered once, and only those that it is too little for again.
-    for chosen in (first, every):
+    for chosen in (first, every[:: len(every) // MOST_POSES + 1]):
         left = uncovered(chosen, zoom)
         zoom = _least_zoom(left, zoom, uncovered) if len(left) else zoom
+        if zoom >= MAX_ZOOM:
+            break
     return zoom
 
 

@@ -20,8 +20,8 @@ JOINT = 15
 """Poses between two joined paths that do not meet."""
 
 CLOSING_STEP = 1.5
-"""Largest step from the last to the first pose of a path that loops, in its largest other ones: across a path that does
-not loop it is two of them at least."""
+"""Largest step from the last to the first pose of a path that loops, in the larger of its first and last: elsewhere it
+may have a cut, or run faster. Across a path that does not loop it is two of them at least."""
 
 
 def as_path(path: ArrayLike | CameraPath) -> CameraPath:
@@ -124,9 +124,12 @@ def join(paths: Sequence[CameraPath | Tensor], joint: int = JOINT) -> CameraPath
 
 
 def is_closed(path: CameraPath) -> bool:
-    """Whether a path, of three poses at least, goes on from its last one to its first one by a step like its others."""
-    ends = concatenate([_one(path, -1), _one(path, 0)])
-    return len(path.poses) > 2 and _largest_step(ends) <= CLOSING_STEP * _largest_step(path)
+    """Whether a path of three poses at least goes on from its last to its first one by a step like those beside."""
+    if len(path.poses) < 3:
+        return False
+    gap = _largest_step(concatenate([_one(path, -1), _one(path, 0)]))
+    beside = (concatenate([_one(path, i), _one(path, i + 1)]) for i in (0, -2))
+    return gap <= CLOSING_STEP * max(_largest_step(step) for step in beside)
 
 
 def concatenate(paths: Sequence[CameraPath]) -> CameraPath:

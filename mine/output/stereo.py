@@ -259,10 +259,11 @@ def _pixels(images: Tensor) -> np.ndarray:
 
 def _save(image: Tensor, out: str | Path, layout: str, progress: Callable[[float], None] | None) -> None:
     """Writes an image (3, H, W) in [0, 1]. Where colours tell the eyes apart, files keep them at full resolution."""
-    colours: dict[str, Any] = (
-        {"subsampling": 0, "lossless": True} if layout in COLOUR_CODED else {}
-    )  # of JPEG, and of WebP
+    options: dict[str, Any] = {"quality": 95}
+    if layout in COLOUR_CODED:
+        lossless = Path(out).suffix.lower() == ".webp"  # whose quality is then the effort that is spent
+        options = {"lossless": True, "quality": 60} if lossless else {"quality": 95, "subsampling": 0}
     with replacing(out) as temporary:
-        Image.fromarray(_pixels(image[None])[0]).save(temporary, quality=95, **colours)
+        Image.fromarray(_pixels(image[None])[0]).save(temporary, **options)
     if progress is not None:
         progress(1.0)

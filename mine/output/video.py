@@ -162,7 +162,7 @@ def render_path(
     Raises:
         InputError: For no path, or for a lens that was made for another number of poses.
     """
-    path = as_path(path)
+    path, scene = as_path(path), _without_gradients(scene)
     if lens is not None and len(lens.focus) != len(path.poses):
         raise InputError(f"the lens is for {len(lens.focus)} poses, the path has {len(path.poses)}: make one for these")
     size = size or default_size(scene.size)
@@ -177,6 +177,14 @@ def render_path(
     for start in range(0, len(K), chunk):
         with torch.no_grad():
             yield scene.render(path.poses[start : start + chunk], K[start : start + chunk], size)
+
+
+def _without_gradients(scene: MPI) -> MPI:
+    """The scene with parts that require no gradients, of which what views share can be kept."""
+    parts = scene.planes, scene.disparity, scene.K, scene.photo, scene.surface, scene.background
+    if not any(part is not None and part.requires_grad for part in parts):
+        return scene
+    return MPI.from_planes(*(None if part is None else part.detach() for part in parts))  # type: ignore[arg-type]
 
 
 def default_size(size: tuple[int, int], longest: int = LONGEST_SIDE) -> tuple[int, int]:

@@ -17,5 +17,7 @@ class View(NamedTuple):
     """Number of planes, 0 to S, that have a sample inside their frame"""
 
     def __repr__(self) -> str:
+        if getattr(self.rgb, "ndim", None) != 4:  # one element of a batch, or what is no tensor
+            return f"View(rgb={self.rgb}, depth={self.depth}, mask={self.mask})"
         count, _, height, width = self.rgb.shape
         return f"View({count} of {width}x{height})"

@@ -17,6 +17,7 @@ from torch import Tensor
 from mine.errors import InputError, InputWarning
 from mine.files import replacing
 from mine.render import Backend, Prepared, View, join, prepare
+from mine.scene import mpi_checks
 from mine.scene.as_tensor import ArrayLike, as_floats, as_tensor
 from mine.scene.camera import (
     check_intrinsics,
@@ -27,14 +28,6 @@ from mine.scene.camera import (
 )
 from mine.scene.detail import detail_size, photo_detail
 from mine.scene.limits import as_size, check_view_size
-from mine.scene.mpi_checks import (
-    check_background,
-    check_colours,
-    check_density,
-    check_disparity,
-    check_file,
-    check_surface,
-)
 from mine.scene.mpi_file import FORMAT, encode, read_parts
 from mine.scene.plane_surfaces import Surfaces, find_surfaces, known_surfaces
 from mine.scene.view_planes import FineScene, fine_size, make_fine_scene
@@ -118,11 +111,11 @@ class MPI:
 
         Args:
             planes: (S, 4, H, W) RGB in [0, 1], then σ ≥ 0; fastest on CPUs if `mine.render.join` laid them out.
-            disparity: See the constructor.
-            K: See the constructor.
-            photo: See the constructor.
-            surface: See the constructor.
-            background: See the constructor.
+            disparity: As the others, see the constructor.
+            K: (3, 3).
+            photo: (3, Hp, Wp) or None.
+            surface: (1, H, W) or None.
+            background: (4, H, W) or None.
 
         Raises:
             InputError: Shapes, order or values are not these.
@@ -150,20 +143,18 @@ class MPI:
         background = None if background is None else as_tensor(background, "background").float()
         if planes.numel() == 0:
             raise InputError(f"planes have shape {tuple(planes.shape)}: give (S, 4, H, W), none of them 0")
-        check_colours("rgb", planes[:, :3])
-        check_density(planes[:, 3:])
-        check_disparity(disparity, len(planes))
+        mpi_checks.check_colours("rgb", planes[:, :3])
+        mpi_checks.check_density(planes[:, 3:])
+        mpi_checks.check_disparity(disparity, len(planes))
         if K.ndim != 2:
             raise InputError(f"K has shape {tuple(K.shape)}: give (3, 3), the intrinsics of the source camera")
         check_intrinsics(K)
         if photo is not None:
-            if photo.ndim != 3 or photo.shape[0] != 3 or photo.numel() == 0:
-                raise InputError(f"photo has shape {tuple(photo.shape)}: give (3, H, W)")
-            check_colours("photo", photo)
+            mpi_checks.check_photo(photo)
         if surface is not None:
-            check_surface(surface, (planes.shape[-2], planes.shape[-1]))
+            mpi_checks.check_surface(surface, (planes.shape[-2], planes.shape[-1]))
         if background is not None:
-            check_background(background, surface)
+            mpi_checks.check_background(background, surface)
         # The class is frozen, for what is kept below must not grow stale.
         parts: dict[str, Tensor | None] = {"planes": planes, "disparity": disparity, "K": K}
         parts |= {"photo": photo, "surface": surface, "background": background}
@@ -186,11 +177,7 @@ class MPI:
         return self.planes.shape[-2], self.planes.shape[-1]
 
     def __repr__(self) -> str:
-        """Number of planes, sizes as width x height, and range of disparities."""
-        count, _, height, width = self.planes.shape
-        photo = "no photo" if self.photo is None else f"photo {self.photo.shape[-1]}x{self.photo.shape[-2]}"
-        near, far = float(self.disparity[0]), float(self.disparity[-1])
-        return f"MPI({count} planes of {width}x{height}, disparity {near:.3g} to {far:.3g}, {photo})"
+        return f"MPI({mpi_checks.describe(self.planes, self.disparity, self.photo)})"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -374,11 +361,12 @@ class MPI:
                 coarse (depths beyond 16 thousand scene units, densities beyond 65 thousand); otherwise all as float32.
 
         Raises:
-            InputError: The file cannot be written.
+            InputError: The file cannot be written, or no camera could have seen the scene (`check_file`).
         """
         tensors = {"disparity": self.disparity, "K": self.K, "rgb": self.rgb, "sigma": self.sigma}
         optional = {"photo": self.photo, "surface": self.surface, "background": self.background}
         tensors |= {name: part for name, part in optional.items() if part is not None}
+        mpi_checks.check_file(tensors)
         farthest = float(self.disparity[-1])
         tensors = {name: encode(name, value, half, farthest).cpu().contiguous() for name, value in tensors.items()}
         with replacing(path) as temporary:
@@ -394,7 +382,7 @@ class MPI:
         parts = read_parts(path)
         try:
             scene = MPI(**parts)
-            check_file(parts)
+            mpi_checks.check_file(parts)
             return scene
         except InputError as error:
             raise InputError(f"{path} is no scene: {error}") from error

@@ -87,6 +87,20 @@ def check_disparity(disparity: Tensor, planes: int) -> None:
         raise InputError("disparities must be strictly descending, from the nearest plane to the farthest")
 
 
+def check_photo(photo: Tensor) -> None:
+    """Checks a scene's photo. Raises InputError unless it is (3, H, W), in [0, 1]."""
+    if photo.ndim != 3 or photo.shape[0] != 3 or photo.numel() == 0:
+        raise InputError(f"photo has shape {tuple(photo.shape)}: give (3, H, W)")
+    check_colours("photo", photo)
+
+
+def describe(planes: Tensor, disparity: Tensor, photo: Tensor | None) -> str:
+    """Number of planes, sizes as width x height, and range of disparities."""
+    count, _, height, width = planes.shape
+    told = "no photo" if photo is None else f"photo {photo.shape[-1]}x{photo.shape[-2]}"
+    return f"{count} planes of {width}x{height}, disparity {disparity[0]:.3g} to {disparity[-1]:.3g}, {told}"
+
+
 def check_file(parts: dict[str, Tensor]) -> None:
     """Checks what a scene of a file must be beside a scene: something that a camera could have seen.
 

@@ -89,6 +89,13 @@ def test_paths_of_which_the_end_is_their_start_are_closed() -> None:
     for name, path in paths.PATHS.items():
         for frames in (4, 20, 90):
             assert is_closed(paths.as_path(path(frames=frames))) == (name != "line")
+    generator = torch.Generator().manual_seed(0)
+    held = torch.eye(4).repeat(90, 1, 1)
+    held[:, 0, 3] = torch.linspace(0, 0.12, 90) + 0.03 * torch.randn(90, generator=generator)
+    cut = torch.eye(4).repeat(60, 1, 1)
+    cut[:, 0, 3] = torch.cat([torch.linspace(0, 0.1, 30), torch.linspace(-0.3, -0.2, 30)])
+    for path in (cut, held, paths.join([paths.dolly_zoom(frames=45), paths.circle(frames=45)])):
+        assert not is_closed(paths.as_path(path)), "one large step in its midst closes no path"
     assert not is_closed(paths.as_path(paths.line(frames=2))) and not is_closed(paths.as_path(paths.line(frames=3)))
 
 

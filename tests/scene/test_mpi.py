@@ -2,6 +2,7 @@
 
 import math
 from inspect import unwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -95,7 +96,17 @@ def test_scenes_and_views_are_described_in_a_line() -> None:
     told = f"{PLANES} planes of {WIDTH}x{HEIGHT}, disparity {near:.3g} to {far:.3g}"
     assert repr(scene) == f"MPI({told}, no photo)"
     assert repr(make_scene(photo=make_photo(20, 30))) == f"MPI({told}, photo 30x20)"
-    assert repr(scene.render(torch.eye(4))) == f"View(1 of {WIDTH}x{HEIGHT})"
+    view = scene.render(torch.eye(4))
+    assert repr(view) == f"View(1 of {WIDTH}x{HEIGHT})"
+    assert repr(type(view)(*(part[0] for part in view))).startswith("View(rgb=tensor")
+    assert repr(type(view)(1, None, ())) == "View(rgb=1, depth=None, mask=())"  # type: ignore[arg-type]
+
+
+def test_what_could_not_be_opened_again_is_not_saved(tmp_path: Path) -> None:
+    empty = changed(make_scene(), sigma=torch.zeros(PLANES, 1, HEIGHT, WIDTH))
+    with pytest.raises(InputError, match="it is empty"):
+        empty.save(tmp_path / "a.mpi")
+    assert not list(tmp_path.iterdir())
 
 
 def test_sizes() -> None:
@@ -147,9 +158,9 @@ def test_cameras_that_make_no_sense() -> None:
 def test_moving_to_another_device_takes_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = make_scene(make_photo())
     # Every machine has the device "meta", which holds shapes without values: there is nothing to check.
-    monkeypatch.setattr("mine.scene.mpi.check_colours", lambda name, values: None)
-    monkeypatch.setattr("mine.scene.mpi.check_density", lambda sigma: None)
-    monkeypatch.setattr("mine.scene.mpi.check_disparity", lambda disparity, planes: None)
+    monkeypatch.setattr("mine.scene.mpi_checks.check_colours", lambda name, values: None)
+    monkeypatch.setattr("mine.scene.mpi_checks.check_density", lambda sigma: None)
+    monkeypatch.setattr("mine.scene.mpi_checks.check_disparity", lambda disparity, planes: None)
     monkeypatch.setattr("mine.scene.mpi.check_intrinsics", lambda K: None)
     moved = scene.to("meta")
     for name in ("rgb", "sigma", "disparity", "K", "photo"):
