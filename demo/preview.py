@@ -26,6 +26,9 @@ from mine.demo.uploads import upload_path
 SHOWN = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM")
 """What files of formats begin with that all browsers show."""
 
+VIDEO = b"ftypisom"
+"""What the page's own videos have behind their first four bytes."""
+
 SIDE = 1280
 """Longest side of a preview in pixels."""
 
@@ -68,38 +71,47 @@ class Previews:
 
     async def _preview(self, path: Path) -> bytes:
         """The preview of an upload, whose folder is named by its content; empty where there is none."""
-        async with self._one_at_a_time:
-            if path not in self._made:
-                self._made[path] = await run_in_threadpool(preview, path)
-            self._made.move_to_end(path)
-            while len(self._made) > REMEMBERED:
-                self._made.popitem(last=False)
-            return self._made[path]
+        if path not in self._made:  # what is remembered does not wait for others
+            async with self._one_at_a_time:
+                if path not in self._made:
+                    made = await run_in_threadpool(preview, path)
+                    if made is None:
+                        return b""
+                    self._made[path] = made
+        made = self._made[path]
+        self._made.move_to_end(path)
+        while len(self._made) > REMEMBERED:
+            self._made.popitem(last=False)
+        return made
 
 
 def is_shown(path: Path) -> bool:
     """Whether browsers show a file as it is, or there is none."""
     try:
         with path.open("rb") as file:
-            return file.read(8).startswith(SHOWN)
+            head = file.read(12)
+            return head.startswith(SHOWN) or head[4:] == VIDEO
     except OSError:
         return True
 
 
-def preview(path: Path, seconds: float = SECONDS, memory: int = MEMORY) -> bytes:
-    """The photo in a file as JPEG, made by a process of its own; empty if it holds none, or takes more than the limits.
+def preview(path: Path, seconds: float = SECONDS, memory: int = MEMORY) -> bytes | None:
+    """The photo in a file as JPEG, made by a process of its own; empty if it holds none, or takes too much memory.
 
     Args:
         path: The file.
         seconds: Most time.
         memory: Most bytes of address space, where the system has such a limit.
+
+    Returns:
+        The JPEG; None where it takes more time, which it may not at another one.
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", __name__, str(path), str(memory)]
     try:
         return subprocess.run(command, env=environment, capture_output=True, timeout=seconds, check=False).stdout
     except subprocess.TimeoutExpired:
-        return b""
+        return None
 
 
 def main(path: str, memory: str) -> None:

@@ -13,8 +13,9 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Directory
 MAX_ENTRIES = 1000
 """Most entries of a directory: cameras write some fifty."""
 
-MAX_NUMBERS = 1 << 21
-"""Most bytes of all numbers in a directory, each of which becomes an object: 500,000 strips. Texts stay bytes."""
+MAX_NUMBERS = 1 << 23
+"""Most bytes of all numbers in a directory, each of which becomes an object: a million tiles' places and lengths. Texts
+stay bytes."""
 
 SHARED = 2
 """Most bytes of all values in bytes of the file: small files have the same resolution across and down in one place."""

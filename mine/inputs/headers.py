@@ -11,13 +11,17 @@ from typing import IO
 from mine.inputs.kinds import JPEG_XL, is_jpeg_xl
 
 MAX_BYTES = 1 << 30
-"""Most bytes of an image file: 178 million pixels of three colours in 16 bits."""
+"""Most bytes of an image file: 178 million pixels of three colours in 16 bits. TIFFs may be larger, for other pictures
+and layers in them are not read."""
 
 MAX_BYTES_AT_ONCE = 1 << 28
 """Most bytes of one in a format whose decoder has all of it in memory."""
 
-MAX_METADATA = 1 << 24
-"""Most bytes of metadata and comments in front of a JPEG's picture; a depth map in them has a few million."""
+MAX_METADATA = 1 << 26
+"""Most bytes of metadata and comments in front of a JPEG's picture; with the original photo in them, 30 million."""
+
+MAX_EXIF = 1 << 24
+"""Most bytes of EXIF data, whose segments Pillow joins one by one."""
 
 MAX_SEGMENTS = 2000
 """Most segments of a JPEG."""
@@ -34,7 +38,7 @@ MAX_EXTENSIONS = 1 << 20
 MAX_RUN_LENGTH_PIXELS = 1 << 22
 """Most pixels of a BMP that is compressed, which Pillow decodes in Python."""
 
-MAX_PLAIN = 1 << 24
+MAX_PLAIN = 1 << 26
 """Most bytes of a PPM, PGM or PBM whose numbers are text, which Pillow reads in Python."""
 
 MAX_COMMENTS = 1000
@@ -65,7 +69,7 @@ def check_header(file: IO[bytes], pixels: int) -> None:
     head = file.read(32)
     at_once = head[:4] == b"RIFF" or head[4:8] == b"ftyp" or is_jpeg_xl(head)
     limit = MAX_BYTES_AT_ONCE if at_once else MAX_BYTES
-    if length > limit:
+    if length > limit and head[:2] not in (b"II", b"MM"):
         raise OSError(f"it has {length} bytes, more than the {limit} that are read: shrink it first")
     if head[:3] == b"\xff\xd8\xff":
         check_jpeg(file)
@@ -75,8 +79,10 @@ def check_header(file: IO[bytes], pixels: int) -> None:
         _check_bmp(head + file.read(32))
     elif head[:2] in (b"P1", b"P2", b"P3"):
         file.seek(0)
-        if length > MAX_PLAIN or file.read().count(b"#") > MAX_COMMENTS:
-            raise OSError("its numbers are text, and too many or among too many comments: save it as PNG")
+        if length > MAX_PLAIN:
+            raise OSError(f"its numbers are text of {length} bytes, more than {MAX_PLAIN}: save it as PNG")
+        if file.read().count(b"#") > MAX_COMMENTS:
+            raise OSError(f"its numbers are text among more than {MAX_COMMENTS} comments: save it as PNG")
     elif is_jpeg_xl(head):
         _check_jpeg_xl(file, pixels)
     file.seek(0)
@@ -85,7 +91,7 @@ def check_header(file: IO[bytes], pixels: int) -> None:
 def check_jpeg(file: IO[bytes], start: int = 0) -> None:
     """Raises OSError for a JPEG, `start` bytes into a file, of too many segments, metadata, gaps or scans."""
     file.seek(start + 2)
-    segments = metadata = gaps = scans = colours = 0
+    segments = metadata = exif = gaps = scans = colours = 0
     several = False
     while True:
         end = file.tell()
@@ -93,7 +99,7 @@ def check_jpeg(file: IO[bytes], start: int = 0) -> None:
         if marker is None or (marker == 0xD9 and scans):
             return
         segments += 1
-        if segments > MAX_SEGMENTS or metadata > MAX_METADATA:
+        if segments > MAX_SEGMENTS or metadata > MAX_METADATA or exif > MAX_EXIF:
             raise OSError("its metadata are longer than any camera's: save it anew without them")
         gaps += file.tell() - 2 - end
         if marker in _ALONE:
@@ -113,6 +119,9 @@ def check_jpeg(file: IO[bytes], start: int = 0) -> None:
             size -= 6
         elif not scans:
             metadata += size
+            kind = file.read(min(size, 4))
+            exif += size if marker == 0xE1 and kind == b"Exif" else 0
+            size -= len(kind)
         file.seek(max(size, 0), 1)
 
 

@@ -72,5 +72,28 @@ def test_a_preview_is_made_once_however_many_ask(tmp_path: Path, monkeypatch: py
 
 def test_a_photo_beyond_the_limits_has_no_preview(tmp_path: Path) -> None:
     path = save(tmp_path / "a.tif")
-    assert preview.preview(path, seconds=0.001) == b""
+    assert preview.preview(path, seconds=0.001) is None
     assert preview.preview(path, memory=1 << 24) == b""
+
+
+def test_what_took_too_long_is_tried_again_and_what_is_remembered_does_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, known = tmp_path / "slow", tmp_path / "known"
+    answers = {known: [b"jpeg"], slow: [None, b"late"]}
+    monkeypatch.setattr(preview, "preview", lambda path: answers[path].pop(0))
+    previews = Previews(PlainTextResponse("passed on"), tmp_path)
+
+    async def visit() -> list[bytes]:
+        first = [await previews._preview(path) for path in (known, slow, slow)]
+        async with previews._one_at_a_time:  # another visitor's photo takes its time
+            return [*first, await asyncio.wait_for(previews._preview(known), 5)]
+
+    assert asyncio.run(visit()) == [b"jpeg", b"", b"late", b"jpeg"]
+
+
+def test_the_pages_videos_are_passed_on(tmp_path: Path, get) -> None:
+    video = tmp_path / "uploads" / "samples" / "cat.mp4"
+    video.parent.mkdir(parents=True)
+    video.write_bytes(b"\0\0\0\x20ftypisom" + bytes(20))
+    assert get(video).text == "passed on"

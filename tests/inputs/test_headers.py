@@ -99,6 +99,32 @@ def test_what_no_program_writes_is_refused_and_what_they_write_is_read(
         read_photo(tmp_path / "photo")
 
 
+def with_segments(marker: int, name: bytes, count: int) -> bytes:
+    """A JPEG with that many segments of 65 kB in front of its picture."""
+    return saved("JPEG")[:2] + segment(marker, name + bytes(65000)) * count + saved("JPEG")[2:]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_segments(0xE2, b"ICC_PROFILE", 255),
+        with_segments(0xE1, b"http://ns.adobe.com/xmp/extension/", 500),
+        with_segments(0xE1, b"Exif\0\0", 1),
+        scans(20),
+        in_gif(b"a" * 60000),
+        b"P3 1920 1080 255\n" + b"255 " * (1920 * 1080 * 3),
+    ],
+    ids=["16 MB of ICC profile", "32 MB of XMP", "a long note", "20 passes", "60 kB of comment", "Full HD in text"],
+)
+def test_what_programs_write_passes(content: bytes) -> None:
+    check_header(io.BytesIO(content), 1 << 20)
+
+
+def test_exif_is_limited_more_than_other_metadata() -> None:
+    with pytest.raises(OSError, match="metadata"):
+        check_header(io.BytesIO(with_segments(0xE1, b"Exif\0\0", 300)), 1 << 20)
+
+
 def test_segments_are_counted_as_pillow_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows a marker that has no length to Pillow counts, whatever length is written there."""
     monkeypatch.setattr(headers, "MAX_SEGMENTS", 30)
@@ -150,7 +176,7 @@ def test_entries_that_share_a_value_are_not_read(order: str, tmp_path: Path, mon
 
 
 def test_a_directory_has_few_entries_and_few_numbers(tmp_path: Path) -> None:
-    for content in (shared(1000, 1), shared(1, 1 << 20, kind=4)):
-        (tmp_path / "a.tif").write_bytes(content + bytes(1 << 23))
+    for content in (shared(1000, 1), shared(1, 1 << 22, kind=4)):
+        (tmp_path / "a.tif").write_bytes(content + bytes(1 << 25))
         with pytest.raises(OSError, match="TIFF of a kind"), open_image(tmp_path / "a.tif"):
             pass

@@ -126,7 +126,7 @@ def check_pickles(file: BinaryIO) -> set[str]:
         if not pickles:
             raise InputError("it is an archive of other files: unpack it, and give the checkpoint that was in it")
         if any(entry.file_size > MAX_PICKLE for entry in pickles):
-            raise InputError(f"its pickle is longer than {MAX_PICKLE} bytes: save its backbone and decoder alone")
+            raise _too_long()
         for entry in pickles:
             with archive.open(entry) as stream:
                 texts |= _check_pickle(stream)
@@ -140,6 +140,20 @@ def _check_directory(file: BinaryIO) -> None:
         raise InputError("its archive has more entries than weights: save its backbone and decoder by torch.save")
 
 
+def _too_long() -> InputError:
+    return InputError(f"its pickle is longer than {MAX_PICKLE} bytes: save its backbone and decoder alone")
+
+
+def _operations(stream: io.BytesIO) -> Iterator[tuple[Any, Any, int | None]]:
+    """The operations of a pickle. Raises InputError where it goes on behind the end of the stream."""
+    try:
+        yield from pickletools.genops(stream)
+    except Exception as error:
+        if stream.tell() > MAX_PICKLE:
+            raise _too_long() from error
+        raise
+
+
 def _check_pickle(file: Any) -> set[str]:
     """The texts in a pickle, behind which the file is then.
 
@@ -148,10 +162,10 @@ def _check_pickle(file: Any) -> set[str]:
     """
     start, last, shared = file.tell(), "", 0
     # No more is read: an operation tells how long its argument is, and it would be taken from the file first.
-    stream = io.BytesIO(file.read(MAX_PICKLE))
+    stream = io.BytesIO(file.read(MAX_PICKLE + 1))
     tuples: set[int] = set()
     texts: set[str] = set()
-    for operation, argument, _ in pickletools.genops(stream):
+    for operation, argument, _ in _operations(stream):
         name = operation.name
         if name == "PROTO" and argument is not None and argument > PROTOCOL:
             raise InputError(

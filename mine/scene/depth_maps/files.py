@@ -23,8 +23,8 @@ DEPTH_CHANNELS = ("Z", "depth.Z", "depth", "Depth", "depth.V", "ViewLayer.Depth.
 OTHER_CHANNELS = ("disparity", "Y", "V", "L", "R")
 """Names of an EXR's channels that may hold depth or disparity."""
 
-MAX_VALUES = 1 << 27
-"""Most values of all channels and parts of an EXR: 0.5 GB."""
+MAX_VALUES = 1 << 28
+"""Most values of all channels and parts of an EXR: 32 channels of 4K, 1 GB as floats."""
 
 NPY_HEADER = 4096
 """Most bytes of an npy file's header: those of plain arrays have 128."""

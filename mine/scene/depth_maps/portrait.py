@@ -113,8 +113,11 @@ def heic_depth(levels: np.ndarray, metadata: dict[str, Any], name: str) -> Depth
 def _of_jpeg(path: Path, name: str) -> DepthMap | None:
     """The map of a JPEG: Apple's, or one of Google's two."""
     with open_regular(path) as file:
-        with parsing(f"cannot read photo {path}", "copy it again"):
+        try:
             check_header(file, MAX_PIXELS)
+        except OSError as error:
+            raise InputError(f"cannot read photo {path}: {error}") from error
+        with parsing(f"cannot read photo {path}", "copy it again"):
             photo = JpegImagePlugin.JpegImageFile(file)
         found = _of_apple(file, photo, name) if "mp" in photo.info else None
         if found is None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
-MAX_BYTES = 1 << 24
-"""Most bytes of XMP that are parsed: a depth map in base64 has a few million."""
+MAX_BYTES = 1 << 26
+"""Most bytes of XMP that are parsed: a depth map in base64 has a few million, and the original photo 30 million."""
 
 MAX_MARKS = 100_000
 """Most elements' and attributes' marks in them, each of which becomes objects: phones write some hundred."""

@@ -192,7 +192,7 @@ def test_xmp_is_read_by_namespace_whatever_the_prefix() -> None:
         '<a c="1"/>'.encode("utf-16"),
         b'<?xml version="1.0" encoding="nonsense"?><a c="1"/>',
         b"<a>" + b'<b c="1"/>' * 50_000 + b"</a>",
-        b'<a c="1">' + b" " * (1 << 24) + b"</a>",
+        b'<a c="1">' + b" " * (1 << 26) + b"</a>",
     ],
     ids=range(9),
 )
