@@ -175,9 +175,7 @@ class Model:
         if min(size) < MULTIPLE or any(side % MULTIPLE for side in size):
             raise InputError(f"size {size} is not possible: give (height, width) in multiples of {MULTIPLE}")
         check_scene_size(wanted if isinstance(wanted, int) else len(wanted), size)
-        known = any(given is not None for given in (K, fov, photo.fov))
-        K = self._camera(photo, size, fov, None if K is None else as_tensor(K, "K"))
-        contrast = focal_contrast(K, size) if known else 1.0  # of an assumed camera, the focal length says nothing
+        K, contrast = self._camera(photo, size, fov, None if K is None else as_tensor(K, "K"))
         resized = resize(photo.rgb, size).clamp(0, 1)[None]
         depth_map = depth(photo.rgb) if isinstance(depth, DepthModel) else depth
         arguments = resized, wanted, K, photo, blend, depth_map, contrast
@@ -249,17 +247,25 @@ class Model:
             planes[0], disparity, K, photo.rgb.to(self.device), depth.disparity[0] * depth.unit, background
         )
 
-    def _camera(self, photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> Tensor:
-        """Intrinsics (3, 3) in pixels of planes of `size` (H, W), from `K` or `fov` if given, else from the photo."""
+    def _camera(self, photo: Photo, size: tuple[int, int], fov: float | None, K: Tensor | None) -> tuple[Tensor, float]:
+        """Intrinsics (3, 3) in pixels of planes of `size` (H, W), and the contrast of disparity by their focal length.
+
+        They come from `K` or `fov` if given, else from the photo; an assumed focal length says nothing of the contrast.
+        """
         height, width = photo.full_size
-        if K is None:
+        fov = photo.fov if fov is None else fov
+        if K is None and fov is None:
             assumed = self.network.kind.assumed_fov or phone_fov((width, height))
-            known = next(angle for angle in (fov, photo.fov, assumed) if angle is not None)
-            return intrinsics(size, known, aspect=width / height)
-        if K.shape != (3, 3):
-            raise InputError(f"K has shape {tuple(K.shape)}: give 3x3 intrinsics in pixels of the photo")
-        check_intrinsics(K)
-        return resize_intrinsics(K.float(), (height, width), size)
+            return intrinsics(size, assumed, aspect=width / height), 1.0
+        if K is None:
+            assert fov is not None
+            K = intrinsics(size, fov, aspect=width / height)
+        else:
+            if K.shape != (3, 3):
+                raise InputError(f"K has shape {tuple(K.shape)}: give 3x3 intrinsics in pixels of the photo")
+            check_intrinsics(K)
+            K = resize_intrinsics(K.float(), (height, width), size)
+        return K, focal_contrast(K, size)
 
 
 def _wanted_planes(planes: int, disparity: ArrayLike | None) -> int | Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from mine.cli import options
+from mine.cli.checks import check_maker
 from mine.errors import InputError, choose
 from mine.files import check_writable
 from mine.output.foreign_paths import is_path_file, read_path_file
@@ -30,6 +31,9 @@ OWN_SIZES = ("quilt", "vr180")
 
 OF_PATHS = ("path", "amount", "frames", "easing", "loop", "save-path")
 """Options of a camera path, which wigglegrams do not have."""
+
+IMAGES = (".jpg", ".jpeg", ".png")
+"""Endings that are images alone; WebP files are videos as well."""
 
 STEREO_FPS = {"wigglegram": 9.0}
 """Frames per second by layout, where it is not 30."""
@@ -162,6 +166,9 @@ class StereoOptions:
             alone = [name for name, value in given.items() if value is not None]
             if alone:
                 raise InputError(f"{alone[0]} applies only to two eyes: give --stereo, such as --stereo sbs")
+            if output.suffix.lower() in IMAGES:
+                raise InputError(f"{output} is one image: give --stereo, or for single frames a name without extension")
+            check_maker(output, "render")
             return
         check_layout(output, self.stereo)
         if self.quilt is not None:

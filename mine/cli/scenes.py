@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 EXPORT_SIZES = (
     "(default: the photo's, at most 2048 for a mesh, 1920 for depth, 1024 for planes and points, 768 for splats)"
 )
-IMAGES = (".jpg", ".jpeg", ".png")
-"""Endings that are images alone; WebP files are videos as well."""
 
 FOV_DEFAULT = "(default: from the photo's EXIF data, else a phone's 67 at 4:3; 90 with published checkpoints)"
 
@@ -99,10 +97,6 @@ def render(
     from mine.output.writers import check_output, is_folder
 
     camera.check(stereo.stereo)
-    if stereo.stereo is None and output.suffix.lower() in IMAGES:
-        raise InputError(f"{output} is one image: give --stereo, or for single frames a name without extension")
-    if stereo.stereo is None:
-        check_maker(output, "render")
     named = None if path == "swing" else path
     of_videos = {"frames": frames, "fps": fps, "amount": amount, "codec": codec, "path": named, **camera.of_motion()}
     stereo.check(output, **of_videos)
