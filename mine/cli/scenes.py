@@ -198,7 +198,7 @@ def export(
 
     if size is not None and size > max(planes.size):
         _note(f"--size {size} is more than the photo has: {output} has {max(planes.size)} pixels")
-    with status(f"writing {output}"):
+    with _status(f"writing {output}"):
         export_scene(planes, output, kind, size)
     print(output)
 
@@ -213,13 +213,13 @@ def view(scene: Positional[Annotated[Path, arg(metavar="SCENE")]]) -> None:
     planes = _scene(scene)
     from mine.output.web import view as view_scene  # it imports torch
 
-    with status("writing the page"):
+    with _status("writing the page"):
         page = view_scene(planes, scene.stem)
     print(page)
 
 
 @contextmanager
-def status(text: str) -> Iterator[None]:
+def _status(text: str) -> Iterator[None]:
     """Shows on a terminal what is going on, while it does."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -256,7 +256,7 @@ def _scene(
     from mine.scene.photo import use_decoded
 
     photo = use_decoded(decoded, side)
-    with status("predicting"):
+    with _status("predicting"):
         return load(checkpoint).predict(photo, planes=32 if planes is None else planes, fov=fov, depth=depth)
 
 

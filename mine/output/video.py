@@ -181,9 +181,9 @@ def render_path(
 
 def _without_gradients(scene: MPI) -> MPI:
     """The scene with parts that require no gradients, of which what views share can be kept."""
-    parts = scene.planes, scene.disparity, scene.K, scene.photo, scene.surface, scene.background
-    if not any(part is not None and part.requires_grad for part in parts):
+    if not scene.requires_grad:
         return scene
+    parts = scene.planes, scene.disparity, scene.K, scene.photo, scene.surface, scene.background
     return MPI.from_planes(*(None if part is None else part.detach() for part in parts))  # type: ignore[arg-type]
 
 

@@ -190,7 +190,7 @@ class MPI:
         return resize_intrinsics(self.K, self.plane_size, size)
 
     @property
-    def _requires_grad(self) -> bool:
+    def requires_grad(self) -> bool:
         """Whether a part of the scene requires gradients."""
         parts = self.planes, self.disparity, self.K, self.photo, self.surface, self.background
         return any(part is not None and part.requires_grad for part in parts)
@@ -206,7 +206,7 @@ class MPI:
         Nothing is kept of parts that require gradients: an optimiser changes them in place, and the graph of one view
         is gone when the next one needs it.
         """
-        if self._requires_grad:
+        if self.requires_grad:
             return make()
         kept = self._kept.get(name)
         if kept is not None and kept[0] == key:
@@ -256,7 +256,7 @@ class MPI:
     def _fine_scene(self, size: tuple[int, int]) -> FineScene | None:
         """What views of `size` (H, W) are rendered from in place of the planes; kept for views of the same size."""
         photo = self.photo
-        if photo is None or (torch.is_grad_enabled() and self._requires_grad):
+        if photo is None or (torch.is_grad_enabled() and self.requires_grad):
             return None
         fine = fine_size(size, self.plane_size, self.size)
         if fine is None:

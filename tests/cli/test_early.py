@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command_lines import OUTCOME
 from PIL import Image
 from safetensors.numpy import save
 
@@ -27,18 +28,11 @@ from mine.output.key_poses import PATH_NAMES
 from mine.scene.mpi_file import FORMAT
 
 # Runs many command lines in one process, and prints for each its exit status, its error, and whether torch was loaded.
-MANY = """
-import contextlib, io, json, sys
-from mine.cli.main import main
+MANY = f"""{OUTCOME}
 for line in json.loads(sys.argv[1]):
-    sys.argv, error, status = ["mine", *line], io.StringIO(), 0
-    with contextlib.redirect_stderr(error):
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code
-    heavy = {"torch", "numba", "scipy", "pycolmap", "gradio"} & set(sys.modules)
-    print(json.dumps([status, error.getvalue(), sorted(heavy)]))
+    found = outcome(line)
+    heavy = {{"torch", "numba", "scipy", "pycolmap", "gradio"}} & set(sys.modules)
+    print(json.dumps([*found, sorted(heavy)]))
 """
 
 REFUSED = {

@@ -8,26 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command_lines import OUTCOME
 from safetensors.torch import save
 
 import mine
 
 resource = pytest.importorskip("resource", reason="there are no such limits on this system")
 
-LIMITED = """
-import contextlib, io, json, resource, sys
+LIMITED = f"""{OUTCOME}
+import resource
 import mine.cli.scenes, mine.model, mine.render.cpu.render  # what a limit must leave room for
-from mine.cli.main import main
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]), used + int(sys.argv[1])))
 for line in json.loads(sys.argv[2]):
-    sys.argv, error, status = ["mine", *line], io.StringIO(), 0
-    with contextlib.redirect_stderr(error):
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code
-    print(json.dumps([status, error.getvalue()]))
+    print(json.dumps(outcome(line)))
 """
 """Runs many command lines in one process with as many bytes beside its modules as its first argument says."""
 
