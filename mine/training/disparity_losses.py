@@ -2,7 +2,9 @@
 
 Disparities are compared in logarithms, less the median difference (after Eigen et al. 2014, with the median in place of
 the mean), at every known pixel, in their multi-scale gradients (Li and Snavely 2018) and in their order (Chen et al.
-2016). Both images of a sample, source and target, are training examples.
+2016). True log-disparity is divided by the contrast of its camera's focal length, by which `DisparityNetwork`
+multiplies its predictions: the network learns what a camera with a field of view of 53° would see. Both images of a
+sample, source and target, are training examples.
 """
 
 import math
@@ -14,7 +16,7 @@ from torch import Tensor
 from mine.config import PRECISIONS, TrainConfig
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
-from mine.network.disparity.network import DisparityNetwork
+from mine.network.disparity.network import DisparityNetwork, contrast_by_focal
 from mine.scene.depth_maps.depth_map import FARTHEST
 from mine.training.losses import known_mean
 from mine.training.virtual_cameras import VirtualCameras
@@ -62,6 +64,7 @@ def disparity_losses(network: DisparityNetwork, batch: Sample, config: TrainConf
     known = (depth > 0) & inside
     depth = depth * cameras.depth_ratio().to(depth)
     true = torch.where(known, -torch.log(depth.clamp(min=1e-3)), 0).clamp(min=math.log(FARTHEST))
+    true = true / contrast_by_focal(cameras.focal).to(true)[:, None, None, None]
     weights = config.disparity_losses
     difference = scale_invariant_difference(prediction, true, known)
     found = {

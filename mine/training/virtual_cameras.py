@@ -29,12 +29,14 @@ class VirtualCameras:
         to_image: Homographies (B, 3, 3) from pixels of the virtual cameras to pixels of the images.
         axis: (B, 3). Depth along the virtual camera's optical axis over depth along the real one's, at image pixel
             (u, v), is axis · (u, v, 1).
+        focal: (B,). Focal lengths of the virtual cameras, relative to the longer side of their images.
         size: (H', W') of the virtual cameras.
         image_size: (H, W) of the images.
     """
 
     to_image: Tensor
     axis: Tensor
+    focal: Tensor
     size: tuple[int, int]
     image_size: tuple[int, int]
 
@@ -64,7 +66,8 @@ class VirtualCameras:
         window[:, :2, 2] = centre + shift
         axis = (rotation @ torch.linalg.inv(K))[:, 2]
         to_image = torch.linalg.inv(to_rotated) @ window
-        return VirtualCameras(to_image / to_image[:, 2:, 2:], axis, size, image_size)
+        focal = K[:, 0, 0] / (scale * max(size))
+        return VirtualCameras(to_image / to_image[:, 2:, 2:], axis, focal, size, image_size)
 
     def depth_ratio(self) -> Tensor:
         """Factor (B, 1, H, W) from depth in the image's camera to depth in the virtual camera, at image pixels."""

@@ -10,6 +10,7 @@ from mine.config import TrainConfig
 from mine.data.base.rng import BatchRng
 from mine.network.architecture import Architecture
 from mine.network.disparity.network import DisparityNetwork
+from mine.training import virtual_cameras
 from mine.training.disparity_losses import (
     disparity_losses,
     multi_scale_gradient_loss,
@@ -77,3 +78,19 @@ def test_a_network_learns_a_scene(metric: float) -> None:
         totals.append(float(found["total"].detach()))
     assert sum(totals[-4:]) < 0.6 * sum(totals[:4])
     assert (float(found["gradient"].detach()) == 0) == (metric == 0)  # captures know too few depths for steps
+
+
+def test_truth_has_the_contrast_by_which_predictions_are_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flat prediction is wrong by the contrast to be predicted, which grows with the focal length as f^0.4."""
+    monkeypatch.setattr(virtual_cameras, "TILT", 0.0)
+    monkeypatch.setattr(virtual_cameras, "ROLL", 0.0)
+    network = DisparityNetwork(TINY).eval()
+    torch.nn.init.zeros_(network.decoder.head.weight)
+    batch = stack(make_sample((64, 96)), make_sample((64, 96), seed=1))
+    longer = torch.diag(torch.tensor([1.5, 1.5, 1.0])) @ batch.K_src
+
+    def wrong(K: torch.Tensor) -> float:
+        seen = batch._replace(K_src=K, K_tgt=K)
+        return float(disparity_losses(network, seen, TrainConfig("unused"), BatchRng.seeded(0, 2))["likeness"].detach())
+
+    assert wrong(longer) / wrong(batch.K_src) == pytest.approx(1.5**0.4, rel=1e-3)

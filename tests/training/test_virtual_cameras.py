@@ -1,10 +1,12 @@
 """Virtual camera rotations: warps, depth and optical axes."""
 
+import pytest
 import torch
 from torch import Tensor
 
 from mine.data.base.rng import BatchRng
 from mine.scene.camera import intrinsics
+from mine.training import virtual_cameras
 from mine.training.virtual_cameras import VirtualCameras
 
 
@@ -46,3 +48,16 @@ def test_the_axis_of_a_virtual_camera_is_of_unit_length_as_seen_by_the_camera() 
     middle = torch.tensor([[1.0, 0.0, 47.5], [0.0, 1.0, 31.5], [0.0, 0.0, 1.0]])
     direction = cameras.axis[:, None] @ torch.linalg.inv(middle) @ K
     assert direction.norm(dim=-1).sub(1).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("size", [(64, 96), (96, 64), (32, 48)])
+def test_a_virtual_camera_that_sees_half_as_much_has_twice_the_focal_length(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(virtual_cameras, "TILT", 0.0)
+    monkeypatch.setattr(virtual_cameras, "ROLL", 0.0)
+    K = intrinsics((64, 96), 60).expand(4, 3, 3)
+    cameras = VirtualCameras.sample(K, (64, 96), size, BatchRng.seeded(3, 4))
+    seen = cameras.to_image[:, 0, 0] * max(size)  # of the image, along the virtual camera's longer side
+    assert torch.allclose(cameras.focal, K[:, 0, 0] / seen)
+    assert cameras.focal.std() > 0.01

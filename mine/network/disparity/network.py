@@ -162,8 +162,12 @@ def focal_contrast(K: Float[Tensor, "3 3"], size: tuple[int, int]) -> float:
         f to the power of -`FOCAL_EXPONENT`, with f in `FOCAL_RANGE`; 1 at a field of view of 53° along the longer side.
     """
     axis = 0 if size[1] >= size[0] else 1
-    focal = float(K[axis, axis]) / max(size)
-    return float(min(max(focal, FOCAL_RANGE[0]), FOCAL_RANGE[1]) ** -FOCAL_EXPONENT)
+    return float(contrast_by_focal(K[axis, axis] / max(size)))
+
+
+def contrast_by_focal(focal: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+    """Contrast of disparity maps by focal lengths relative to the longer side of the image, see `focal_contrast`."""
+    return focal.clamp(*FOCAL_RANGE) ** -FOCAL_EXPONENT
 
 
 def relative_disparity(log_disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
