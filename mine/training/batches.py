@@ -1,14 +1,15 @@
 """The samples of a training run: its data sets, and which of their samples each step takes."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import accumulate
 from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler, default_collate
 
 from mine.config import TrainConfig
 from mine.config.settings import check_network_options, names_network
@@ -116,12 +117,12 @@ def loader(
     """
     sets, shares = zip(*sources, strict=True)
     return DataLoader(
-        ConcatDataset(sets),
+        _Parts(sets),
         batch_sampler=Batches(config, start, rows, [len(part) for part in sets], shares),
         num_workers=config.workers,
         persistent_workers=config.workers > 0,
         worker_init_fn=_ignore_signals,
-        collate_fn=collate_targets if config.targets > 1 else None,
+        collate_fn=partial(_joined, collate_targets if config.targets > 1 else default_collate),
     )
 
 
@@ -156,6 +157,32 @@ def training_sets(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
     return [(part, source.share) for part, source in zip(sets, config.data, strict=True)]
 
 
+class _Parts(ConcatDataset[Sample]):
+    """The sets one after another; an InputError among a batch's samples is returned in their place.
+
+    Torch raises the exceptions of its workers with their whole traceback as the message.
+    """
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample] | InputError:
+        try:
+            return [self[index] for index in indices]
+        except InputError as error:
+            return error
+
+
+def _joined(collate: Callable[[list[Sample]], Sample], samples: list[Sample] | InputError) -> Sample | InputError:
+    """What `_Parts` returns, its samples made a batch by `collate`."""
+    return samples if isinstance(samples, InputError) else collate(samples)
+
+
+def _raised(batches: Iterator[Sequence[Tensor] | InputError]) -> Iterator[Sequence[Tensor]]:
+    """The batches. Raises an InputError that is among them."""
+    for batch in batches:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch
+
+
 def collate_targets(samples: list[Sample]) -> Sample:
     """Joins B samples with T target views each, (T, ...) in every field, to B x T rows, those of a source together."""
     return Sample(*map(torch.cat, zip(*samples, strict=True)))
@@ -177,11 +204,12 @@ def batches_of(samples: DataLoader[Sample]) -> Iterator[Iterator[Sequence[Tensor
         samples: The loader.
 
     Yields:
-        The iterator: one `Sample`, as a sequence of its fields, for each part of a batch.
+        The iterator: one `Sample`, as a sequence of its fields, for each part of a batch. It raises the InputErrors of
+        the data sets.
     """
     batches: Any = iter(samples)
     try:
-        yield batches
+        yield _raised(batches)
     finally:
         if samples.num_workers:
             batches._shutdown_workers()  # torch has no public name for it

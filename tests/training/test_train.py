@@ -149,6 +149,19 @@ def test_unreadable_samples_are_counted_and_do_not_end_a_run(
     assert metrics["unreadable_samples"] > 0
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_input_in_a_loader_process_is_told_in_its_own_words(
+    tmp_path: Path, feed: Callable[..., Feed], workers: int
+) -> None:
+    def refuse(step: int, sample: Sample) -> Sample:
+        raise InputError("no picture can be read: check the disk")
+
+    feed(refuse)
+    with pytest.raises(InputError) as told:
+        training.train(config_for(tmp_path, workers=workers))
+    assert str(told.value) == "no picture can be read: check the disk"
+
+
 def test_means_do_not_count_skipped_steps(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     totals = []
     for name, change in {"plain": lambda step, sample: sample, "one skipped": broken_at(2)}.items():
