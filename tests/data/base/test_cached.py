@@ -79,6 +79,27 @@ def test_a_sample_that_failed_is_made_again(tmp_path: Path) -> None:
     assert dataset.asked == [1, 1]
 
 
+@pytest.mark.parametrize("damage", ["empty", "cut", "zeros", "other"])
+def test_a_damaged_file_is_replaced(tmp_path: Path, damage: str) -> None:
+    first = CachedDataset(Counted(), tmp_path)[2]
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    kinds = {"empty": b"", "cut": whole[: len(whole) // 2], "zeros": bytes(len(whole)), "other": b"PK\3\4 no sample"}
+    file.write_bytes(kinds[damage])
+    dataset = Counted()
+    second = CachedDataset(dataset, tmp_path)[2]
+    assert dataset.asked == [2]
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert file.read_bytes() == whole
+
+
+def test_a_file_without_all_fields_is_replaced(tmp_path: Path) -> None:
+    CachedDataset(Counted(), tmp_path)[0]
+    (file,) = tmp_path.iterdir()
+    torch.save({"source": torch.zeros(3, 16, 24, dtype=torch.uint8)}, file)
+    assert torch.equal(CachedDataset(Counted(), tmp_path)[0].K_src, Counted()[0].K_src)
+
+
 def test_files_are_small(tmp_path: Path) -> None:
     class Large(Counted):
         def __getitem__(self, index: int) -> Sample:
