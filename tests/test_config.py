@@ -155,6 +155,12 @@ def test_overrides_may_open_a_section(tmp_path: Path) -> None:
         ("targets=0", "targets is 0: give at least 1"),
         ("evaluate_every=0", "evaluate_every is 0: give at least 1"),
         ("held_out={data: {kind: kitti, root: a}, planes: few}", "held_out.planes is 'few': give a whole number"),
+        ("held_out={data: {kind: kitti, root: a}, size: [64, 96]}", r"held_out.size is \[64, 96\]: give .* of 128"),
+        ("held_out={data: {kind: kitti, root: a}, size: [0, 128]}", r"held_out.size is \[0, 128\]: give .* of 128"),
+        (
+            "held_out={data: {kind: kitti, root: a}, size: [128, 128], planes: 1000000}",
+            r"held_out.size is \[128, 128\], held_out.planes is 1000000: .* at most",
+        ),
         ("batch=0", "batch is 0: give at least 1"),
         ("accumulate=0", "accumulate is 0: give at least 1"),
         ("save_every=0", "save_every is 0: give at least 1"),
@@ -173,6 +179,15 @@ def test_plane_networks_need_sizes_that_surface_networks_do_not(example: Path) -
     assert load_config(example, ["size=[96, 160]"]).size == (96, 160)
     with pytest.raises(InputError, match=r"size is \[96, 160\]: give height and width in multiples of 128"):
         load_config(example, ["size=[96, 160]", "architecture.decoder=planes"])
+
+
+@pytest.mark.parametrize("size", ["[64, 128]", "[128, 200]"])
+def test_evaluations_take_the_sizes_that_predictions_take(tmp_path: Path, size: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("data: {kind: kitti, root: k}")
+    assert load_config(path, ["size=[128, 256]"], EvalConfig).size == (128, 256)
+    with pytest.raises(InputError, match=r"^size is \[.*\]: give height and width in multiples of 128"):
+        load_config(path, [f"size={size}"], EvalConfig)
 
 
 def test_layered_networks_are_trained_in_full_precision(example: Path) -> None:

@@ -19,6 +19,8 @@ from mine.inputs.files import shorten
 from mine.inputs.yaml_file import read_tree
 from mine.network import NETWORKS, network_kind
 from mine.network.architecture import SCALES, Architecture
+from mine.network.input_size import MULTIPLE
+from mine.scene.limits import check_scene_size
 
 Config = TypeVar("Config")
 
@@ -47,7 +49,7 @@ class EvalConfig:
 
     data: AnySource
     size: tuple[int, int] = (256, 384)
-    """(H, W) of source views, target views and planes, in pixels"""
+    """(H, W) of source views, target views and planes in pixels: multiples of 128"""
     planes: int = 32
     lpips: bool = True
     """compute LPIPS of view pairs too; it takes longer than all else"""
@@ -153,8 +155,12 @@ def _check_evaluation(config: EvalConfig, section: str = "") -> None:
     """Raises InputError for an evaluation that is not possible; `section` is where it lies in a configuration."""
     if config.planes < 2:
         raise InputError(f"{section}planes is {config.planes}: give at least 2")
-    if min(config.size) < 1:
-        raise InputError(f"{section}size is {list(config.size)}: give height and width in pixels, above 0")
+    _check_sides(f"{section}size", config.size, MULTIPLE)
+    try:
+        check_scene_size(config.planes, config.size)
+    except InputError as error:
+        found = f"{section}size is {list(config.size)}, {section}planes is {config.planes}"
+        raise InputError(f"{found}: {error}") from error
     check_use(config.data, training=False)
     _check_seed(f"{section}data.seed", getattr(config.data, "seed", 0))
 
@@ -219,7 +225,7 @@ def _check_against_network(config: TrainConfig) -> None:
     if names_network(config):
         check_network_options(config, config.architecture)
     else:  # the rest is checked once the checkpoint is read
-        _check_sides(config, math.gcd(*(kind.side_multiple for kind in NETWORKS.values())))
+        _check_sides("size", config.size, math.gcd(*(kind.side_multiple for kind in NETWORKS.values())))
 
 
 def names_network(config: TrainConfig) -> bool:
@@ -238,14 +244,14 @@ def check_network_options(config: TrainConfig, architecture: Architecture) -> No
         InputError: If that kind of network does not take a value.
     """
     kind = network_kind(architecture.decoder)
-    _check_sides(config, kind.side_multiple)
+    _check_sides("size", config.size, kind.side_multiple)
     if kind.supervision != "views" and (config.targets > 1 or config.fine_planes):
         raise InputError("targets and fine_planes are for plane networks: leave them out")
     if architecture.decoder == "layers" and config.precision != "fp32":
         raise InputError(f"precision is {config.precision}: layered networks are trained in fp32, leave it out")
 
 
-def _check_sides(config: TrainConfig, multiple: int) -> None:
-    """Raises InputError unless height and width of the images are multiples of a number."""
-    if any(side < multiple or side % multiple for side in config.size):
-        raise InputError(f"size is {list(config.size)}: give height and width in multiples of {multiple}")
+def _check_sides(key: str, size: tuple[int, int], multiple: int) -> None:
+    """Raises InputError unless height and width are multiples of a number."""
+    if any(side < multiple or side % multiple for side in size):
+        raise InputError(f"{key} is {list(size)}: give height and width in multiples of {multiple}")
