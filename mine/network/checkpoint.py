@@ -150,9 +150,11 @@ def _with_weights(network: Network, weights: dict[str, Tensor]) -> Network:
     for key, value in weights.items():
         if value.is_complex() or value.is_floating_point() != expected[key].is_floating_point():
             raise InputError(f"its key {key!r} has type {value.dtype}, not {expected[key].dtype}: train it again")
+    with parsing("its values cannot be converted", REMEDY):
+        # Copies, since what safetensors reads is the file itself, mapped to memory: programs may write to it later.
+        own = {key: value.to(expected[key].dtype, copy=True) for key, value in weights.items()}
+    for key, value in own.items():  # converted: float64 has finite values that float32 has not
         if not value.isfinite().all():
             raise InputError(f"its key {key!r} has values that are not finite: train it again")
-    # Copies, since what safetensors reads is the file itself, mapped to memory: programs may write to it later.
-    own = {key: value.to(expected[key].dtype, copy=True) for key, value in weights.items()}
     network.load_state_dict(own, assign=True)
     return network.eval()

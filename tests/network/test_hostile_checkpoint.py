@@ -110,6 +110,25 @@ def test_weights_that_are_not_finite(ours: Path, bad: float) -> None:
         load_network(ours)
 
 
+def test_weights_of_other_types_are_checked_as_what_they_become(ours: Path) -> None:
+    """A float64 may be beyond float32, and torch computes nothing of a float8."""
+    weights = load_file(ours)
+    key = next(key for key, value in weights.items() if value.is_floating_point())
+    with safe_open(ours, "pt") as file:
+        metadata = file.metadata()
+    save_file(weights | {key: weights[key].double()}, ours, metadata=metadata)
+    assert torch.equal(load_network(ours).state_dict()[key], weights[key].float())
+    save_file(weights | {key: torch.full_like(weights[key], 1e300, dtype=torch.float64)}, ours, metadata=metadata)
+    with pytest.raises(InputError, match=f"{re.escape(repr(key))} has values that are not finite"):
+        load_network(ours)
+    for dtype in (torch.float8_e4m3fn, torch.float8_e5m2):
+        save_file(weights | {key: weights[key].to(dtype)}, ours, metadata=metadata)
+        assert torch.equal(load_network(ours).state_dict()[key], weights[key].to(dtype).float())
+        save_file(weights | {key: torch.full_like(weights[key], torch.nan).to(dtype)}, ours, metadata=metadata)
+        with pytest.raises(InputError, match="not finite"):
+            load_network(ours)
+
+
 def test_no_network_is_made_for_weights_of_other_shapes(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded by the file: layers are compared without memory before the network is made."""
     made: list[torch.device] = []
