@@ -1,6 +1,7 @@
 """Dense depth of a capture as photographs with measured disparity, which `kind: rgbd` of a configuration reads."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,8 @@ QUANTILE = 0.005
 MIN_KNOWN = 0.02
 """Fraction of a photograph whose depth must be known for it to be written."""
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class DenseReport:
@@ -47,15 +50,18 @@ class DenseReport:
     images: int
     known: float
     """mean fraction of the written photographs whose depth is known"""
+    unreadable: int
+    """of the images, those that cannot be decoded"""
 
     def __str__(self) -> str:
-        return f"dense depth of {self.photographs} of {self.images} pictures, {self.known:.0%} of their pixels"
+        text = f"dense depth of {self.photographs} of {self.images} pictures, {self.known:.0%} of their pixels"
+        return f"{text}; {self.unreadable} cannot be decoded" if self.unreadable else text
 
 
 def write_dense(capture: str | Path, output: str | Path, progress: bool = True) -> DenseReport:
     """Computes dense depth for the images of a capture and writes it in the layout of `kind: rgbd`.
 
-    The folder appears whole or not at all.
+    The folder appears whole or not at all. Pictures that cannot be decoded are left out, with a note.
 
     Args:
         capture: Folder of the capture, with `images/` and `sparse/0/`.
@@ -63,18 +69,18 @@ def write_dense(capture: str | Path, output: str | Path, progress: bool = True) 
         progress: Show progress on a terminal.
 
     Raises:
-        InputError: The capture cannot be read, `output` exists, or no depth is found.
+        InputError: The capture or all of its pictures cannot be read, `output` exists, or no depth is found.
     """
     capture, output = Path(capture), Path(output)
     check_new(output)
-    images = [image for image in read_capture(capture, (LONGEST, LONGEST)) if image.points.shape[1] >= MIN_SHARED]
+    posed = [image for image in read_capture(capture, (LONGEST, LONGEST)) if image.points.shape[1] >= MIN_SHARED]
     known: list[float] = []
     console = Console(stderr=True)
     shown = progress and console.is_terminal
     with replacing(output) as folder, Progress(console=console, disable=not shown, transient=True) as bar:
         folder.mkdir(exist_ok=True)
+        images, pictures = _decoded(posed)
         task = bar.add_task("dense depth", total=2 * len(images))
-        pictures = [_reduced(image) for image in images]
         views = [_view(image, images, picture) for image, picture in zip(images, pictures, strict=True)]
         lines = []
         for number, depth in enumerate(dense_depth(views, lambda: bar.advance(task))):
@@ -89,7 +95,7 @@ def write_dense(capture: str | Path, output: str | Path, progress: bool = True) 
         if not known:
             raise InputError(f"no dense depth in {capture}: its pictures overlap too little, or are too plain")
         (folder / INDEX).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return DenseReport(len(known), len(images), float(np.mean(known)))
+    return DenseReport(len(known), len(posed), float(np.mean(known)), len(posed) - len(images))
 
 
 def neighbours(image: PosedImage, images: list[PosedImage]) -> tuple[int, ...]:
@@ -113,6 +119,24 @@ def neighbours(image: PosedImage, images: list[PosedImage]) -> tuple[int, ...]:
         if ANGLES[0] <= angle <= ANGLES[1]:
             found.append((-int(shared.sum()), index))
     return tuple(index for _, index in sorted(found)[:NEIGHBOURS])
+
+
+def _decoded(posed: list[PosedImage]) -> tuple[list[PosedImage], list[Image.Image]]:
+    """The images that can be decoded, and their reduced pictures. Raises InputError if there are images, but none."""
+    images: list[PosedImage] = []
+    pictures: list[Image.Image] = []
+    failed: OSError | None = None
+    for image in posed:
+        try:
+            pictures.append(_reduced(image))
+        except OSError as error:
+            log.warning("left out a picture: %s", error)
+            failed = error
+        else:
+            images.append(image)
+    if failed and not images:
+        raise InputError(f"none of {len(posed)} pictures can be decoded ({failed}): copy them again")
+    return images, pictures
 
 
 def _reduced(image: PosedImage) -> Image.Image:

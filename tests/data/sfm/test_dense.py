@@ -133,6 +133,30 @@ def test_what_is_written_is_read_by_its_kind(tmp_path: Path, small: None) -> Non
     assert len(known) and float(known.max() / known.min()) < 1.1  # a wall that faces the cameras
 
 
+def cut(file: Path) -> None:
+    """Cuts a file to the half."""
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def test_a_picture_that_is_cut_short_is_left_out(tmp_path: Path, small: None) -> None:
+    capture = write_wall(tmp_path / "wall")
+    cut(capture / "images" / "01.png")
+    report = write_dense(capture, tmp_path / "dense", progress=False)
+    assert (report.unreadable, report.images) == (1, 5) and report.photographs > 2
+    assert "1 cannot be decoded" in str(report)
+    lines = (tmp_path / "dense" / "frames.jsonl").read_text().splitlines()
+    assert "01.png" not in {json.loads(line)["picture"] for line in lines}
+
+
+def test_a_capture_of_which_no_picture_can_be_decoded_is_refused(tmp_path: Path, small: None) -> None:
+    capture = write_wall(tmp_path / "wall")
+    for file in (capture / "images").iterdir():
+        cut(file)
+    with pytest.raises(InputError, match=r"none of 5 pictures can be decoded .*05\.png"):
+        write_dense(capture, tmp_path / "dense", progress=False)
+    assert not (tmp_path / "dense").exists()
+
+
 def test_a_capture_without_overlap_is_refused(tmp_path: Path, small: None) -> None:
     capture = write_wall(tmp_path / "wall", plain=True)
     with pytest.raises(InputError, match="no dense depth"):
