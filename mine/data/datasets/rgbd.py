@@ -19,7 +19,9 @@ from mine.data.base.rgbd_layout import INDEX, UNIT
 from mine.data.base.sample import Sample
 from mine.data.base.sparse_points import sample_points
 from mine.errors import InputError
+from mine.inputs.files import parsing
 from mine.inputs.images import open_image
+from mine.scene.exif import read_exif, upright
 
 FOV = 60.0
 """Horizontal field of view in degrees of photographs without a focal length: a guess, below a phone's 67."""
@@ -49,7 +51,7 @@ class Rgbd(ResilientDataset):
     Args:
         root: Folder in which `frames.jsonl` files lie, at any depth, with one JSON object a line: `name`, and where
             known `place` and `fx` (focal length in pixels). `NAME.jpg` and `NAME.png`, 16 bits, lie beside it:
-            round(65535 nearest depth / depth), 0 where unknown.
+            round(65535 nearest depth / depth), 0 where unknown, of the photograph as its EXIF orientation turns it.
         size: (H, W) of the samples, in pixels.
         points: Number of sparse points in a sample.
         seed: Seed of the samples; a sample depends on (seed, index) alone.
@@ -127,10 +129,13 @@ def read_index(path: Path) -> list[tuple[str, Photograph]]:
         Place and files of each line; a photograph without a place is a place of its own.
 
     Raises:
-        InputError: A line is not a JSON object with a `name`, or its focal length is not positive.
+        InputError: The file is no UTF-8 text, a line is not a JSON object with a `name`, or its focal length is not
+            positive.
     """
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    with parsing(f"{path} cannot be read", "write it as UTF-8 text"):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
@@ -149,14 +154,14 @@ def read_index(path: Path) -> list[tuple[str, Photograph]]:
 
 
 def read_photograph(photograph: Photograph) -> tuple[Image.Image, np.ndarray]:
-    """Reads an image, RGB, and its disparity (H, W) relative to the nearest, float32, 0 where unknown.
+    """Reads an image, RGB and upright, and its disparity (H, W) relative to the nearest, float32, 0 where unknown.
 
     Raises:
         OSError: A file cannot be read, the map has not 16 bits, or it has another aspect ratio than the image.
     """
     try:
         with open_image(photograph.image) as file:
-            image = file.convert("RGB")
+            image = upright(file.convert("RGB"), read_exif(file))
         with open_image(photograph.disparity) as file:
             values = np.asarray(file)
     except (InputError, SyntaxError) as error:

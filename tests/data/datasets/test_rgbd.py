@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 from depth_photo_folder import FAR, NEAR, card
-from PIL import Image
+from PIL import ExifTags, Image
 from tiny_run import config_for
 
-from mine.data.datasets.rgbd import Rgbd
+from mine.data.datasets.rgbd import Rgbd, read_index, read_photograph
 from mine.data.sources import FolderSource
 from mine.errors import InputError
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network, save_network
+from mine.scene.photo import read_photo
 from mine.training.batches import training_sets
 
 SIZE = (64, 96)
@@ -72,6 +73,46 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "frames.jsonl").write_text(line)
     with pytest.raises(InputError, match="line 1, is not a photograph"):
         Rgbd(tmp_path, SIZE)
+
+
+def test_an_index_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "frames.jsonl").write_bytes('{"name": "küche"}'.encode("latin-1"))
+    with pytest.raises(InputError, match=r"frames\.jsonl cannot be read .*UTF-8"):
+        Rgbd(tmp_path, SIZE)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_turned_upright(tmp_path: Path, orientation: int) -> None:
+    """The map is of the upright photograph; depth-photos reads it so too."""
+    write_frames(tmp_path, ["one"])
+    stored, exif = card_file(tmp_path / "one.jpg", orientation)
+    stored.save(tmp_path / "one.jpg", quality=95, exif=exif)
+    (_, photograph), *_ = read_index(tmp_path / "frames.jsonl")
+    image, disparity = read_photograph(photograph)
+    assert image.size == (192, 128)
+    pixels = np.asarray(image)
+    card_shown = (pixels[..., 0] > 230) & (pixels[..., 1] < 30)
+    assert (disparity[card_shown] == 1).mean() > 0.98 and card_shown.any()
+    rgb, _ = read_photo(tmp_path / "one.jpg")
+    np.testing.assert_allclose(rgb.movedim(0, 2) * 255, pixels, atol=1)
+
+
+def card_file(file: Path, orientation: int) -> tuple[Image.Image, Image.Exif]:
+    """The photograph in a file as a camera stores it that writes this EXIF orientation, and its EXIF data."""
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    with Image.open(file) as image:
+        image.load()
+    return (image.transpose(undo[orientation]) if orientation in undo else image), exif
 
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
