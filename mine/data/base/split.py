@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mine.errors import InputError
+from mine.inputs.files import parsing, shorten
 
 
 def split_names(root: Path, found: Collection[str], training: bool, kind: str) -> list[str]:
@@ -11,23 +12,28 @@ def split_names(root: Path, found: Collection[str], training: bool, kind: str) -
 
     Args:
         root: Folder of the data set and of the lists.
-        found: All names in the data set. Without `train.txt`, those that are not in `test.txt` are the training split.
+        found: All names in the data set. Without `train.txt`, those that are not in `test.txt` are the training split,
+            and all names in `test.txt` must be found: one with a slip in it would be trained on.
         training: Whether to return the training split.
         kind: What the names are of ("scan", "drive"), for error messages.
 
     Raises:
-        InputError: There is no `test.txt` to evaluate on, or a listed name was not found.
+        InputError: There is no `test.txt` to evaluate on, a list is no UTF-8 text, or a listed name was not found.
     """
     test = _listed(root / "test.txt")
     names = _listed(root / "train.txt") if training else test
     if names is None and not training:
         raise InputError(f"no {root / 'test.txt'}: name the {kind}s to evaluate on in it, one a line")
-    names = names if names is not None else [name for name in found if name not in (test or [])]
-    if missing := [name for name in names if name not in found]:
-        raise InputError(f"{kind} {missing[0]} is not in {root}: unpack it, or take it off the list")
-    return names
+    listed = names if names is not None else test or []
+    if missing := [name for name in listed if name not in found]:
+        names_told = shorten(", ".join(missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        raise InputError(f"{kind} {names_told} is not in {root}: unpack it, or correct its name in the list")
+    return names if names is not None else [name for name in found if name not in listed]
 
 
 def _listed(path: Path) -> list[str] | None:
     """The names in a file, None without the file."""
-    return path.read_text().split() if path.is_file() else None
+    if not path.is_file():
+        return None
+    with parsing(f"{path} cannot be read", "write it as UTF-8 text"):
+        return path.read_text(encoding="utf-8-sig").split()

@@ -32,6 +32,33 @@ def brightness_at(image: torch.Tensor, K: torch.Tensor, points: np.ndarray) -> t
     return image[0, v[inside], u[inside]]
 
 
+def drives(root: Path, training: bool = True) -> set[str]:
+    """Names of the drives of a split."""
+    return {drive.name for drive, _ in Kitti(root, SIZE, training=training).moments}
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(root: Path) -> None:
+    (root / "test.txt").write_text(DRIVES[1], encoding="utf-8-sig")
+    assert drives(root, training=False) == {DRIVES[1]}
+    assert drives(root) == {DRIVES[0], DRIVES[2]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_a_list_that_is_no_utf8_is_refused(root: Path, encoding: str) -> None:
+    (root / "test.txt").write_bytes(DRIVES[1].encode(encoding))
+    with pytest.raises(InputError, match=r"test\.txt cannot be read|is not in"):
+        Kitti(root, SIZE)
+
+
+def test_a_test_drive_that_is_not_found_is_not_trained_on(root: Path) -> None:
+    """Its name may have a slip, and the drive itself would be among the others."""
+    (root / "test.txt").write_text("\n".join([DRIVES[0], "2011_09_26_drive_0002"]))
+    with pytest.raises(InputError, match="drive 2011_09_26_drive_0002 is not in"):
+        Kitti(root, SIZE)
+    (root / "train.txt").write_text(DRIVES[2])
+    assert drives(root) == {DRIVES[2]}
+
+
 def test_rig_has_its_baseline(root: Path) -> None:
     left, right = read_rig(root / "2011_09_26" / "calib_cam_to_cam.txt")
     np.testing.assert_allclose(right.pose[:3, 3] - left.pose[:3, 3], SHIFT["03"] - SHIFT["02"], atol=1e-6)
