@@ -1,5 +1,6 @@
 """Initial network, trained parameters, optimizer and learning rate schedule of a run."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def make_optimizer(
         config: Learning rates, `steps` and `decay_steps`.
 
     Returns:
-        The optimizer, and the schedule: a tenth at each of `decay_steps`, or linear warm-up and cosine annealing.
+        The optimizer, and the schedule of both rates: a tenth at each of `decay_steps`, or `cosine_factor`.
     """
     decoder = [p for name, p in network.named_parameters() if not name.startswith("encoder.")]
     optimizer = torch.optim.AdamW(
@@ -119,15 +120,18 @@ def make_optimizer(
     )
     if config.decay_steps:
         return optimizer, torch.optim.lr_scheduler.MultiStepLR(optimizer, list(config.decay_steps), gamma=0.1)
-    warm_up = min(WARM_UP, config.steps // 4 + 1)
-    schedule = torch.optim.lr_scheduler.SequentialLR(
-        optimizer,
-        [
-            torch.optim.lr_scheduler.LinearLR(optimizer, 0.05, total_iters=warm_up),
-            torch.optim.lr_scheduler.CosineAnnealingLR(
-                optimizer, max(1, config.steps - warm_up), eta_min=0.01 * config.learning_rate
-            ),
-        ],
-        [warm_up],
-    )
-    return optimizer, schedule
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_factor(step, config.steps))
+
+
+def cosine_factor(step: int, steps: int) -> float:
+    """Learning rate at a step relative to its peak: linear from a twentieth to 1, then half a cosine to a hundredth.
+
+    Args:
+        step: Number of steps done.
+        steps: Length of the schedule.
+    """
+    warm_up = min(WARM_UP, steps // 4 + 1)
+    if step < warm_up:
+        return 0.05 + 0.95 * step / warm_up
+    share = (step - warm_up) / max(1, steps - warm_up)
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2

@@ -139,7 +139,7 @@ class TrainingState:
             tree: dict[str, Any] = torch.load(self.file, weights_only=True, map_location="cpu")
             before = tree["config"]
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as error:
-            raise InputError(f"{self.file} is not a state to go on from: start anew with --no-resume") from error
+            raise self._not_a_state() from error
         names = [field.name for field in fields(self.config) if field.name not in RESULT_INDEPENDENT]
         now = asdict(self.config)
         changed = difference(before, {name: now[name] for name in names})
@@ -148,11 +148,18 @@ class TrainingState:
             raise InputError(f"{self.file} is of another run, {changed}: {remedy}")
         return tree
 
+    def _not_a_state(self) -> InputError:
+        """What is said of a file that is damaged, or that another version wrote."""
+        return InputError(f"{self.file} is not a state to go on from: start anew with --no-resume")
+
     def _restore(self, tree: dict[str, Any]) -> None:
         """Loads what `_read` returned."""
-        for part, value in zip(self._stateful(), tree["parts"], strict=True):
-            part.load_state_dict(value)
-        self.fabric.strategy.precision.load_state_dict(tree["scaling"])
+        try:
+            for part, value in zip(self._stateful(), tree["parts"], strict=True):
+                part.load_state_dict(value)
+            self.fabric.strategy.precision.load_state_dict(tree["scaling"])
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise self._not_a_state() from error
         for name, value in tree["counts"].items():
             setattr(self, name, value)
 

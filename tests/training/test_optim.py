@@ -1,5 +1,6 @@
 """Learning rate schedules."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from mine.training.optim import make_optimizer
 
 def rates(**settings: object) -> list[tuple[float, float]]:
     """Of encoder and decoder at each step."""
-    config = config_for(Path("unused"), learning_rate=1e-2, encoder_learning_rate=1e-3, **settings)
+    config = config_for(Path("unused"), **{"learning_rate": 1e-2, "encoder_learning_rate": 1e-3} | settings)
     optimizer, schedule = make_optimizer(make_network(ARCHITECTURE), config)
     found = []
     for _ in range(config.steps):
@@ -33,3 +34,13 @@ def test_without_decay_steps_rates_warm_up_and_anneal() -> None:
     assert max(decoder) == pytest.approx(1e-2) and 0 < top < 20
     assert decoder[0] < 2e-3 and decoder[-1] < 1e-3
     assert decoder[: top + 1] == sorted(decoder[: top + 1]) and decoder[top:] == sorted(decoder[top:], reverse=True)
+
+
+def test_each_rate_anneals_to_a_hundredth_of_its_own_peak() -> None:
+    """Warm-up from a twentieth in 5 of 16 steps, then half a cosine; rates that are 0, or small, as well."""
+    warm_up = [0.05 + 0.95 * step / 5 for step in range(5)]
+    factors = warm_up + [0.505 + 0.495 * math.cos(math.pi * step / 11) for step in range(11)]
+    for encoder in (1e-3, 1e-6, 0.0):
+        found = rates(steps=16, encoder_learning_rate=encoder)
+        assert [rate for rate, _ in found] == pytest.approx([encoder * factor for factor in factors], rel=1e-6, abs=0)
+        assert [rate for _, rate in found] == pytest.approx([1e-2 * factor for factor in factors], rel=1e-6, abs=0)

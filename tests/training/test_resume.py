@@ -134,6 +134,20 @@ def test_a_damaged_state_is_reported(stopped: TrainConfig, tmp_path: Path, feed:
         training.train(config)
 
 
+@pytest.mark.parametrize("part", [0, 2, 3], ids=["network", "optimizer", "schedule"])
+def test_a_state_of_another_form_is_reported(
+    stopped: TrainConfig, tmp_path: Path, feed: Callable[..., Feed], part: int
+) -> None:
+    feed()
+    config = replace(stopped, output=str(tmp_path))
+    tree = torch.load(Path(stopped.output) / "state.pt", weights_only=True)
+    tree["config"]["output"] = config.output
+    tree["parts"][part] = {"last_epoch": 1}
+    torch.save(tree, tmp_path / "state.pt")
+    with pytest.raises(InputError, match=r"not a state to go on from.*--no-resume"):
+        training.train(config)
+
+
 def test_a_finished_run_is_left_alone_unless_resume_is_off(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     config = config_for(tmp_path, steps=2)
     feed()
