@@ -70,8 +70,10 @@ def train(config: Positional[Config], overrides: Positional[Overrides] = (), res
     if not settings.data:
         raise InputError(f"{config} has no training data: give at least one source in `data`")
     held_out = {} if settings.held_out is None else {"held_out.data": settings.held_out.data}
-    check_checkpoint(None if settings.start in (None, "shipped") else Path(settings.start))
-    check_writable(Path(settings.output) / "state.pt")
+    state = Path(settings.output) / "state.pt"
+    if settings.start not in (None, "shipped") and not (resume and state.is_file()):  # a state holds the network
+        check_checkpoint(Path(settings.start))
+    check_writable(state)
     check_data(config, {f"data.{i}": source for i, source in enumerate(settings.data)} | held_out)
     from mine.training.distributed import is_rank_zero
     from mine.training.train import train as run

@@ -37,7 +37,7 @@ def process_rows(config: TrainConfig, rank: int, processes: int) -> list[range]:
         For each accumulated part of the process, its samples' indices in the whole batch.
 
     Raises:
-        InputError: If the batch cannot be split evenly.
+        InputError: If the batch cannot be split evenly, or the checkpoint that the run starts from cannot be read.
     """
     parts = processes * config.accumulate
     if config.batch % parts:
@@ -128,8 +128,8 @@ def loader(
 
 def started_architecture(config: TrainConfig) -> Architecture:
     """The architecture of a run's network: that of its `start`, where the configuration names none itself."""
-    if config.start and not names_network(config) and (path := start_path(config.start)).is_file():
-        return load_network(path).architecture
+    if config.start and not names_network(config):
+        return load_network(start_path(config.start)).architecture
     return config.architecture
 
 

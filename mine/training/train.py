@@ -1,10 +1,12 @@
 """The training loop: gradient accumulation over micro-batches, EMA weights, held-out evaluation, resumption."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from mine.config import TrainConfig
 from mine.data.base.augment import augment
@@ -49,12 +51,16 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
     fabric = start_fabric(config)
     if fabric.is_global_zero:
         check_writable(Path(config.output) / "state.pt")
-    rows = process_rows(config, fabric.global_rank, fabric.world_size)
+
+    def prepared(config: TrainConfig) -> tuple[list[range], list[tuple[Dataset[Sample], float]]]:
+        return process_rows(config, fabric.global_rank, fabric.world_size), open_sources(config)
+
     resumed = resume and (Path(config.output) / "state.pt").is_file()
-    sources = None if resumed else open_sources(config)  # a new run downloads weights next
+    parts = None if resumed else prepared(config)  # a new run downloads weights next
     torch.manual_seed(config.seed)
     state = TrainingState(fabric, config, resume)
-    sources = sources or open_sources(config)
+    # The state holds all that a run took from its `start`, which need not be there any more.
+    rows, sources = parts or prepared(replace(config, start=None, architecture=state.network.architecture))
     with disk_full_reported(config.output), GracefulStop() as stop, TrainingLog(state) as log:
         samples = loader(config, state.step, rows, sources)
         if state.step == 0:

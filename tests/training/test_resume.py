@@ -1,5 +1,6 @@
 """Training runs that stop and resume: nothing is lost, and no run resumes from the state of another."""
 
+import json
 import os
 import re
 import shutil
@@ -13,10 +14,13 @@ import torch
 from tiny_run import ARCHITECTURE, Feed, config_for, saved, use_feed
 from torch import Tensor
 
+from mine.cli import training as command_line
 from mine.config import TrainConfig
 from mine.data.base.sample import Sample
 from mine.data.sources import SyntheticSource
 from mine.errors import InputError
+from mine.network.architecture import Architecture
+from mine.network.checkpoint import make_network, save_network
 from mine.training import train as training
 
 
@@ -124,6 +128,33 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
         use_feed(patch)
         training.train(config)
     return config
+
+
+def test_a_run_goes_on_without_the_checkpoint_that_it_started_from(
+    tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the command line as well; a run that begins says that it is missing, and nothing else."""
+    feed()
+    start = tmp_path / "start.safetensors"
+    torch.manual_seed(0)
+    save_network(make_network(replace(ARCHITECTURE, decoder="disparity")), start)
+    config = config_for(
+        tmp_path / "run", architecture=Architecture(), start=str(start), steps=2, stop=1, size=(32, 64), batch=1
+    )
+    training.train(config)
+    start.unlink()
+    training.train(replace(config, stop=None))
+    assert json.loads((tmp_path / "run" / "figures.json").read_text())["steps"] == 2
+    for folder, resume in (("run", False), ("other", True)):
+        with pytest.raises(InputError, match=f"no checkpoint at {re.escape(str(start))}"):
+            training.train(replace(config, output=str(tmp_path / folder)), resume)
+    monkeypatch.setattr(training, "train", lambda config, resume: Path(config.output))
+    path = tmp_path / "run.yaml"
+    path.write_text("data: [{kind: synthetic, count: 2}]")
+    overrides = (f"output={tmp_path / 'run'}", f"start={start}")
+    command_line.train(path, overrides)
+    with pytest.raises(InputError, match="no checkpoint at"):
+        command_line.train(path, overrides, resume=False)
 
 
 def test_a_damaged_state_is_reported(stopped: TrainConfig, tmp_path: Path, feed: Callable[..., Feed]) -> None:
