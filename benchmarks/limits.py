@@ -57,7 +57,7 @@ class Corrections:
     def predicted(self, sample: Sample) -> Tensor:
         """Predicted log-disparity (1, 1, H, W) of the sample's source."""
         size = sample.source.shape[-2], sample.source.shape[-1]
-        return self.network(sample.source[None], focal_contrast(sample.K_src, size)).log()
+        return self.network(sample.source[None], float(focal_contrast(sample.K_src, size))).log()
 
     def scene(self, sample: Sample, log_disparity: Tensor) -> MPI:
         """The scene lifted from log-disparity (1, 1, H, W) of the source."""

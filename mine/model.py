@@ -265,7 +265,7 @@ class Model:
                 raise InputError(f"K has shape {tuple(K.shape)}: give 3x3 intrinsics in pixels of the photo")
             check_intrinsics(K)
             K = resize_intrinsics(K.float(), (height, width), size)
-        return K, focal_contrast(K, size)
+        return K, float(focal_contrast(K, size))
 
 
 def _wanted_planes(planes: int, disparity: ArrayLike | None) -> int | Tensor:

@@ -16,7 +16,7 @@ from mine.config import LayerLossWeights, TrainConfig
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.network.disparity.lift import FARTHEST_MAXIMUM, FARTHEST_QUANTILE
-from mine.network.disparity.network import NEAREST
+from mine.network.disparity.network import NEAREST, focal_contrast
 from mine.network.disparity.refine import dilate_foreground
 from mine.network.layers.network import LayeredNetwork
 from mine.render import blend_source, render
@@ -92,7 +92,7 @@ def both_ways(batch: Sample) -> Sample:
 
 
 def choose_map(network: LayeredNetwork, views: Sample, rng: BatchRng) -> tuple[Tensor, Tensor]:
-    """The relative disparity map of each source, predicted or true.
+    """The relative disparity map of each source, predicted or true: as in use, where the camera is known.
 
     Returns:
         Maps (B, 1, H, W), and the factors (B,) from the sample's disparities to theirs.
@@ -105,7 +105,8 @@ def choose_map(network: LayeredNetwork, views: Sample, rng: BatchRng) -> tuple[T
     predicted = (rng.uniform().to(true) >= TRUE_DEPTH) | (views.metric <= 0)
     if predicted.any():  # predictions take longer than the rest of a step
         images = views.source[predicted].contiguous(memory_format=torch.channels_last)
-        maps[predicted] = network(images)
+        contrast = focal_contrast(views.K_src[predicted], (images.shape[-2], images.shape[-1]))
+        maps[predicted] = network(images, contrast[:, None, None, None])
         scale[predicted] = _fitted_scale(maps, views)[predicted]
     return maps, scale
 

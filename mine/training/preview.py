@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from mine.data.base.sample import Sample
+from mine.network.disparity.network import DisparityNetwork, focal_contrast
 from mine.network.protocol import Network
 from mine.render import blend_source, render
 from mine.render.reference import render_source
@@ -28,7 +29,11 @@ def preview_images(network: Network, batch: Sample) -> dict[str, Tensor]:
     sample = Sample(*(field[:1] for field in batch))
     image, K = sample.source, sample.K_src
     size = image.shape[-2], image.shape[-1]
-    planes, disparity = network.predict_planes(image, PLANES)
+    if isinstance(network, DisparityNetwork):  # as `Model.predict` does where the camera is known
+        contrast = focal_contrast(K, size)[:, None, None, None]
+        planes, disparity = network.predict_planes(image, PLANES, contrast)
+    else:
+        planes, disparity = network.predict_planes(image, PLANES)
     disparity = disparity[None]
     if not network.kind.photo_colours:
         planes = blend_source(planes, disparity, K, image)

@@ -11,9 +11,11 @@ from mine.data.base.sample import Sample
 from mine.errors import InputError
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network, save_network
+from mine.network.disparity.network import focal_contrast
 from mine.network.layers.network import LayeredNetwork
+from mine.scene.camera import intrinsics
 from mine.scene.inpaint import Background
-from mine.training.layer_losses import background_losses, both_ways, layer_losses, spread_planes, uncovered
+from mine.training.layer_losses import background_losses, both_ways, choose_map, layer_losses, spread_planes, uncovered
 from mine.training.optim import add_layers, freeze, start_network
 
 DISPARITY_ONLY = Architecture("mobilenetv3_small_050", widths=(4, 4, 8, 8, 8), decoder="disparity")
@@ -86,6 +88,22 @@ def test_both_ways_inverts_the_pose() -> None:
     views = both_ways(stack(card_before_wall()))
     assert torch.allclose(views.T_tgt_src[0] @ views.T_tgt_src[1], torch.eye(4), atol=1e-6)
     assert torch.equal(views.depth_src[1], views.depth_tgt[0])
+
+
+def test_predicted_maps_have_the_contrast_of_their_cameras() -> None:
+    """As in `Model.predict`: a wide-angle view has more relief than one by a long lens."""
+    torch.manual_seed(0)
+    network = add_layers(make_network(DISPARITY_ONLY), WANTED).eval()
+    assert isinstance(network, LayeredNetwork)
+    with torch.no_grad():
+        network.decoder.head.weight.mul_(100)  # untrained, its maps are nearly flat
+    sample = make_sample(SIZE)._replace(metric=torch.tensor(0.0))  # so that all maps are predicted
+    views = stack(*(sample._replace(K_src=intrinsics(SIZE, fov)) for fov in (25, 90)))
+    with torch.no_grad():
+        maps, _ = choose_map(network, views, BatchRng.seeded(0, 2))
+        for found, K, other in zip(maps, views.K_src, views.K_src.flip(0), strict=True):
+            torch.testing.assert_close(found, network(sample.source[None], float(focal_contrast(K, SIZE)))[0])
+            assert not torch.allclose(found, network(sample.source[None], float(focal_contrast(other, SIZE)))[0])
 
 
 def test_planes_of_training_descend_over_the_range_of_the_map() -> None:

@@ -90,7 +90,9 @@ class DisparityNetwork(Network):
         self.encoder = make_encoder(architecture.encoder)
         self.decoder = DisparityDecoder(self.encoder.channels, architecture.widths)
 
-    def forward(self, image: Float[Tensor, "B 3 H W"], contrast: float = 1.0) -> Float[Tensor, "B 1 H W"]:
+    def forward(
+        self, image: Float[Tensor, "B 3 H W"], contrast: float | Float[Tensor, "B 1 1 1"] = 1.0
+    ) -> Float[Tensor, "B 1 H W"]:
         """Predicts the disparity map of each image.
 
         Predictions at full resolution have the sharper edges, those of reduced images the better large shapes
@@ -103,7 +105,7 @@ class DisparityNetwork(Network):
 
         Args:
             image: (B, 3, H, W) in [0, 1]; H and W are multiples of 32.
-            contrast: Factor of log-disparity; `focal_contrast` of the camera where it is known.
+            contrast: Factor of log-disparity, one or for each image; `focal_contrast` of the camera where it is known.
 
         Returns:
             Relative disparity (B, 1, H, W) in [`FARTHEST`, 1].
@@ -120,10 +122,16 @@ class DisparityNetwork(Network):
         return relative_disparity(refine(contrast * log_disparity, image))
 
     def predict_planes(
-        self, image: Float[Tensor, "1 3 H W"], disparity: Float[Tensor, " S"] | int
+        self,
+        image: Float[Tensor, "1 3 H W"],
+        disparity: Float[Tensor, " S"] | int,
+        contrast: float | Float[Tensor, "1 1 1 1"] = 1.0,
     ) -> tuple[Float[Tensor, "1 S 4 H W"], Float[Tensor, " S"]]:
-        """See `Network.predict_planes`; a number of planes spreads them over the disparities of the image."""
-        disparity_map = self(image.contiguous(memory_format=torch.channels_last))
+        """See `Network.predict_planes`; a number of planes spreads them over the disparities of the image.
+
+        `contrast` is that of `forward`.
+        """
+        disparity_map = self(image.contiguous(memory_format=torch.channels_last), contrast)
         if isinstance(disparity, int):
             disparity = plane_disparities(disparity_map, disparity)
         planes, _ = self.lift(image, disparity_map, disparity[None])
@@ -151,8 +159,8 @@ class DisparityNetwork(Network):
         return F.interpolate((direct + mirrored.flip(-1)) / 2, image.shape[-2:], mode="bilinear")
 
 
-def focal_contrast(K: Float[Tensor, "3 3"], size: tuple[int, int]) -> float:
-    """Contrast of a disparity map by the camera's focal length f, relative to the image's longer side.
+def focal_contrast(K: Float[Tensor, "*B 3 3"], size: tuple[int, int]) -> Float[Tensor, "*B"]:
+    """Contrast of disparity maps by the focal lengths f of cameras, relative to the image's longer side.
 
     Args:
         K: Intrinsics in pixels.
@@ -162,7 +170,7 @@ def focal_contrast(K: Float[Tensor, "3 3"], size: tuple[int, int]) -> float:
         f to the power of -`FOCAL_EXPONENT`, with f in `FOCAL_RANGE`; 1 at a field of view of 53° along the longer side.
     """
     axis = 0 if size[1] >= size[0] else 1
-    return float(contrast_by_focal(K[axis, axis] / max(size)))
+    return contrast_by_focal(K[..., axis, axis] / max(size))
 
 
 def contrast_by_focal(focal: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:

@@ -41,7 +41,7 @@ def test_a_checkpoint_is_read_back(network: DisparityNetwork, tmp_path: Path) ->
 
 def test_contrast_falls_with_the_focal_length_within_the_measured_range() -> None:
     def of(focal: float, size: tuple[int, int] = (256, 384)) -> float:
-        return focal_contrast(torch.diag(torch.tensor([focal * max(size), focal * max(size), 1.0])), size)
+        return float(focal_contrast(torch.diag(torch.tensor([focal * max(size), focal * max(size), 1.0])), size))
 
     assert of(1.0) == 1 and of(1.0, (384, 256)) == 1
     assert of(2.0) == pytest.approx(2**-0.4) == pytest.approx(1 / of(0.5))
