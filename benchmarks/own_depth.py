@@ -15,24 +15,13 @@ from PIL import Image
 import mine
 from mine.data.base.sample import Sample
 from mine.data.synthetic import SyntheticScenes
-from mine.evaluation.evaluate import evaluate_samples
+from mine.evaluation.evaluate import evaluate_samples, near_points
 from mine.scene.depth import colour_depth
 from mine.scene.depth_maps.depth_map import DepthMap, make_depth_map
 from mine.scene.points import scale_factor
 
 FIRST = 1000
 """Number of the first scene: those that the shipped network was trained on have numbers from 100000 on."""
-
-NEAR = 16.0
-"""Depth of the farthest points by which the scale of a scene is calibrated: the sky is beyond the farthest plane."""
-
-
-class NearPoints(SyntheticScenes):
-    """Scenes whose sparse points are on surfaces, not in the sky."""
-
-    def __getitem__(self, index: int) -> Sample:
-        sample = super().__getitem__(index)
-        return sample._replace(points_src=sample.points_src[:, sample.points_src[2] < NEAR])
 
 
 def exact(depth: np.ndarray) -> DepthMap:
@@ -86,7 +75,7 @@ def method(model: mine.Model, make: Callable[[np.ndarray], DepthMap] | None) -> 
 
 def picture(model: mine.Model, number: int, size: tuple[int, int], output: str) -> None:
     """Writes depth and the second camera's view of one scene: by the network, by exact depth, and the truth."""
-    sample = NearPoints(1, size, seed=number)[0]
+    sample = near_points(SyntheticScenes(1, size, seed=number)[0])
     rows = []
     for depth in (None, exact(sample.depth_src[0].numpy())):
         scene = model.predict(sample.source, K=sample.K_src, depth=depth)
@@ -118,7 +107,7 @@ def main() -> None:
             picture(model, options.number, tuple(options.size), options.picture)
         return
     methods = {"shipped network": method(model, None)} | {name: method(model, make) for name, make in MAPS.items()}
-    scenes = NearPoints(options.scenes, tuple(options.size), seed=FIRST)
+    scenes = SyntheticScenes(options.scenes, tuple(options.size), seed=FIRST)
     with torch.no_grad():
         report = evaluate_samples(None, scenes, options.scenes, methods)
     means = report.mean()

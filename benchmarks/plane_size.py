@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 
 import torch
-from own_depth import NearPoints
 
 import mine
 from mine.data.base.sample import Sample
 from mine.data.datasets.colmap import Colmap
-from mine.evaluation.evaluate import evaluate, evaluate_samples
+from mine.data.synthetic import SyntheticScenes
+from mine.evaluation.evaluate import NEAR, evaluate, evaluate_samples
 from mine.evaluation.report import Report
 
 FIRST = 2000
@@ -23,9 +23,6 @@ FIRST = 2000
 
 SIZES = ((256, 384), (384, 640), (512, 768))
 """(H, W) of the planes, as `mine.Model.predict` takes them."""
-
-FARTHEST = 16.0
-"""Depth of the farthest pixels whose error counts: the sky is beyond the farthest plane."""
 
 Log = dict[str, list[float]]
 
@@ -38,7 +35,7 @@ def method(model: mine.Model, size: tuple[int, int], log: Log) -> Callable[[Samp
         scene = model.predict(sample.source, K=sample.K_src, size=size)
         log.setdefault("seconds", []).append(time.process_time() - start)
         depth = scene.render(torch.eye(4), sample.K_src, tuple(sample.source.shape[-2:])).depth[0, 0]
-        near = (sample.depth_src[0] > 0) & ((sample.depth_src[0] < FARTHEST) | (sample.metric == 0))
+        near = (sample.depth_src[0] > 0) & ((sample.depth_src[0] < NEAR) | (sample.metric == 0))
         error = (depth / sample.depth_src[0]).log()[near]
         log.setdefault("depth", []).append(float((error - error.median()).abs().mean()))
         return scene
@@ -62,7 +59,7 @@ def measure(options: argparse.Namespace, logs: dict[str, Log]) -> Report:
     with torch.no_grad():
         if options.captures:
             return evaluate(None, some_sources(options.captures, size, options.every), methods)
-        return evaluate_samples(None, NearPoints(options.scenes, size, seed=FIRST), options.scenes, methods)
+        return evaluate_samples(None, SyntheticScenes(options.scenes, size, seed=FIRST), options.scenes, methods)
 
 
 def main() -> None:

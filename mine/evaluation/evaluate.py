@@ -45,6 +45,12 @@ NO_LPIPS = "LPIPS is unavailable: its weights (VGG-16, by torchvision) are not o
 OCCLUSION_TOLERANCE = 0.05
 """Relative depth by which the source's surface must be nearer than a target's point to occlude it."""
 
+NEAR = 16.0
+"""Depth of the farthest points that calibrate a generated scene, whose nearest surface is at about 1.
+
+The sky, at 1000, is beyond the farthest plane of a scene: a few points on it would tell the scale.
+"""
+
 LOWER_BOUNDS: Mapping[str, Method] = {"unchanged": source_image, "one plane": single_plane}
 """Baselines that any network should beat: no geometry, and one depth."""
 
@@ -123,20 +129,21 @@ def evaluate_samples(
 
     Args:
         predictor: From an image and its intrinsics to a scene; None evaluates the baselines alone.
-        dataset: Samples with dense depth of source and target.
+        dataset: Samples with dense depth of source and target. Methods get them without their far points, see
+            `near_points`.
         count: Number of samples, from the first on.
         baselines: Methods to compare with, by name.
         backend: The renderer.
         progress: Show a progress bar.
 
     Returns:
-        One row per method: means of `psnr` (dB) and `ssim` as in `evaluate`, calibrated by the source's points too, and
-        of `psnr_hidden`, over the target's pixels that are disoccluded.
+        One row per method: means of `psnr` (dB) and `ssim` as in `evaluate`, calibrated by the source's near points,
+        and of `psnr_hidden`, over the target's pixels that are disoccluded.
     """
     methods = _methods(predictor, baselines)
     report = Report()
     for index in track(range(count), "evaluating", disable=not progress):
-        sample = dataset[index]._replace(metric=torch.zeros(()))  # scale is unknown from one photo
+        sample = near_points(dataset[index])._replace(metric=torch.zeros(()))  # scale is unknown from one photo
         disoccluded = disoccluded_pixels(sample)[None]
         for name, method in methods.items():
             scene = method(sample)
@@ -147,6 +154,12 @@ def evaluate_samples(
             metrics["psnr_hidden"] = float(psnr(view.rgb, sample.target[None], covered & disoccluded))
             report.add("all", name, metrics)
     return report
+
+
+def near_points(sample: Sample) -> Sample:
+    """The sample with those of its source's points that are nearer than `NEAR`, or with all if none is."""
+    near = sample.points_src[2] < NEAR
+    return sample._replace(points_src=sample.points_src[:, near]) if near.any() else sample
 
 
 def disoccluded_pixels(sample: Sample) -> Tensor:

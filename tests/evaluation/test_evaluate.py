@@ -15,7 +15,7 @@ from mine.data.datasets.colmap import Colmap
 from mine.errors import InputError
 from mine.evaluation import evaluate as evaluation
 from mine.evaluation.baselines import interpolated_disparity, sfm_upper_bound, single_plane
-from mine.evaluation.evaluate import disoccluded_pixels, evaluate, evaluate_samples
+from mine.evaluation.evaluate import disoccluded_pixels, evaluate, evaluate_samples, near_points
 from mine.evaluation.report import Report, write_report
 from mine.scene.mpi import MPI
 
@@ -202,6 +202,31 @@ def test_the_scale_of_generated_scenes_is_fitted_too() -> None:
             progress=False,
         )
         assert (report.mean()["prediction"]["psnr"] > 40) == forgiven
+
+
+def test_the_sky_does_not_tell_the_scale_of_generated_scenes() -> None:
+    """It is farther than a scene's farthest plane, so that the truth itself has the wrong depth there."""
+    sample = bar_sample()
+    sample.T_tgt_src[0, 3] = -0.29  # 11.6 pixels: of whole ones, rounding would decide which plane shows
+    bar = torch.zeros(1, 1, 32, 48)
+    bar[..., 20:28] = 1e6
+    sigma = torch.cat([bar, torch.full((1, 1, 32, 48), 1e6)])
+    image = torch.stack([sample.source, torch.full((3, 32, 48), 0.5)])  # the sky is plain
+    truth = MPI(image, sigma, torch.tensor([1.0, 1 / 16]), sample.K_src)
+    target = truth.render(sample.T_tgt_src, sample.K_tgt, backend="reference").rgb[0]
+    on_bar, on_sky = torch.tensor([[0.0], [0.0], [1.0]]), torch.tensor([[-400.0], [0.0], [1000.0]])
+    mixed = sample._replace(target=target, points_src=torch.cat([on_bar, on_sky], dim=1))
+    far = mixed._replace(points_src=on_sky)
+    assert torch.equal(near_points(mixed).points_src, on_bar)
+    assert torch.equal(near_points(far).points_src, on_sky), "there are no others"
+    report = evaluate_samples(
+        lambda image, K: truth,
+        [mixed],  # type: ignore[arg-type]
+        1,
+        backend="reference",
+        progress=False,
+    )
+    assert report.mean()["prediction"]["psnr"] > 50
 
 
 def test_lpips_is_measured_within_the_border_or_reported_as_unavailable(
