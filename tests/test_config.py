@@ -191,10 +191,16 @@ def test_evaluations_take_the_sizes_that_predictions_take(tmp_path: Path, size: 
 
 
 def test_layered_networks_are_trained_in_full_precision(example: Path) -> None:
-    layers = ["architecture.decoder=layers", "architecture.background=[4,4,4,4,4]"]
+    layers = ["architecture.decoder=layers", "architecture.background=[4,4,4,4,4]", "start=shipped"]
     assert load_config(example, layers).precision == "fp32"
     with pytest.raises(InputError, match="precision is bf16: layered networks are trained in fp32"):
         load_config(example, [*layers, "precision=bf16"])
+
+
+def test_layers_need_a_disparity_network_to_start_from(example: Path) -> None:
+    with pytest.raises(InputError, match=r"start is missing: .* start=shipped") as error:
+        load_config(example, ["architecture.decoder=layers", "architecture.background=[4,4,4,4,4]"])
+    assert "\n" not in str(error.value)
 
 
 def test_unknown_keys_are_told_with_those_that_are_known(tmp_path: Path) -> None:

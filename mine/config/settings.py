@@ -66,7 +66,7 @@ class TrainConfig:
     architecture: Architecture = field(default_factory=Architecture)
     start: str | None = None
     """checkpoint to start from, "shipped" for the one that comes with MINE; None for an ImageNet encoder and a randomly
-    initialised decoder"""
+    initialised decoder, which layers cannot start from"""
     data: tuple[AnySource, ...] = ()
     """sources of samples, mixed in proportion to their `share`"""
     size: tuple[int, int] = (256, 384)
@@ -237,7 +237,7 @@ def check_network_options(config: TrainConfig, architecture: Architecture) -> No
     """Checks a configuration's values against the kind of network that the run trains.
 
     Args:
-        config: `size`, `targets`, `fine_planes` and `precision`.
+        config: `start`, `size`, `targets`, `fine_planes` and `precision`.
         architecture: The network's.
 
     Raises:
@@ -247,6 +247,11 @@ def check_network_options(config: TrainConfig, architecture: Architecture) -> No
     _check_sides("size", config.size, kind.side_multiple)
     if kind.supervision != "views" and (config.targets > 1 or config.fine_planes):
         raise InputError("targets and fine_planes are for plane networks: leave them out")
+    if kind.supervision == "layers" and config.start is None:
+        raise InputError(
+            "start is missing: layers are trained on top of a disparity network, which stays as it is: give one's"
+            " checkpoint, or start=shipped"
+        )
     if architecture.decoder == "layers" and config.precision != "fp32":
         raise InputError(f"precision is {config.precision}: layered networks are trained in fp32, leave it out")
 
