@@ -1,4 +1,4 @@
-"""What each kind of network is trained for: its losses, and the decoder's parameters that none of them reaches."""
+"""What each kind of network is trained for: its losses, and the parameters that none of them reaches."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mine.config import TrainConfig
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
+from mine.network.layers.network import LayeredNetwork
 from mine.network.planes.network import PlaneNetwork, stratified_disparity
 from mine.training.disparity_losses import disparity_losses
 from mine.training.layer_losses import layer_losses
@@ -20,7 +21,7 @@ class Objective(NamedTuple):
     Attributes:
         losses: From network, batch, configuration and random numbers to each weighted loss by name, with their sum
             under "total".
-        unreached: From network and configuration to the decoder's parameters that have no gradient.
+        unreached: From network and configuration to the parameters behind the encoder that have no gradient.
     """
 
     losses: Callable[[Any, Sample, TrainConfig, BatchRng], dict[str, Tensor]]
@@ -44,9 +45,15 @@ def unreached_levels(network: PlaneNetwork, config: TrainConfig) -> Iterable[nn.
     return [parameter for name, parameter in named if name.split(".")[1] in finer]
 
 
+def unreached_opacities(network: LayeredNetwork, config: TrainConfig) -> Iterable[nn.Parameter]:
+    """Parameters of learned opacities where no view is rendered from them: the other losses are the background's."""
+    rendered = config.layer_losses.photometric or config.layer_losses.ssim
+    return () if rendered or network.opacity_network is None else network.opacity_network.parameters()
+
+
 OBJECTIVES = {
     "planes": Objective(stratified_plane_losses, unreached_levels),
     "disparity": Objective(disparity_losses, lambda network, config: ()),
-    "layers": Objective(layer_losses, lambda network, config: ()),
+    "layers": Objective(layer_losses, unreached_opacities),
 }
 """By the kind of network, a key of `mine.network.NETWORKS`."""

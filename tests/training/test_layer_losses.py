@@ -1,5 +1,7 @@
 """The losses of a learned background and learned opacities, in scenes whose geometry is known."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny_sample import make_sample, stack
@@ -158,3 +160,17 @@ def test_samples_without_dense_depth_teach_by_their_views_alone() -> None:
         network.train(), batch, TrainConfig("unused", WANTED, size=SIZE, planes=4), BatchRng.seeded(0, 2)
     )  # type: ignore[arg-type]
     assert float(losses["colour"].detach()) == 0 and float(losses["photometric"].detach()) > 0
+
+
+@pytest.mark.parametrize("weights", [{}, {"ssim": 0.0}, {"photometric": 0.0}, {"photometric": 0.0, "ssim": 0.0}])
+@pytest.mark.parametrize("opacity", [0, 8])
+def test_all_that_is_trained_has_a_gradient(weights: dict[str, float], opacity: int) -> None:
+    """Without one, several processes wait for it in vain."""
+    wanted = replace(WANTED, opacity=opacity)
+    network = add_layers(make_network(DISPARITY_ONLY), wanted).train()
+    assert isinstance(network, LayeredNetwork)
+    config = TrainConfig("unused", wanted, size=SIZE, planes=4, layer_losses=LayerLossWeights(**weights))
+    freeze(network, config)
+    layer_losses(network, stack(card_before_wall()), config, BatchRng.seeded(0, 1))["total"].backward()
+    missing = [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
+    assert not missing and any(p.grad is not None for p in network.parameters())
