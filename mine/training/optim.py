@@ -8,7 +8,7 @@ import torch
 
 import mine.model
 from mine.config import TrainConfig
-from mine.errors import InputError
+from mine.errors import InputError, choose
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import load_network, make_network
 from mine.network.protocol import Network
@@ -87,7 +87,15 @@ def freeze(network: Network, config: TrainConfig) -> None:
 
     That is the encoder's `config.frozen` parts, decoder levels finer than `config.finest`, and the disparity network
     under learned layers.
+
+    Raises:
+        InputError: The encoder has no part of a name in `config.frozen`.
     """
+    names = [name for name, _ in network.encoder.named_parameters()]
+    for prefix in config.frozen:
+        if not any(name.startswith(prefix) for name in names):
+            parts = dict.fromkeys(".".join(name.split(".")[:2]) for name in names)
+            raise InputError(f"frozen has {prefix!r}, which no part of the encoder is named: {choose(prefix, parts)}")
     for name, parameter in network.encoder.named_parameters():
         parameter.requires_grad_(not name.startswith(config.frozen or ("-",)))
     if network.kind.supervision == "layers":

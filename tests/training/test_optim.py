@@ -1,13 +1,15 @@
-"""Learning rate schedules."""
+"""What a run trains, and its learning rate schedules."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tiny_run import ARCHITECTURE, config_for
 
+from mine.errors import InputError
 from mine.network.checkpoint import make_network
-from mine.training.optim import make_optimizer
+from mine.training.optim import freeze, make_optimizer
 
 
 def rates(**settings: object) -> list[tuple[float, float]]:
@@ -44,3 +46,15 @@ def test_each_rate_anneals_to_a_hundredth_of_its_own_peak() -> None:
         found = rates(steps=16, encoder_learning_rate=encoder)
         assert [rate for rate, _ in found] == pytest.approx([encoder * factor for factor in factors], rel=1e-6, abs=0)
         assert [rate for _, rate in found] == pytest.approx([1e-2 * factor for factor in factors], rel=1e-6, abs=0)
+
+
+def test_frozen_parts_that_the_encoder_does_not_have_are_named() -> None:
+    network = make_network(ARCHITECTURE)
+    config = config_for(Path("unused"), frozen=("backbone.conv_stem", "backbone.block"))
+    freeze(network, config)
+    trained = [name for name, parameter in network.encoder.named_parameters() if parameter.requires_grad]
+    assert trained and not any(name.startswith(config.frozen) for name in trained)
+    wrong = replace(config, frozen=("backbone.conv_stem", "encoder.backbone.bn1"))
+    with pytest.raises(InputError, match=r"frozen has 'encoder\.backbone\.bn1'.* backbone\.bn1[?,]") as error:
+        freeze(network, wrong)
+    assert "\n" not in str(error.value)
