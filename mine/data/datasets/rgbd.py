@@ -21,6 +21,7 @@ from mine.data.base.sparse_points import sample_points
 from mine.errors import InputError
 from mine.inputs.files import parsing
 from mine.inputs.images import open_image
+from mine.scene.decoding.high_bit_depth import to_8bit
 from mine.scene.exif import read_exif, upright
 
 FOV = 60.0
@@ -161,7 +162,7 @@ def read_photograph(photograph: Photograph) -> tuple[Image.Image, np.ndarray]:
     """
     try:
         with open_image(photograph.image) as file:
-            image = upright(file.convert("RGB"), read_exif(file))
+            image = upright(to_8bit(file, "it")[0].convert("RGB"), read_exif(file))
         with open_image(photograph.disparity) as file:
             values = np.asarray(file)
     except (InputError, SyntaxError) as error:

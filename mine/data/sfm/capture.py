@@ -23,6 +23,7 @@ from mine.data.sfm.read_model import read_model
 from mine.errors import InputError
 from mine.inputs.files import parsing, shorten, shown
 from mine.inputs.images import open_image
+from mine.scene.decoding.high_bit_depth import to_8bit
 from mine.scene.exif import is_turned, read_exif, upright
 
 Floats = NDArray[np.float64]
@@ -103,7 +104,7 @@ class PosedImage:
         """Decodes the undistorted RGB image, `size` large.
 
         Raises:
-            OSError: The file cannot be decoded, or has not the camera's aspect ratio.
+            OSError: The file cannot be decoded, its values are out of range, or it has not the camera's aspect ratio.
         """
         size = self.lens.width, self.lens.height
         try:
@@ -114,9 +115,10 @@ class PosedImage:
                 if not (turned or _same_shape(file.size, size)):
                     raise OSError(f"it is {file.width}x{file.height}, not of the shape its camera has")
                 file.draft("RGB", size[::-1] if turned else size)  # lets JPEG shrink while it decodes
-                image = upright(file.convert("RGB"), exif) if turned else file.convert("RGB")
+                image = to_8bit(file, "it")[0].convert("RGB")
+                image = upright(image, exif) if turned else image
                 image = image.resize(size, Image.Resampling.LANCZOS)
-        except OSError as error:
+        except (OSError, InputError) as error:
             raise OSError(f"{self.path} cannot be decoded ({error})") from error
         image = image if self.lens.is_undistorted() else Image.fromarray(self._undistort(np.asarray(image)))
         return image if self.turn == 1 else image.transpose(_QUARTER_TURNS[self.turn].method)

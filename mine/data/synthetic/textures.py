@@ -7,13 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from PIL import ImageOps
 from torch import Tensor
 
 from mine.data.synthetic.cutouts import CUTOUTS, cutout
 from mine.data.synthetic.procedural import TEXELS, procedural
 from mine.errors import InputError
 from mine.inputs.images import open_image
+from mine.scene.decoding.high_bit_depth import to_8bit
+from mine.scene.exif import read_exif, upright
 
 _LARGEST = 1024
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
@@ -103,9 +104,10 @@ def _photo(file: Path) -> Tensor:
     try:
         with open_image(file) as opened:
             opened.draft("RGB", (_LARGEST, _LARGEST))
-            image = ImageOps.exif_transpose(opened)
+            exif = read_exif(opened)
+            image, _ = to_8bit(opened, f"texture {file}")
+            image = upright(image.convert("RGBA" if image.has_transparency_data else "RGB"), exif)
             image.thumbnail((_LARGEST, _LARGEST))
-            image = image.convert("RGBA" if "A" in image.getbands() else "RGB")
     except OSError as error:
         raise InputError(f"cannot read the texture {file} ({error}): remove it from the folder") from error
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()

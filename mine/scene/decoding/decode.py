@@ -145,9 +145,7 @@ def _head(path: Path) -> bytes:
 
 def _to_srgb(image: Image.Image, deep: bool, name: str, profile: bytes | None) -> tuple[Image.Image, str | None]:
     """The image as RGB, transparency over white, colours by an ICC profile; and what had to be guessed."""
-    note = None
-    if image.mode.startswith("I") or image.mode == "F":
-        image, note = to_8bit(image, name)
+    image, note = to_8bit(image, name)
     transparent = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
     alpha = image.convert("RGBA").getchannel("A") if transparent else None
     if image.mode == "LAB":

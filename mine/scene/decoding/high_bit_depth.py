@@ -25,15 +25,17 @@ def to_8bit(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
     """Scales grey levels of up to 16 bits, or floats in [0, 1], to 8 bits: Pillow's own conversion would clip them.
 
     Args:
-        image: Of mode "I", "I;16" or "F".
+        image: Of any mode; other modes than "I", "I;16" (of either byte order) and "F" stay as they are.
         name: What messages call it.
 
     Returns:
-        The image of mode "L", and what is guessed of its levels, if anything.
+        The image, of mode "L" if it was scaled, and what is guessed of its levels, if anything.
 
     Raises:
         InputError: Its values are out of range.
     """
+    if not image.mode.startswith("I") and image.mode != "F":
+        return image, None
     values = np.asarray(image)
     known = values[np.isfinite(values)] if image.mode == "F" else values
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)

@@ -62,6 +62,27 @@ def test_byte_order_marks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(after[1].points, before[1].points)
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_pictures_of_many_grey_levels_show_what_they_hold(tmp_path: Path, mode: str) -> None:
+    """Pillow's own conversion makes all above 255 white."""
+    folder = write_scene(tmp_path / "scene", CENTRES)
+    path = folder / "images" / "01.png"
+    before = np.asarray(read_capture(folder, (HEIGHT, WIDTH))[0].load())
+    grey = before[..., 0].astype(np.float32) / 255
+    levels = grey if mode == "F" else (grey * 65535).round().astype(np.uint16 if mode == "I;16" else np.int32)
+    with Image.fromarray(levels) as image:
+        assert image.mode == mode
+        image.save(path, format="TIFF")  # whatever its name says
+    np.testing.assert_array_equal(np.asarray(read_capture(folder, (HEIGHT, WIDTH))[0].load()), before)
+
+
+def test_a_picture_with_values_out_of_range_cannot_be_decoded(tmp_path: Path) -> None:
+    folder = write_scene(tmp_path / "scene", CENTRES)
+    Image.fromarray(np.full((HEIGHT, WIDTH), 70000, np.int32)).save(folder / "images" / "01.png", format="TIFF")
+    with pytest.raises(OSError, match=r"01\.png cannot be decoded .*70000"):
+        read_capture(folder, (HEIGHT, WIDTH))[0].load()
+
+
 def test_a_picture_is_turned_where_its_camera_has_the_upright_shape(tmp_path: Path) -> None:
     folder = write_scene(tmp_path / "scene", CENTRES)
     whole = read_capture(folder, (HEIGHT, WIDTH))[0].load()

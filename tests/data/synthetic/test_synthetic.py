@@ -17,6 +17,7 @@ from mine.data.synthetic.atlas import Atlas
 from mine.data.synthetic.raycast import cast_rays
 from mine.data.synthetic.scene import Scene, euler
 from mine.data.synthetic.shapes import Convex, Rays
+from mine.data.synthetic.textures import Textures
 from mine.errors import InputError
 
 SIZE = (48, 72)
@@ -217,6 +218,27 @@ def test_ground_is_met_at_height_over_slope() -> None:
     expected = (1.5 / torch.linspace(-0.5, 0.5, 33)[below])[:, None].expand(-1, 33)
     torch.testing.assert_close(depth[below], expected, rtol=1e-4, atol=0)
     assert torch.isinf(depth[:16]).all()
+
+
+def test_textures_of_many_grey_levels_show_what_they_hold(tmp_path: Path) -> None:
+    (tmp_path / "object").mkdir()
+    Image.fromarray(np.full((64, 64), 32768, np.uint16)).save(tmp_path / "object" / "grey.png")
+    textures = Textures(tmp_path)
+    means = [float(textures.surface(np.random.default_rng(seed), "object").mean()) for seed in range(6)]
+    assert pytest.approx(128 / 255, abs=1e-4) in means and 1.0 not in means
+
+
+def test_a_cutout_may_have_a_palette_with_transparency(tmp_path: Path) -> None:
+    (tmp_path / "plant").mkdir()
+    picture = Image.new("P", (64, 64), 0)
+    picture.putpalette([0, 0, 0, 20, 240, 20])
+    picture.paste(1, (16, 16, 48, 48))
+    picture.save(tmp_path / "plant" / "tree.png", transparency=0)
+    textures = Textures(tmp_path)
+    shapes = [textures.cutout(np.random.default_rng(seed), "plant") for seed in range(6)]
+    trees = [shape for shape in shapes if shape.shape == (4, 64, 64) and shape[3].mean() == 0.25]
+    assert trees
+    torch.testing.assert_close(trees[0][:3, 32, 32], torch.tensor([20.0, 240, 20]) / 255)
 
 
 def test_minified_textures_fade_to_their_mean() -> None:
