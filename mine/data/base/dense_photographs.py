@@ -14,6 +14,7 @@ from rich.progress import Progress
 from mine.data.base.rgbd_layout import INDEX, write_photograph
 from mine.data.sfm.capture import PosedImage, read_capture
 from mine.data.sfm.dense import View, dense_depth
+from mine.data.sfm.layout import capture_name
 from mine.data.sfm.reconstruct import check_new
 from mine.errors import InputError
 from mine.files import replacing
@@ -89,7 +90,7 @@ def write_dense(capture: str | Path, output: str | Path, progress: bool = True) 
                 continue
             name = f"{number:04d}"
             write_photograph(folder / name, pictures[number], depth.numpy())
-            line = {"name": name, "place": capture.name, "fx": round(float(views[number].K[0, 0]), 2)}
+            line = {"name": name, "place": capture_name(capture), "fx": round(float(views[number].K[0, 0]), 2)}
             lines.append(json.dumps(line | {"picture": images[number].path.name}))
             known.append(share)
         if not known:

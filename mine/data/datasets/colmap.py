@@ -7,7 +7,7 @@ import numpy as np
 
 from mine.data.base.image_pairs import MIN_POINTS, MIN_ZOOM, ImagePairs, Pair, other_targets, shared_points
 from mine.data.sfm.capture import PosedImage, Size, read_capture
-from mine.data.sfm.layout import captures_in
+from mine.data.sfm.layout import capture_name, captures_in
 from mine.errors import InputError
 
 MAX_ANGLE = 25.0
@@ -32,6 +32,7 @@ class Colmap(ImagePairs):
         seed: Seed of training samples; a sample depends on (seed, index) alone.
         epochs: Different samples of each source.
         targets: Target views of each source view.
+        root: Folder from which captures are named, if in it; else they are named by their own folder's name.
 
     Raises:
         InputError: A capture cannot be read or has no pairs.
@@ -46,6 +47,7 @@ class Colmap(ImagePairs):
         seed: int = 0,
         epochs: int = 1000,
         targets: int = 1,
+        root: str | Path | None = None,
     ) -> None:
         super().__init__(size, training, points, targets=targets)
         if not folders:
@@ -54,7 +56,7 @@ class Colmap(ImagePairs):
         cover = (round(size[0] / MIN_ZOOM), round(size[1] / MIN_ZOOM)) if training else size
         self.sources: list[tuple[PosedImage, list[PosedImage]]] = []
         for folder in folders:
-            self.sources += self._sources(Path(folder), cover)
+            self.sources += self._sources(Path(folder), cover, capture_name(Path(folder), root))
         self.pairs = [(source, target) for source, targets in self.sources for target in targets[:2]]
         self.length = len(self.sources) * epochs if training else len(self.pairs)
 
@@ -76,9 +78,9 @@ class Colmap(ImagePairs):
     def source_of(self, index: int) -> object:
         return self.pairs[index][0]
 
-    def _sources(self, folder: Path, cover: Size) -> list[tuple[PosedImage, list[PosedImage]]]:
+    def _sources(self, folder: Path, cover: Size, scene: str) -> list[tuple[PosedImage, list[PosedImage]]]:
         """The usable images of a capture, each with its possible targets, nearest first."""
-        views = read_capture(folder, cover)
+        views = read_capture(folder, cover, scene)
         useful = [view for view in views if self.count_points(view, self.largest_window(view)) >= MIN_POINTS]
         if not useful:
             most = max(len(view.ids) for view in views)
@@ -109,7 +111,7 @@ def open_captures(
         targets: Target views of each source view.
     """
     folders = [Path(root) / scene for scene in scenes] or captures_in(root)
-    return Colmap(folders, size, training, seed=seed, targets=targets)
+    return Colmap(folders, size, training, seed=seed, targets=targets, root=root)
 
 
 def near_targets(source: PosedImage, views: Sequence[PosedImage]) -> list[PosedImage]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from mine.data.sfm.colmap_library import pycolmap
-from mine.data.sfm.layout import check_capture_at
+from mine.data.sfm.layout import capture_name, check_capture_at
 from mine.data.sfm.model_files import MAX_SIDE, check_model_files
 from mine.data.sfm.read_model import read_model
 from mine.errors import InputError
@@ -176,12 +176,13 @@ def _same_shape(one: Size, other: Size) -> bool:
     return abs(one[0] / one[1] * other[1] / other[0] - 1) <= 0.02
 
 
-def read_capture(folder: Path, cover: Size) -> list[PosedImage]:
+def read_capture(folder: Path, cover: Size, scene: str | None = None) -> list[PosedImage]:
     """Reads a capture.
 
     Args:
         folder: The capture, with `images/` and `sparse/0/`.
         cover: (H, W) of the largest crop that is needed, to whose resolution images are reduced.
+        scene: What the capture is called; the folder's name by default.
 
     Returns:
         The posed images, ordered by file name.
@@ -190,6 +191,7 @@ def read_capture(folder: Path, cover: Size) -> list[PosedImage]:
         InputError: There is no reconstruction, it cannot be read, it has no images, a pose is not finite, or image
             files are missing.
     """
+    scene = scene or capture_name(folder)
     model = _read_model(folder)
     images = sorted(model.images.values(), key=lambda image: image.name)
     images = [image for image in images if image.has_pose]
@@ -200,7 +202,7 @@ def read_capture(folder: Path, cover: Size) -> list[PosedImage]:
         for number, point in model.points3D.items()
         if point.error <= MAX_ERROR and point.track.length() >= MIN_TRACK and np.isfinite(point.xyz).all()
     }
-    names, cameras = [image.name for image in images], [_camera(folder.name, image) for image in images]
+    names, cameras = [image.name for image in images], [_camera(scene, image) for image in images]
     turns = [1] * len(images)
     shrink = _shrink(cameras, turns, cover)
     paths = _find_images(folder, names, shrink)
@@ -209,7 +211,7 @@ def read_capture(folder: Path, cover: Size) -> list[PosedImage]:
         shrink = _shrink(cameras, turns, cover)
         paths = _find_images(folder, names, shrink)
     found = zip(images, paths, turns, strict=True)
-    return [_image(folder.name, image, path, shrink, reliable, turn) for image, path, turn in found]
+    return [_image(scene, image, path, shrink, reliable, turn) for image, path, turn in found]
 
 
 def _camera(scene: str, image: pycolmap.Image) -> pycolmap.Camera:

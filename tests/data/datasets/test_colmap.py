@@ -17,7 +17,7 @@ from mine.data.base.crop_window import fit_window
 from mine.data.base.image_pairs import other_targets, splat
 from mine.data.base.sample import Sample
 from mine.data.datasets.colmap import Colmap
-from mine.data.registry import training_set
+from mine.data.registry import evaluation_set, training_set
 from mine.data.sfm.capture import read_capture
 from mine.data.sfm.layout import captures_in
 from mine.data.sources import ColmapSource
@@ -244,6 +244,28 @@ def test_a_source_takes_the_scenes_it_names_or_all(tmp_path: Path, named: tuple[
     dataset = training_set(ColmapSource(kind="colmap", root=str(tmp_path), scenes=named), SIZE, targets=2)
     assert isinstance(dataset, Colmap) and dataset.targets == 2
     assert {source.scene for source, _ in dataset.sources} == found
+
+
+def rows(root: Path | str, *scenes: str) -> set[str]:
+    """Rows of a report of captures."""
+    source = ColmapSource(kind="colmap", root=str(root), scenes=scenes)
+    dataset = evaluation_set(source, SIZE)
+    assert isinstance(dataset, Colmap)
+    return {dataset.row(index) for index in range(len(dataset))}
+
+
+def test_captures_have_rows_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        write_scene(tmp_path / name / "scan", ROW)
+    assert rows(tmp_path, "a/scan", "b/scan") == {"a/scan", "b/scan"}
+    assert rows(tmp_path / "a") == {"scan"}
+    assert rows(tmp_path / "a" / "scan") == {"scan"}
+    monkeypatch.chdir(tmp_path / "a" / "scan")
+    assert rows(".") == {"scan"}
+    assert rows(".", ".") == {"scan"}
+    assert rows("..", "scan") == {"scan"}
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "scan")
+    assert rows(tmp_path / "link") == {"link"}
 
 
 def break_reconstruction(scene: Path) -> None:
