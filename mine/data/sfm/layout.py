@@ -17,7 +17,7 @@ def model_folder(folder: Path) -> Path | None:
 
 
 def capture_name(folder: Path, root: str | Path | None = None) -> str:
-    """The name of the capture in `folder`: its path relative to `root` where it lies in that, else its folder's name."""
+    """The name of the capture in `folder`: its path relative to `root` where it is inside, else its folder's name."""
     if root is None or folder == Path(root) or not folder.is_relative_to(root):
         return Path(os.path.abspath(folder)).name  # of "." too; unlike resolve, it keeps the name of a link
     return folder.relative_to(root).as_posix()
