@@ -43,10 +43,11 @@ class Ibims(DepthMaps):
         parts = _read(self.files[index])
         valid = (parts["mask_invalid"] > 0) & (parts["mask_transp"] > 0) & np.isfinite(parts["depth"])
         calib = parts["calib"].astype(np.float32)
-        K = calib if calib[2, 0] == 0 else calib.T  # as MATLAB has it: points are rows there
+        K = calib.copy() if calib[2, 0] == 0 else calib.T.copy()  # as MATLAB has it: points are rows there
+        K[:2, 2] -= 1  # its pixels count from 1
         return DepthMap(
             image=torch.from_numpy(parts["rgb"].astype(np.float32) / 255).permute(2, 0, 1),
-            K=torch.from_numpy(np.ascontiguousarray(K)),
+            K=torch.from_numpy(K),
             depth=torch.from_numpy(np.where(valid, parts["depth"], 0).astype(np.float32)),
             regions=torch.from_numpy(_numbered([parts[name] for name in PARTS[-3:]])),
             edges=torch.from_numpy(parts["edges"] > 0),

@@ -10,8 +10,8 @@ from scipy.io.matlab import MatReadError
 from mine.data.base.depth_maps import DepthMap, DepthMaps
 from mine.errors import InputError
 
-K = ((518.8579, 0.0, 325.5824), (0.0, 519.4696, 253.7362), (0.0, 0.0, 1.0))
-"""Intrinsics of the colour camera, from the data set's toolbox."""
+K = ((518.8579, 0.0, 324.5824), (0.0, 519.4696, 252.7362), (0.0, 0.0, 1.0))
+"""Intrinsics of the colour camera, from the data set's toolbox, whose pixels count from 1 (325.5824, 253.7362)."""
 
 CROP = (slice(45, 471), slice(41, 601))
 """Rows and columns that are evaluated (Eigen et al. 2014): at the borders depth is extrapolated."""

@@ -22,7 +22,8 @@ from mine.network.planes.network import PlaneNetwork
 from mine.scene.mpi import MPI
 
 HEIGHT, WIDTH = 48, 64
-CALIB = np.array([[50.0, 0, 31.5], [0, 50.0, 23.5], [0, 0, 1]])
+CALIB = np.array([[50.0, 0, 32.5], [0, 50.0, 24.5], [0, 0, 1]])
+"""Of a camera that looks at the middle: MATLAB's pixels count from 1."""
 
 
 def write_ibims(folder: Path, name: str = "room", **changes: np.ndarray) -> None:
@@ -46,7 +47,7 @@ def test_ibims_is_read(tmp_path: Path) -> None:
     dataset = Ibims(tmp_path / "a")
     item = dataset[0]
     assert len(dataset) == 1 and item.image.shape == (3, HEIGHT, WIDTH) and 0.9 < item.image.max() <= 1
-    torch.testing.assert_close(item.K, torch.from_numpy(CALIB).float())
+    torch.testing.assert_close(item.K, torch.tensor([[50, 0, (WIDTH - 1) / 2], [0, 50, (HEIGHT - 1) / 2], [0, 0, 1]]))
     assert (item.depth[:6, :6] == 0).all() and item.depth[10, 20] == 3 and item.depth[30, 0] == 2
     assert item.regions is not None and item.edges is not None
     assert [int(item.regions[y, x]) for y, x in ((2, 10), (2, 40), (40, 3), (23, 3))] == [1, 2, 3, 0]
