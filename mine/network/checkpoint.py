@@ -1,11 +1,12 @@
 """Checkpoints of networks: our own format, and the published MINE checkpoints.
 
-Ours is a safetensors file: a network's `state_dict`, in float32 or float16, and two keys of metadata.
+Ours is a safetensors file: a network's `state_dict`, in float32 or float16, and three keys of metadata.
 
 - "format": "mine.network/1".
 - "architecture": JSON of an `Architecture`, with the keys "encoder", "widths", "bottleneck", "decoder", "background"
   and "opacity", of which older files lack the last two. The decoder is the kind of network, "planes", "disparity" or
   "layers"; older files say "surface" where "disparity" is meant.
+- "disparities": JSON of [near, far], the range of disparities in training. Older files lack it where it is [1, 0.001].
 
 A published checkpoint is a pickle of torch, read as plain weights; see `mine.network.planes.published_checkpoint`.
 """
@@ -27,7 +28,7 @@ from mine.inputs.weights import FORMATS, tensor_format
 from mine.network import network_kind
 from mine.network.architecture import Architecture
 from mine.network.planes.plain_weights import read_plain_weights
-from mine.network.planes.published_checkpoint import convert, disparity_range
+from mine.network.planes.published_checkpoint import checked_range, convert, disparity_range
 from mine.network.protocol import Network
 
 FORMAT = FORMATS["checkpoint"]
@@ -39,7 +40,7 @@ FORMER_NAMES = {"surface": "disparity"}
 
 
 def save_network(network: Network, path: str | Path, half: bool = False) -> None:
-    """Writes a network's weights and architecture, the whole file or nothing.
+    """Writes a network's weights, architecture and range of disparities, the whole file or nothing.
 
     Args:
         network: On any device.
@@ -50,6 +51,7 @@ def save_network(network: Network, path: str | Path, half: bool = False) -> None
     if half:
         state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
     metadata = {"format": FORMAT, "architecture": json.dumps(network.architecture.as_dict())}
+    metadata["disparities"] = json.dumps([network.near, network.far])
     with replacing(path) as temporary:
         temporary.write_bytes(_sorted_header(save(state, metadata)))
 
@@ -104,10 +106,12 @@ def _read_ours(path: Path) -> Network:
     with open_tensors(path, "checkpoint", REMEDY) as file:
         with parsing(f"{path} is not a readable checkpoint", REMEDY):
             entries = json.loads(file.metadata.get("architecture", ""))
+            disparities = json.loads(file.metadata.get("disparities", "[1.0, 0.001]"))
         try:
             architecture = Architecture.from_dict(entries)
             decoder = FORMER_NAMES.get(architecture.decoder, architecture.decoder)
             network = _build(replace(architecture, decoder=decoder), file.shapes)
+            network.near, network.far = checked_range("its metadata", disparities)
             with parsing("its values cannot be read", REMEDY):
                 weights = {key: file.read(key) for key in file.shapes}
             return _with_weights(network, weights)

@@ -31,8 +31,9 @@ class Objective(NamedTuple):
 def stratified_plane_losses(
     network: PlaneNetwork, batch: Sample, config: TrainConfig, rng: BatchRng
 ) -> dict[str, Tensor]:
-    """`plane_losses` of planes at disparities from stratified sampling."""
-    disparity = stratified_disparity(rng.batch, config.planes, generator=rng.generator)[rng.rows]
+    """`plane_losses` of planes at disparities from stratified sampling of the network's range."""
+    sampled = stratified_disparity(rng.batch, config.planes, network.near, network.far, rng.generator)
+    disparity = sampled[rng.rows]
     fine = config.fine_planes
     uniform = rng.uniform(fine).to(batch.source) if fine else None
     return plane_losses(network, batch, disparity.to(batch.source), config, uniform)

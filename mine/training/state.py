@@ -57,7 +57,7 @@ class TrainingState:
         self.seconds = 0.0
         saved = self._read() if resume and self.file.is_file() else None
         with fabric.rank_zero_first(local=True):  # the other ranks find what rank 0 has downloaded
-            network = make_network(Architecture(**saved["architecture"])) if saved else start_network(config)
+            network = self._saved_network(saved) if saved else start_network(config)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = cast(Network, fabric.to_device(network.train()))
         freeze(self.network, config)
@@ -95,6 +95,7 @@ class TrainingState:
         tree = {
             "config": asdict(self.config),
             "architecture": asdict(self.network.architecture),
+            "disparities": (self.network.near, self.network.far),
             "parts": [part.state_dict() for part in self._stateful()],
             "scaling": self.fabric.strategy.precision.state_dict(),
             "counts": counts,
@@ -151,6 +152,15 @@ class TrainingState:
     def _not_a_state(self) -> InputError:
         """What is said of a file that is damaged, or that another version wrote."""
         return InputError(f"{self.file} is not a state to go on from: start anew with --no-resume")
+
+    def _saved_network(self, tree: dict[str, Any]) -> Network:
+        """The network of what `_read` returned, without its weights."""
+        try:
+            network = make_network(Architecture(**tree["architecture"]))
+            network.near, network.far = tree["disparities"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._not_a_state() from error
+        return network
 
     def _restore(self, tree: dict[str, Any]) -> None:
         """Loads what `_read` returned."""

@@ -84,6 +84,19 @@ def test_a_roundtrip_is_exact(network: PlaneNetwork, ours: Path) -> None:
         assert torch.equal(state[key], value), key
 
 
+def test_the_range_of_disparities_is_kept_and_is_the_usual_one_in_older_files(
+    ours: Path, published: Path, tmp_path: Path
+) -> None:
+    published.with_name("params.yaml").write_text("mpi: {disparity_start: 0.7, disparity_end: 0.003}")
+    network, path = load_network(published), tmp_path / "again.safetensors"
+    save_network(network, path)
+    assert (load_network(path).near, load_network(path).far) == (0.7, 0.003)
+    with safe_open(ours, framework="pt") as file:
+        metadata = {key: value for key, value in file.metadata().items() if key != "disparities"}
+    save_file(load_file(ours), ours, metadata=metadata)
+    assert (load_network(ours).near, load_network(ours).far) == (1.0, 0.001)
+
+
 def test_half_precision_halves_the_file_and_keeps_eleven_bits(
     network: PlaneNetwork, ours: Path, tmp_path: Path
 ) -> None:

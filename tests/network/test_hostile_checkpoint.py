@@ -79,6 +79,22 @@ def test_metadata_that_is_no_architecture(ours: Path, text: str | None) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "null", "1", "{}", "[]", "[1]", "[1, 1]", "[0.1, 1]", "[1, 0]", "[1, 0.5, 0.1]", "[1, 0.5, null]"),
+        *("[NaN, 0.1]", "[true, 0.1]", '["1", "0.1"]', "[Infinity, 1]"),
+        *(f"[1{'0' * 400}, 1]", "[" * 100_000, f"[1{', 1' * 10_000}]"),
+    ],
+)
+def test_disparities_that_are_no_range(ours: Path, text: str) -> None:
+    metadata = {"format": FORMAT, "architecture": json.dumps(ENTRIES), "disparities": text}
+    save_file(load_file(ours), ours, metadata=metadata)
+    with pytest.raises(InputError, match=r"network\.safetensors is not a readable checkpoint") as error:
+        load_network(ours)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
+
+
 def test_loading_a_checkpoint_opens_no_connection(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With prefixed names timm asks a server, or reads a folder, when the model is made."""
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,8 +21,11 @@ from mine.data.base.sample import Sample
 from mine.data.sources import SyntheticSource
 from mine.errors import InputError
 from mine.network.architecture import Architecture
-from mine.network.checkpoint import make_network, save_network
+from mine.network.checkpoint import load_network, make_network, save_network
+from mine.network.planes.network import PlaneNetwork
+from mine.training import objectives
 from mine.training import train as training
+from mine.training.plane_losses import plane_losses
 
 
 def test_stopped_and_resumed_is_the_same_as_unbroken(tmp_path: Path, feed: Callable[..., Feed]) -> None:
@@ -188,3 +192,28 @@ def test_a_finished_run_is_left_alone_unless_resume_is_off(tmp_path: Path, feed:
     assert dataset.steps == 0
     training.train(config, resume=False)
     assert dataset.steps == 2
+
+
+def test_planes_are_sampled_in_the_range_of_the_network_which_is_kept(
+    tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = make_network(ARCHITECTURE)
+    network.near, network.far = 0.5, 0.01
+    save_network(network, tmp_path / "start.safetensors")
+    feed()
+    sampled: list[Tensor] = []
+
+    def losses(network: PlaneNetwork, batch: Sample, disparity: Tensor, *more: Any) -> dict[str, Tensor]:
+        sampled.append(disparity)
+        return plane_losses(network, batch, disparity, *more)
+
+    monkeypatch.setattr(objectives, "plane_losses", losses)
+    config = config_for(tmp_path / "run", steps=2, save_every=1, start=str(tmp_path / "start.safetensors"))
+    training.train(replace(config, stop=1))
+    training.train(config)
+    edges = torch.linspace(0.5, 0.01, config.planes + 1)
+    assert len(sampled) == 2
+    for disparity in sampled:
+        assert (disparity <= edges[:-1]).all() and (disparity >= edges[1:]).all()
+    found = load_network(tmp_path / "run" / "mine.safetensors")
+    assert (found.near, found.far) == (0.5, 0.01)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.inputs.files import shown
+from mine.inputs.files import shorten, shown
 from mine.inputs.yaml_file import read_yaml
 from mine.network.architecture import Architecture
 
@@ -102,11 +102,24 @@ def disparity_range(path: Path, near: float, far: float) -> tuple[float, float]:
         InputError: As `read_params`, or the disparities are no numbers with near > far > 0.
     """
     params = read_params(path)
-    values = params.get("mpi.disparity_start", near), params.get("mpi.disparity_end", far)
-    numbers = [float(value) for value in values if type(value) in (int, float) and 0 < value < MAX_DISPARITY]
-    if len(numbers) != 2 or numbers[0] <= numbers[1]:
-        given = ", ".join(shown(value) for value in values)
-        raise InputError(f"{path} has disparities from {given}: give two positive numbers, the larger first")
+    return checked_range(str(path), [params.get("mpi.disparity_start", near), params.get("mpi.disparity_end", far)])
+
+
+def checked_range(name: str, values: Any) -> tuple[float, float]:
+    """The largest and the smallest disparity that a file names.
+
+    Args:
+        name: Where they stand, for the message.
+        values: What the file has: a list of both.
+
+    Raises:
+        InputError: They are no two numbers with `MAX_DISPARITY` > near > far > 0.
+    """
+    given = values if isinstance(values, list) else [values]
+    numbers = [float(value) for value in given if type(value) in (int, float) and 0 < value < MAX_DISPARITY]
+    if not len(given) == len(numbers) == 2 or numbers[0] <= numbers[1]:
+        listed = shorten(", ".join(map(shown, given)))
+        raise InputError(f"{name} has disparities from {listed}: give two positive numbers, the larger first")
     return numbers[0], numbers[1]
 
 
