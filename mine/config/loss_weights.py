@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PlaneLossWeights:
-    """Weights of a plane network's losses; a loss of weight 0 is not computed."""
+    """Weights of a plane network's losses; one of weight 0 has no part in the total, though some are computed still."""
 
     photometric: float = 2.0
     """mean absolute error of the target view, at each scale"""
