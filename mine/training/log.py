@@ -3,7 +3,8 @@
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class TrainingLog:
         if self.writes:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._resume()
-            self.board = SummaryWriter(str(self.folder), purge_step=self.state.step + 1)
+            self.board = SummaryWriter(str(self.folder), purge_step=self._last_kept() + 1)
             columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
             self.bar = Progress(*columns, console=self.console)
             self.task = self.bar.add_task("", total=self.config.last, completed=self.state.step)
@@ -92,6 +93,15 @@ class TrainingLog:
         if self.writes:
             self._write_means()
         self.sums, self.steps, self.finite_steps, self.since = {}, 0, 0, now
+
+    @contextmanager
+    def untimed(self) -> Iterator[None]:
+        """Context whose wall time is not counted as that of steps."""
+        begin = time.perf_counter()
+        yield
+        spent = time.perf_counter() - begin
+        self.before += spent
+        self.since += spent
 
     def held_out(self, metrics: Mapping[str, float]) -> None:
         """Logs metrics of held-out views, those that are finite; rank 0 alone calls it."""
@@ -163,12 +173,16 @@ class TrainingLog:
         skipped = f"  [red]{self.state.skipped} skipped[/]" if self.state.skipped else ""
         self.console.print(f"[bold]{step}/{self.config.last}[/]  {text}{skipped}", highlight=False, soft_wrap=True)
 
+    def _last_kept(self) -> int:
+        """The last step whose entries are kept: the state's, and at step 0 none, since all are another run's."""
+        return self.state.step or -1
+
     def _resume(self) -> None:
         """Drops what belongs to steps after the state's, which are made once more, and reads the last metrics before.
 
         `figures.json` is dropped as well unless the run is at its end.
         """
-        means, held_out = (keep_lines(self.folder / name, self.state.step) for name in (LOSSES, HELD_OUT))
+        means, held_out = (keep_lines(self.folder / name, self._last_kept()) for name in (LOSSES, HELD_OUT))
         self.means = {name: value for name, value in means.items() if name not in ("step", "skipped")}
         self.held_out_metrics = {name: value for name, value in held_out.items() if name != "step"}
         self.evaluated_step = held_out.get("step")

@@ -36,7 +36,7 @@ class TrainingState:
         optimizer: The optimizer, set up by Fabric.
         step: Number of steps done, skipped ones included.
         skipped: Number of steps skipped since a gradient was not finite; `skipped_in_a_row` counts the latest ones.
-        seconds: Wall time of all steps.
+        seconds: Wall time of all steps, saving included, held-out evaluations not.
     """
 
     def __init__(self, fabric: Fabric, config: TrainConfig, resume: bool = False) -> None:

@@ -63,17 +63,19 @@ def train(config: TrainConfig, resume: bool = True) -> Path:
     rows, sources = parts or prepared(replace(config, start=None, architecture=state.network.architecture))
     with disk_full_reported(config.output), GracefulStop() as stop, TrainingLog(state) as log:
         samples = loader(config, state.step, rows, sources)
-        if state.step == 0:
-            evaluate_held_out(state, log)
-        else:
+        if state.step > 0:
             state.restore_checkpoint()
+        evaluate_if_due(state, log)
         if state.step < config.last:
             with batches_of(samples) as batches:
                 run_steps(state, log, batches, rows, stop)
         if state.step == config.last:
             finish(state, log, unreadable(samples))
+        elif state.step > config.last:
+            log.message(f"step {state.step} is done already, beyond stop {config.last}: raise stop to go on")
         else:
-            log.message(f"stopped after step {state.step} of {config.last}: the same command goes on from there")
+            command = "the same command" if resume else "the same command without --no-resume"
+            log.message(f"stopped after step {state.step} of {config.last}: {command} goes on from there")
         return state.checkpoint
 
 
@@ -111,8 +113,14 @@ def run_steps(
             state.save()
             if state.fabric.is_global_zero:
                 log.images(preview_images(state.ema_network, micro_batches[0]))
-        if state.step % config.evaluate_every == 0 and state.step < config.last:
-            evaluate_held_out(state, log)
+        evaluate_if_due(state, log)
+
+
+def evaluate_if_due(state: TrainingState, log: TrainingLog) -> None:
+    """Evaluates at the steps of `evaluate_every` before the last, unless a run that ended here has done so already."""
+    config = state.config
+    if state.step % config.evaluate_every == 0 and state.step < config.last and not log.is_evaluated():
+        evaluate_held_out(state, log)
 
 
 def finish(state: TrainingState, log: TrainingLog, unreadable: int) -> None:
@@ -132,7 +140,8 @@ def finish(state: TrainingState, log: TrainingLog, unreadable: int) -> None:
 def evaluate_held_out(state: TrainingState, log: TrainingLog) -> None:
     """Evaluates the EMA weights on the configuration's held-out views, if any, on rank 0, and logs the metrics."""
     if state.config.held_out and state.fabric.is_global_zero:
-        report = evaluate_config(Model(state.ema_network), state.config.held_out, brief=True)
+        with log.untimed():
+            report = evaluate_config(Model(state.ema_network), state.config.held_out, brief=True)
         log.held_out(report.mean()["prediction"])
 
 

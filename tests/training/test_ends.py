@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from tiny_run import Feed, config_for, saved, use_feed
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_run import BATCH, Feed, config_for, saved, use_feed
 
 import mine.files
-from mine.config import EvalConfig
+from mine.config import EvalConfig, TrainConfig
+from mine.data.sources import SyntheticSource
 from mine.errors import InputError
 from mine.training import log, state
 from mine.training import train as training
@@ -107,35 +110,107 @@ def test_what_a_finished_run_lacks_is_made_from_its_state(
     assert (again["steps"], again["last"]) == (2, figures["last"])
 
 
-def test_a_run_killed_before_its_last_evaluation_makes_it_up(
-    tmp_path: Path, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And evaluates no step twice."""
-    feed()
-    evaluated: list[int] = []
+@dataclass
+class Evaluations:
+    """Stands for the held-out evaluation: the number of each one is its metric, and `interrupted` ones end the run."""
 
-    class Report:
-        def mean(self) -> dict[str, dict[str, float]]:
-            return {"prediction": {"psnr": float(len(evaluated))}}
+    count: int = 0
+    interrupted: tuple[int, ...] = ()
+    during: Callable[[], None] = lambda: None
 
-    def evaluate(*arguments: object, **options: object) -> Report:
-        if len(evaluated) == 2:
-            evaluated.append(-1)
+    def evaluate(self, *arguments: object, **options: object) -> "Evaluations":
+        self.count += 1
+        self.during()
+        if self.count in self.interrupted:
             raise Killed
-        evaluated.append(1)
-        return Report()
+        return self
 
-    monkeypatch.setattr(training, "evaluate_config", evaluate)
+    def mean(self) -> dict[str, dict[str, float]]:
+        return {"prediction": {"psnr": float(self.count)}}
+
+
+@pytest.fixture
+def evaluations(monkeypatch: pytest.MonkeyPatch) -> Evaluations:
+    found = Evaluations()
+    monkeypatch.setattr(training, "evaluate_config", found.evaluate)
     monkeypatch.setattr("mine.training.batches.evaluation_set", lambda source, size: None)
-    held_out = EvalConfig(data=config_for(tmp_path).data)  # type: ignore[arg-type]
-    config = config_for(tmp_path, steps=2, evaluate_every=1, held_out=held_out)
+    return found
+
+
+def evaluated_config(folder: Path, **changes: object) -> TrainConfig:
+    """A run with held-out data that `evaluations` does not look at."""
+    return config_for(folder, held_out=EvalConfig(data=SyntheticSource(kind="synthetic")), **changes)
+
+
+def held_out_lines(folder: Path) -> dict[int, float]:
+    """Metrics in held-out.jsonl by step, each step once."""
+    lines = [json.loads(line) for line in (folder / "held-out.jsonl").read_text().splitlines()]
+    found = {line["step"]: line["psnr"] for line in lines}
+    assert len(found) == len(lines)
+    return found
+
+
+@pytest.mark.parametrize("interrupted", [1, 2, 3])
+def test_a_run_killed_in_an_evaluation_makes_it_up(
+    tmp_path: Path, feed: Callable[..., Feed], evaluations: Evaluations, interrupted: int
+) -> None:
+    """The first, that in between or the last; and no step is evaluated twice."""
+    feed()
+    evaluations.interrupted = (interrupted,)
+    config = evaluated_config(tmp_path, steps=2, save_every=1, evaluate_every=1)
     with pytest.raises(Killed):
         training.train(config)
     training.train(config)
     training.train(config)
-    lines = [json.loads(line) for line in (tmp_path / "held-out.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [0, 1, 2] and len(evaluated) == 4
+    assert set(held_out_lines(tmp_path)) == {0, 1, 2} and evaluations.count == 4
     assert json.loads((tmp_path / "figures.json").read_text())["held_out"] == {"psnr": 4.0}
+
+
+def test_a_run_started_anew_keeps_no_evaluation_of_the_one_before(
+    tmp_path: Path, feed: Callable[..., Feed], evaluations: Evaluations
+) -> None:
+    """Not even that of step 0, which is of other weights."""
+    feed()
+    training.train(evaluated_config(tmp_path, steps=1))
+    training.train(evaluated_config(tmp_path, steps=1, seed=1), resume=False)
+    assert held_out_lines(tmp_path) == {0: 3.0, 1: 4.0}
+    board = EventAccumulator(str(tmp_path)).Reload()
+    assert [(event.step, event.value) for event in board.Scalars("held_out/psnr")] == [(0, 3.0), (1, 4.0)]
+
+
+def test_evaluations_are_not_counted_as_time_of_steps(
+    tmp_path: Path, feed: Callable[..., Feed], evaluations: Evaluations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock on which each sample takes one second, and each evaluation a thousand."""
+    now = 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(log, "time", SimpleNamespace(perf_counter=lambda: now))
+    evaluations.during = lambda: wait(1000)
+    feed(lambda step, sample: (wait(1), sample)[1])
+    training.train(evaluated_config(tmp_path, steps=3, evaluate_every=1))
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    line = json.loads((tmp_path / "log.jsonl").read_text())
+    assert evaluations.count == 4
+    assert figures["seconds"] == 3 * BATCH
+    assert figures["samples_per_second"] == line["samples_per_second"] == 1
+
+
+def test_a_run_beyond_its_end_says_so(
+    tmp_path: Path, feed: Callable[..., Feed], capfd: pytest.CaptureFixture[str]
+) -> None:
+    feed()
+    config = config_for(tmp_path, steps=2, save_every=1)
+    training.train(config)
+    capfd.readouterr()
+    dataset = feed()
+    training.train(replace(config, stop=1))
+    told = capfd.readouterr().err
+    assert dataset.steps == 0
+    assert "step 2 is done already, beyond stop 1: raise stop to go on" in told and "goes on" not in told
 
 
 def test_figures_of_a_run_started_anew_are_not_those_of_the_one_before(

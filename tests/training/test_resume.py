@@ -85,6 +85,10 @@ def test_a_signal_finishes_the_step_and_the_same_call_resumes(
 
     config = config_for(tmp_path / "broken", **ACCUMULATED)
     before = signal.getsignal(number)
+    feed(end)
+    training.train(config, resume=False)
+    assert "of 4: the same command without --no-resume goes on from there" in capfd.readouterr().err
+    shutil.rmtree(config.output)
     dataset = feed(end)
     checkpoint = training.train(config)
     assert dataset.steps == 4 and checkpoint.is_file()
