@@ -143,6 +143,8 @@ class TrainingState:
             raise self._not_a_state() from error
         names = [field.name for field in fields(self.config) if field.name not in RESULT_INDEPENDENT]
         now = asdict(self.config)
+        if Path(before.get("output", "")).resolve() == Path(now["output"]).resolve():
+            names.remove("output")  # the same folder in another spelling
         changed = difference(before, {name: now[name] for name in names})
         if changed:
             remedy = "undo the change, choose another folder by output=FOLDER, or start anew with --no-resume"

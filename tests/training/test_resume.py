@@ -123,6 +123,17 @@ def test_the_state_of_another_run_is_refused(stopped: TrainConfig, changes: dict
     assert str(error.value).startswith(f"{state} is of another run") and "\n" not in str(error.value)
 
 
+def test_a_run_may_resume_by_another_spelling_of_its_folder(
+    stopped: TrainConfig, feed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(stopped.output)
+    monkeypatch.chdir(folder.parent)
+    for output in (folder.name, f"./{folder.name}", f"{folder}/", f"../{folder.parent.name}/{folder.name}"):
+        dataset = feed()
+        training.train(replace(stopped, output=output))
+        assert dataset.steps == 0
+
+
 def test_a_run_may_resume_with_other_workers_and_intervals(stopped: TrainConfig, feed: Callable[..., Feed]) -> None:
     feed()
     training.train(replace(stopped, save_every=7, workers=1))
