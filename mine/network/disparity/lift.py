@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mine.network.disparity.quantile import quantile
 from mine.render import join
 from mine.render.reference import LAST_INTERVAL, OPAQUE
 from mine.scene.inpaint import DISCONTINUITY, INPAINT_REACH, Background, neighbours_at, propagated_background
@@ -47,7 +48,7 @@ def plane_disparities(disparity_map: Float[Tensor, "1 1 H W"], planes: int) -> F
     Returns:
         Disparities at even steps from 1 down to the map's quantile `FARTHEST_QUANTILE`.
     """
-    farthest = torch.quantile(disparity_map.flatten(), FARTHEST_QUANTILE).clamp(max=FARTHEST_MAXIMUM)
+    farthest = quantile(disparity_map.flatten(1), FARTHEST_QUANTILE).clamp(max=FARTHEST_MAXIMUM)
     return torch.linspace(1, float(farthest), planes, device=disparity_map.device)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mine.network.architecture import Architecture
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
+from mine.network.disparity.quantile import quantile
 from mine.network.disparity.refine import box, refine
 from mine.network.encoders.encoder import make_encoder
 from mine.network.protocol import Network
@@ -187,7 +188,7 @@ def relative_disparity(log_disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor,
     Returns:
         exp(log_disparity - q) clamped to [`FARTHEST`, 1], with q each map's quantile `NEAREST`.
     """
-    nearest = torch.quantile(log_disparity.flatten(1), NEAREST, dim=1)[:, None, None, None]
+    nearest = quantile(log_disparity.flatten(1), NEAREST)[:, None, None, None]
     return torch.exp(log_disparity - nearest).clamp(FARTHEST, 1)
 
 
