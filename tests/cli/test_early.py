@@ -249,7 +249,7 @@ REFUSED = {
     ("train", "configs/own.yaml", "precision=float32"): "precision is 'float32': choose fp32, bf16, fp16",
     ("train", "configs/shipped.yaml", "data=[{kind: synthetic, textures: gone}]"): "no folder of textures at gone",
     ("eval", "configs/eval-own.yaml", "data.kind=rgbd"): "rgbd has no second views to evaluate on",
-    ("eval", "configs/eval-own.yaml", "size=[0, 9]"): "size is [0, 9]: give height and width in pixels, above 0",
+    ("eval", "configs/eval-own.yaml", "size=[0, 9]"): "size is [0, 9]: give height and width in multiples of 128",
     ("render", "photo.jpg", "--path", "swng"): "no camera path 'swng': did you mean swing? Choose swing,",
     ("render", "photo.jpg", "--codec", "h265"): "unknown codec 'h265': choose h264, hevc",
     ("train", "configs/own.yaml", "steps"): "give steps=VALUE",
