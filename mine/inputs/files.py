@@ -74,7 +74,7 @@ def open_input(path: str | Path, what: str, remedy: str, limit: int | None = Non
     return file
 
 
-def read_text(path: str | Path, what: str, remedy: str, limit: int) -> str:
+def read_text(path: str | Path, what: str, remedy: str, limit: int | None = None) -> str:
     """Reads a file of UTF-8 text; arguments and errors as for `open_input`, and InputError for what is no text."""
     with open_input(path, what, remedy, limit) as file, parsing(f"{what} {path} cannot be read", remedy):
         return file.read().decode("utf-8-sig")

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mine.errors import InputError
-from mine.inputs.files import parsing, shorten
+from mine.inputs.files import read_text, shorten
 
 
 def split_names(root: Path, found: Collection[str], training: bool, kind: str) -> list[str]:
@@ -33,7 +33,4 @@ def split_names(root: Path, found: Collection[str], training: bool, kind: str) -
 
 def _listed(path: Path) -> list[str] | None:
     """The names in a file, None without the file."""
-    if not path.is_file():
-        return None
-    with parsing(f"{path} cannot be read", "write it as UTF-8 text"):
-        return path.read_text(encoding="utf-8-sig").split()
+    return read_text(path, "list", "write it as UTF-8 text").split() if path.is_file() else None

@@ -19,7 +19,7 @@ from mine.data.base.rgbd_layout import INDEX, UNIT
 from mine.data.base.sample import Sample
 from mine.data.base.sparse_points import sample_points
 from mine.errors import InputError
-from mine.inputs.files import parsing
+from mine.inputs.files import read_text
 from mine.inputs.images import open_image
 from mine.scene.decoding.high_bit_depth import to_8bit
 from mine.scene.exif import read_exif, upright
@@ -134,9 +134,7 @@ def read_index(path: Path) -> list[tuple[str, Photograph]]:
             positive.
     """
     found = []
-    with parsing(f"{path} cannot be read", "write it as UTF-8 text"):
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path, "index", "write it as UTF-8 text").splitlines(), start=1):
         if not line.strip():
             continue
         try:
