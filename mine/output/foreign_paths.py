@@ -18,16 +18,17 @@ import numpy as np
 
 from mine.errors import InputError
 from mine.inputs.files import parsing, read_text, shown
-from mine.output.key_poses import MAX_BYTES, MAX_FRAMES, MAX_VALUE, MIN_FOCAL, KeyPoses, parse_key_poses
+from mine.output.key_poses import MAX_FRAMES, MAX_VALUE, MIN_FOCAL, KeyPoses, parse_key_poses
 
-MAX_TEXT_BYTES = 1 << 26
-"""Most bytes of COLMAP's files, which hold the points of each image too."""
+MAX_BYTES = 1 << 26
+"""Most bytes of a file: 400 for each of `MAX_FRAMES` cameras, and COLMAP's hold the points of each image too."""
 
 MAX_LINES = 3 * MAX_FRAMES
 """Most lines of them: two for each image, and comments."""
 
 MAX_REACH = 5.0
-"""Farthest that a path may take the camera from where it starts, in scene units: the nearest things are 1 away."""
+"""Farthest that a path of another program may take the camera from where it starts, in scene units: the nearest things
+are about 1 away. Saved paths are in the units of their scene, which may be metres."""
 
 MAX_SHIFT = 10.0
 """Farthest that a path may shift the principal point, in focal lengths."""
@@ -158,7 +159,7 @@ def _read_colmap(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _lines(path: Path, what: str) -> list[str]:
     """The lines of a text file of COLMAP, which are counted before they are taken apart."""
-    text = read_text(path, what, "check the name", MAX_TEXT_BYTES).lstrip("\ufeff").replace("\r\n", "\n")
+    text = read_text(path, what, "check the name", MAX_BYTES).lstrip("\ufeff").replace("\r\n", "\n")
     count = text.count("\n")
     if count > MAX_LINES:
         raise InputError(f"{path} has {count} lines: give 1 to {MAX_FRAMES} images")
@@ -205,7 +206,7 @@ def _placed(path: str | Path, poses: np.ndarray, focal: np.ndarray, own: Any, am
     relative = np.linalg.inv(reference) @ poses
     relative[:, :3, 3] *= amount
     reach = float(np.linalg.norm(relative[:, :3, 3], axis=1).max())
-    if reach > MAX_REACH:
+    if reach > MAX_REACH and not isinstance(own, dict):
         raise InputError(
             f"{path} takes the camera {reach:.3g} scene units away, and the nearest things are about 1 away: "
             f"scale its motion with --amount {0.2 * amount / reach:.1g}"

@@ -15,9 +15,6 @@ MAX_FRAMES = 100_000
 MAX_KEYS = 10_000
 """Most key poses of a file."""
 
-MAX_BYTES = 1 << 22
-"""Most bytes of a file: 400 for each key."""
-
 MAX_VALUE = 1e6
 """Largest coordinate in scene units, angle in degrees and focal factor."""
 

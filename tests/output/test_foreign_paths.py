@@ -128,6 +128,13 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.json", "transforms.json"])
+def test_what_is_saved_may_be_in_metres_and_long(tmp_path: Path, name: str) -> None:
+    path = CameraPath.of(mine.paths.zoom(frames=15_000, depth=300.0))
+    mine.paths.save_path(path, make_scene(), tmp_path / name)
+    torch.testing.assert_close(mine.paths.load(tmp_path / name).poses, path.poses, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["a.json", "transforms.json"])
 def test_a_saved_swing_keeps_its_pivot_still_at_any_amount(tmp_path: Path, name: str) -> None:
     mine.paths.save_path(mine.paths.swing(frames=8), make_scene(), tmp_path / name)
     found = mine.paths.load(tmp_path / name, amount=2)
