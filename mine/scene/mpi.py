@@ -357,8 +357,8 @@ class MPI:
 
         Args:
             path: File to write.
-            half: Store colours as 8 bits, and densities and disparities of surfaces as float16 unless that is too
-                coarse (depths beyond 16 thousand scene units, densities beyond 65 thousand); otherwise all as float32.
+            half: Store colours as 8 bits, and densities as float16 unless that is too coarse (depths beyond 16 thousand
+                scene units, densities beyond 65 thousand); otherwise all as float32.
 
         Raises:
             InputError: The file cannot be written, or no camera could have seen the scene (`check_file`).

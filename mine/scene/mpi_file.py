@@ -49,7 +49,9 @@ def read_parts(path: str | Path) -> dict[str, Tensor]:
 
 
 def encode(name: str, value: Tensor, half: bool, farthest: float) -> Tensor:
-    """A part as it is stored: float32, or, if `half`, 8-bit images and what float16 holds of the others.
+    """A part as it is stored: float32, or, if `half`, 8-bit colours, and float16 densities where it holds them.
+
+    Disparities stay float32: float16 would make stairs of a slope that is shallow for its distance.
 
     Args:
         name: Of the part.
@@ -57,13 +59,12 @@ def encode(name: str, value: Tensor, half: bool, farthest: float) -> Tensor:
         half: As said.
         farthest: Disparity of the farthest plane: densities are as small as depths, in scene units, are large.
     """
-    if not half or name in ("disparity", "K"):
-        return value.float()
-    if name not in ("sigma", "surface", "background"):
+    if half and name in ("rgb", "photo"):
         return to_uint8(value)
     limits = torch.finfo(torch.float16)
-    least = farthest if name == "sigma" else float(value[:1].min())  # the background's colours may be 0
-    return value.half() if least >= limits.tiny and float(value.max()) <= limits.max else value.float()
+    if half and name == "sigma" and farthest >= limits.tiny and float(value.max()) <= limits.max:
+        return value.half()
+    return value.float()
 
 
 def decode(value: Tensor) -> Tensor:

@@ -67,6 +67,18 @@ def test_scenes_in_any_unit_are_read_as_they_were_saved(tmp_path: Path, unit: fl
     assert (next(views).rgb - next(views).rgb).abs().max() < 0.01
 
 
+def test_shallow_relief_keeps_its_depth(tmp_path: Path) -> None:
+    """A slope of 100 mm, ten metres away: float16 has 17 levels of it."""
+    surface = 1 / torch.linspace(10.0, 10.1, WIDTH).expand(1, HEIGHT, WIDTH)
+    parts = make_scene()
+    background = torch.cat([surface / 1.01, torch.zeros(3, HEIGHT, WIDTH)])
+    MPI(parts.rgb, parts.sigma, parts.disparity, parts.K, None, surface, background).save(tmp_path / "a.mpi")
+    read = MPI.open(tmp_path / "a.mpi")
+    assert read.surface is not None and read.background is not None
+    for found, true in ((read.surface, surface), (read.background[:1], background[:1])):
+        assert (1 / found - 1 / true).abs().max() < 1e-4
+
+
 def test_what_is_read_renders_what_was_saved(tmp_path: Path) -> None:
     scene = make_scene(make_photo())
     scene.save(tmp_path / "a.mpi")
