@@ -51,20 +51,26 @@ def colour_depth(depth: Float[Tensor, "N 1 H W"], near: float, far: float) -> UI
     Args:
         depth: Depth in scene units.
         near: Depth of the brightest colour.
-        far: Depth of the darkest colour; in between, colours are linear in disparity.
+        far: Depth of the darkest colour, which pixels that show nothing have too; in between, colours are linear in
+            disparity.
 
     Returns:
         RGB images.
     """
     scale = 255 / (1 / near - 1 / far)
-    level = depth[:, 0].clamp(min=1e-6).reciprocal_().sub_(1 / far).mul_(scale)
+    level = _disparity(depth).sub_(1 / far).mul_(scale)
     return np.take(_INFERNO, level.clamp_(0, 255).round_().to(torch.uint8).cpu().numpy(), axis=0)
 
 
 def disparity_16bit(depth: Float[Tensor, "N 1 H W"], largest: float) -> UInt16[np.ndarray, "N H W"]:
-    """Disparity in 16 bits, 1/depth = value / 65535 · largest, clipped at `largest`."""
-    level = (1 / depth[:, 0].clamp(min=1e-6) / largest).clamp(0, 1)
+    """Disparity in 16 bits, 1/depth = value / 65535 · largest, clipped at `largest`; 0 where nothing shows."""
+    level = _disparity(depth).div_(largest).clamp_(0, 1)
     return (level.double() * 65535).round().cpu().numpy().astype(np.uint16)
+
+
+def _disparity(depth: Float[Tensor, "N 1 H W"]) -> Float[Tensor, "N H W"]:
+    """1 / depth; 0, that of the farthest, in pixels that show nothing, whose depth is 0."""
+    return depth[:, 0].reciprocal().masked_fill_(depth[:, 0] <= 0, 0)
 
 
 _INFERNO = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_INFERNO).reshape(256, 3)[:, ::-1]

@@ -35,6 +35,13 @@ def test_disparity_16bit_scale_and_clip() -> None:
     np.testing.assert_array_equal(values[0, 0], [65535, 65535, 16384, 0])
 
 
+def test_what_shows_nothing_is_farthest() -> None:
+    depth = torch.tensor([0.0, 1.0, 4.0])[None, None, None]
+    colours = colour_depth(depth, near=1.0, far=4.0)[0, 0]
+    assert (colours[0] == colours[2]).all() and (colours[0] != colours[1]).any()
+    np.testing.assert_array_equal(disparity_16bit(depth, largest=1.0)[0, 0], [0, 65535, 16384])
+
+
 def test_depth_range_ignores_outliers_and_is_never_empty() -> None:
     near, far = depth_range(square_before_a_wall(2.0, 8.0))
     assert (near, far) == (pytest.approx(2, rel=1e-3), pytest.approx(8, rel=1e-3))
