@@ -67,6 +67,7 @@ def decode_image(image: Image.Image, name: str, turn: bool = True) -> np.ndarray
         raise InputError(f"{name} has values of type {image.mode}: save it in grey, of 8 or 16 bits, or as floats")
     if image.mode.startswith("RGB") and check_deep_colour(image):
         raise InputError(f"{name} has 16 bits a colour, of which 8 would be read: save it in 16-bit grey")
+    words = image.format == "PPM" and image.mode == "I"  # Pillow's 32 bits for the 16 of a PGM
     with parsing(f"{name} is damaged or cut short", "copy it again"):
         image.load()
         if turn:
@@ -78,6 +79,8 @@ def decode_image(image: Image.Image, name: str, turn: bool = True) -> np.ndarray
         if image.mode not in ("L", "I", "F") and not image.mode.startswith("I;16"):
             image = image.convert("RGB")
         values = np.asarray(image)
+    if words:
+        values = values.astype(np.uint16)
     if values.ndim == 3:
         values = _grey(values[:, :, :3], name)
     if alpha is None:

@@ -95,18 +95,21 @@ def heic_depth(levels: np.ndarray, metadata: dict[str, Any], name: str) -> Depth
     Args:
         levels: (H, W) whole numbers.
         metadata: `z_near`, `z_far`, `d_min`, `d_max` and `representation_type` of its depth representation
-            (ITU-T H.265, annex G.14.2.3), where the file has them. Types 0 and 1 are levels at even steps of disparity,
-            2 of depth.
+            (ITU-T H.265, annex G.14.2.3), where the file has them. Levels are at even steps of 1 / z if the type is 0,
+            of disparity if it is 1, and of z if it is 2.
         name: What messages call it.
     """
-    share = _shares(levels)
-    if metadata.get("representation_type") == 2:
-        near, far = metadata.get("z_near"), metadata.get("z_far")
-        if not (near and far):
+    share, kind = _shares(levels), metadata.get("representation_type")
+    near, far, low, high = (metadata.get(key) for key in ("z_near", "z_far", "d_min", "d_max"))
+    has_depths = near is not None and far is not None and 0 < near < far
+    if kind == 2:
+        if not has_depths:
             return _normalised(_between(share, (1.0, 0.0), "depth", None, name))
         return _between(share, (float(far), float(near)), "depth", None, name)
-    low, high = metadata.get("d_min"), metadata.get("d_max")
-    ends = (float(low), float(high)) if low is not None and high is not None and high > low else (0.0, 1.0)
+    has_disparities = low is not None and high is not None and high > low
+    if has_depths and (kind == 0 or not has_disparities):
+        return _between(share, (1 / float(far), 1 / float(near)), "disparity", None, name)
+    ends = (float(low), float(high)) if has_disparities else (0.0, 1.0)
     return _between(share, ends, "disparity", None, name)
 
 

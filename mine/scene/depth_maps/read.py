@@ -48,7 +48,7 @@ def read_depth(
     """
     check_options(kind, inverted, scale)
     if isinstance(source, DepthMap):
-        return source.of_kind(kind)
+        return _told(source, kind, inverted, scale)
     if isinstance(source, Image.Image):
         return make_depth_map(decode_image(source, "the depth map"), "the depth map", kind, inverted, scale)
     if isinstance(source, np.ndarray):
@@ -63,11 +63,11 @@ def read_depth(
 
 
 def _told(own: DepthMap, kind: Kind, inverted: bool, scale: float | None) -> DepthMap:
-    """A photo's own map with what a user says of it in place of what the file says."""
-    same = kind in ("auto", own.kind) and scale is None
+    """A map with what a user says of it in place of what the map, or the file that it is from, says."""
+    same = (kind == "auto" or own.kind in ("auto", kind)) and scale is None
     kind, scale = own.kind if kind == "auto" else kind, own.scale if scale is None else scale
     checked = make_depth_map(own.values, own.name, kind, inverted, None if inverted else scale)
-    # The file says whether it has ends; of a map that is of another kind than it says, the values tell it.
+    # The map knows whether it has ends; of one that is of another kind than it says, the values tell it.
     return replace(checked, offset=own.offset) if same else checked
 
 

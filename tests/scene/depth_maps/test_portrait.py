@@ -105,6 +105,11 @@ def test_a_heic_s_representation_says_what_its_levels_mean() -> None:
     depth = heic_depth(LEVELS, {"z_near": 1.0, "z_far": 8.0, "representation_type": 2}, "x")
     assert depth.kind == "depth"
     np.testing.assert_allclose(depth.values, 8 - 7 * SHARES, rtol=1e-5)
+    ends = {"z_near": 1.0, "z_far": 8.0}
+    for metadata in (ends | {"representation_type": 0, "d_min": 3.0, "d_max": 9.0}, ends | {"representation_type": 1}):
+        inverse = heic_depth(LEVELS, metadata, "x")
+        assert inverse.kind == "disparity"
+        np.testing.assert_allclose(inverse.values, 1 / 8 + 7 / 8 * SHARES, rtol=1e-5)
     nothing = heic_depth(LEVELS, {"d_min": 3.0, "d_max": 1.0}, "x")
     np.testing.assert_allclose(nothing.values, SHARES, rtol=1e-5)
 

@@ -96,6 +96,25 @@ def test_images_and_arrays_are_read_too() -> None:
     assert read_depth(depth_map, "depth").kind == "depth"
 
 
+def test_what_is_said_of_a_map_that_was_read_counts() -> None:
+    unknown = read_depth(FLOATS)
+    inverted = read_depth(unknown, inverted=True)
+    np.testing.assert_allclose(inverted.values, FLOATS.min() + FLOATS.max() - FLOATS, rtol=1e-6)
+    metric = read_depth(unknown, "depth", scale=0.5)
+    assert (metric.kind, metric.scale) == ("depth", 0.5)
+    assert read_depth(metric, "disparity").kind == "disparity"
+    normalised = read_depth(read_depth(np.linspace(0, 65535, 400).reshape(20, 20).astype(np.uint16)), "depth")
+    assert normalised.offset == pytest.approx(65535 / 9), "its values are as they were, and so are their ends"
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "pgm"])
+def test_a_normalised_map_of_16_bits_is_one_in_every_format(ending: str, tmp_path: Path) -> None:
+    levels = np.linspace(0, 65535, 400).round().reshape(20, 20).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / f"a.{ending}"), levels)
+    depth_map = read_depth(tmp_path / f"a.{ending}", "depth")
+    assert depth_map.offset == pytest.approx(65535 / 9) and not depth_map.has_unknown
+
+
 class Evil:
     """Unpickling it would make a folder."""
 
