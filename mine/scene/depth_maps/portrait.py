@@ -100,17 +100,20 @@ def heic_depth(levels: np.ndarray, metadata: dict[str, Any], name: str) -> Depth
         name: What messages call it.
     """
     share, kind = _shares(levels), metadata.get("representation_type")
-    near, far, low, high = (metadata.get(key) for key in ("z_near", "z_far", "d_min", "d_max"))
-    has_depths = near is not None and far is not None and 0 < near < far
+    depths, disparities = (_ends(metadata, *names) for names in (("z_near", "z_far"), ("d_min", "d_max")))
     if kind == 2:
-        if not has_depths:
+        if depths is None or depths[0] <= 0:
             return _normalised(_between(share, (1.0, 0.0), "depth", None, name))
-        return _between(share, (float(far), float(near)), "depth", None, name)
-    has_disparities = low is not None and high is not None and high > low
-    if has_depths and (kind == 0 or not has_disparities):
-        return _between(share, (1 / float(far), 1 / float(near)), "disparity", None, name)
-    ends = (float(low), float(high)) if has_disparities else (0.0, 1.0)
-    return _between(share, ends, "disparity", None, name)
+        return _between(share, depths[::-1], "depth", None, name)
+    if depths is not None and depths[0] > 0 and (kind == 0 or disparities is None):
+        return _between(share, (1 / depths[1], 1 / depths[0]), "disparity", None, name)
+    return _between(share, disparities or (0.0, 1.0), "disparity", None, name)
+
+
+def _ends(metadata: dict[str, Any], least: str, most: str) -> tuple[float, float] | None:
+    """The ends of a range in a HEIC's metadata; None where they are not both there, in this order."""
+    low, high = metadata.get(least), metadata.get(most)
+    return (float(low), float(high)) if low is not None and high is not None and low < high else None
 
 
 def _of_jpeg(path: Path, name: str) -> DepthMap | None:
