@@ -22,6 +22,9 @@ from mine.scene.pixels import to_pixels
 
 JPEG_QUALITY = 92
 
+ZNEAR, ZNEAR_SHARE = 0.01, 0.1
+"""Depth from which on the camera sees, in scene units: this, or a share of the nearest point's if that is less."""
+
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 _FLOAT, _UNSIGNED_INT = 5126, 5125
 _CLAMP_TO_EDGE, _LINEAR, _LINEAR_MIPMAP_LINEAR = 33071, 9729, 9987
@@ -53,6 +56,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.buffer = bytearray()
+        self.nearest = math.inf
         self.tables: dict[str, list[Any]] = {
             name: [] for name in ("nodes", "meshes", "materials", "textures", "images", "accessors", "bufferViews")
         }
@@ -60,6 +64,7 @@ class _Builder:
     def add(self, mesh: TexturedMesh) -> None:
         """Adds a mesh with its material and texture."""
         points = mesh.points * mesh.points.new_tensor([1, -1, -1])
+        self.nearest = min(self.nearest, float(mesh.points[:, 2].min()))
         attributes = {
             "POSITION": self._accessor(points.float().numpy(), "VEC3", _FLOAT, bounds=True),
             "TEXCOORD_0": self._accessor(mesh.uv.float().numpy(), "VEC2", _FLOAT),
@@ -76,6 +81,7 @@ class _Builder:
     def finish(self, yfov: float, aspect: float) -> bytes:
         """The file, with a camera of vertical field of view `yfov` in radians."""
         nodes = [*self.tables["nodes"], {"name": "photo camera", "camera": 0}]
+        view = {"yfov": yfov, "aspectRatio": aspect, "znear": min(ZNEAR, ZNEAR_SHARE * self.nearest)}
         content = {
             "asset": {"version": "2.0", "generator": "MINE"},
             "extensionsUsed": ["KHR_materials_unlit"],
@@ -83,7 +89,7 @@ class _Builder:
             "scenes": [{"nodes": list(range(len(nodes)))}],
             **self.tables,
             "nodes": nodes,
-            "cameras": [{"type": "perspective", "perspective": {"yfov": yfov, "aspectRatio": aspect, "znear": 0.01}}],
+            "cameras": [{"type": "perspective", "perspective": view}],
             "samplers": [
                 {
                     "magFilter": _LINEAR,

@@ -9,6 +9,7 @@ would be zero: position, unused normal, `f_dc` = (RGB - 0.5) / C0, logit of the 
 compressed form (https://github.com/nianticlabs/spz), whose axes are x right, y up, z backward.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mine.errors import InputError
 from mine.files import replacing
 from mine.output.ply import write_ply
 from mine.output.surface_layers import SurfaceLayers, unproject
@@ -33,6 +35,15 @@ THICKNESS = 0.1
 
 MAX_SLANT = 4.0
 """Most by which a Gaussian is stretched where the surface is seen at a grazing angle."""
+
+SPZ_SIDE = (1 << 23) - 1
+"""Largest whole number that .spz holds of a coordinate."""
+
+SPZ_BITS = (1, 24)
+"""Least and most of its binary digits that may stand behind the point, as readers have it."""
+
+SPZ_SCALES = (math.exp(-10), math.exp(255 / 16 - 10))
+"""Least and largest standard deviation that .spz holds, in scene units."""
 
 OPACITY = 0.99
 """Opacity of a Gaussian on an opaque surface: the most that renderers use."""
@@ -89,15 +100,16 @@ def write_splats_ply(gaussians: Gaussians, path: str | Path) -> None:
 
 
 def write_spz(gaussians: Gaussians, path: str | Path) -> None:
-    """Writes Gaussians in Niantic's compressed form, version 3.
+    """Writes Gaussians in Niantic's compressed form, version 3, in the scene's units.
 
     Raises:
-        InputError: The file cannot be written.
+        InputError: The file cannot be written, or does not hold Gaussians so far away, so large or so small.
         ModuleNotFoundError: gsply is not installed (`mine[formats]`).
     """
     from gsply import GSData
     from gsply.spz import write_spz as write
 
+    bits = _fractional_bits(gaussians)
     y_up = torch.tensor([1.0, -1, -1])
     w, x, y, z = gaussians.quaternions.unbind(1)
     # Half a turn about x, before the rotation: (0, 1, 0, 0) times the quaternion.
@@ -111,7 +123,20 @@ def write_spz(gaussians: Gaussians, path: str | Path) -> None:
         shN=np.zeros((len(gaussians.centres), 0, 3), np.float32),
     )
     with replacing(path) as temporary:
-        write(temporary, data)
+        write(temporary, data, fractional_bits=bits)
+
+
+def _fractional_bits(gaussians: Gaussians) -> int:
+    """Binary digits of .spz's coordinates behind the point: as many as the farthest coordinate leaves."""
+    farthest, sizes = float(gaussians.centres.abs().max()), gaussians.scales[:, :2]
+    bits = min(SPZ_BITS[1], math.floor(math.log2(SPZ_SIDE / farthest)))
+    if bits < SPZ_BITS[0] or sizes.max() > SPZ_SCALES[1] or sizes.median() < SPZ_SCALES[0]:
+        raise InputError(
+            f"the scene has splats of {float(sizes.median()):.3g} to {float(sizes.max()):.3g} scene units, up to "
+            f"{farthest:.3g} away, and .spz holds {SPZ_SCALES[0]:.2g} to {SPZ_SCALES[1]:.3g}, up to "
+            f"{SPZ_SIDE / 2 ** SPZ_BITS[0]:.2g} away: write .ply, or make the scene in another unit of length"
+        )
+    return bits
 
 
 def _of_surface(disparity: Tensor, rgb: Tensor, opacity: Tensor, K: Tensor, mask: Tensor) -> Gaussians:
@@ -122,9 +147,8 @@ def _of_surface(disparity: Tensor, rgb: Tensor, opacity: Tensor, K: Tensor, mask
     slope_x, slope_y = (slope[mask] for slope in _slopes(disparity[0]))
     rays = points * disparity[0][mask][:, None]
     inverse = 1 / disparity[0][mask]
-    # P = r / D, so that dP/du = (dr/du - P dD/du) / D.
-    step_x = torch.stack([1 / K[0, 0].expand_as(inverse), 0 * inverse, 0 * inverse], dim=-1) * inverse[:, None]
-    step_y = torch.stack([0 * inverse, 1 / K[1, 1].expand_as(inverse), 0 * inverse], dim=-1) * inverse[:, None]
+    # P = r / D, so that dP/du = (dr/du - P dD/du) / D, and r is K⁻¹ (u, v, 1).
+    step_x, step_y = (step * inverse[:, None] for step in torch.linalg.inv(K).T[:2])
     across = step_x - rays * (slope_x * inverse.square())[:, None]
     down = step_y - rays * (slope_y * inverse.square())[:, None]
     axes, lengths = _ellipse(across, down)

@@ -51,5 +51,6 @@ def find_surface_layers(scene: MPI, longest: int) -> SurfaceLayers:
 
 def unproject(disparity: Tensor, K: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Points (..., 3) in the source camera's axes (x right, y down, z forward), at pixels (x, y) of disparities."""
-    z = 1 / disparity
-    return torch.stack([(x - K[0, 2]) / K[0, 0] * z, (y - K[1, 2]) / K[1, 1] * z, z], dim=-1)
+    z, down = 1 / disparity, (y - K[1, 2]) / K[1, 1]
+    across = (x - K[0, 2] - K[0, 1] * down) / K[0, 0]
+    return torch.stack([across * z, down * z, z], dim=-1)

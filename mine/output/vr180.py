@@ -57,7 +57,7 @@ class HalfSphere:
         longitude, latitude = np.meshgrid(angle, angle)  # to the right, and down
         x, y, z = np.cos(latitude) * np.sin(longitude), np.sin(latitude), np.cos(latitude) * np.cos(longitude)
         z = np.maximum(z, 1e-6)
-        pixel = np.stack([K[0, 0] * x / z + K[0, 2], K[1, 1] * y / z + K[1, 2]], axis=-1)
+        pixel = np.stack([x / z, y / z, np.ones_like(z)], axis=-1) @ K[:2].T
         height, width = self.view_size
         inside = np.minimum(
             np.minimum(pixel[..., 0] + 0.5, width - 0.5 - pixel[..., 0]),

@@ -22,8 +22,8 @@ from walls import SIZE, SQUARE, WALL, wall_disparity, wall_photo, wall_scene
 import mine
 from mine.errors import InputError
 from mine.output.formats import FORMATS, choose_kind
-from mine.output.splats import C0, OPACITY, make_gaussians
-from mine.output.surface_layers import SurfaceLayers, find_surface_layers
+from mine.output.splats import C0, OPACITY, SIGMA, make_gaussians
+from mine.output.surface_layers import SurfaceLayers, find_surface_layers, unproject
 from mine.scene.mpi import MPI
 from mine.scene.silhouettes import Layers
 
@@ -268,6 +268,21 @@ def test_splats_grow_with_the_unit_of_length(scene: MPI, unit: float) -> None:
     np.testing.assert_allclose(*normals, atol=1e-3)
 
 
+def test_skewed_intrinsics_count() -> None:
+    """What lies parallel to a skewed image is as skewed, in places and in the ellipses that pixels become."""
+    K = torch.tensor([[50.0, 20, 31], [0, 40, 23], [0, 0, 1]])
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing="ij")
+    points = unproject(torch.full((48, 64), 0.5), K, x, y)
+    torch.testing.assert_close(points @ K.T, 2 * torch.stack([x, y, torch.ones_like(x)], dim=-1))
+    flat = torch.full((1, 48, 64), 0.5)
+    rgb = torch.zeros(3, 48, 64)
+    gaussians = make_gaussians(SurfaceLayers(Layers(flat, torch.ones_like(flat), rgb, flat, rgb), K))
+    axes = torch.from_numpy(Rotation.from_quat(gaussians.quaternions[:, [1, 2, 3, 0]]).as_matrix()).float()
+    covariance = (axes * gaussians.scales[:, None].square()) @ axes.mT
+    pixel = 2 * SIGMA * torch.linalg.inv(K)[:2, :2]
+    torch.testing.assert_close(covariance[0, :2, :2], pixel @ pixel.T, rtol=1e-3, atol=1e-6)
+
+
 def test_spz_holds_the_same_gaussians_with_y_up(scene: MPI, tmp_path: Path) -> None:
     mine.export(scene, tmp_path / "a.ply")
     mine.export(scene, tmp_path / "a.spz")
@@ -279,6 +294,28 @@ def test_spz_holds_the_same_gaussians_with_y_up(scene: MPI, tmp_path: Path) -> N
     found = Rotation.from_quat(np.roll(packed.quats, -1, axis=1)).as_matrix()
     assert np.abs(found - expected).max() < 0.02
     assert (tmp_path / "a.spz").stat().st_size < (tmp_path / "a.ply").stat().st_size / 4
+
+
+@pytest.mark.parametrize("unit", [1000.0, 0.01])
+def test_spz_holds_scenes_in_other_units(tmp_path: Path, unit: float) -> None:
+    """Of positions, .spz holds 24 bits: in metres, or in millimetres."""
+    whole = wall_scene()
+    scene = MPI(whole.rgb, whole.sigma / unit, whole.disparity / unit, whole.K, wall_photo(), wall_disparity() / unit)
+    mine.export(scene, tmp_path / "a.ply")
+    mine.export(scene, tmp_path / "a.spz")
+    plain, packed = plyread(tmp_path / "a.ply"), read_spz(tmp_path / "a.spz")
+    farthest = np.abs(plain.means).max()
+    np.testing.assert_allclose(packed.means, plain.means * [1, -1, -1], atol=max(farthest / 2**20, 2**-24))
+
+
+@pytest.mark.parametrize("unit", [1e6, 1e-4])
+def test_what_spz_cannot_hold_is_told(tmp_path: Path, unit: float) -> None:
+    whole = wall_scene()
+    scene = MPI(whole.rgb, whole.sigma / unit, whole.disparity / unit, whole.K, wall_photo(), wall_disparity() / unit)
+    mine.export(scene, tmp_path / "a.ply")
+    with pytest.raises(InputError, match=r"\.spz holds 4\.5e-05 to 379, .*: write \.ply"):
+        mine.export(scene, tmp_path / "a.spz")
+    assert not (tmp_path / "a.spz").exists()
 
 
 def test_points_have_the_photos_colours(scene: MPI, tmp_path: Path) -> None:
@@ -349,3 +386,14 @@ def test_every_kind_has_a_size_or_none(tmp_path: Path) -> None:
     for ending, kinds in FORMATS.items():
         for kind, size in kinds.items():
             assert choose_kind(tmp_path / f"a{ending.upper()}", kind) == (kind, size)
+
+
+def test_the_camera_of_a_model_sees_what_is_close_by(tmp_path: Path) -> None:
+    whole = wall_scene()
+    for unit, znear in ((1.0, 0.01), (1e-3, 1e-4)):
+        scene = MPI(
+            whole.rgb, whole.sigma / unit, whole.disparity / unit, whole.K, wall_photo(), wall_disparity() / unit
+        )
+        mine.export(scene, tmp_path / "a.glb")
+        camera = read_glb(tmp_path / "a.glb")[0]["cameras"][0]["perspective"]
+        assert camera["znear"] == pytest.approx(znear, rel=0.02)

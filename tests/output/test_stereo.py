@@ -1,5 +1,6 @@
 """Stereo pairs: where near and far things appear to each eye, and which files are written."""
 
+import math
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -284,6 +285,16 @@ def test_vr180_shows_things_at_infinity_where_they_are_while_the_camera_moves(
         sphere.append(frames[1].movedim(-1, 0)[None, ..., :180].float())
     still, moved = (float(column_of_dot(image)[0]) for image in sphere)
     assert moved == pytest.approx(still, abs=0.05)
+
+
+def test_vr180_shows_true_angles_of_skewed_pixels() -> None:
+    scene, K = dot_at(2.0), torch.tensor([[60.0, 30, 47], [0, 60, 31], [0, 0, 1]])
+    half = HalfSphere(MPI(scene.rgb, scene.sigma, scene.disparity, K), 360)
+    height, width = half.view_size
+    columns = torch.linspace(0.5 / width, 1 - 0.5 / width, width).expand(3, height, width)
+    angle = math.radians(10 + 0.25)  # of the pixel's centre, to the right and down
+    u = 60 * math.tan(angle) + 30 * math.tan(angle) / math.cos(angle) + 47
+    assert float(half.project(columns)[0, 200, 200]) / 255 == pytest.approx((u + 0.5) / 95, abs=0.01)
 
 
 def test_vr180_of_a_photo_narrower_than_a_pixel_is_refused() -> None:
