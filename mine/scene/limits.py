@@ -56,6 +56,12 @@ def check_view_size(views: int, size: tuple[Any, ...]) -> None:
         )
 
 
+def check_photo_size(size: tuple[int, int]) -> None:
+    """Raises InputError for a scene's photo of `size` (H, W) without pixels, or with more than `MAX_PHOTO_PIXELS`."""
+    if not 0 < size[0] * size[1] <= MAX_PHOTO_PIXELS:
+        raise InputError(f"its photo has {size[1]}x{size[0]} pixels: give 1 to {MAX_PHOTO_PIXELS}")
+
+
 def check_scene_size(planes: int, size: tuple[int, int]) -> None:
     """Checks a number of planes of `size` (H, W), in pixels.
 

@@ -306,20 +306,18 @@ class MPI:
             rgb (N, 3, H, W), depth (N, 1, H, W) in scene units and mask (N, 1, H, W).
 
         Raises:
-            InputError: Poses or intrinsics are not finite, or a K is singular.
+            InputError: Poses or intrinsics are not finite, a K is singular, or they are not for the same views.
         """
         size = self.size if size is None else as_size(size)
         T = as_tensor(T, "pose")
         check_poses(T)
-        if len(T) == 0:
-            raise InputError("there are no poses to render from: give at least one")
-        check_view_size(1 if T.ndim == 2 else len(T), size)
         if K is None:
             K = self.intrinsics(size).expand(*T.shape[:-2], 3, 3)
             K = shift_principal_point(K, off_axis_shift(T))
         K = as_floats(K, "K")
         T = T.as_subclass(Tensor)
         check_intrinsics(K)
+        check_view_size(mpi_checks.count_views(K, T), size)
         K, T = (x.to(self.K) for x in (K if K.ndim == 3 else K[None], T if T.ndim == 3 else T[None]))
         if size not in self._sizes_for_cpu:
             try:
@@ -361,7 +359,8 @@ class MPI:
                 scene units, densities beyond 65 thousand); otherwise all as float32.
 
         Raises:
-            InputError: The file cannot be written, or no camera could have seen the scene (`check_file`).
+            InputError: The file cannot be written, or the scene is too large or no camera could have seen it
+                (`check_file`).
         """
         tensors = {"disparity": self.disparity, "K": self.K, "rgb": self.rgb, "sigma": self.sigma}
         optional = {"photo": self.photo, "surface": self.surface, "background": self.background}

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from mine.errors import InputError
+from mine.scene.limits import check_photo_size, check_scene_size
 from mine.scene.photo import ROUNDING
 
 LEAST_DISPARITY, LARGEST_DISPARITY = 1e-9, 1e6
@@ -101,8 +102,22 @@ def describe(planes: Tensor, disparity: Tensor, photo: Tensor | None) -> str:
     return f"{count} planes of {width}x{height}, disparity {disparity[0]:.3g} to {disparity[-1]:.3g}, {told}"
 
 
+def count_views(K: Tensor, T: Tensor) -> int:
+    """Number of views with intrinsics K (3, 3) or (N, 3, 3) and poses T (4, 4) or (N, 4, 4), either of them for all.
+
+    Raises:
+        InputError: There are none, or as many K as do not fit the poses.
+    """
+    cameras, poses = (1 if part.ndim == 2 else len(part) for part in (K, T))
+    if poses == 0:
+        raise InputError("there are no poses to render from: give at least one")
+    if K.ndim > 3 or cameras == 0 or (cameras != poses and 1 not in (cameras, poses)):
+        raise InputError(f"K has shape {tuple(K.shape)} for {poses} poses: give (3, 3), or one K for each pose")
+    return max(cameras, poses)
+
+
 def check_file(parts: dict[str, Tensor]) -> None:
-    """Checks what a scene of a file must be beside a scene: something that a camera could have seen.
+    """Checks what a scene of a file must be beside a scene: not too large, and something that a camera could have seen.
 
     Programs may compute with other numbers; what is written of them (models, pages, splats) would overflow.
 
@@ -110,8 +125,11 @@ def check_file(parts: dict[str, Tensor]) -> None:
         parts: Arguments of `MPI` by name, which have passed its own checks.
 
     Raises:
-        InputError: A disparity or the intrinsics are out of bounds, or nothing is seen.
+        InputError: A size, a disparity or the intrinsics are out of bounds, or nothing is seen.
     """
+    check_scene_size(len(parts["sigma"]), (parts["sigma"].shape[-2], parts["sigma"].shape[-1]))
+    if "photo" in parts:
+        check_photo_size((parts["photo"].shape[-2], parts["photo"].shape[-1]))
     if parts["sigma"].max() < LEAST_DEPTH * parts["disparity"].min():
         raise InputError("it is empty: its densities are 0, or too small to be seen; make it anew with `mine predict`")
     for name in ("disparity", "surface", "background"):

@@ -9,7 +9,7 @@ from mine.errors import InputError
 from mine.inputs.files import parsing, shown
 from mine.inputs.tensors import TensorFile, check_dtype, open_tensors
 from mine.inputs.weights import FORMATS
-from mine.scene.limits import MAX_PHOTO_PIXELS, check_scene_size
+from mine.scene.limits import check_photo_size, check_scene_size
 from mine.scene.pixels import to_uint8
 
 FORMAT = FORMATS["scene file"]
@@ -98,6 +98,5 @@ def _check_parts(path: str | Path, file: TensorFile) -> None:
     for name, shape in shapes.items():
         if shape != expected[name] or (name == "photo" and len(shape) != 3):
             raise InputError(f"{name} has shape {shape}: give (3, H, W) for photo and {expected[name]} for others")
-    height, width = shapes.get("photo", (3, 1, 1))[1:]
-    if not 0 < height * width <= MAX_PHOTO_PIXELS:
-        raise InputError(f"its photo has {width}x{height} pixels: give 1 to {MAX_PHOTO_PIXELS}")
+    if "photo" in shapes:
+        check_photo_size((shapes["photo"][1], shapes["photo"][2]))

@@ -335,3 +335,17 @@ def test_views_of_a_prepared_scene_are_those_of_the_reference() -> None:
         T = pose(translation=torch.tensor([shift, 0.0, 0.0]))
         for one, other in zip(scene.render(T, backend="cpu"), scene.render(T, backend="reference"), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("poses", "shape"), [(3, (2, 3, 3)), (1, (0, 3, 3)), (1, (1, 1, 3, 3))])
+def test_intrinsics_are_one_or_as_many_as_the_poses(poses: int, shape: tuple[int, ...]) -> None:
+    scene = make_scene()
+    T, K = torch.eye(4).repeat(poses, 1, 1), scene.K.expand(shape)
+    with pytest.raises(InputError, match=rf"K has shape \({shape[0]}, .*\) for {poses} poses"):
+        scene.render(T, K, size=(HEIGHT, WIDTH))
+
+
+def test_views_of_many_intrinsics_count_as_those_of_many_poses() -> None:
+    scene, size = make_scene(), (8192, 8192)
+    with pytest.raises(InputError, match="5 views of 8192x8192"):
+        scene.render(torch.eye(4), scene.K.expand(5, 3, 3), size)

@@ -181,6 +181,20 @@ def test_a_scene_of_too_many_texels_is_refused_before_it_is_read(
         MPI.open(tmp_path / "a.mpi")
 
 
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [("MAX_TEXELS", "planes of .* pixels take"), ("MAX_PHOTO_PIXELS", "its photo has 60x40 pixels")],
+)
+def test_what_could_not_be_opened_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, message: str
+) -> None:
+    scene = make_scene(make_photo())
+    monkeypatch.setattr(f"mine.scene.limits.{limit}", 1000)
+    with pytest.raises(InputError, match=message):
+        scene.save(tmp_path / "a.mpi")
+    assert not list(tmp_path.iterdir())
+
+
 def test_pipes_and_devices_are_no_scenes(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.mpi")
     for path in (tmp_path / "a.mpi", Path("/dev/zero")):
