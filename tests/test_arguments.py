@@ -46,6 +46,11 @@ WRONG: dict[str, tuple[Callable[[Any, Any], object], str]] = {
     "eyes": (lambda model, scene: mine.render_stereo(scene, "x.png", eye_distance="3"), "eye distance '3' is out"),
     "quilt": (lambda model, scene: mine.render_stereo(scene, "x.png", "quilt", quilt="8x6"), "quilt is '8x6': give"),
     "amount": (lambda model, scene: mine.paths.swing(frames=3, amount="2"), "amount '2' is no finite number"),
+    "one path": (lambda model, scene: mine.paths.join(PATH), "to join are a OffAxisPoses: give a list"),
+    "one camera path": (
+        lambda model, scene: mine.paths.join(mine.paths.dolly_zoom()),
+        "to join are a CameraPath: give",
+    ),
     "resample": (lambda model, scene: resample(PATH, 3), "index is a int: give a tensor"),
 }
 

@@ -1,5 +1,6 @@
 """JSON files of key poses: reading and checking them, without torch, so that mistakes are told at once."""
 
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,7 +56,7 @@ def parse_key_poses(path: str | Path, content: Any, frames: int | None = None) -
     if len(keys) > MAX_KEYS:
         raise InputError(f'{path} has {len(keys)} "keys": give at most {MAX_KEYS}')
     frames = content.get("frames") if frames is None else frames
-    if not isinstance(frames, int) or isinstance(frames, bool) or not 1 <= frames <= MAX_FRAMES:
+    if not isinstance(frames, Integral) or isinstance(frames, bool) or not 1 <= int(frames) <= MAX_FRAMES:
         raise InputError(f'{path} has {shown(frames)} "frames": give a whole number from 1 to {MAX_FRAMES}')
     position = [_values(path, key, "position", 3) for key in keys]
     rotation = [_values(path, key, "rotation", 3, default=[0, 0, 0]) for key in keys]
@@ -65,7 +66,7 @@ def parse_key_poses(path: str | Path, content: Any, frames: int | None = None) -
     loop = content.get("loop", False)
     if not isinstance(loop, bool):
         raise InputError(f'{path} has {shown(loop)} as "loop": give true or false')
-    return KeyPoses(position, rotation, focal, frames, loop)
+    return KeyPoses(position, rotation, focal, int(frames), loop)
 
 
 def _values(path: str | Path, key: Any, field: str, count: int, default: Any = None) -> list[float]:

@@ -107,8 +107,10 @@ def join(paths: Sequence[CameraPath | Tensor], joint: int = JOINT) -> CameraPath
         joint: Poses that are inserted, smoothly, where one path does not end beside the start of the next.
 
     Raises:
-        InputError: There is no path.
+        InputError: There is no path, or it is one alone, not in a list.
     """
+    if isinstance(paths, Tensor | CameraPath):
+        raise InputError(f"the camera paths to join are a {type(paths).__name__}: give a list of paths")
     if not paths:
         raise InputError("no camera paths to join: give at least one")
     parts = [as_path(path) for path in paths]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -391,3 +392,8 @@ def test_upright_photos_count_by_their_longer_side() -> None:
 def test_an_unknown_name_of_a_scenes_path_is_refused() -> None:
     with pytest.raises(InputError, match="no camera path 'swirl': choose swing"):
         paths.scene_path(board_scene(60.0), "swirl")
+
+
+def test_numbers_of_frames_may_be_numpys(tmp_path: Path) -> None:
+    keys = [{"position": [0, 0, 0]}, {"position": [1, 0, 0]}]
+    assert len(paths.load(write(tmp_path, {"keys": keys}), frames=np.int64(5)).poses) == 5  # type: ignore[arg-type]
