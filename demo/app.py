@@ -20,11 +20,12 @@ from mine.demo.access import OnlyNeededRoutes, Page
 from mine.demo.events import Events
 from mine.demo.jobs import JobRunner
 from mine.demo.layout import STYLES, THEME, lay_out
+from mine.demo.presence import Belongings, Presence
 from mine.demo.preview import Previews
 from mine.demo.samples import unpack
 from mine.demo.scene_pages import ScenePages
 from mine.demo.security import CheckHost, Login, SafeHeaders, own_hosts
-from mine.demo.uploads import ExpectDisconnects, LimitBodies, LimitUploads, Presence
+from mine.demo.uploads import ExpectDisconnects, LimitBodies, LimitUploads
 from mine.demo.worker import Processes
 from mine.temporary import make_folder
 
@@ -191,9 +192,10 @@ def _middleware(
         Middleware(ExpectDisconnects),
         Middleware(OnlyNeededRoutes),
         Middleware(ScenePages, folder=jobs.folder, ancestors=ancestors),
-        Middleware(Presence, opened=jobs.arrive, closed=jobs.leave),
+        Middleware(Presence, visits=jobs),
         Middleware(LimitUploads, folder=jobs.folder, largest=MAX_UPLOAD),
-        Middleware(Previews, folder=jobs.folder),
+        Middleware(Belongings, folder=jobs.folder, visits=jobs),
+        Middleware(Previews, folder=jobs.folder, own=jobs.own_folders),
     ]
 
 

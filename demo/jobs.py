@@ -1,6 +1,7 @@
 """The jobs of the demo's visitors: who may do what, for how long, and where its files are."""
 
 import math
+import shutil
 import threading
 import time
 from collections import Counter
@@ -23,10 +24,13 @@ UPLOAD_SECONDS = 600.0
 """Age in seconds at which uploads without a scene are removed; the visitor of a younger one may still ask for it."""
 
 IDLE_SECONDS = 45.0
-"""The same while no page is open; and how long the scenes of visitors without an open page are kept."""
+"""The same while nobody is there; and of scenes of those who hold no connection, as plain HTTP calls."""
 
 AWAY_SECONDS = 8.0
-"""Seconds after the last page of a session is closed until it ends: a lost connection comes back earlier."""
+"""Seconds after the last connection of a session ended until its jobs are stopped, and the session ends."""
+
+GONE_SECONDS = 600.0
+"""The same until a session ends whose page says when it is closed: if it says nothing, its phone may be locked."""
 
 VIDEOS = 6
 """Videos kept of a scene."""
@@ -92,7 +96,10 @@ class JobRunner:
         self.estimates = Estimates()
         self.visits: Counter[str] = Counter()
         """open pages of each session"""
-        self._left: dict[str, float] = {}
+        self._ends: dict[str, float] = {}  # when sessions end that have something here, and hold no connection
+        self._stops: dict[str, float] = {}  # when their jobs are stopped
+        self._brought: dict[str, set[Path]] = {}  # folders of the uploads of each session
+        self._unwanted: set[Path] = set()  # such folders whose session ended
         self._lock = threading.RLock()
         self._running: dict[Control, str] = {}
         self._uploads: Counter[Path] = Counter()
@@ -160,25 +167,48 @@ class JobRunner:
                 if owner == session:
                     control.stopped.set()
 
-    def close(self, session: str) -> None:
-        """Ends a session: stops its jobs and removes its scenes, without waiting for anything."""
+    def end(self, session: str) -> None:
+        """Ends a session: stops its jobs and removes its scenes and uploads, without waiting for anything."""
         with self._lock:
+            self.visits.pop(session, None)
+            self._ends.pop(session, None)
+            self._stops.pop(session, None)
             self.stop(session)
             self.scenes.close(session)
+            self._unwanted |= self._brought.pop(session, set())
+            self._remove_unwanted()
 
     def arrive(self, session: str) -> None:
         """A page of a session was opened."""
         with self._lock:
             self.visits[session] += 1
-            self._left.pop(session, None)
+            self._ends.pop(session, None)
+            self._stops.pop(session, None)
+            self.scenes.rank(session, last=True)
 
-    def leave(self, session: str) -> None:
-        """A page of a session was closed. After its last one the session ends, unless one opens soon."""
+    def leave(self, session: str, returns: bool = False) -> None:
+        """A connection of a session ended. Some time after its last one the session ends, unless it comes back.
+
+        Args:
+            session: Name of the session.
+            returns: Whether its page says when it is closed, so that one that says nothing will probably come back.
+        """
         with self._lock:
             self.visits[session] -= 1
-            if self.visits[session] <= 0:
-                del self.visits[session]
-                self._left[session] = time.monotonic()
+            if self.visits[session] > 0:
+                return
+            del self.visits[session]
+            has_scenes = self.scenes.rank(session, last=False)
+            if has_scenes or session in self._brought or session in self._running.values():
+                self._stops[session] = time.monotonic() + AWAY_SECONDS
+                self._ends[session] = time.monotonic() + (GONE_SECONDS if returns else AWAY_SECONDS)
+
+    def bring(self, session: str, folder: Path) -> None:
+        """An upload of a session lies in a folder: it is removed when the session ends."""
+        with self._lock:
+            self._brought.setdefault(session, set()).add(folder)
+            if session not in self.visits:
+                self._ends[session] = time.monotonic() + GONE_SECONDS
 
     def sweep(self, waiting: bool = True) -> None:
         """Ends the sessions of visitors who have gone; removes their scenes, and uploads without a scene or a job.
@@ -187,14 +217,29 @@ class JobRunner:
             waiting: Whether jobs wait that may need an upload.
         """
         with self._lock:
-            gone = time.monotonic() - AWAY_SECONDS
-            for session in [session for session, left in self._left.items() if left < gone]:
-                del self._left[session]
-                self.close(session)
-            self.scenes.close_idle(set(self.visits) | set(self._running.values()), IDLE_SECONDS)
+            now = time.monotonic()
+            for session in [session for session, when in self._stops.items() if when < now]:
+                del self._stops[session]
+                self.stop(session)
+            for session in [session for session, when in self._ends.items() if when < now]:
+                self.end(session)
+            self.scenes.close_idle({*self.visits, *self._ends, *self._running.values()}, IDLE_SECONDS)
+            self._remove_unwanted()
             keep = self.own_folders | self.scenes.upload_folders() | {photo.parent for photo in self._uploads}
-            busy = waiting or bool(self._running or self.visits)
+            busy = waiting or bool(self._running or self.visits or self._ends)
             remove_stale(self.folder, keep, UPLOAD_SECONDS if busy else IDLE_SECONDS)
+            for session, folders in list(self._brought.items()):
+                self._brought[session] = {folder for folder in folders if folder.is_dir()}
+                if not self._brought[session]:
+                    del self._brought[session]
+
+    def _remove_unwanted(self) -> None:
+        """Removes uploads of sessions that ended, once no scene and no job has them; others may have the same photo."""
+        self._unwanted -= set().union(*self._brought.values())
+        used = self.scenes.upload_folders() | {photo.parent for photo in self._uploads}
+        for folder in self._unwanted - used:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._unwanted &= used
 
     def _scene_seconds(self, settings: SceneSettings) -> float:
         return self.estimates.seconds("scene", _scene_units(settings))

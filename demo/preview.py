@@ -13,6 +13,7 @@ import subprocess
 import sys
 import warnings
 from collections import OrderedDict
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -50,10 +51,11 @@ class Previews:
     Args:
         app: The application behind it.
         folder: Folder that holds a folder for each upload; files elsewhere are left to the application.
+        own: Folders in it that hold no uploads, but files of the demo, which browsers are to have as they are.
     """
 
-    def __init__(self, app: ASGIApp, folder: Path) -> None:
-        self.app, self.folder = app, folder
+    def __init__(self, app: ASGIApp, folder: Path, own: Collection[Path] = ()) -> None:
+        self.app, self.folder, self.own = app, folder, own
         self._one_at_a_time = asyncio.Lock()
         self._made: OrderedDict[Path, bytes] = OrderedDict()
 
@@ -61,7 +63,7 @@ class Previews:
         """Answers a request for such a photo, passes others on."""
         _, found, name = scope.get("path", "").partition(ROUTE)
         path = upload_path(unquote(name), self.folder) if found else None
-        if path is not None and not is_shown(path):
+        if path is not None and path.parent not in self.own and not is_shown(path):
             jpeg = await self._preview(path)
             if jpeg:
                 headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private"}

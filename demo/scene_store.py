@@ -87,6 +87,13 @@ class SceneStore:
         for key in [key for key in self._folders if key[0] == session]:
             self._remove(key)
 
+    def rank(self, session: str, last: bool) -> bool:
+        """Of too many scenes, makes those of a session the last to go, or the first; returns whether there are any."""
+        own = [key for key in self._folders if key[0] == session]
+        for key in own if last else reversed(own):
+            self._folders.move_to_end(key, last=last)
+        return bool(own)
+
     def close_idle(self, keep: set[str], seconds: float) -> None:
         """Removes the scenes of all sessions but `keep` that were not used for some seconds."""
         oldest = time.monotonic() - seconds

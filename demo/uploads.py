@@ -1,9 +1,8 @@
-"""Limits on uploads, broken uploads, and who is there."""
+"""Limits on uploads, and broken uploads."""
 
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 UPLOAD = "/gradio_api/upload"
-HEARTBEAT = "/gradio_api/heartbeat/"
 
 OVERHEAD = 1 << 20
 """Bytes that a request may have beyond the largest file: names and boundaries."""
@@ -124,30 +122,6 @@ class ExpectDisconnects:
         """Passes requests on."""
         with suppress(ClientDisconnect):
             await self.app(scope, receive, send)
-
-
-class Presence:
-    """ASGI middleware that counts each session's open pages, by the connections that they hold open.
-
-    Args:
-        app: The application behind it.
-        opened: Called with a session when a page of it opens.
-        closed: Called when one closes.
-    """
-
-    def __init__(self, app: ASGIApp, opened: Callable[[str], None], closed: Callable[[str], None]) -> None:
-        self.app, self.opened, self.closed = app, opened, closed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Counts a heartbeat while it is open."""
-        if scope["type"] != "http" or not scope["path"].startswith(HEARTBEAT):
-            return await self.app(scope, receive, send)
-        session = scope["path"].removeprefix(HEARTBEAT)
-        self.opened(session)
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            self.closed(session)
 
 
 def upload_path(name: str, folder: Path) -> Path | None:

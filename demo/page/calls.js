@@ -9,8 +9,19 @@ const fileUrl = (path) => `${api}/file=${path.split("/").map(encodeURIComponent)
 
 const endpoint = (name) => window.gradio_config.dependencies.find((one) => one.api_name === name).id;
 
-/** The session lives as long as this connection: when the page closes, the server removes its files. */
-const heartbeat = () => new EventSource(`${api}/heartbeat/${session}`);
+/**
+ * The session lives as long as this connection, or comes back within minutes. A browser does so by itself when it breaks,
+ * but not after an answer other than 200, as a proxy gives one while the server is away.
+ */
+function heartbeat() {
+  const source = new EventSource(`${api}/heartbeat/${session}?farewell`);
+  source.onerror = () => source.readyState === EventSource.CLOSED && setTimeout(heartbeat, 3000);
+}
+
+/** Ends the session when the page closes: the server removes its files at once. A page that the browser keeps may return. */
+function endWithPage() {
+  addEventListener("pagehide", ({ persisted }) => persisted || navigator.sendBeacon(`${api}/heartbeat/${session}`));
+}
 
 /** Uploads a file; `progress` is called with the fraction sent. Returns Gradio's description of the file. */
 function upload(file, progress, signal) {
@@ -18,7 +29,7 @@ function upload(file, progress, signal) {
     const body = new FormData();
     body.append("files", file, file.name || "photo");
     const request = new XMLHttpRequest();
-    request.open("POST", `${api}/upload`);
+    request.open("POST", `${api}/upload?session=${session}`);
     request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
     request.onload = () => {
       if (request.status !== 200) return reject(new Error(uploadProblem(request)));
@@ -38,6 +49,15 @@ function uploadProblem({ status, responseText }) {
 }
 
 const GONE = "The server does not answer. Is it still running?";
+const LOST = "The connection was lost. Try again.";
+const ANEW = "The server was started anew: reload the page.";
+
+/** Why something failed: a server that was started since this page came knows none of the page's files. */
+async function reason(text) {
+  const answer = await fetch(`${api}/app_id`, { signal: AbortSignal.timeout(3000) }).catch(() => null);
+  const { app_id } = (answer?.ok && (await answer.json().catch(() => null))) || {};
+  return app_id === undefined || app_id === window.gradio_config.app_id ? text : ANEW;
+}
 
 /** Sends an object to one of Gradio's routes. Returns what it answers, or throws what to tell the visitor. */
 async function post(route, content) {
@@ -116,7 +136,7 @@ const events = {
     if (this.source || !this.calls.size) return;
     this.source = new EventSource(`${api}/queue/data?session_hash=${session}`);
     this.source.onmessage = ({ data }) => this.hear(JSON.parse(data));
-    this.source.onerror = () => this.lost("The connection was lost. Try again.");
+    this.source.onerror = () => this.lost(LOST);
   },
   shut() {
     this.source?.close();

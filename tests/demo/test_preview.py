@@ -7,11 +7,13 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from demo_server import running_demo
 from PIL import Image
 from starlette.responses import PlainTextResponse
 
 from mine.demo import preview
 from mine.demo.preview import Previews
+from mine.model import load
 
 
 @pytest.fixture
@@ -97,3 +99,29 @@ def test_the_pages_videos_are_passed_on(tmp_path: Path, get) -> None:
     video.parent.mkdir(parents=True)
     video.write_bytes(b"\0\0\0\x20ftypisom" + bytes(20))
     assert get(video).text == "passed on"
+
+
+def test_files_of_the_demo_itself_start_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the samples' scenes, which lie beside the uploads and are no photos."""
+    monkeypatch.setattr(preview, "preview", lambda path: pytest.fail(f"{path} is no upload"))
+    own = tmp_path / "uploads" / "samples"
+    own.mkdir(parents=True)
+    (own / "cat.json").write_text("{}")
+    app = Previews(PlainTextResponse("passed on"), tmp_path / "uploads", {own})
+
+    async def fetch() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await client.get(f"/gradio_api/file={own}/cat.json")
+
+    assert asyncio.run(fetch()).text == "passed on"
+
+
+def test_the_running_demo_serves_the_scenes_of_its_samples_without_a_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_checkpoint: Path
+) -> None:
+    made: list[Path] = []
+    monkeypatch.setattr(preview, "preview", lambda path: made.append(path) or b"")
+    with running_demo(load(tiny_checkpoint, device="cpu")) as (url, jobs):
+        scene = jobs.folder / "samples" / "cat.json"
+        assert httpx.get(f"{url}gradio_api/file={scene}").status_code == 200
+    assert made == []
