@@ -61,6 +61,16 @@ class UploadedPhoto(gr.Image, metaclass=_Quiet):
             return None
         return _check_upload(payload.path or "", self.GRADIO_CACHE)
 
+    def example_payload(self) -> Any:
+        """What the API page shows as the photo: a file beside the script. Gradio's would be an address."""
+        return {"path": "photo.jpg", "orig_name": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
+
+    def check(self, sent: Any) -> None:
+        """Refuses paths that are no uploads before Gradio does, whose message has the names of the server's folders."""
+        path = sent.get("path") if isinstance(sent, dict) else None
+        if isinstance(path, str) and not path.lower().startswith(("http:", "https:")):
+            _check_upload(path, self.GRADIO_CACHE)
+
     async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
         """Refuses URLs, which Gradio would make the server fetch; paths pass."""
         if str(url_or_file_path).lower().startswith(("http:", "https:")):
@@ -80,6 +90,10 @@ class UploadedPath(gr.Textbox, metaclass=_Quiet):
         if not isinstance(payload, str):
             raise gr.Error(f"{self.label} is no path of an upload.", print_exception=False)
         return _check_upload(payload, self.GRADIO_CACHE)
+
+    def example_payload(self) -> Any:
+        """None, for it is optional."""
+        return ""
 
 
 def _check_upload(path: str, folder: str) -> str:
@@ -139,12 +153,15 @@ class Page(gr.Blocks):
     """gr.Blocks whose endpoints may be called without their last inputs, which then have their initial values."""
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
-        """Fills in inputs that were left out; raises gr.Error when there are too many."""
+        """Fills in inputs that were left out; raises gr.Error when there are too many, or a photo is no upload."""
         inputs.extend(widget.value for widget in block_fn.inputs[len(inputs) :])
         if len(inputs) != len(block_fn.inputs):
             raise gr.Error(
                 f"{block_fn.name} takes {len(block_fn.inputs)} values: see the API page.", print_exception=False
             )
+        for widget, sent in zip(block_fn.inputs, inputs, strict=True):
+            if isinstance(widget, UploadedPhoto):
+                widget.check(sent)
 
 
 class OnlyNeededRoutes:

@@ -1,5 +1,6 @@
 """The web demo: its scenes on disk, its jobs, and its API, also by many clients at once."""
 
+import json
 import os
 import tempfile
 import time
@@ -246,6 +247,30 @@ def test_a_long_video_is_stopped_by_its_own_client(app, client, tmp_path):
     client.predict(api_name="/stop")
     with pytest.raises(Exception, match="stopped"):
         job.result(timeout=60)
+
+
+def test_the_example_of_the_api_page_is_a_file(app: tuple[str, JobRunner]) -> None:
+    """Addresses are not fetched, so that Gradio's own example would be refused."""
+    endpoints = httpx.get(f"{app[0]}gradio_api/info").json()["named_endpoints"]
+    photos = [
+        one for name in ("/predict", "/video") for one in endpoints[name]["parameters"] if one["label"] == "Photo"
+    ]
+    assert [photo["example_input"]["path"] for photo in photos] == ["photo.jpg"] * 2
+    assert "http" not in json.dumps([photo["example_input"] for photo in photos])
+    own = next(one for one in endpoints["/predict"]["parameters"] if one["label"] == "Own depth map")
+    assert own["example_input"] == ""
+
+
+def test_a_photo_that_is_no_upload_is_refused_without_names_of_folders(app):
+    """Such as the samples that a page still names when the server was started anew."""
+    session = {"session_hash": "one", "fn_index": 0, "event_data": None, "trigger_id": None}
+    page = httpx.get(f"{app[0]}config").json()
+    session["fn_index"] = next(one["id"] for one in page["dependencies"] if one["api_name"] == "predict")
+    photo = {"path": "/tmp/mine-demo-before/samples/koala.jpg", "meta": {"_type": "gradio.FileData"}}
+    httpx.post(f"{app[0]}gradio_api/queue/join", json={"data": [photo, *DRAFT], **session})
+    events = httpx.get(f"{app[0]}gradio_api/queue/data?session_hash=one", timeout=60).text
+    assert "This is not a photo you uploaded." in events
+    assert "mine-demo" not in events
 
 
 def test_bad_files_are_reported_in_one_line_and_the_app_goes_on(client, tmp_path):
