@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -72,6 +74,18 @@ def test_the_space_installs_this_package_and_starts_its_file() -> None:
     assert (space / file).is_file()
     assert values["app_port"] == dict(steps)["EXPOSE"] == "7860"
     assert wheel[0].removeprefix("./").partition("[")[0] in (space / "README.md").read_text()
+
+
+def test_a_space_believes_its_proxy_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits are by address: those of all visitors would count as one."""
+    text = (DEPLOY / "space" / "Dockerfile").read_text()
+    (value,) = re.findall(r"^ENV FORWARDED_ALLOW_IPS=(.+)$", text, re.MULTILINE)
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", value)
+    config = uvicorn.Config(lambda: None, port=7860)
+    assert config.proxy_headers
+    assert "10.20.30.40" in ProxyHeadersMiddleware(lambda: None, config.forwarded_allow_ips).trusted_hosts
+    named = re.search(r"-e (FORWARDED_ALLOW_IPS)=", (ROOT / "docs" / "web-page.md").read_text())
+    assert named is not None, "for containers, whose proxy is another one"
 
 
 def test_the_spaces_file_serves_the_page_where_spaces_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
