@@ -155,12 +155,15 @@ def test_a_frame_obeys_and_answers_the_page_around_it(around: Page) -> None:
     moved = "Math.abs(mineViewer.view().T[3])"
     assert any(frame.evaluate(moved) > 0.001 or around.wait_for_timeout(50) for _ in range(100))
     around.evaluate(post, {"mine": "depth", "on": True})
-    hear(around, "depth")
+    around.wait_for_function("() => heard.some((one) => one.mine === 'depth' && one.on && !one.byHand)")
     assert frame.locator("#depth").get_attribute("aria-pressed") == "true"
     frame.locator("#view").click()
     hear(around, "touched")
     around.evaluate(post, {"mine": "depth", "on": False})
     hear(around, "depth")
+    frame.evaluate("document.getElementById('depth').click()")
+    around.wait_for_function("() => heard.some((one) => one.mine === 'depth' && one.on && one.byHand)")
+    frame.evaluate("document.getElementById('depth').click()")
     for nonsense in ["play", None, {"mine": "play", "path": "nowhere"}, {"mine": "constructor"}]:
         around.evaluate(post, nonsense)
     assert frame.evaluate("document.body.className").split()[0] == "ready"

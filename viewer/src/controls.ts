@@ -1,5 +1,6 @@
 // Input: drag, touch, wheel, keys and the phone's tilt move the camera.
 import type { ViewerCamera } from "./camera";
+import { isShortcut, keyName } from "./keys";
 
 /** A drag over this fraction of the shorter window side reaches the limit of the motion. */
 const DRAG = 0.4;
@@ -12,15 +13,17 @@ const TILT = 18;
 /** Fraction by which the resting tilt approaches the current one, per event. */
 const REST = 0.01;
 
-const moves: Record<string, [axis: "x" | "y" | "z" | "zoom", sign: number]> = {
+type Move = [axis: "x" | "y" | "z" | "zoom", sign: number];
+const moves: Record<string, Move> = {
   ArrowLeft: ["x", -1], ArrowRight: ["x", 1], ArrowUp: ["y", -1], ArrowDown: ["y", 1],
-  KeyA: ["x", -1], KeyD: ["x", 1], KeyW: ["z", 1], KeyS: ["z", -1],
-  Equal: ["zoom", 1], NumpadAdd: ["zoom", 1], Minus: ["zoom", -1], NumpadSubtract: ["zoom", -1],
+  a: ["x", -1], d: ["x", 1], w: ["z", 1], s: ["z", -1],
+  "+": ["zoom", 1], "=": ["zoom", 1], "-": ["zoom", -1], // many keyboards have + on the key of =, with Shift
 };
 
 export class Controls {
   private readonly pointers = new Map<number, { x: number; y: number }>();
-  private readonly held = new Set<string>();
+  /** What the keys do that are held, by their places: a letter may be another one when its key is let go. */
+  private readonly held = new Map<string, Move>();
   private rest: Tilt | null = null;
   private tilting = false;
 
@@ -35,12 +38,13 @@ export class Controls {
     private readonly tilted: () => void,
   ) {
     canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return; // the others have menus and scrolling
       canvas.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
       touched();
     });
     canvas.addEventListener("pointermove", (event) => this.drag(event));
-    for (const type of ["pointerup", "pointercancel"] as const) {
+    for (const type of ["pointerup", "pointercancel", "lostpointercapture"] as const) {
       canvas.addEventListener(type, (event) => this.pointers.delete(event.pointerId));
     }
     canvas.addEventListener("wheel", (event) => {
@@ -49,9 +53,10 @@ export class Controls {
       touched();
     }, { passive: false });
     addEventListener("keydown", (event) => {
-      if (!(event.code in moves) || event.ctrlKey || event.metaKey || event.altKey) return;
+      const move = moves[keyName(event)];
+      if (!move || isShortcut(event)) return;
       event.preventDefault();
-      this.held.add(event.code);
+      this.held.set(event.code, move);
       touched();
     });
     addEventListener("keyup", (event) => this.held.delete(event.code));
@@ -60,8 +65,7 @@ export class Controls {
 
   /** Moves the camera by the keys held for `seconds`. Returns whether any key is held. */
   step(seconds: number): boolean {
-    for (const code of this.held) {
-      const [axis, sign] = moves[code]!;
+    for (const [axis, sign] of this.held.values()) {
       this.camera()?.move({ [axis]: sign * KEY_SPEED * seconds });
     }
     return this.held.size > 0;
@@ -70,6 +74,7 @@ export class Controls {
   private drag(event: PointerEvent) {
     const before = this.pointers.get(event.pointerId);
     if (!before) return;
+    if (!(event.buttons & 1)) return void this.pointers.delete(event.pointerId); // let go where nobody told
     const spread = this.spread();
     const count = this.pointers.size;
     const dx = event.clientX - before.x, dy = event.clientY - before.y;

@@ -4,7 +4,8 @@
 //                    { mine: "clear" }: shows nothing, and frees the scene's memory
 //                    { mine: "play", path, amount, seconds } | { mine: "stop" } | { mine: "reset" } | { mine: "depth", on }
 //   from the viewer  { mine: "empty" } when its page holds no scene: it waits for one
-//                    { mine: "ready" } | { mine: "failed", message } | { mine: "touched" } | { mine: "depth", on }
+//                    { mine: "ready" } | { mine: "failed", message } | { mine: "touched" }
+//                    { mine: "depth", on, byHand }; byHand: by the viewer's button or key, not by a message
 //                    { mine: "fast" } once a scene, when its first frames were not late; { mine: "slow" } once a scene,
 //                    when frames in motion are coarse on this machine
 //                    { mine: "files", files } when somebody drops or pastes files on the viewer that waits for scenes

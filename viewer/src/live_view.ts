@@ -120,11 +120,16 @@ export class LiveView {
     return known;
   }
 
-  /** Switches between colours and depth, whose fade `atOnce` leaves out. Returns whether depth is now on. */
-  showDepth(on = !this.depth, atOnce = false): boolean {
+  /** Switches between colours and depth by the viewer's own button. Returns whether depth is now on. */
+  toggleDepth(): boolean {
+    return this.showDepth(!this.depth, false, true);
+  }
+
+  /** Shows colours or depth, whose fade `atOnce` leaves out; says whether it was the button that did. Returns `on`. */
+  showDepth(on: boolean, atOnce = false, byHand = false): boolean {
     this.depth = on;
     element("depth").setAttribute("aria-pressed", String(on));
-    tell({ mine: "depth", on });
+    tell({ mine: "depth", on, byHand });
     if (atOnce) this.sceneRenderer.depthOpacity = on ? 1 : 0;
     showRange(this.sceneRenderer.depthOpacity);
     this.wake();

@@ -87,7 +87,7 @@ async function addButtons(view: LiveView, canvas: HTMLCanvasElement) {
       view.touched();
       view.reset();
     },
-    depth: () => view.showDepth(),
+    depth: () => view.toggleDepth(),
     tilt: Controls.canTilt ? () => view.controls.toggleTilt() : null,
     xr: headset ? () => view.toggleHeadset() : null,
     save: () => {

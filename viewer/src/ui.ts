@@ -1,11 +1,12 @@
 // The page around the canvas: buttons, hint, progress bar, messages.
 import { tell } from "./embedding";
+import { isShortcut, keyName } from "./keys";
 
 type Action = () => void | boolean | Promise<boolean>;
 /** What each button does; a returned boolean says whether it is now on. null hides the button. */
 type Actions = Record<"reset" | "depth" | "save", Action> & { tilt: Action | null; xr: Action | null };
 
-const keys: Record<string, string> = { KeyR: "reset", Home: "reset", KeyZ: "depth", KeyP: "save", KeyF: "full" };
+const keys: Record<string, string> = { r: "reset", Home: "reset", z: "depth", p: "save", f: "full" };
 
 export function element(id: string): HTMLElement {
   return document.getElementById(id)!;
@@ -22,8 +23,8 @@ export function buttons(actions: Actions) {
     });
   }
   addEventListener("keydown", (event) => {
-    const id = keys[event.code];
-    if (id && !event.repeat && !event.ctrlKey && !event.metaKey && !event.altKey) element(id).click();
+    const id = keys[keyName(event)];
+    if (id && !event.repeat && !isShortcut(event)) element(id).click();
   });
   document.addEventListener("fullscreenchange", () => {
     element("full").setAttribute("aria-pressed", String(document.fullscreenElement !== null));
