@@ -10,6 +10,7 @@ const motions = {
   /** Plays the chosen motion in the 3D view. */
   play() {
     this.playing = true;
+    stage.look();
     stage.reveal();
     this.send();
     this.mark();
@@ -34,7 +35,6 @@ const motions = {
 
   mark() {
     $("play").textContent = this.playing ? "Pause" : "Play";
-    $("play").setAttribute("aria-pressed", String(this.playing));
   },
 
   /** Thumbnails of another scene. */
@@ -44,18 +44,10 @@ const motions = {
   },
 
   start() {
-    $("motions").addEventListener("change", () => {
-      if (stage.tab !== "3d" && stage.tab !== "depth") stage.open("3d");
-      this.play();
-    });
+    $("motions").addEventListener("change", () => this.play());
     // A click on the motion that is chosen already plays it again.
     $("motions").addEventListener("click", (event) => event.target.value === this.path && this.play());
-    for (const id of ["amount", "speed"]) {
-      $(id).addEventListener("input", () => {
-        if (stage.tab !== "3d" && stage.tab !== "depth") stage.open("3d");
-        this.play();
-      });
-    }
+    for (const id of ["amount", "speed"]) $(id).addEventListener("input", () => this.play());
     $("play").addEventListener("click", () => {
       if (!this.playing) return this.play();
       stage.tell({ mine: "stop" });

@@ -54,7 +54,7 @@ const results = {
   /** Says so, and takes the file out of the list, if the server has it no more. */
   async missing(file) {
     const gone = await this.check([file]);
-    if (gone) say("This file is no longer here: make it again.");
+    if (gone) say(await reason("This file is no longer here: make it again."));
     return gone;
   },
 
@@ -125,7 +125,7 @@ async function share(file) {
   if (!file.blob) {
     const answer = await fetch(file.url).catch(() => null);
     const blob = answer?.ok ? await answer.blob().catch(() => null) : null;
-    if (!blob) return (await results.missing(file)) || say("The connection was lost. Try again.");
+    if (!blob) return (await results.missing(file)) || say(LOST);
     file.blob = blob;
   }
   const files = [new File([file.blob], file.name, { type: file.blob.type })];

@@ -26,6 +26,9 @@ const stage = {
   slow: false,
   revealed: false,
   broken: null, // why the viewer shows no scene at all
+  missing: null, // why it does not show this one: its data did not come, or the graphics were lost
+  problem: null, // what went wrong with what was asked for last
+  waiting: false, // whether something is being done
   settle: () => {},
 
   /** Shows another scene. Resolves when its 3D view has drawn its first frames, or has failed. */
@@ -39,8 +42,7 @@ const stage = {
     this.frame.title = `${scene.name} in 3D: drag it to look around`;
     this.send(scene);
     this.film(scene.video);
-    if (scene.depth) $("compare-depth").src = scene.depth;
-    $("compare-photo").src = scene.photo;
+    this.compare(scene);
     this.open("3d");
     if (this.broken) this.settle();
     return settled;
@@ -51,13 +53,14 @@ const stage = {
     this.forget();
     this.hero(null);
     this.film(null);
+    this.compare({});
     this.open("3d");
   },
 
   /** Takes the scene out of the viewer. */
   forget() {
     this.settle();
-    this.scene = this.packed = null;
+    this.scene = this.packed = this.missing = null;
     this.ready = this.slow = this.revealed = false;
     this.number++;
     delete $("viewer").dataset.ready;
@@ -72,15 +75,19 @@ const stage = {
     if (number !== this.number) return;
     if (text === null) {
       this.settle();
-      return this.fail(answer && !answer.ok ? "This scene is no longer here: bring the photo again." : "The connection was lost. Try again.");
+      const told = await reason(answer && !answer.ok ? "This scene is no longer here: bring the photo again." : LOST);
+      if (number !== this.number) return;
+      this.missing = told;
+      return this.draw();
     }
     this.packed = { mine: "scene", text, name, number };
     this.post(this.packed);
   },
 
-  /** Opens a tab. */
+  /** Opens a tab. What went wrong makes way for the scene that is there. */
   open(tab) {
     this.tab = tab;
+    if (this.scene) this.problem = null;
     for (const name of TABS) {
       const button = $(`tab-${name}`), chosen = name === tab;
       button.setAttribute("aria-selected", String(chosen));
@@ -88,17 +95,38 @@ const stage = {
     }
     $("stage").setAttribute("aria-labelledby", `tab-${tab}`);
     $("stage").dataset.tab = tab;
-    const film = $("video").firstElementChild, has = Boolean(film.src);
-    $("video").hidden = tab !== "video" || !has;
-    $("no-video").hidden = tab !== "video" || has;
-    if (this.broken) this.fail(null); // the other tabs need no viewer
-    $("compare").hidden = tab !== "compare";
-    $("viewer").hidden = tab !== "3d" && tab !== "depth";
-    if (tab === "video" && has) film.play().catch(() => {});
-    else film.pause();
+    this.draw();
+    this.roll();
     if (tab === "depth") this.reveal();
     this.place();
     this.tell({ mine: "depth", on: tab === "depth" });
+  },
+
+  /** Opens the scene in 3D, unless it is there in depth. */
+  look() {
+    this.open(this.tab === "depth" ? "depth" : "3d");
+  },
+
+  /** Shows and hides what belongs to the tab, to what is waited for, and to what went wrong. */
+  draw() {
+    const { tab, waiting } = this, live = tab === "3d" || tab === "depth", film = Boolean($("video").firstElementChild.src);
+    const told = this.problem ?? (live ? this.broken ?? this.missing : null); // the other tabs need no viewer
+    $("viewer").hidden = !live;
+    $("video").hidden = tab !== "video" || !film;
+    $("compare").hidden = tab !== "compare" || !this.scene;
+    $("no-video").hidden = tab !== "video" || film || waiting || told !== null;
+    $("waiting").hidden = !waiting;
+    $("stage").classList.toggle("busy", waiting);
+    $("problem").hidden = told === null;
+    if (told !== null) $("problem").querySelector("p").textContent = told;
+    $("back").hidden = !this.scene || this.problem === null;
+  },
+
+  /** Plays the video where it is to be seen. */
+  roll() {
+    const film = $("video").firstElementChild;
+    if (this.tab === "video" && film.src && !this.waiting) film.play().catch(() => {});
+    else film.pause();
   },
 
   /** The photo, until the scene is there. The stage takes its shape, within limits, so that the whole photo fills it. */
@@ -129,6 +157,14 @@ const stage = {
     film.load();
   },
 
+  /** The photo and its depth, side by side; without them nothing is left of those before. */
+  compare({ photo, depth }) {
+    for (const [id, picture] of [["compare-photo", photo], ["compare-depth", depth]]) {
+      if (picture) $(id).src = picture;
+      else $(id).removeAttribute("src");
+    }
+  },
+
   post(message) {
     if (this.listening) this.frame.contentWindow.postMessage(message, "*");
   },
@@ -149,14 +185,15 @@ const stage = {
     if (data.mine === "failed" && data.number === undefined) {
       this.broken = data.message; // before any scene, as browsers without WebGL 2 do: no later one will be shown either
       this.settle();
-      this.fail(null);
+      this.draw();
     }
     if (data.number !== this.number) return; // of a scene that was here before
     // Fast and slow tell how long the first frames took: until then, work for anything else would delay them.
     if (["fast", "slow", "failed"].includes(data.mine)) this.settle();
     if (data.mine === "ready") {
       this.ready = true;
-      this.fail(null); // the graphics may have been interrupted
+      this.missing = null; // the graphics may have been interrupted
+      this.draw();
       this.tell({ mine: "depth", on: this.tab === "depth" });
       $("viewer").dataset.ready = this.scene.name;
       motions.restart();
@@ -172,7 +209,11 @@ const stage = {
       this.reveal();
       motions.paused();
     }
-    if (data.mine === "failed") this.fail(data.message);
+    if (data.mine === "depth" && data.byHand) this.open(data.on ? "depth" : "3d"); // the viewer has a button for it
+    if (data.mine === "failed") {
+      this.missing = data.message;
+      this.draw();
+    }
   },
 
   /** Shows the 3D view in place of the pictures that stood for it. */
@@ -191,11 +232,10 @@ const stage = {
 
   /** Says what is being done: { fraction, text }, or null when nothing is. */
   wait(progress) {
-    const box = $("waiting");
-    box.hidden = progress === null;
-    $("stage").classList.toggle("busy", progress !== null);
-    const told = progress !== null || !$("problem").hidden;
-    $("no-video").hidden = told || this.tab !== "video" || Boolean($("video").firstElementChild.src);
+    const box = $("waiting"), before = this.waiting;
+    this.waiting = progress !== null;
+    this.draw();
+    if (this.waiting !== before) this.roll();
     if (progress === null) return;
     const [, step, left] = /^(.*?)(?: \((.*)\))?$/.exec(progress.text ?? "");
     box.querySelector(".step").textContent = step;
@@ -203,11 +243,10 @@ const stage = {
     box.querySelector(".bar i").style.transform = `scaleX(${progress.fraction ?? 0})`;
   },
 
-  /** Says what went wrong, until the next photo or scene; null: nothing did, but for a viewer that shows no scene at all. */
+  /** Says what went wrong: until the next photo or job, or until somebody turns to the scene that is there; null: nothing did. */
   fail(text) {
-    const told = text ?? (this.tab === "3d" || this.tab === "depth" ? this.broken : null);
-    $("problem").hidden = told === null;
-    if (told !== null) $("problem").querySelector("p").textContent = told;
+    this.problem = text;
+    this.draw();
   },
 
   start() {
@@ -219,6 +258,10 @@ const stage = {
       src: `${root}/scene/viewer.html`,
     });
     $("viewer").append(this.frame);
+    $("back").addEventListener("click", () => {
+      this.look();
+      $(`tab-${this.tab}`).focus(); // the button is gone
+    });
     for (const name of TABS) $(`tab-${name}`).addEventListener("click", () => this.open(name));
     document.querySelector("#studio .tabs").addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

@@ -18,10 +18,21 @@ const settings = () => ({
   lens: [number("fov"), number("strength"), $("invert").checked, depthMap?.path ?? ""],
 });
 
+/** Takes back what was asked for the photo before: its lens, its depth and its depth map. */
+function forgetLens() {
+  useMap(null);
+  const [fov, strength, invert] = config.packedWith.lens;
+  $("invert").checked = invert;
+  for (const [id, value] of Object.entries({ fov, strength })) {
+    $(id).value = value;
+    $(id).dispatchEvent(new Event("input"));
+  }
+}
+
 /** Shows a sample, whose scene is packed beforehand: at once, without the server's doing. */
 function showSample(sample) {
   stopAll();
-  useMap(null); // a map belongs to its photo
+  forgetLens();
   made = config.packedWith;
   photo = { path: sample.photo, orig_name: `${sample.name}.jpg`, meta: { _type: "gradio.FileData" } };
   motions.playing = !reduced;
@@ -43,11 +54,10 @@ function mark(name) {
 async function bring(file) {
   if (!file) return;
   mark(null);
-  scrollToStage();
   stage.fail(null);
   const url = URL.createObjectURL(file);
   photo = made = null;
-  useMap(null); // a map belongs to its photo
+  forgetLens();
   stopAll();
   await run(async (signal) => {
     stage.leave();
@@ -75,22 +85,24 @@ function scrollToStage() {
   $("stage").scrollIntoView({ block: "start", behavior: reduced ? "auto" : "smooth" });
 }
 
+/** Shows how far a call is, from the fraction that was done before it. */
+const shown = (before) => ({ fraction, text, waiting }) => {
+  if (waiting > 0) stage.wait({ text: waiting === 1 ? "One visitor is before you" : `${waiting} visitors are before you`, fraction: before });
+  else stage.wait({ text: text ?? "Starting", fraction: before + (1 - before) * (fraction ?? 0) });
+};
+
 async function makeScene(sent, signal) {
-  const progress = ({ fraction, text, waiting }) => {
-    if (waiting > 0) stage.wait({ text: waiting === 1 ? "One visitor is before you" : `${waiting} visitors are before you`, fraction: 0.1 });
-    else stage.wait({ text: text ?? "Starting", fraction: 0.1 + 0.9 * (fraction ?? 0) });
-  };
   const asked = settings();
-  const [, depth, files] = await ask("predict", [sent, ...asked.scene, ...asked.lens], progress, signal);
+  const [, depth, files] = await ask("predict", [sent, ...asked.scene, ...asked.lens], shown(0.1), signal);
   const page = files.find((file) => file.orig_name?.endsWith(".html") ?? file.path.endsWith(".html"));
   photo = sent;
   made = asked;
   motions.playing = !reduced;
   const name = page.orig_name.replace(/\.html$/, "");
-  const shown = stage.show({ name, photo: fileUrl(sent.path), packed: fileUrl(page.path.replace(/html$/, "json")), depth: fileUrl(depth.path), video: null });
+  const drawn = stage.show({ name, photo: fileUrl(sent.path), packed: fileUrl(page.path.replace(/html$/, "json")), depth: fileUrl(depth.path), video: null });
   results.add(sent.path, files.map(described));
   motions.picture(null);
-  shown.then(() => drawMotions(asked)); // the 3D view comes first
+  drawn.then(() => drawMotions(asked)); // the 3D view comes first
   showEstimate();
 }
 
@@ -143,16 +155,12 @@ function stopAll() {
 /** Makes the video of the chosen motion. */
 const makeVideo = () =>
   run(async (signal) => {
-    stage.film(null);
     stage.open("video");
-    scrollToStage();
     const source = photo;
-    const progress = ({ fraction, text, waiting }) =>
-      stage.wait(waiting > 0 ? { text: `${waiting} before you`, fraction: 0 } : { text: text ?? "Starting", fraction });
     const { scene, lens } = made;
     const film = [motions.path, number("amount"), number("seconds"), true, number("longest"), $("gif").checked];
     const extra = [...lens, number("speed"), chosen("aspect"), $("webp").checked];
-    const [video, files] = await ask("video", [source, ...scene, ...film, ...extra], progress, signal);
+    const [video, files] = await ask("video", [source, ...scene, ...film, ...extra], shown(0), signal);
     results.add(source.path, files.map(described));
     stage.film(fileUrl(videoPath(video)));
     stage.open("video");
@@ -164,26 +172,30 @@ const makeForm = () =>
   run(async (signal) => {
     const source = photo;
     const [form, layout] = $("form").value.split(":");
-    const progress = ({ fraction, text }) => stage.wait({ text: text ?? "Starting", fraction });
     const [name, choice] = layout ? ["stereo", layout] : ["export", form];
     const { scene, lens } = made;
-    const [file] = await ask(name, [source, ...scene, choice, ...lens], progress, signal);
+    const [file] = await ask(name, [source, ...scene, choice, ...lens], shown(0), signal);
     results.add(source.path, [described(file)]);
+    $("files").firstElementChild.scrollIntoView({ block: "nearest", behavior: reduced ? "auto" : "smooth" });
     say("The file is in the list.");
   });
 
-/** Runs one job at a time; says what goes wrong where the picture would be. */
+/** Runs one job at a time; says what it does and what goes wrong where the picture would be, and goes there. */
 async function run(work) {
   job?.abort();
   const own = (job = new AbortController());
   stage.fail(null);
   stage.wait({ text: "Starting", fraction: 0 });
+  scrollToStage();
   buttons();
   try {
     await work(own.signal);
   } catch (error) {
-    if (job === own && !own.signal.aborted) stage.fail(error.message);
-    else if (job === own && !photo) stage.fail("Stopped. Choose a photo, or try one of these.");
+    const told = own.signal.aborted ? null : await reason(error.message);
+    if (job === own && !own.signal.aborted) {
+      stage.fail(told);
+      scrollToStage();
+    } else if (job === own && !photo) stage.fail("Stopped. Choose a photo, or try one of these.");
   } finally {
     if (job === own) {
       job = null;
@@ -224,7 +236,7 @@ function listen() {
   const choose = () => $("file").click();
   const shoot = () => $("shot").click();
   $("choose").addEventListener("click", choose);
-  $("problem").querySelector("button").addEventListener("click", choose);
+  $("another").addEventListener("click", choose);
   for (const id of ["camera", "action-camera"]) $(id).addEventListener("click", shoot);
   $("make").addEventListener("click", makeVideo);
   $("make-form").addEventListener("click", makeForm);
@@ -265,6 +277,7 @@ function listen() {
 
 $("studio").classList.toggle("phone", phone);
 heartbeat();
+endWithPage();
 stage.start();
 motions.start();
 listen();

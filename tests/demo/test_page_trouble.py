@@ -175,21 +175,29 @@ def test_what_comes_late_or_not_at_all_changes_nothing_else(
     desk: Tab, app: tuple[str, JobRunner], tmp_path: Path
 ) -> None:
     page, held = desk.page, []
-    page.route("**/upload", lambda route: held.append(route))
+    page.route("**/upload?*", lambda route: held.append(route))
     iio.imwrite(tmp_path / "late.png", np.zeros((48, 64), np.uint8))
     page.set_input_files("#map", tmp_path / "late.png")
     page.get_by_role("button", name="Flower", exact=True).click()
-    with page.expect_response("**/upload"):
+    with page.expect_response("**/upload?*"):
         held[0].continue_()
-    page.unroute("**/upload")
+    page.unroute("**/upload?*")
     page.wait_for_timeout(100)
     assert page.locator("#map-name").text_content() == "", "the map is that of another photo"
 
+    video = page.locator("#video video")
     with app[1].workers._lock:  # the worker is busy, so that the video waits
         page.locator("#make").click()
-        page.locator("#no-video").wait_for(state="hidden")
+        page.locator("#waiting").wait_for()
         page.locator("#stop").click()
-        page.locator("#no-video").wait_for()
+        page.locator("#waiting").wait_for(state="hidden")
+        assert video.is_visible(), "the video that was there"
+        page.route("**/queue/join", lambda route: route.abort())
+        page.locator("#make").click()
+        page.locator("#problem").wait_for()
+        page.unroute("**/queue/join")
+        page.locator("#tab-video").click()
+        assert video.is_visible()
 
     lose = "() => { window.text = Response.prototype.text; Response.prototype.text = () => Promise.reject(Error()); }"
     page.evaluate(lose)
