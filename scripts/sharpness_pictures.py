@@ -19,7 +19,7 @@ from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.network.input_size import network_size
 from mine.output.camera_path import CameraPath
 from mine.output.camera_paths import PIVOT, swing
-from mine.output.framing import covering_zoom, zoom_intrinsics
+from mine.output.framing import covering_zoom, crop_intrinsics, zoom_intrinsics
 from mine.scene.camera import intrinsics, shift_principal_point
 from mine.scene.depth import near_depth
 from mine.scene.mpi import MPI
@@ -54,7 +54,7 @@ def crop(image: Tensor, x: int, y: int, width: int, height: int) -> Tensor:
 def ends(scene: MPI, size: tuple[int, int], fine: bool) -> tuple[Tensor, Tensor]:
     """The views (3, H, W) from the right and from the left end of the default path, as videos show them."""
     path = CameraPath.of(swing(4, depth=near_depth(scene)))
-    K = zoom_intrinsics(scene.intrinsics(size), path.focal * covering_zoom(scene, *path))
+    K = crop_intrinsics(zoom_intrinsics(scene.intrinsics(size), path.focal), covering_zoom(scene, *path), size)
     K = shift_principal_point(K, path.shift)
     right, left = scene.render(path.poses[[1, 3]], K[[1, 3]], size, fine=fine).rgb
     return right, left

@@ -51,6 +51,22 @@ def zoom_intrinsics(K: Tensor, factor: Tensor) -> Tensor:
     return K * scale
 
 
+def crop_intrinsics(K: Tensor, zoom: float, size: tuple[int, int]) -> Tensor:
+    """Intrinsics of the middle of a view, cut out and magnified to the view's size.
+
+    Args:
+        K: Intrinsics (N, 3, 3) in pixels of the view.
+        zoom: Magnification. About the middle of the image, wherever the principal point lies: that of a photo that was
+            cut from a larger one may lie outside it.
+        size: (H, W) of the view.
+
+    Returns:
+        Intrinsics (N, 3, 3) in pixels of a view of `size`.
+    """
+    x, y = ((1 - zoom) * (side - 1) / 2 for side in size[::-1])
+    return K.new_tensor([[zoom, 0, x], [0, zoom, y], [0, 0, 1]]) @ K
+
+
 def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor, shift: Tensor | None = None) -> float:
     """The smallest zoom at which no view of a path shows what lies outside the photo, found by bisection.
 
@@ -64,7 +80,7 @@ def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor, shift: Tensor | None
         shift: (N, 2) shifts of the principal points in focal lengths, see `shift_principal_point`; by default none.
 
     Returns:
-        A factor on the focal length, from 1 to MAX_ZOOM.
+        A factor for `crop_intrinsics`, from 1 to MAX_ZOOM.
     """
     coverage, K, size = _coverage_scene(scene), *_border_view(scene)
     shift = torch.zeros(len(poses), 2) if shift is None else shift
@@ -73,9 +89,9 @@ def covering_zoom(scene: MPI, poses: Tensor, focal: Tensor, shift: Tensor | None
         """Those of the chosen poses (numbers of them) whose views show what lies outside."""
         beyond = []
         for part in chosen.split(CHUNK_POSES):
-            intrinsics = shift_principal_point(zoom_intrinsics(K, focal[part] * zoom), shift[part])
+            intrinsics = shift_principal_point(zoom_intrinsics(K, focal[part]), shift[part])
             with torch.no_grad():
-                rgb = coverage.render(poses[part], intrinsics, size).rgb
+                rgb = coverage.render(poses[part], crop_intrinsics(intrinsics, zoom, size), size).rgb
             beyond.append(part[(rgb[:, 1] - rgb[:, 0]).flatten(1).amax(1).cpu() > MAX_OUTSIDE])
         return torch.cat(beyond)
 

@@ -15,7 +15,7 @@ from rich.progress import Progress
 from mine.errors import InputError
 from mine.files import check_name, replacing_together
 from mine.output.camera_path import CameraPath
-from mine.output.framing import covering_zoom, zoom_intrinsics
+from mine.output.framing import covering_zoom, crop_intrinsics, zoom_intrinsics
 from mine.output.lens import Lens, render_lens
 from mine.output.path_edits import as_path
 from mine.output.writers import WriteFrame, check_output, frame_encoder, is_folder
@@ -93,7 +93,7 @@ def render_video(
     size = default_size(scene.size, longest) if size is None else as_size(size)
     outputs = [out] if depth is None else [out, depth]
     for output in outputs:
-        check_output(output, size, fps, codec)
+        check_output(output, size, fps, codec, len(path.poses))
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing_together(outputs))
         writes = [_colour_writer(stack.enter_context(frame_encoder(out, temporary[0], size, fps, codec=codec)))]
@@ -167,8 +167,8 @@ def render_path(
         raise InputError(f"the lens is for {len(lens.focus)} poses, the path has {len(path.poses)}: make one for these")
     size = size or default_size(scene.size)
     zoom = covering_zoom(scene, *path) if crop else 1.0
-    K = zoom_intrinsics(scene.intrinsics(size), path.focal * zoom)
-    K = K if path.shift is None else shift_principal_point(K, path.shift)
+    K = zoom_intrinsics(scene.intrinsics(size), path.focal)
+    K = crop_intrinsics(K if path.shift is None else shift_principal_point(K, path.shift), zoom, size)
     chunk = max(1, CHUNK_PIXELS // (size[0] * size[1]))
     if lens is not None:
         with torch.no_grad():

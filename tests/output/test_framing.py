@@ -61,6 +61,19 @@ def bordered(depth: float) -> MPI:
     return MPI(torch.rand(2, 3, 64, 128), sigma, torch.tensor([1 / depth, 1 / depth / 100]), K)
 
 
+def test_the_zoom_does_not_depend_on_the_principal_point() -> None:
+    """A camera that moves sideways moves a wall by as much in a corner of a photo as in its middle."""
+    path, zooms = paths.line(frames=5), []
+    for beside in (0, 40, 200):
+        scene = bordered(2.0)
+        K = scene.K.clone()
+        K[0, 2] -= beside
+        corner = MPI(scene.rgb, scene.sigma, scene.disparity, K)
+        zooms.append(covering_zoom(corner, path, torch.ones(5)))
+    assert 1.02 < zooms[0] < MAX_ZOOM
+    assert zooms[1:] == pytest.approx([zooms[0]] * 2, abs=0.005)
+
+
 def test_no_zoom_where_nothing_moves_or_the_camera_only_approaches() -> None:
     scene = bordered(2.0)
     assert covering_zoom(scene, torch.eye(4)[None], torch.ones(1)) == 1
