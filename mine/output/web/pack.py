@@ -47,7 +47,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from mine.output.web.tiles import arrange, encode_bits, split_planes, take_tiles, used_tiles
+from mine.output.web.tiles import arrange, encode_bits, plane_within, split_planes, take_tiles, used_tiles
 from mine.render import lift_layers
 from mine.render.reference import LAST_INTERVAL, pixel_grid, transmittance
 from mine.scene.depth import depth_range, near_depth
@@ -106,7 +106,11 @@ def pack(scene: MPI) -> dict[str, Any]:
 
 
 def _pack_planes(scene: MPI) -> dict[str, Any]:
-    """The scene's own planes."""
+    """The scene's own planes, smaller where an image would not hold the tiles of one."""
+    size = plane_within(scene.plane_size)
+    if size != scene.plane_size:
+        planes = torch.stack([resize(plane, size) for plane in scene.planes])
+        scene = MPI.from_planes(planes, scene.disparity, scene.intrinsics(size), scene.photo)
     codes = encode_density(scene.sigma, scene.disparity)
     photo = None if scene.photo is None else _encode_webp(_shrink(scene.photo), PHOTO_QUALITY)
     photo_at_planes = None if photo is None else resize(decode_image(photo), scene.plane_size)

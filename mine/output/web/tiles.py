@@ -6,11 +6,14 @@ lossy WebP mixes colours across borders.
 """
 
 import base64
+import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mine.scene.resize import size_within
 
 CORE = 14
 """Pixels a side of a tile's own part of the plane."""
@@ -26,6 +29,19 @@ COLUMNS = 64
 
 STRIP_TILES = 1 << 11
 """Tiles from which on an image is full: several images are encoded and decoded at the same time."""
+
+
+MOST_TILES = 16383 // TILE * COLUMNS
+"""Most tiles of an image, and so of a plane: WebP has at most 16383 pixels a side."""
+
+
+def plane_within(size: tuple[int, int]) -> tuple[int, int]:
+    """`size` (H, W) of planes, or the largest in its aspect, about, of which an image holds all tiles of a plane."""
+    fitting, longest = size, float(max(size))
+    while math.prod(-(-side // CORE) for side in fitting) > MOST_TILES:
+        longest *= 0.95
+        fitting = size_within(size, round(longest))
+    return fitting
 
 
 def used_tiles(shown: Tensor) -> Tensor:

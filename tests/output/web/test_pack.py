@@ -169,6 +169,16 @@ def test_outputs_written_at_the_same_time_find_the_layers_once(monkeypatch: pyte
     assert first is second and len(calls) == 1
 
 
+def test_planes_of_more_tiles_than_an_image_holds_are_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mine.output.web.tiles.MOST_TILES", 8)
+    scene = MPI(torch.rand(2, 3, 48, 96), torch.ones(2, 1, 48, 96), [1.0, 0.5], intrinsics((48, 96), 60))
+    packed = packing.pack(scene)
+    height, width = packed["size"]
+    assert 2 * height == pytest.approx(width, abs=1) and height > 20
+    assert -(-height // CORE) * -(-width // CORE) <= 8
+    assert packed["aspect"] == 2 and packed["K"][0] / width == pytest.approx(float(scene.K[0, 0]) / 96)
+
+
 def test_scene_without_photo_is_not_blended() -> None:
     original = scene()
     colours, blended = plane_colours(original, decode_density(encode_density(original.sigma, original.disparity)), None)
