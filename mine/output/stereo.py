@@ -223,7 +223,7 @@ def _write_video(
     """Encodes `count` frames that come in batches, and adds what players read of the layout."""
     first = next(frames)
     size = (first.shape[-2], first.shape[-1])
-    check_output(out, size, fps, codec)
+    check_output(out, size, fps, codec, count)
 
     def all_frames() -> Iterator[Tensor]:
         yield first

@@ -1,7 +1,8 @@
 """Writers of frames: videos, animated images and folders of PNGs. Files appear whole or not at all.
 
-Frames go to ffmpeg through a pipe, so that a long video needs no memory. `imageio_ffmpeg` finds the program; its own
-writer is not used because it ignores ffmpeg's exit status, so that a full disk would go unnoticed.
+Frames go to ffmpeg through a pipe, so that a long video needs no memory; but for GIFs, whose palette is made of all
+frames, which ffmpeg keeps for it. `imageio_ffmpeg` finds the program; its own writer is not used because it ignores
+ffmpeg's exit status, so that a full disk would go unnoticed.
 """
 
 import math
@@ -30,6 +31,12 @@ LEAST_FPS = 0.01
 MOST_FPS = {".gif": 50}
 """Largest frame rates by ending, where they are not 240: a frame of a GIF lasts a whole number of hundredths of a
 second, and players show those of one for longer."""
+
+MOST_GIF_PIXELS = 1 << 28
+"""Most pixels of all frames of a GIF: ffmpeg keeps them at 4.5 bytes each, 1.2 GB."""
+
+LEAST_SIDES = {"hevc": 16, "av1": 16}
+"""Least sides in pixels of frames by codec: the encoders fail at smaller ones, or corrupt their memory."""
 
 WriteFrame = Callable[[np.ndarray[Any, Any]], None]
 """Appends one frame: (H, W, 3) uint8 RGB; folders also take (H, W) uint16."""
@@ -121,23 +128,27 @@ def frame_encoder(
         A context with a function that appends one frame; the video is whole when it ends without an exception.
 
     Raises:
-        InputError: In the context, when writing fails.
+        InputError: The frames are too small for the codec; or, in the context, writing fails.
     """
+    least = LEAST_SIDES.get(codec or "", 1)
+    if min(size) < least:
+        raise InputError(f"{codec} video cannot be {size[1]}x{size[0]}: give at least {least} pixels a side, or h264")
     return _folder(out, temporary, text or {}) if is_folder(out) else _ffmpeg(out, temporary, size, fps, codec)
 
 
-def check_output(out: str | Path, size: tuple[int, int], fps: float, codec: str | None = None) -> None:
-    """Checks a video's name, size and frame rate before there are frames.
+def check_output(out: str | Path, size: tuple[int, int], fps: float, codec: str | None = None, frames: int = 1) -> None:
+    """Checks a video's name, size, frame rate and length before there are frames.
 
     Args:
         out: As for `frame_encoder`.
         size: As for `frame_encoder`.
         fps: As for `frame_encoder`.
         codec: As for `frame_encoder`.
+        frames: Number of frames.
 
     Raises:
-        InputError: For an unknown extension, a frame rate out of range, an odd size for H.264, or a folder that holds
-            other files.
+        InputError: For an unknown extension, a frame rate out of range, an odd size for H.264, a GIF of too many
+            frames, or a folder that holds other files.
     """
     check_writable(out, is_folder(out))
     if not is_folder(out):
@@ -161,6 +172,11 @@ def check_output(out: str | Path, size: tuple[int, int], fps: float, codec: str 
         raise InputError(f"cannot write {out}: use {', '.join(ENCODERS)}, or no extension for a folder of PNGs")
     if "-c:v" in _options(suffix, codec) and suffix != ".webp" and (size[0] % 2 or size[1] % 2):
         raise InputError(f"{suffix} video cannot be {size[1]}x{size[0]}: give an even width and height")
+    if suffix == ".gif" and frames * size[0] * size[1] > MOST_GIF_PIXELS:
+        raise InputError(
+            f"{frames} frames of {size[1]}x{size[0]} pixels are too many for a .gif: give at most "
+            f"{MOST_GIF_PIXELS // (size[0] * size[1])}, or a smaller size, or write .webp or .mp4"
+        )
 
 
 def check_fps(fps: float) -> None:
