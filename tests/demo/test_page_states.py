@@ -233,6 +233,30 @@ def test_a_low_window_shows_more_than_the_stage(desk: Tab, width: int, height: i
     page.set_viewport_size(DESKTOP["viewport"])
 
 
+def test_a_low_window_shows_the_stage_beside_the_action(desk: Tab, app: tuple[str, JobRunner]) -> None:
+    """The viewer's buttons lie in its middle, and Stop at its right while the action cannot be used."""
+    page = desk.page
+    page.set_viewport_size({"width": 844, "height": 340})
+    stage, action = page.locator("#stage").bounding_box(), page.locator("#make").bounding_box()
+    assert action["x"] > stage["x"] + 0.7 * stage["width"]
+    with app[1].workers._lock:  # the worker is busy, so that the video waits
+        page.locator("#make").click()
+        page.locator("#waiting").wait_for()
+        assert page.locator("#make").is_hidden()
+        page.locator("#stop").click()
+    page.locator("#waiting").wait_for(state="hidden")
+    page.set_viewport_size(DESKTOP["viewport"])
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_names_of_tabs_fit(desk: Tab, width: int) -> None:
+    page = desk.page
+    page.set_viewport_size({"width": width, "height": 700})
+    wide = "[...document.querySelectorAll('.tabs button')].filter((one) => one.scrollWidth > one.clientWidth)"
+    assert page.evaluate(f"{wide}.map((one) => one.id)") == []
+    page.set_viewport_size(DESKTOP["viewport"])
+
+
 @pytest.mark.parametrize("width", [320, 360, 700])
 def test_samples_lie_side_by_side(desk: Tab, width: int) -> None:
     page = desk.page
