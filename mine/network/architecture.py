@@ -9,6 +9,9 @@ from mine.inputs.files import shown
 MAX_CHANNELS = 4096
 """Most channels of a decoder's level: eight times the published network's."""
 
+MAX_MEMBERS = 8
+"""Most networks of an ensemble."""
+
 SCALES = 4
 """Scales s at which planes are decoded: at 1/2^s of the image's resolution, for s = 0 to SCALES - 1."""
 
@@ -28,6 +31,7 @@ class Architecture:
         decoder: Kind of network, a key of `mine.network.NETWORKS`.
         background: Channels of the background network's levels, finest first; of networks of the kind "layers" alone.
         opacity: Channels of their opacity network, 0 for none.
+        members: Disparity networks whose mean is predicted; 1 unless they are an ensemble.
     """
 
     encoder: str = "resnet50"
@@ -36,6 +40,7 @@ class Architecture:
     decoder: str = "planes"
     background: tuple[int, ...] = ()
     opacity: int = 0
+    members: int = 1
 
     def as_dict(self) -> dict[str, object]:
         """Field values by name, for a checkpoint's metadata."""
@@ -74,6 +79,10 @@ def _check(values: dict[str, Any]) -> None:
             raise InputError(f"{key} is {shown(values[key])}: give a name")
     if type(values["opacity"]) is not int or not 0 <= values["opacity"] <= MAX_CHANNELS:
         raise InputError(f"opacity is {shown(values['opacity'])}: give a number of channels, 0 to {MAX_CHANNELS}")
+    if type(values["members"]) is not int or not 1 <= values["members"] <= MAX_MEMBERS:
+        raise InputError(f"members is {shown(values['members'])}: give a number of networks, 1 to {MAX_MEMBERS}")
+    if values["decoder"] == "planes" and values["members"] > 1:
+        raise InputError(f"members is {values['members']} with decoder planes: disparity networks alone have members")
     levels = len(PLANE_WIDTHS)
     for key, count in (("widths", levels), ("bottleneck", 2), ("background", levels if values["background"] else 0)):
         numbers = values[key] if isinstance(values[key], tuple) else ()

@@ -3,9 +3,9 @@
 Ours is a safetensors file: a network's `state_dict`, in float32 or float16, and three keys of metadata.
 
 - "format": "mine.network/1".
-- "architecture": JSON of an `Architecture`, with the keys "encoder", "widths", "bottleneck", "decoder", "background"
-  and "opacity", of which older files lack the last two. The decoder is the kind of network, "planes", "disparity" or
-  "layers"; older files say "surface" where "disparity" is meant.
+- "architecture": JSON of an `Architecture`, with the keys "encoder", "widths", "bottleneck", "decoder", "background",
+  "opacity" and "members", of which older files lack the last three. The decoder is the kind of network, "planes",
+  "disparity" or "layers"; older files say "surface" where "disparity" is meant.
 - "disparities": JSON of [near, far], the range of disparities in training. Older files lack it where it is [1, 0.001].
 
 A published checkpoint is a pickle of torch, read as plain weights; see `mine.network.planes.published_checkpoint`.

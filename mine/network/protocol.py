@@ -22,7 +22,7 @@ class Network(nn.Module, ABC):
 
     Attributes:
         architecture: What it takes to build the network again.
-        encoder: From an image to five feature maps.
+        encoder: From an image to five feature maps of each member; networks that are no ensemble have one.
         decoder: From feature maps to what the kind of network predicts.
         near: Largest disparity that a plane had in training, in 1 / scene units.
         far: Smallest disparity that a plane had in training, in 1 / scene units. Networks that measure the range of

@@ -11,6 +11,7 @@ from mine.config import TrainConfig
 from mine.errors import InputError, choose
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import load_network, make_network
+from mine.network.encoders.ensemble_encoder import part_name
 from mine.network.protocol import Network
 from mine.training.objectives import OBJECTIVES
 
@@ -91,13 +92,13 @@ def freeze(network: Network, config: TrainConfig) -> None:
     Raises:
         InputError: The encoder has no part of a name in `config.frozen`.
     """
-    names = [name for name, _ in network.encoder.named_parameters()]
+    names = [part_name(name) for name, _ in network.encoder.named_parameters()]
     for prefix in config.frozen:
         if not any(name.startswith(prefix) for name in names):
             parts = dict.fromkeys(".".join(name.split(".")[:2]) for name in names)
             raise InputError(f"frozen has {prefix!r}, which no part of the encoder is named: {choose(prefix, parts)}")
     for name, parameter in network.encoder.named_parameters():
-        parameter.requires_grad_(not name.startswith(config.frozen or ("-",)))
+        parameter.requires_grad_(not part_name(name).startswith(config.frozen or ("-",)))
     if network.kind.supervision == "layers":
         for part in (network.encoder, network.decoder):
             part.requires_grad_(False)

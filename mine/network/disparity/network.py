@@ -3,9 +3,11 @@
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from mine.network.architecture import Architecture
+from mine.network.disparity.decoder import DisparityDecoder
+from mine.network.disparity.ensemble import EnsembleDecoder
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.network.disparity.quantile import quantile
 from mine.network.disparity.refine import box, refine
@@ -13,9 +15,6 @@ from mine.network.encoders.encoder import make_encoder
 from mine.network.protocol import Network
 from mine.scene.depth_maps.depth_map import FARTHEST
 from mine.scene.inpaint import Background
-
-DISPARITY_WIDTHS = (32, 48, 64, 96, 160)
-"""Channels of the decoder's levels at 1/2, 1/4, ... 1/32 of the image."""
 
 NEAREST = 0.995
 """Quantile of an image's disparities that is scaled to 1; the few larger ones are clamped."""
@@ -34,62 +33,21 @@ FOCAL_RANGE = (0.4, 2.5)
 """Focal lengths, relative to the longer side, beyond which the contrast stays: those of the measured captures."""
 
 
-class DisparityDecoder(nn.Module):
-    """From five feature maps to log-disparity: a light U-Net (Ronneberger et al. 2015).
-
-    Args:
-        features: Channels of the encoder's maps, finest first.
-        widths: Channels of the decoder's levels, finest first.
-        outputs: Channels of the result.
-    """
-
-    def __init__(self, features: list[int], widths: tuple[int, ...] = DISPARITY_WIDTHS, outputs: int = 1) -> None:
-        super().__init__()
-        self.top = conv_block(features[-1], widths[-1], 1)
-        self.lateral = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(features[:-1], widths[:-1], strict=True))
-        self.reduce = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(widths[1:], widths[:-1], strict=True))
-        self.mix = nn.ModuleList(nn.Sequential(conv_block(w, w, 3), conv_block(w, w, 3)) for w in widths[:-1])
-        self.context = nn.Sequential(conv_block(widths[-1], widths[-1], 3), conv_block(widths[-1], widths[-1], 3))
-        self.head = nn.Conv2d(widths[0], outputs, 3, padding=1, padding_mode="replicate")
-        if not self.head.weight.is_meta:  # (there, torch would import its compiler, a second, to do nothing)
-            nn.init.normal_(self.head.weight, std=0.01)
-
-    def forward(self, features: list[Float[Tensor, "B _ _ _"]]) -> Float[Tensor, "B 1 H W"]:
-        """Predicts log-disparity at half the image's resolution.
-
-        Args:
-            features: The encoder's five maps, (B, C, H/2, W/2) to (B, C, H/32, W/32).
-
-        Returns:
-            (B, 1, H/2, W/2), float32, up to an additive constant: the scale of one photo is unknown.
-        """
-        return self.head(self.features(features)).float()
-
-    def features(self, features: list[Float[Tensor, "B _ _ _"]]) -> Float[Tensor, "B C H W"]:
-        """The decoder's finest features, from which the last convolution predicts; argument as in `forward`."""
-        top = self.top(features[-1])
-        x = top + self.context(top) + top.mean((2, 3), keepdim=True)
-        for level in range(len(self.mix) - 1, -1, -1):
-            coarse = F.interpolate(self.reduce[level](x), scale_factor=2, mode="nearest")
-            x = self.lateral[level](features[level]) + coarse
-            x = x + self.mix[level](x)
-        return x
-
-
 class DisparityNetwork(Network):
     """Encoder and disparity decoder; the planes come from the disparity map and the photo, not from weights.
 
     Args:
-        architecture: Its `decoder` is "disparity".
+        architecture: Its `decoder` is "disparity". With more `members` than one, the network is an ensemble.
     """
 
-    decoder: DisparityDecoder
+    decoder: DisparityDecoder | EnsembleDecoder
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.encoder = make_encoder(architecture.encoder)
-        self.decoder = DisparityDecoder(self.encoder.channels, architecture.widths)
+        self.encoder = make_encoder(architecture.encoder, architecture.members)
+        decoder = DisparityDecoder if architecture.members == 1 else EnsembleDecoder
+        self.decoder = decoder(self.encoder.channels, architecture.widths)
 
     def forward(
         self, image: Float[Tensor, "B 3 H W"], contrast: float | Float[Tensor, "B 1 1 1"] = 1.0
@@ -154,7 +112,14 @@ class DisparityNetwork(Network):
         return lift_to_mpi(image, disparity_map, disparity), None
 
     def _log_disparity(self, image: Tensor) -> Tensor:
-        """Log-disparity (B, 1, H, W), the mean over an image and its mirror image (as in Godard et al. 2017)."""
+        """Log-disparity (B, 1, H, W).
+
+        A single network's is the mean over an image and its mirror image (Godard et al. 2017). An ensemble's is that of
+        the image alone: two members take as long as two images, and gain more (docs/training-log.md, section 16).
+        """
+        if self.architecture.members > 1:
+            found = self.decoder(self.encoder(image.contiguous(memory_format=torch.channels_last)))
+            return F.interpolate(found, image.shape[-2:], mode="bilinear")
         both = torch.cat([image, image.flip(-1)]).contiguous(memory_format=torch.channels_last)
         direct, mirrored = self.decoder(self.encoder(both)).chunk(2)
         return F.interpolate((direct + mirrored.flip(-1)) / 2, image.shape[-2:], mode="bilinear")
@@ -210,12 +175,3 @@ def smooth(x: Float[Tensor, "B C H W"], radius: int) -> Float[Tensor, "B C H W"]
 def _median(x: Tensor) -> Tensor:
     """Median (B, 1, 1, 1) of each map (B, 1, H, W)."""
     return x.flatten(1).median(1).values[:, None, None, None]
-
-
-def conv_block(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
-    """Convolution padded by replication, batch norm, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, size // 2, padding_mode="replicate", bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )

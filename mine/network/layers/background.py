@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mine.network.disparity.network import DisparityDecoder, conv_block
+from mine.network.disparity.decoder import DisparityDecoder, conv_block
 from mine.scene.depth_maps.depth_map import FARTHEST
 from mine.scene.inpaint import REACH, Background, is_behind, propagated_background
 

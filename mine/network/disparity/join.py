@@ -1,0 +1,42 @@
+"""Joins disparity networks to one network that predicts their mean."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from mine.errors import InputError
+from mine.network.architecture import Architecture
+from mine.network.disparity.network import DisparityNetwork
+
+
+def join_networks(networks: Sequence[DisparityNetwork]) -> DisparityNetwork:
+    """Makes an ensemble of trained networks.
+
+    Args:
+        networks: Two or more of one architecture, none of them an ensemble. In their mean, those of more contrast weigh
+            more.
+
+    Returns:
+        A network in evaluation mode whose `architecture.members` is their number, with copies of their weights.
+
+    Raises:
+        InputError: There are fewer than two, they differ in architecture, or one is no single disparity network.
+    """
+    architectures = dict.fromkeys(network.architecture for network in networks)
+    if len(networks) < 2 or len(architectures) > 1:
+        raise InputError(f"{len(networks)} networks of {len(architectures)} architectures: give two or more of one")
+    single = networks[0].architecture
+    if single.decoder != "disparity" or single.members > 1:
+        raise InputError(f"the networks have {_described(single)}: give single disparity networks")
+    joined = DisparityNetwork(replace(single, members=len(networks)))
+    with torch.no_grad():
+        for part in ("encoder", "decoder"):
+            for member, network in zip(getattr(joined, part).members, networks, strict=True):
+                member.load_state_dict(getattr(network, part).state_dict())
+    return joined.eval()
+
+
+def _described(architecture: Architecture) -> str:
+    """Decoder and number of members, for a message."""
+    return f"decoder {architecture.decoder} and {architecture.members} member{'s' * (architecture.members > 1)}"
