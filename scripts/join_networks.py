@@ -1,6 +1,7 @@
 """Joins disparity networks to an ensemble: `python scripts/join_networks.py A.safetensors B.safetensors --output C`.
 
-The ensemble predicts the mean of what its members predict; the shipped checkpoint is one (`checkpoints/README.md`).
+The ensemble has the large shapes of the mean of its members and the details of the first; the shipped checkpoint is one
+(`checkpoints/README.md`).
 """
 
 import argparse

@@ -31,7 +31,7 @@ class Architecture:
         decoder: Kind of network, a key of `mine.network.NETWORKS`.
         background: Channels of the background network's levels, finest first; of networks of the kind "layers" alone.
         opacity: Channels of their opacity network, 0 for none.
-        members: Disparity networks whose mean is predicted; 1 unless they are an ensemble.
+        members: Disparity networks that predict together; 1 unless they are an ensemble.
     """
 
     encoder: str = "resnet50"

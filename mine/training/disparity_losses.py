@@ -4,7 +4,7 @@ Disparities are compared in logarithms, less the median difference (after Eigen 
 the mean), at every known pixel, in their multi-scale gradients (Li and Snavely 2018) and in their order (Chen et al.
 2016). True log-disparity is divided by the contrast of its camera's focal length, by which `DisparityNetwork`
 multiplies its predictions: the network learns what a camera with a field of view of 53° would see. Both images of a
-sample, source and target, are training examples.
+sample, source and target, are training examples. Members of an ensemble learn side by side, each by losses of its own.
 """
 
 import math
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mine.config import PRECISIONS, TrainConfig
+from mine.config import PRECISIONS, DisparityLossWeights, TrainConfig
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.network.disparity.network import DisparityNetwork, contrast_by_focal
@@ -47,7 +47,8 @@ def disparity_losses(network: DisparityNetwork, batch: Sample, config: TrainConf
         rng: Random numbers of the batch.
 
     Returns:
-        Scalars by name: `likeness` (mean absolute difference), `gradient`, `order`, and their sum `total`.
+        Scalars by name, means over the members of an ensemble: `likeness` (mean absolute difference), `gradient`,
+        `order`, and their sum `total`.
     """
     image = torch.cat([batch.source, batch.target])
     depth = torch.cat([batch.depth_src, batch.depth_tgt])
@@ -65,14 +66,22 @@ def disparity_losses(network: DisparityNetwork, batch: Sample, config: TrainConf
     depth = depth * cameras.depth_ratio().to(depth)
     true = torch.where(known, -torch.log(depth.clamp(min=1e-3)), 0).clamp(min=math.log(FARTHEST))
     true = true / contrast_by_focal(cameras.focal).to(true)[:, None, None, None]
-    weights = config.disparity_losses
+    members = prediction.split(1, dim=1)
+    each = [map_losses(own, true, known, dense, config.disparity_losses, rng) for own in members]
+    found = {name: torch.stack([losses[name] for losses in each]).mean() for name in each[0]}
+    return found | {"total": torch.stack(list(found.values())).sum()}
+
+
+def map_losses(
+    prediction: Tensor, true: Tensor, known: Tensor, dense: Tensor, weights: DisparityLossWeights, rng: BatchRng
+) -> dict[str, Tensor]:
+    """The weighted losses of predicted log-disparity (B, 1, H, W), by name; `dense` (B,) is where all is known."""
     difference = scale_invariant_difference(prediction, true, known)
-    found = {
+    return {
         "likeness": weights.likeness * known_mean(difference.abs(), known),
         "gradient": weights.gradient * multi_scale_gradient_loss(difference, known & dense[:, None, None, None]),
         "order": weights.order * ordinal_loss(prediction, true, known, rng),
     }
-    return found | {"total": torch.stack(list(found.values())).sum()}
 
 
 def virtual_size(image_size: tuple[int, int], rng: BatchRng) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The decoders of an ensemble of disparity networks, and their mean (Lakshminarayanan et al. 2017).
+"""The decoders of an ensemble of disparity networks (Lakshminarayanan et al. 2017).
 
 Networks that were trained independently err in different places, so that their mean errs less than each of them.
 """
@@ -14,7 +14,7 @@ LEVELS = 5
 
 
 class EnsembleDecoder(nn.Module):
-    """From the feature maps of all members to the mean of their log-disparities.
+    """From the feature maps of all members to the log-disparity that each of them predicts.
 
     Args:
         features: Channels of the maps, five of each member, finest first.
@@ -26,14 +26,14 @@ class EnsembleDecoder(nn.Module):
         firsts = range(0, len(features), LEVELS)
         self.members = nn.ModuleList(DisparityDecoder(features[first : first + LEVELS], widths) for first in firsts)
 
-    def forward(self, features: list[Float[Tensor, "B _ _ _"]]) -> Float[Tensor, "B 1 H W"]:
+    def forward(self, features: list[Float[Tensor, "B _ _ _"]]) -> Float[Tensor, "B M H W"]:
         """Predicts log-disparity at half the image's resolution.
 
         Args:
             features: What `mine.network.encoders.ensemble_encoder.EnsembleEncoder` returns.
 
         Returns:
-            (B, 1, H/2, W/2), float32, up to an additive constant.
+            (B, M, H/2, W/2) of the M members, float32, each up to an additive constant.
         """
         maps = [member(features[LEVELS * i : LEVELS * (i + 1)]) for i, member in enumerate(self.members)]
-        return torch.stack(maps).mean(0)
+        return torch.cat(maps, 1)

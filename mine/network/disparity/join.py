@@ -1,4 +1,4 @@
-"""Joins disparity networks to one network that predicts their mean."""
+"""Joins disparity networks to an ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +14,8 @@ def join_networks(networks: Sequence[DisparityNetwork]) -> DisparityNetwork:
     """Makes an ensemble of trained networks.
 
     Args:
-        networks: Two or more of one architecture, none of them an ensemble. In their mean, those of more contrast weigh
-            more.
+        networks: Two or more of one architecture, none of them an ensemble. Details come from the first, large shapes
+            from the mean of all, in which those of more contrast weigh more.
 
     Returns:
         A network in evaluation mode whose `architecture.members` is their number, with copies of their weights.

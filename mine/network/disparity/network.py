@@ -22,7 +22,7 @@ NEAREST = 0.995
 COARSER = (2,)
 """Factors by which the image is also reduced, for predictions with a larger field of view."""
 
-SMOOTHING = 48
+SMOOTHING = 20
 """The detail that coarser predictions do not change is below 1 / SMOOTHING of the image's longer side."""
 
 FOCAL_EXPONENT = 0.4
@@ -55,8 +55,10 @@ class DisparityNetwork(Network):
         """Predicts the disparity map of each image.
 
         Predictions at full resolution have the sharper edges, those of reduced images the better large shapes
-        (Miangoleh et al. 2021). With D the log-disparity at full resolution, D' the mean over all resolutions, both
-        less their medians, and G a low-pass filter (`smooth`), the log-disparity of the result is
+        (Miangoleh et al. 2021). The mean of an ensemble's members has the best shapes, but two edges where they
+        disagree about one. With D the log-disparity of the first member at full resolution, D' the mean over all
+        members and resolutions, all less their medians, and G a low-pass filter (`smooth`), the log-disparity of the
+        result is
 
             refine(contrast (D + G * (D' - D))),
 
@@ -71,13 +73,13 @@ class DisparityNetwork(Network):
         """
         size = image.shape[-2], image.shape[-1]
         full = self._log_disparity(image)
-        centred = [full - _median(full)]
+        maps = [full]
         for factor in COARSER:
             reduced = [max(32, round(side / factor / 32) * 32) for side in size]
             coarse = self._log_disparity(F.interpolate(image, reduced, mode="area"))
-            centred.append(F.interpolate(coarse - _median(coarse), size, mode="bilinear"))
-        difference = torch.stack(centred).mean(0) - centred[0]
-        log_disparity = full + smooth(difference, max(size) // SMOOTHING)
+            maps.append(F.interpolate(coarse, size, mode="bilinear"))
+        difference = torch.cat(maps, 1).mean(1, keepdim=True) - full[:, :1]
+        log_disparity = full[:, :1] + smooth(difference, max(size) // SMOOTHING)
         return relative_disparity(refine(contrast * log_disparity, image))
 
     def predict_planes(
@@ -112,17 +114,10 @@ class DisparityNetwork(Network):
         return lift_to_mpi(image, disparity_map, disparity), None
 
     def _log_disparity(self, image: Tensor) -> Tensor:
-        """Log-disparity (B, 1, H, W).
-
-        A single network's is the mean over an image and its mirror image (Godard et al. 2017). An ensemble's is that of
-        the image alone: two members take as long as two images, and gain more (docs/training-log.md, section 16).
-        """
-        if self.architecture.members > 1:
-            found = self.decoder(self.encoder(image.contiguous(memory_format=torch.channels_last)))
-            return F.interpolate(found, image.shape[-2:], mode="bilinear")
-        both = torch.cat([image, image.flip(-1)]).contiguous(memory_format=torch.channels_last)
-        direct, mirrored = self.decoder(self.encoder(both)).chunk(2)
-        return F.interpolate((direct + mirrored.flip(-1)) / 2, image.shape[-2:], mode="bilinear")
+        """Log-disparities (B, M, H, W) of the M members, each less its median."""
+        predicted = self.decoder(self.encoder(image.contiguous(memory_format=torch.channels_last)))
+        medians = predicted.flatten(2).median(2).values[:, :, None, None]
+        return F.interpolate(predicted - medians, image.shape[-2:], mode="bilinear")
 
 
 def focal_contrast(K: Float[Tensor, "*B 3 3"], size: tuple[int, int]) -> Float[Tensor, "*B"]:
@@ -170,8 +165,3 @@ def smooth(x: Float[Tensor, "B C H W"], radius: int) -> Float[Tensor, "B C H W"]
     for _ in range(3):
         x = box(x, radius)
     return x
-
-
-def _median(x: Tensor) -> Tensor:
-    """Median (B, 1, 1, 1) of each map (B, 1, H, W)."""
-    return x.flatten(1).median(1).values[:, None, None, None]

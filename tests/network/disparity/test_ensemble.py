@@ -1,4 +1,4 @@
-"""Ensembles of disparity networks: the mean of their members, in prediction, in files and in training."""
+"""Ensembles of disparity networks: what their members predict together, in files and in training."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,27 +37,40 @@ def members() -> list[DisparityNetwork]:
 
 
 @torch.no_grad()
-def test_an_ensemble_predicts_the_mean_of_the_log_disparities_of_its_members(members: list[DisparityNetwork]) -> None:
+def test_every_member_predicts_as_it_does_alone(members: list[DisparityNetwork]) -> None:
     image = torch.rand(2, 3, 64, 96)
-    maps = [member.decoder(member.encoder(image)) for member in members]
+    maps = torch.cat([member.decoder(member.encoder(image)) for member in members], 1)
     joined = join_networks(members)
-    found = joined.decoder(joined.encoder(image))
-    torch.testing.assert_close(found, sum(maps) / 3, atol=1e-5, rtol=1e-5)
-    assert (maps[0] - maps[1]).std() > 1e-2, "members differ"
+    torch.testing.assert_close(joined.decoder(joined.encoder(image)), maps, atol=1e-5, rtol=1e-5)
+    assert (maps[:, 0] - maps[:, 1]).std() > 1e-2, "members differ"
     assert joined(image).shape == (2, 1, 64, 96)
 
 
 @torch.no_grad()
-def test_an_ensemble_does_not_see_mirror_images(
+def test_an_ensemble_of_copies_predicts_as_one(members: list[DisparityNetwork]) -> None:
+    image = torch.rand(1, 3, 64, 96)
+    torch.testing.assert_close(join_networks([members[0]] * 2)(image), members[0](image), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_large_shapes_are_the_mean_of_all_members_and_details_those_of_the_first(
     members: list[DisparityNetwork], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A ramp over the image is a large shape, stripes are details."""
+    stripes, ramp = (torch.arange(96) % 2 * 0.2).expand(1, 1, 64, 96), torch.linspace(-1, 1, 96).expand(1, 1, 64, 96)
     joined = join_networks(members[:2])
-    batches = []
-    for member in joined.encoder.members:  # type: ignore[union-attr]
-        forward = member.forward
-        monkeypatch.setattr(member, "forward", lambda x, forward=forward: batches.append(len(x)) or forward(x))
-    joined(torch.rand(1, 3, 64, 64))
-    assert batches == [1] * 4, "two members, in two resolutions"
+    monkeypatch.setattr("mine.network.disparity.network.refine", lambda log_disparity, image: log_disparity)
+    monkeypatch.setattr("mine.network.disparity.network.relative_disparity", lambda log_disparity: log_disparity)
+    monkeypatch.setattr("mine.network.disparity.network.COARSER", ())
+    monkeypatch.setattr("mine.network.disparity.network.SMOOTHING", 10)
+    for first, second in ((stripes, ramp), (ramp, stripes)):
+        maps = torch.cat([first, second], 1)
+        monkeypatch.setattr(joined, "_log_disparity", lambda image, maps=maps: maps)
+        inner = joined(torch.rand(1, 3, 64, 96))[..., 24:-24]
+        slope = (inner[..., 40:].mean() - inner[..., :8].mean()) / (ramp[..., 64:72].mean() - ramp[..., 24:32].mean())
+        assert slope == pytest.approx(0.5, abs=0.01)
+        details = inner[..., 1::2].mean() - inner[..., ::2].mean() - 0.5 * (ramp[..., 1] - ramp[..., 0]).mean()
+        assert details == pytest.approx(0.2 if first is stripes else 0.0, abs=0.01)
 
 
 @torch.no_grad()
@@ -122,6 +135,22 @@ def test_training_reaches_every_member(tmp_path: Path) -> None:
     for name, parameter in network.named_parameters():
         assert id(parameter) in trained, name
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+
+
+@torch.no_grad()
+def test_losses_are_means_of_those_of_the_members(members: list[DisparityNetwork], tmp_path: Path) -> None:
+    config = config_for(tmp_path, architecture=PAIR, size=(64, 96))
+    batch = type(make_sample((64, 96)))(*(field[None] for field in make_sample((64, 96))))
+
+    def losses(network: DisparityNetwork) -> dict[str, torch.Tensor]:
+        return disparity_losses(network, batch, config, BatchRng.seeded(0, 1))
+
+    each = [losses(member) for member in members[:2]]
+    found = losses(join_networks(members[:2]))
+    for name in ("likeness", "gradient"):  # each member's order is that of other pairs of pixels
+        assert found[name] == pytest.approx(float(each[0][name] + each[1][name]) / 2, rel=1e-4)
+    assert float(found["total"]) == pytest.approx(sum(float(found[name]) for name in found if name != "total"))
+    assert each[0]["likeness"] != pytest.approx(float(each[1]["likeness"]), rel=0.01), "members differ"
 
 
 def test_adapted_batch_norm_is_that_of_every_member(members: list[DisparityNetwork]) -> None:
