@@ -20,7 +20,8 @@ from mine.evaluation.evaluate import Method, evaluate
 from mine.evaluation.protocol import held_out_pairs
 from mine.model import load
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
-from mine.network.disparity.network import DisparityNetwork, focal_contrast, relative_disparity, smooth
+from mine.network.disparity.network import DisparityNetwork, focal_contrast, relative_disparity
+from mine.network.disparity.refine import box
 from mine.scene.mpi import MPI
 from mine.scene.points import disparity_at
 
@@ -83,6 +84,21 @@ class Corrections:
         """The prediction with its low frequencies replaced by those of the SfM depth."""
         predicted = self.predicted(sample)
         return self.scene(sample, predicted + smooth(true_log_disparity(sample) - predicted, radius))
+
+
+def smooth(x: Tensor, radius: int) -> Tensor:
+    """Low-pass filter: three box filters in a row, close to a Gaussian of variance radius (radius + 1).
+
+    Args:
+        x: (B, C, H, W).
+        radius: Of each box, in pixels.
+
+    Returns:
+        (B, C, H, W).
+    """
+    for _ in range(3):
+        x = box(x, radius)
+    return x
 
 
 def true_log_disparity(sample: Sample) -> Tensor:

@@ -10,7 +10,7 @@ from mine.network.disparity.decoder import DisparityDecoder
 from mine.network.disparity.ensemble import EnsembleDecoder
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities
 from mine.network.disparity.quantile import quantile
-from mine.network.disparity.refine import box, refine
+from mine.network.disparity.refine import guided_filter, refine
 from mine.network.encoders.encoder import make_encoder
 from mine.network.protocol import Network
 from mine.scene.depth_maps.depth_map import FARTHEST
@@ -19,11 +19,11 @@ from mine.scene.inpaint import Background
 NEAREST = 0.995
 """Quantile of an image's disparities that is scaled to 1; the few larger ones are clamped."""
 
+EDGE_SIGMA = 0.02
+"""Standard deviation of log-disparity from which on the first member's prediction at full resolution has an edge."""
+
 COARSER = (2,)
 """Factors by which the image is also reduced, for predictions with a larger field of view."""
-
-SMOOTHING = 20
-"""The detail that coarser predictions do not change is below 1 / SMOOTHING of the image's longer side."""
 
 FOCAL_EXPONENT = 0.4
 """A map's contrast falls with this power of the focal length: the network sees no intrinsics, and of two photos that
@@ -56,13 +56,13 @@ class DisparityNetwork(Network):
 
         Predictions at full resolution have the sharper edges, those of reduced images the better large shapes
         (Miangoleh et al. 2021). The mean of an ensemble's members has the best shapes, but two edges where they
-        disagree about one. With D the log-disparity of the first member at full resolution, D' the mean over all
-        members and resolutions, all less their medians, and G a low-pass filter (`smooth`), the log-disparity of the
-        result is
+        disagree about one. With D the log-disparity of the first member at full resolution, and D' the mean over all
+        members and resolutions, all less their medians, the log-disparity of the result is
 
-            refine(contrast (D + G * (D' - D))),
+            refine(contrast guided_filter(D, D', EDGE_SIGMA)):
 
-        scaled so that its quantile `NEAREST` is disparity 1; `refine` is in `mine.network.disparity.refine`.
+        the values of the mean, with the edges of D. It is scaled so that its quantile `NEAREST` is disparity 1;
+        `guided_filter` and `refine` are in `mine.network.disparity.refine`.
 
         Args:
             image: (B, 3, H, W) in [0, 1]; H and W are multiples of 32.
@@ -78,9 +78,8 @@ class DisparityNetwork(Network):
             reduced = [max(32, round(side / factor / 32) * 32) for side in size]
             coarse = self._log_disparity(F.interpolate(image, reduced, mode="area"))
             maps.append(F.interpolate(coarse, size, mode="bilinear"))
-        difference = torch.cat(maps, 1).mean(1, keepdim=True) - full[:, :1]
-        log_disparity = full[:, :1] + smooth(difference, max(size) // SMOOTHING)
-        return relative_disparity(refine(contrast * log_disparity, image))
+        mean = torch.cat(maps, 1).mean(1, keepdim=True)
+        return relative_disparity(refine(contrast * guided_filter(full[:, :1], mean, EDGE_SIGMA), image))
 
     def predict_planes(
         self,
@@ -150,18 +149,3 @@ def relative_disparity(log_disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor,
     """
     nearest = quantile(log_disparity.flatten(1), NEAREST)[:, None, None, None]
     return torch.exp(log_disparity - nearest).clamp(FARTHEST, 1)
-
-
-def smooth(x: Float[Tensor, "B C H W"], radius: int) -> Float[Tensor, "B C H W"]:
-    """Low-pass filter: three box filters in a row, close to a Gaussian of variance radius (radius + 1).
-
-    Args:
-        x: (B, C, H, W).
-        radius: Of each box, in pixels.
-
-    Returns:
-        (B, C, H, W).
-    """
-    for _ in range(3):
-        x = box(x, radius)
-    return x

@@ -4,7 +4,7 @@ Networks blur depth at its discontinuities, and predict relief where a flat surf
 
 1. `snap_edges` replaces the ramps between two surfaces by steps at the photo's edges (weighted median filter, Ma et al.
    2013, "Constant Time Weighted Median Filtering for Stereo Matching and Beyond").
-2. `flatten_relief` smooths variations that are too small to be a discontinuity (guided filter, He et al. 2013).
+2. `flatten_relief` smooths variations that are too small to be a discontinuity (`guided_filter`, He et al. 2013).
 3. `dilate_foreground` extends the nearer side of each discontinuity by one pixel, over the photo's mixed pixels.
 
 All maps are log-disparities (B, 1, H, W): a ratio of depths is a difference of values, whatever the photo's scale.
@@ -41,7 +41,7 @@ STEEPNESS_SCALE = 0.5
 """Scale of the exponential weight of a sample's own steepness, relative to the range of the ramp."""
 
 RELIEF_SIGMA = 0.06
-"""Standard deviation of log-disparity below which the guided filter smooths: the square root of its ε."""
+"""Standard deviation of log-disparity below which `flatten_relief` smooths."""
 
 GUIDED_RADIUS = 24
 """Pixels from the centre of the guided filter's window to its sides."""
@@ -90,27 +90,36 @@ def snap_edges(log_disparity: Float[Tensor, "B 1 H W"], image: Float[Tensor, "B 
 
 
 def flatten_relief(log_disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
-    """Smooths relief and keeps discontinuities: a guided filter that is its own guide.
+    """Smooths relief and keeps discontinuities: a guided filter of a map that is its own guide."""
+    return guided_filter(log_disparity, log_disparity, RELIEF_SIGMA)
 
-    The output is a D + b, with a and b the box means of var / (var + RELIEF_SIGMA²) and of (1 - a) mean, from the mean
-    and the variance of D in each window (He et al. 2013, eq. 5, 6 and 8, with guide I = p = D). Windows are computed at
-    1 / `GUIDED_STRIDE` of the resolution.
+
+def guided_filter(
+    guide: Float[Tensor, "B 1 H W"], log_disparity: Float[Tensor, "B 1 H W"], sigma: float
+) -> Float[Tensor, "B 1 H W"]:
+    """Gives a map the edges of another one: the guided filter (He et al. 2013, eq. 5, 6 and 8).
+
+    The output is a D + b, with a and b the box means of cov / (var + sigma²) and of the mean of D' less a times
+    that of D, from the variance of D and its covariance with D' in each window: where D has an edge, a line through the
+    values of D' on both sides of it, and elsewhere their mean. Windows are computed at 1 / `GUIDED_STRIDE` of the
+    resolution.
 
     Args:
-        log_disparity: Map D.
+        guide: Map D that has the edges.
+        log_disparity: Map D' that has the values.
+        sigma: Standard deviation of D in a window below which it has no edge there: the square root of the filter's ε.
 
     Returns:
         The filtered map.
     """
     radius = GUIDED_RADIUS // GUIDED_STRIDE
-    reduced, squares = (F.avg_pool2d(x, GUIDED_STRIDE) for x in (log_disparity, log_disparity**2))
-    mean = box(reduced, radius)
-    variance = (box(squares, radius) - mean**2).clamp(min=0)
-    slope = variance / (variance + RELIEF_SIGMA**2)
-    offset = mean - slope * mean
-    size = log_disparity.shape[-2:]
-    slope, offset = (F.interpolate(box(x, radius), size, mode="bilinear") for x in (slope, offset))
-    return slope * log_disparity + offset
+    products = torch.cat([guide, log_disparity, guide**2, guide * log_disparity], 1)
+    guide_mean, mean, square, product = box(F.avg_pool2d(products, GUIDED_STRIDE), radius).split(1, dim=1)
+    variance = (square - guide_mean**2).clamp(min=0)
+    slope = (product - guide_mean * mean) / (variance + sigma**2)
+    line = box(torch.cat([slope, mean - slope * guide_mean], 1), radius)
+    slope, offset = F.interpolate(line, guide.shape[-2:], mode="bilinear").split(1, dim=1)
+    return slope * guide + offset
 
 
 def dilate_foreground(log_disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:

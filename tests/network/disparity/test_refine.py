@@ -1,11 +1,19 @@
 """Refinement of disparity maps: edges where the photo has them, and no relief between them."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mine.network.disparity.refine import GUIDED_RADIUS, RELIEF_SIGMA, dilate_foreground, flatten_relief, snap_edges
+from mine.network.disparity.refine import (
+    GUIDED_RADIUS,
+    RELIEF_SIGMA,
+    dilate_foreground,
+    flatten_relief,
+    guided_filter,
+    snap_edges,
+)
 
 SIZE = (32, 64)
 EDGE = 30
@@ -57,6 +65,23 @@ def test_relief_is_flattened_and_discontinuities_are_kept() -> None:
     assert (even - jump)[..., away].abs().max() < 0.3 * relief.abs().max()
     step = even[..., 128] - even[..., 127]
     assert step.min() > 0.9  # of 1
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(slope=st.floats(-3, 3), offset=st.floats(-5, 5), seed=st.integers(0, 99))
+def test_a_line_through_the_guide_is_what_it_was(slope: float, offset: float, seed: int) -> None:
+    squares = 2 * torch.rand(1, 1, 8, 12, generator=torch.Generator().manual_seed(seed)) - 1
+    guide = squares.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    found = guided_filter(guide, slope * guide + offset, 0.02)
+    torch.testing.assert_close(found, slope * guide + offset, atol=2e-2, rtol=0)
+
+
+def test_edges_come_from_the_guide_and_values_from_the_map() -> None:
+    columns = torch.arange(128)
+    guide, values = ((columns >= edge).float().expand(1, 1, 64, 128) for edge in (61, 65))
+    row = guided_filter(guide, 2 * values, 0.02)[0, 0, 32]
+    assert row[-1] - row[0] == pytest.approx(2, abs=0.02)
+    assert row.diff().argmax() == 60 and row.diff().max() > 1.4
 
 
 def test_what_is_flat_stays_as_it_is() -> None:
