@@ -35,6 +35,7 @@ SLOW_FILES = (
     "cli/test_memory.py",
     "demo/test_nginx.py",
     "docs/test_commands.py",
+    "demo/test_page_states.py",
     "demo/test_page_trouble.py",
     "demo/test_security.py",
 )
