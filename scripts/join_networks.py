@@ -1,7 +1,7 @@
 """Joins disparity networks to an ensemble: `python scripts/join_networks.py A.safetensors B.safetensors --output C`.
 
-The ensemble has the large shapes of the mean of its members and the details of the first; the shipped checkpoint is one
-(`checkpoints/README.md`).
+Its maps have the values of the mean of its members and the edges of the first. The shipped checkpoint is such an
+ensemble (`checkpoints/README.md`).
 """
 
 import argparse

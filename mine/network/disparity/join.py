@@ -14,8 +14,8 @@ def join_networks(networks: Sequence[DisparityNetwork]) -> DisparityNetwork:
     """Makes an ensemble of trained networks.
 
     Args:
-        networks: Two or more of one architecture, none of them an ensemble. Details come from the first, large shapes
-            from the mean of all, in which those of more contrast weigh more.
+        networks: Two or more of one architecture, none of them an ensemble. Maps have the edges of the first, and the
+            values of the mean of all, in which those of more contrast weigh more.
 
     Returns:
         A network in evaluation mode whose `architecture.members` is their number, with copies of their weights.
