@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from demo_server import running_demo
-from demo_tab import DESKTOP, Tab
+from demo_tab import DESKTOP, PHONE, Tab
 from playwright.sync_api import Browser
 
 from mine.demo.jobs import JobRunner
@@ -28,4 +28,14 @@ def desk(browser: Browser, app: tuple[str, JobRunner]) -> Iterator[Tab]:
     assert tab.errors == []
     own = (app[0], "data:", "blob:")
     assert [url for url in tab.requests if not url.startswith(own)] == []
+    tab.context.close()
+
+
+@pytest.fixture(scope="module")
+def phone(browser: Browser, app: tuple[str, JobRunner]) -> Iterator[Tab]:
+    """On a phone, with small settings; it may log no errors."""
+    tab = Tab(browser, app[0], **PHONE)
+    tab.settings(planes="4", detail="Draft")
+    yield tab
+    assert tab.errors == []
     tab.context.close()

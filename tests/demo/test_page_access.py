@@ -1,6 +1,5 @@
 """Who can use the page: on phones, by keyboard, with a screen reader, without motion, with a password, many at once."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 from browser import new_page
 from demo_server import make_photo, running_demo, wait_until
-from demo_tab import DESKTOP, PHONE, Tab
+from demo_tab import DESKTOP, Tab
 from playwright.sync_api import Browser
 
 from mine.demo.jobs import JobRunner
@@ -30,15 +29,6 @@ SETTLED = """() => Promise.allSettled(
 @pytest.fixture(scope="module")
 def model(tiny_checkpoint: Path) -> Model:
     return load(tiny_checkpoint, device="cpu")
-
-
-@pytest.fixture(scope="module")
-def phone(browser: Browser, app: tuple[str, JobRunner]) -> Iterator[Tab]:
-    tab = Tab(browser, app[0], **PHONE)
-    tab.settings(planes="4", detail="Draft")
-    yield tab
-    assert tab.errors == []
-    tab.context.close()
 
 
 def in_theme(tab: Tab, theme: str) -> None:

@@ -1,13 +1,12 @@
 """What the stage shows when: a problem makes way for the scene, what is of another photo goes, jobs are in sight."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from demo_server import make_photo, wait_until
-from demo_tab import DESKTOP, PHONE, Tab, image_size
-from playwright.sync_api import Browser, Page, Route
+from demo_tab import DESKTOP, Tab, image_size
+from playwright.sync_api import Page, Route
 
 from mine.demo.jobs import JobRunner
 
@@ -27,15 +26,6 @@ def fail(page: Page, button: str = "#make") -> None:
     page.locator(button).click()
     page.locator("#problem").wait_for()
     page.unroute("**/queue/join", abort)
-
-
-@pytest.fixture(scope="module")
-def phone(browser: Browser, app: tuple[str, JobRunner]) -> Iterator[Tab]:
-    tab = Tab(browser, app[0], **PHONE)
-    tab.settings(planes="4", detail="Draft")
-    yield tab
-    assert tab.errors == []
-    tab.context.close()
 
 
 # --- problems

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
 from mine.errors import InputError
 from mine.network.architecture import Architecture
 from mine.network.disparity.network import DisparityNetwork
@@ -30,10 +28,9 @@ def join_networks(networks: Sequence[DisparityNetwork]) -> DisparityNetwork:
     if single.decoder != "disparity" or single.members > 1:
         raise InputError(f"the networks have {_described(single)}: give single disparity networks")
     joined = DisparityNetwork(replace(single, members=len(networks)))
-    with torch.no_grad():
-        for part in ("encoder", "decoder"):
-            for member, network in zip(getattr(joined, part).members, networks, strict=True):
-                member.load_state_dict(getattr(network, part).state_dict())
+    for part in ("encoder", "decoder"):
+        for member, network in zip(getattr(joined, part).members, networks, strict=True):
+            member.load_state_dict(getattr(network, part).state_dict())
     return joined.eval()
 
 
