@@ -68,12 +68,12 @@ class UploadedPhoto(gr.Image, metaclass=_Quiet):
     def check(self, sent: Any) -> None:
         """Refuses paths that are no uploads before Gradio does, whose message has the names of the server's folders."""
         path = sent.get("path") if isinstance(sent, dict) else None
-        if isinstance(path, str) and not path.lower().startswith(("http:", "https:")):
+        if isinstance(path, str) and not _is_address(path):
             _check_upload(path, self.GRADIO_CACHE)
 
     async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
         """Refuses URLs, which Gradio would make the server fetch; paths pass."""
-        if str(url_or_file_path).lower().startswith(("http:", "https:")):
+        if _is_address(str(url_or_file_path)):
             raise gr.Error("Addresses are not fetched: upload the photo.", print_exception=False)
         return await super().async_move_resource_to_block_cache(url_or_file_path)
 
@@ -94,6 +94,11 @@ class UploadedPath(gr.Textbox, metaclass=_Quiet):
     def example_payload(self) -> Any:
         """None, for it is optional."""
         return ""
+
+
+def _is_address(path: str) -> bool:
+    """Whether Gradio would take a path for an address on the web, and fetch it."""
+    return path.lower().startswith(("http:", "https:"))
 
 
 def _check_upload(path: str, folder: str) -> str:

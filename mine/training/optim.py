@@ -92,13 +92,13 @@ def freeze(network: Network, config: TrainConfig) -> None:
     Raises:
         InputError: The encoder has no part of a name in `config.frozen`.
     """
-    names = [part_name(name) for name, _ in network.encoder.named_parameters()]
+    named = [(part_name(name), parameter) for name, parameter in network.encoder.named_parameters()]
     for prefix in config.frozen:
-        if not any(name.startswith(prefix) for name in names):
-            parts = dict.fromkeys(".".join(name.split(".")[:2]) for name in names)
+        if not any(name.startswith(prefix) for name, _ in named):
+            parts = dict.fromkeys(".".join(name.split(".")[:2]) for name, _ in named)
             raise InputError(f"frozen has {prefix!r}, which no part of the encoder is named: {choose(prefix, parts)}")
-    for name, parameter in network.encoder.named_parameters():
-        parameter.requires_grad_(not part_name(name).startswith(config.frozen or ("-",)))
+    for name, parameter in named:
+        parameter.requires_grad_(not name.startswith(config.frozen or ("-",)))
     if network.kind.supervision == "layers":
         for part in (network.encoder, network.decoder):
             part.requires_grad_(False)

@@ -3,6 +3,8 @@
 Networks that were trained independently err in different places, so that their mean errs less than each of them.
 """
 
+from typing import TypeVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,6 +13,8 @@ from mine.network.disparity.decoder import DisparityDecoder
 
 LEVELS = 5
 """Feature maps of each member's encoder."""
+
+Level = TypeVar("Level")
 
 
 class EnsembleDecoder(nn.Module):
@@ -23,8 +27,7 @@ class EnsembleDecoder(nn.Module):
 
     def __init__(self, features: list[int], widths: tuple[int, ...]) -> None:
         super().__init__()
-        firsts = range(0, len(features), LEVELS)
-        self.members = nn.ModuleList(DisparityDecoder(features[first : first + LEVELS], widths) for first in firsts)
+        self.members = nn.ModuleList(DisparityDecoder(own, widths) for own in _by_member(features))
 
     def forward(self, features: list[Float[Tensor, "B _ _ _"]]) -> Float[Tensor, "B M H W"]:
         """Predicts log-disparity at half the image's resolution.
@@ -35,5 +38,10 @@ class EnsembleDecoder(nn.Module):
         Returns:
             (B, M, H/2, W/2) of the M members, float32, each up to an additive constant.
         """
-        maps = [member(features[LEVELS * i : LEVELS * (i + 1)]) for i, member in enumerate(self.members)]
+        maps = [member(own) for member, own in zip(self.members, _by_member(features), strict=True)]
         return torch.cat(maps, 1)
+
+
+def _by_member(levels: list[Level]) -> list[list[Level]]:
+    """What there is of each level, member by member, in a list for each member."""
+    return [levels[first : first + LEVELS] for first in range(0, len(levels), LEVELS)]
