@@ -10,7 +10,7 @@ import pytest
 import torch
 from frame_writer import frame_writer
 from tiny_run import config_for
-from tiny_sample import make_sample
+from tiny_sample import make_sample, stack
 
 import mine
 from mine.cli.main import main
@@ -101,7 +101,7 @@ def test_a_network_predicts_a_scene(run: Callable[[str], ModuleType]) -> None:
 
 def test_a_loss_is_part_of_the_total(run: Callable[[str], ModuleType], tmp_path: Path) -> None:
     network, config = make_network(TINY), config_for(tmp_path, architecture=TINY, size=(64, 96))
-    batch = type(make_sample((64, 96)))(*(field[None] for field in make_sample((64, 96))))
+    batch = stack(make_sample((64, 96)))
     before = OBJECTIVES["disparity"].losses(network, batch, config, BatchRng.seeded(0, 1))
     run("loss")
     found = OBJECTIVES["disparity"].losses(network, batch, config, BatchRng.seeded(0, 1))

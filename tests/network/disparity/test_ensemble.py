@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_run import config_for
-from tiny_sample import make_sample
+from tiny_sample import make_sample, stack
 
 from mine.data.base.rng import BatchRng
 from mine.errors import InputError
@@ -128,7 +128,7 @@ def test_training_reaches_every_member(tmp_path: Path) -> None:
     network, config = DisparityNetwork(PAIR).train(), config_for(tmp_path, architecture=PAIR, size=(64, 96))
     optimizer, _ = make_optimizer(network, config)
     trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    batch = type(make_sample((64, 96)))(*(field[None] for field in make_sample((64, 96))))
+    batch = stack(make_sample((64, 96)))
     disparity_losses(network, batch, config, BatchRng.seeded(0, 1))["total"].backward()
     for name, parameter in network.named_parameters():
         assert id(parameter) in trained, name
@@ -138,7 +138,7 @@ def test_training_reaches_every_member(tmp_path: Path) -> None:
 @torch.no_grad()
 def test_losses_are_means_of_those_of_the_members(members: list[DisparityNetwork], tmp_path: Path) -> None:
     config = config_for(tmp_path, architecture=PAIR, size=(64, 96))
-    batch = type(make_sample((64, 96)))(*(field[None] for field in make_sample((64, 96))))
+    batch = stack(make_sample((64, 96)))
 
     def losses(network: DisparityNetwork) -> dict[str, torch.Tensor]:
         return disparity_losses(network, batch, config, BatchRng.seeded(0, 1))
