@@ -97,7 +97,7 @@ def views_along(page: Page, name: str, amount: float, frames: int) -> list[dict[
           const real = requestAnimationFrame, views = [];
           let tick = null, now = 1e9;
           window.requestAnimationFrame = (callback) => { tick = callback; return 1; };
-          await new Promise((done) => setTimeout(done, 50));
+          await new Promise(real);  // a frame that the viewer has asked for already comes before this one
           mineViewer.stop();
           for (let i = 0; i < 200 && tick; i++) { const t = tick; tick = null; t(now += 100); }
           mineViewer.play(name, { amount, seconds: 2 });
