@@ -120,7 +120,7 @@ def _mean_view(
     light = torch.zeros(1, 3, *size, device=scene.K.device)
     for start in range(0, len(offsets), chunk):
         part = slice(start, start + chunk)
-        light += scene.render(poses[part], shifted[part], size).rgb.clamp(0, 1).pow(GAMMA).sum(0, keepdim=True)
+        light += scene.render(poses[part], shifted[part], size).rgb.pow(GAMMA).sum(0, keepdim=True)
     return (light / len(offsets)).pow(1 / GAMMA)
 
 

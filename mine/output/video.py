@@ -209,7 +209,7 @@ def _colour_writer(write: WriteFrame) -> Callable[[View], None]:
         for rgb in view.rgb:
             frame = torch.empty(*rgb.shape[1:], 3, dtype=torch.uint8)
             for channel, values in enumerate(rgb):  # one at a time: those of a large frame would take 0.1 GB each
-                frame[..., channel] = values.clamp(0, 1).mul_(255).round_()
+                frame[..., channel] = values.mul(255).round_()
             write(frame.numpy())
 
     return write_colour

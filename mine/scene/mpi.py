@@ -321,7 +321,7 @@ class MPI:
         K, T = (x.to(self.K) for x in (K if K.ndim == 3 else K[None], T if T.ndim == 3 else T[None]))
         if size not in self._sizes_for_cpu:
             try:
-                return self._render(K, T, size, backend, fine)
+                return _in_range(self._render(K, T, size, backend, fine))
             except torch.OutOfMemoryError:
                 self._sizes_for_cpu.add(size)
         return self._render_on_cpu(K, T, size, fine)
@@ -385,6 +385,12 @@ class MPI:
             return scene
         except InputError as error:
             raise InputError(f"{path} is no scene: {error}") from error
+
+
+def _in_range(view: View) -> View:
+    """Colours in [0, 1]: cubic filters ring at the edges of a photo's detail."""
+    rgb = view.rgb
+    return view._replace(rgb=rgb.clamp(0, 1) if rgb.requires_grad else rgb.clamp_(0, 1))
 
 
 def check_is_scene(scene: object) -> None:

@@ -49,6 +49,18 @@ def test_the_source_view_is_the_photo(size: tuple[int, int]) -> None:
     torch.testing.assert_close(wall(photo).render(torch.eye(4)).rgb[0], photo, atol=3e-4, rtol=0)
 
 
+@pytest.mark.parametrize("fine", [True, False])
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+def test_colours_are_in_range_beside_the_sharpest_edges(shift: float, fine: bool) -> None:
+    """Black and white squares of seven pixels, at whose edges cubic filters ring."""
+    y, x = torch.meshgrid(torch.arange(64) // 7, torch.arange(96) // 7, indexing="ij")
+    scene = wall(((x + y) % 2).float().expand(3, 64, 96).contiguous())
+    K = scene.intrinsics(scene.size).clone()
+    K[0, 2] += shift
+    view = scene.render(torch.eye(4), K, fine=fine).rgb
+    assert view.min() == 0 and view.max() == 1
+
+
 @pytest.mark.parametrize("shift", [0.25, 0.5, 0.75])
 def test_between_pixels_a_view_holds_what_the_photo_does(shift: float) -> None:
     """Stripes 3 pixels apart: bilinear samples keep half their contrast midway between two pixels."""
