@@ -1,5 +1,6 @@
 """Fixtures that several folders use."""
 
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -57,6 +58,14 @@ def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hangups_end_programs() -> Iterator[None]:
+    """SIGHUP has its default action, which the programs that tests start inherit: nohup would have it ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")
