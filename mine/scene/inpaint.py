@@ -1,4 +1,7 @@
-"""Inpainting of the background layer: disparity and colour of what the photo hides behind depth discontinuities."""
+"""Inpainting of the background layer: disparity and colour of what the photo hides behind depth discontinuities.
+
+Disparity and mean colour are propagated from the discontinuity, pixel by pixel; `mine.scene.mirror` adds texture.
+"""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -50,10 +53,21 @@ class Background(NamedTuple):
     """Colours in [0, 1]"""
 
 
+class Propagated(NamedTuple):
+    """A background, and where it was propagated from."""
+
+    disparity: Float[Tensor, "B 1 H W"]
+    """In 1 / scene units, at most that of the visible surface"""
+    rgb: Float[Tensor, "B 3 H W"]
+    """Colours in [0, 1]"""
+    source: Float[Tensor, "B 2 H W"]
+    """Row and column of the visible pixel that a pixel's background comes from; its own where nothing is inpainted"""
+
+
 def propagated_background(
     image: Float[Tensor, "B 3 H W"], disparity_map: Float[Tensor, "B 1 H W"], reach: int
 ) -> Background:
-    """`inpaint_background` at half the resolution of a photo and its disparity map.
+    """`propagate_background` at half the resolution of a photo and its disparity map.
 
     Args:
         image: RGB in [0, 1]; H and W are even.
@@ -65,18 +79,19 @@ def propagated_background(
     """
     half = (image.shape[-2] // 2, image.shape[-1] // 2)
     shrunk_map, shrunk = (F.interpolate(x, half, mode="area") for x in (disparity_map, image))
-    return inpaint_background(shrunk_map, shrunk, reach)
+    found = propagate_background(shrunk_map, shrunk, reach)
+    return Background(found.disparity, found.rgb)
 
 
-def inpaint_background(
+def propagate_background(
     disparity_map: Float[Tensor, "B 1 H W"], image: Float[Tensor, "B 3 H W"], reach: int = INPAINT_REACH
-) -> Background:
+) -> Propagated:
     """Inpaints what lies behind the visible surface, within `reach` pixels of a depth discontinuity.
 
     In each of `reach` iterations, a pixel takes over the background of those of its four neighbours that are
     farther than the surface in front of it by `least_discontinuity`: the mean of the farthest one and of those within
-    the ratio `DISCONTINUITY` of it. A background that is farther still may replace one that was found at most
-    `INPAINT_PATIENCE` iterations before.
+    the ratio `DISCONTINUITY` of it, and the nearest of their sources. A background that is farther still may replace
+    one that was found at most `INPAINT_PATIENCE` iterations before.
 
     Args:
         disparity_map: Disparity of the visible surface, at half the resolution of a network's map.
@@ -92,7 +107,9 @@ def inpaint_background(
     unmixed = foreground <= ratio * disparity_map
     layer = torch.cat([disparity_map, image, unmixed.to(disparity_map)], dim=1)  # disparity, RGB, whether it is usable
     found = torch.full_like(disparity_map, reach)  # iteration in which a pixel was first inpainted
-    visible, front = (torch.stack([*neighbours_at(x, ADJACENT)]) for x in (layer, foreground))
+    pixels = pixel_grid(disparity_map)
+    source = pixels
+    visible, front, own = (torch.stack([*neighbours_at(x, ADJACENT)]) for x in (layer, foreground, pixels))
     beyond = (front * ratio < foreground) & (visible[:, :, 4:] > 0)
     for iteration in range(reach):
         # From a usable pixel beyond a discontinuity comes what it shows, and not what was inpainted behind it.
@@ -103,8 +120,18 @@ def inpaint_background(
         farther = (limit < layer[:, :1]) | (layer[:, 4:] == 0)
         replaced = (chosen.sum(0) > 0) & farther & (iteration <= found + INPAINT_PATIENCE)
         found = torch.where(replaced, found.clamp(max=iteration), found)
+        sources = torch.where(beyond, own, torch.stack([*neighbours_at(source, ADJACENT)]))
+        distance = torch.where(chosen > 0, (sources - pixels).square().sum(2, keepdim=True), torch.inf)
+        nearest = distance.argmin(0, keepdim=True).expand_as(sources[:1])
+        source = torch.where(replaced, sources.gather(0, nearest)[0], source)
         layer = torch.where(replaced, (chosen * neighbours).sum(0) / chosen.sum(0).clamp(min=1), layer)
-    return Background(layer[:, :1], layer[:, 1:4])
+    return Propagated(layer[:, :1], layer[:, 1:4], source)
+
+
+def pixel_grid(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 2 H W"]:
+    """Row and column of each pixel of a batch of maps."""
+    rows, columns = (torch.arange(side, device=x.device, dtype=x.dtype) for side in x.shape[-2:])
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(x), 2, *x.shape[-2:])
 
 
 def least_discontinuity(

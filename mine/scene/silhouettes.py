@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mine.scene.inpaint import DISCONTINUITY, REACH, inpaint_background, is_behind, least_discontinuity, neighbours_at
+from mine.scene.inpaint import DISCONTINUITY, REACH, is_behind, least_discontinuity, neighbours_at, propagate_background
+from mine.scene.mirror import mirrored_colour
 from mine.scene.plane_surfaces import Surfaces
 
 SIDE_RADIUS = 3
@@ -376,9 +377,9 @@ def _inpaint(disparity: Tensor, image: Tensor, map_size: tuple[int, int]) -> tup
     """Background disparity (1, H, W) and colour (3, H, W) behind a surface, found at half of `map_size` (h, w)."""
     half = (max(1, map_size[0] // 2), max(1, map_size[1] // 2))
     nearest = F.adaptive_max_pool2d(disparity[None], half)
-    found = inpaint_background(nearest, F.interpolate(image[None], half, mode="area"), REACH)
-    background, colour = (F.interpolate(x, disparity.shape[-2:], mode="bilinear")[0] for x in found)
-    return torch.minimum(background, disparity), colour
+    found = propagate_background(nearest, F.interpolate(image[None], half, mode="area"), REACH)
+    background = F.interpolate(found.disparity, disparity.shape[-2:], mode="bilinear")[0]
+    return torch.minimum(background, disparity), mirrored_colour(found, nearest, image[None])[0]
 
 
 def _inside(known: Tensor, disparity_map: Tensor, propagated: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:

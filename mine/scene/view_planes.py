@@ -19,8 +19,9 @@ from mine.scene.silhouettes import PURE_RADIUS, Layers, find_layers, largest_wit
 LEAST_MAGNIFICATION = 1.25
 """Ratio of a view's longer side to that of the planes from which on the view has planes of its own."""
 
-PIXELS_PER_STEP = 4
-"""Factor of resolution for each subdivision of the steps between planes: their parallax grows with the resolution."""
+PIXELS_PER_STEP = 1.25
+"""Factor of resolution for each subdivision of the steps between planes: their parallax grows with the resolution. At
+the ends of the default path it is about a pixel of the view, so that the outline of what leans has no stairs."""
 
 USUAL_PLANES = 32
 """Number of planes for which `PIXELS_PER_STEP` holds: of more, steps are finer already."""

@@ -71,6 +71,28 @@ def test_silhouettes_are_drawn_where_they_are_in_views_little_larger_than_the_pl
             assert errors.fringe < 0.05
 
 
+@pytest.mark.parametrize(("size", "planes"), [((640, 960), (128, 192)), ((426, 640), (256, 384))])
+def test_the_outline_of_what_leans_has_no_stairs(size: tuple[int, int], planes: tuple[int, int]) -> None:
+    """A post that leans towards the camera, from the side: a straight line, however many planes it crosses."""
+    left, right = round(0.4 * planes[1]), round(0.6 * planes[1])
+    surface, photo = torch.full((1, *planes), 0.1), torch.full((3, *size), 0.2)
+    surface[..., left:right] = torch.linspace(0.5, 1, planes[0])[:, None]
+    photo[..., left * size[1] // planes[1] : right * size[1] // planes[1]] = 0.8
+    disparity = torch.linspace(1, 0.1, 32)
+    lifted = lift_to_mpi(resize(photo, planes)[None], surface[None], disparity[None])[0]
+    post = MPI.from_planes(lifted, disparity, intrinsics(planes, 65.0, aspect=1.5), photo, surface)
+    poses, K = swing(4, depth=1.0)[[1, 3]], post.intrinsics(size)
+    targets = shift_principal_point(K.expand(2, 3, 3), off_axis_shift(poses))
+    views = post.render(poses, targets, size).rgb[:, 0]
+    middle = round((left + right) / 2 * size[1] / planes[1])
+    widths = ((views - 0.2) / 0.6).clamp(0, 1)[:, size[0] // 8 : -size[0] // 8]
+    for view in widths:  # the post's half to the left of a column is bounded by its left outline
+        outline = view[:, middle - size[1] // 4 : middle].sum(1)
+        row = torch.arange(len(outline)) - (len(outline) - 1) / 2
+        line = outline.mean() + row * (row * outline).sum() / row.square().sum()
+        assert (outline - line).std() < 0.23
+
+
 @pytest.mark.parametrize("ratio", [1.15, 1.3, 2.0])
 def test_no_gap_opens_between_the_visible_background_and_what_is_inpainted(ratio: float) -> None:
     """The last plane lies far behind both: seen through a gap, it would show as a depth of its own."""

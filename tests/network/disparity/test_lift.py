@@ -13,8 +13,8 @@ from mine.scene.inpaint import (
     INPAINT_PATIENCE,
     INPAINT_REACH,
     MOST_RELIEF,
-    inpaint_background,
     least_discontinuity,
+    propagate_background,
 )
 from mine.scene.mpi import MPI
 
@@ -79,7 +79,7 @@ def test_a_camera_that_looks_behind_the_card_sees_the_wall() -> None:
 def test_nothing_is_inpainted_behind_a_slope() -> None:
     slope = torch.linspace(0.5, 0.9, 24).expand(1, 1, *SIZE)
     image = torch.rand(1, 3, *SIZE)
-    background, colour = inpaint_background(slope, image)
+    background, colour, _ = propagate_background(slope, image)
     assert torch.equal(background, slope) and torch.equal(colour, image)
 
 
@@ -91,7 +91,7 @@ def test_behind_an_edge_lies_the_surface_beside_it_and_not_what_that_one_hides(w
     disparity_map[..., 20:] = 0.4
     disparity_map[..., 20 + width :] = 0.05
     image = torch.cat([(disparity_map == value).float() for value in (0.8, 0.4, 0.05)], dim=1)
-    background, colour = inpaint_background(disparity_map, image)
+    background, colour, _ = propagate_background(disparity_map, image)
     assert torch.allclose(background[..., 10:20], torch.tensor(0.4))
     assert torch.equal(colour[0, :, 16, 12], torch.tensor([0.0, 1, 0]))
     assert torch.allclose(background[..., 21 : 20 + width], torch.tensor(0.05))
@@ -112,7 +112,7 @@ def test_the_wall_is_inpainted_behind_a_wide_card_as_far_as_the_reach() -> None:
     disparity_map = torch.full((1, 1, 4, 80), 0.2)
     disparity_map[..., 30:] = 0.2 * DISCONTINUITY * 1.5
     image = disparity_map.expand(1, 3, 4, 80)
-    background, colour = inpaint_background(disparity_map, image)
+    background, colour, _ = propagate_background(disparity_map, image)
     # One pixel before the edge counts as the card's already: it may be a mixture of both.
     assert background[0, 0, 1, : 29 + INPAINT_REACH].tolist() == pytest.approx([0.2] * (29 + INPAINT_REACH))
     assert torch.equal(background[..., 29 + INPAINT_REACH :], disparity_map[..., 29 + INPAINT_REACH :])
@@ -157,7 +157,7 @@ def test_behind_a_thin_card_lies_the_farther_of_its_sides_and_behind_a_wide_one_
     disparity_map[..., :8] = 0.4
     disparity_map[..., 8 : 8 + width] = 0.9
     image = torch.where(disparity_map > 0.8, 1.0, disparity_map).expand(1, 3, 24, 32)
-    background, colour = inpaint_background(disparity_map, image)
+    background, colour, _ = propagate_background(disparity_map, image)
     for layer in (background, colour):
         assert torch.allclose(layer[..., 8], torch.tensor(beside_the_wall))
         assert torch.allclose(layer[..., 7 + width], torch.tensor(0.1))
