@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 import torch
 from frame_writer import frame_writer
+from random_views import render_in_double
 from tiny_run import config_for
 from tiny_sample import make_sample, stack
 
@@ -23,7 +24,7 @@ from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network
 from mine.output.camera_paths import PATHS
 from mine.output.writers import ENCODERS
-from mine.render import backends, reference, render
+from mine.render import backends, prepare, render
 from mine.scene.camera import intrinsics, pose
 from mine.training.objectives import OBJECTIVES
 
@@ -110,12 +111,17 @@ def test_a_loss_is_part_of_the_total(run: Callable[[str], ModuleType], tmp_path:
     assert (found["total"] - before["total"]).item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_backend_renders_the_calls_that_it_supports(run: Callable[[str], ModuleType]) -> None:
+@pytest.mark.parametrize("photo", [(), ("detail",), ("detail", "reach"), (None, "reach")], ids=str)
+def test_a_backend_renders_the_calls_that_it_supports(
+    run: Callable[[str], ModuleType], photo: tuple[str | None, ...]
+) -> None:
     planes, disparity = torch.rand(1, 3, 4, 16, 24), torch.linspace(1, 0.2, 3)[None]
     K, T = intrinsics((16, 24))[None], pose(translation=torch.tensor([0.05, 0.0, 0.0]))[None]
-    expected = reference.render(planes.double(), disparity.double(), K.double(), K.double(), T.double(), (16, 24))
+    images = {"detail": 0.1 * torch.randn(1, 3, 32, 48), "reach": torch.rand(1, 1, 16, 24)}
+    detail, reach = (images.get(name or "") for name in (*photo, None, None)[:2])
+    expected = render_in_double(planes, disparity, K, K, T, (16, 24), detail, reach)
     run("backend")
-    found = render(planes, disparity, K, K, T, (16, 24))
+    found = prepare(planes, disparity, K, detail, reach).render(K, T, (16, 24))
     assert torch.equal(found.rgb, expected.rgb.float()), (
         "to the last bit: no other backend computes in double precision"
     )
