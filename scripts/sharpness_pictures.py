@@ -5,6 +5,7 @@ python scripts/sharpness_pictures.py
 
 from argparse import ArgumentParser
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -20,8 +21,10 @@ from mine.network.input_size import network_size
 from mine.output.camera_path import CameraPath
 from mine.output.camera_paths import PIVOT, swing
 from mine.output.framing import covering_zoom, crop_intrinsics, zoom_intrinsics
+from mine.scene import silhouettes as layers
 from mine.scene.camera import intrinsics, shift_principal_point
 from mine.scene.depth import near_depth
+from mine.scene.inpaint import Propagated
 from mine.scene.mpi import MPI
 from mine.scene.photo import read_photo
 from mine.scene.pixels import to_pixels
@@ -80,6 +83,23 @@ def silhouettes() -> None:
     save("silhouettes", rows)
 
 
+def propagated_colour(found: Propagated, disparity_map: Tensor, image: Tensor) -> Tensor:
+    """The colours of a background without texture, instead of `mine.scene.mirror.mirrored_colour`."""
+    return interpolate(found.rgb, image.shape[-2:], mode="bilinear")
+
+
+def hidden() -> None:
+    """What photos hide, in the colours beside it and as their mirror image."""
+    model, rows = mine.load(), []
+    for name, end, where in (("kitten", 0, (370, 70, 160, 110)), ("koala", 0, (30, 60, 160, 110))):
+        scene = model.predict(DOCS / "gallery" / f"{name}.jpg")
+        with patch.object(layers, "mirrored_colour", propagated_colour):
+            before = ends(scene, scene.size, True)[end]
+        after = ends(model.predict(DOCS / "gallery" / f"{name}.jpg"), scene.size, True)[end]
+        rows.append(beside(crop(before, *where), crop(after, *where), magnify=3))
+    save("hidden", rows)
+
+
 def wall(photo: Tensor) -> MPI:
     """The photo (3, H, W) on an opaque wall."""
     size = network_size(photo.shape[-2], photo.shape[-1])
@@ -128,6 +148,7 @@ def main() -> None:
     """Writes all pictures."""
     torch.set_grad_enabled(False)
     silhouettes()
+    hidden()
     sampling()
     keystone()
 

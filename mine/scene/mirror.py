@@ -1,8 +1,8 @@
 """Texture of the inpainted background: the visible background, mirrored at the discontinuity.
 
 A colour that is propagated from the discontinuity makes streaks. A mirror image continues the background with its own
-texture and without a seam, as reflection padding continues an image: behind the pixel p, whose background comes from
-the visible pixel q, lies what the photo shows at 2q - p. Where that is another surface, the propagated colour stays.
+texture and without a seam, as reflection padding continues an image: behind the pixel p, whose background comes across
+the border point e, lies what the photo shows at 2e - p. Where that is another surface, the propagated colour stays.
 """
 
 import torch
@@ -14,6 +14,9 @@ from mine.scene.inpaint import Propagated, pixel_grid
 
 SAME_SURFACE = 1.25
 """Ratio of disparities up to which what is mirrored is of the background's surface."""
+
+BORDER = 1.5
+"""Pixels from a source to the border of what hides the background: beside the source is a pixel that shows both."""
 
 MOST_SPREAD = 6
 """Rows or columns by which sources within a 3x3 window may differ: at more, two mirror images meet."""
@@ -43,7 +46,7 @@ def mirrored_colour(
 
 
 def _mirror_offsets(found: Propagated, disparity_map: Tensor) -> tuple[Tensor, Tensor]:
-    """Offsets 2 (q - p) of the mirror images (B, 2, h, w), continuous, and the share (B, 1, h, w) that these have."""
+    """Offsets 2 (e - p) of the mirror images (B, 2, h, w), continuous, and the share (B, 1, h, w) that these have."""
     pixels = pixel_grid(disparity_map)
     inpainted = (found.source != pixels).any(1, keepdim=True)
     weight = F.avg_pool2d(inpainted.float(), 3, 1, 1)
@@ -51,15 +54,16 @@ def _mirror_offsets(found: Propagated, disparity_map: Tensor) -> tuple[Tensor, T
     highest, lowest = (
         F.max_pool2d(torch.where(inpainted, x, -torch.inf), 3, 1, 1) for x in (found.source, -found.source)
     )
-    offset = torch.where(inpainted, 2 * (mean - pixels), 0)
+    toward = mean - pixels
+    distance = toward.square().sum(1, keepdim=True).sqrt()
+    beyond = (1 - BORDER / distance.clamp(min=1e-6)).clamp(min=0)
+    offset = torch.where(inpainted, 2 * toward * beyond, 0)
     position = pixels + offset
     size = (disparity_map.shape[-2], disparity_map.shape[-1])
-    nearest, farthest = (
-        sample_at(F.max_pool2d(x, 3, 1, 1), position, size, "nearest").abs() for x in (disparity_map, -disparity_map)
-    )
+    shown = sample_at(disparity_map, position, size, "nearest")
     corner = position.new_tensor([size[0] - 1, size[1] - 1])[:, None, None]
     is_inside = ((position >= 0) & (position <= corner)).all(1, keepdim=True)
-    same = (nearest < SAME_SURFACE * found.disparity) & (farthest * SAME_SURFACE > found.disparity) & is_inside
+    same = (shown < SAME_SURFACE * found.disparity) & (shown * SAME_SURFACE > found.disparity) & is_inside
     is_even = (highest + lowest <= MOST_SPREAD).all(1, keepdim=True)
     usable = (~inpainted | (same & is_even)).float()
     return offset, -F.max_pool2d(-usable, 3, 1, 1)

@@ -14,9 +14,6 @@ REACH = 8
 EDGE = 20
 """First column of the card."""
 
-LAST = EDGE - 2
-"""Last column of the wall that is not mixed with the card, at which the wall is mirrored."""
-
 
 def card_before(wall: Tensor) -> Tensor:
     """Disparity of a card before a wall, from a column to the right side."""
@@ -34,10 +31,9 @@ def mirrored(disparity: Tensor, image: Tensor) -> Tensor:
 def test_behind_a_straight_edge_lies_the_mirror_image_of_the_wall() -> None:
     image = torch.rand(1, 3, *SIZE)
     colour = mirrored(card_before(torch.tensor(0.2)), image)
-    inpainted = range(LAST + 1, LAST + REACH)  # the share falls towards the end of the reach
-    for column in inpainted:
+    for column in range(EDGE, EDGE + REACH - 3):  # the share falls towards the end of the reach
         inner = (..., slice(1, -1), column)  # a window at the border has no middle
-        torch.testing.assert_close(colour[inner], image[..., 1:-1, 2 * LAST - column], msg=str(column))
+        torch.testing.assert_close(colour[inner], image[..., 1:-1, 2 * EDGE - 1 - column], msg=str(column))
     torch.testing.assert_close(colour[..., EDGE + REACH + 2 :], image[..., EDGE + REACH + 2 :])
 
 
