@@ -15,6 +15,9 @@ MAX_MEMBERS = 8
 SCALES = 4
 """Scales s at which planes are decoded: at 1/2^s of the image's resolution, for s = 0 to SCALES - 1."""
 
+LEVELS = 5
+"""Feature maps of an encoder, at 1/2 to 1/32 of the image, and as many levels of a decoder."""
+
 PLANE_WIDTHS = (16, 32, 64, 128, 256)
 """Channels of the published decoder's levels, finest first."""
 
@@ -63,6 +66,18 @@ class Architecture:
         _check(known | values)  # before the constructor, which takes no other types
         return Architecture(**values)
 
+    def difference(self, other: "Architecture") -> str | None:
+        """The first field in which the networks of two architectures differ.
+
+        Returns:
+            "KEY = VALUE and OTHER VALUE"; None if both build the same network.
+        """
+        for key, value in asdict(self).items():
+            ignored = key == "bottleneck" and "planes" not in (self.decoder, other.decoder)
+            if value != getattr(other, key) and not ignored:
+                return f"{key} = {shown(value)} and {shown(getattr(other, key))}"
+        return None
+
     def check(self) -> None:
         """Checks types and ranges; whether there is such an encoder or decoder is seen when these are made.
 
@@ -83,8 +98,7 @@ def _check(values: dict[str, Any]) -> None:
         raise InputError(f"members is {shown(values['members'])}: give a number of networks, 1 to {MAX_MEMBERS}")
     if values["decoder"] == "planes" and values["members"] > 1:
         raise InputError(f"members is {values['members']} with decoder planes: disparity networks alone have members")
-    levels = len(PLANE_WIDTHS)
-    for key, count in (("widths", levels), ("bottleneck", 2), ("background", levels if values["background"] else 0)):
+    for key, count in (("widths", LEVELS), ("bottleneck", 2), ("background", LEVELS if values["background"] else 0)):
         numbers = values[key] if isinstance(values[key], tuple) else ()
         good = [number for number in numbers if type(number) is int and 1 <= number <= MAX_CHANNELS]
         if len(good) != count or len(numbers) != count:

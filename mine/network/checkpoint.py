@@ -1,6 +1,6 @@
 """Checkpoints of networks: our own format, and the published MINE checkpoints.
 
-Ours is a safetensors file: a network's `state_dict`, in float32 or float16, and three keys of metadata.
+Ours is a safetensors file: a network's `state_dict`, each tensor in float32 or float16, and three keys of metadata.
 
 - "format": "mine.network/1".
 - "architecture": JSON of an `Architecture`, with the keys "encoder", "widths", "bottleneck", "decoder", "background",
@@ -45,15 +45,21 @@ def save_network(network: Network, path: str | Path, half: bool = False) -> None
     Args:
         network: On any device.
         path: File to write, usually with the suffix ".safetensors".
-        half: Store float16, which halves the file.
+        half: Store float16, which halves the file; tensors with values that it does not hold stay as they are.
     """
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     if half:
-        state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+        state = {key: _halved(value) for key, value in state.items()}
     metadata = {"format": FORMAT, "architecture": json.dumps(network.architecture.as_dict())}
     metadata["disparities"] = json.dumps([network.near, network.far])
     with replacing(path) as temporary:
         temporary.write_bytes(_sorted_header(save(state, metadata)))
+
+
+def _halved(value: Tensor) -> Tensor:
+    """Floats as float16, unless a value is too large for it."""
+    fits = value.is_floating_point() and (value.half().isfinite() == value.isfinite()).all()
+    return value.half() if fits else value
 
 
 def _sorted_header(data: bytes) -> bytes:
@@ -160,5 +166,7 @@ def _with_weights(network: Network, weights: dict[str, Tensor]) -> Network:
     for key, value in own.items():  # converted: float64 has finite values that float32 has not
         if not value.isfinite().all():
             raise InputError(f"its key {key!r} has values that are not finite: train it again")
+        if key.endswith(".running_var") and value.min() < 0:  # its root is not a number, nor is any prediction
+            raise InputError(f"its key {key!r} has variances below 0: train it again")
     network.load_state_dict(own, assign=True)
     return network.eval()

@@ -16,7 +16,7 @@ from mine.config import LayerLossWeights, TrainConfig
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.network.disparity.lift import FARTHEST_MAXIMUM, FARTHEST_QUANTILE
-from mine.network.disparity.network import NEAREST, focal_contrast
+from mine.network.disparity.network import NEAREST_QUANTILE, focal_contrast
 from mine.network.disparity.refine import dilate_foreground
 from mine.network.layers.network import LayeredNetwork
 from mine.render import blend_source, render
@@ -99,7 +99,7 @@ def choose_map(network: LayeredNetwork, views: Sample, rng: BatchRng) -> tuple[T
     """
     known = views.depth_src > 0
     true = torch.where(known, 1 / views.depth_src.clamp(min=1e-6), 0)
-    nearest = torch.quantile(true.flatten(1), NEAREST, dim=1).clamp(min=1e-6)
+    nearest = torch.quantile(true.flatten(1), NEAREST_QUANTILE, dim=1).clamp(min=1e-6)
     maps = dilate_foreground((true / nearest[:, None, None, None]).clamp(FARTHEST, 1).log()).exp()
     scale = 1 / nearest
     predicted = (rng.uniform().to(true) >= TRUE_DEPTH) | (views.metric <= 0)

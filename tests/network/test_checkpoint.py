@@ -1,5 +1,6 @@
 """Checkpoints: what is written is read back, and whatever is wrong with a file is named."""
 
+import copy
 import os
 import pickle
 from collections.abc import Callable
@@ -107,6 +108,15 @@ def test_half_precision_halves_the_file_and_keeps_eleven_bits(
     for key, value in network.state_dict().items():
         assert state[key].dtype == value.dtype
         torch.testing.assert_close(state[key], value, rtol=2**-11, atol=2**-25)
+
+
+def test_half_precision_keeps_tensors_that_it_does_not_hold(network: PlaneNetwork, tmp_path: Path) -> None:
+    path, changed = tmp_path / "half.safetensors", copy.deepcopy(network)
+    key = next(key for key in changed.state_dict() if key.endswith("running_var"))
+    changed.get_buffer(key)[0] = 70000.0  # the largest float16 is 65504
+    save_network(changed, path, half=True)
+    assert load_network(path).get_buffer(key)[0] == 70000.0
+    assert {name for name, value in load_file(path).items() if value.dtype == torch.float32} == {key}
 
 
 def test_a_loaded_network_predicts_the_same_planes(network: PlaneNetwork, ours: Path) -> None:

@@ -126,6 +126,18 @@ def test_weights_that_are_not_finite(ours: Path, bad: float) -> None:
         load_network(ours)
 
 
+def test_variances_below_0(ours: Path) -> None:
+    """Their roots, and all predictions, would not be numbers."""
+    weights = load_file(ours)
+    key = next(key for key in weights if key.endswith("running_var"))
+    weights[key][-1] = -1.0
+    with safe_open(ours, "pt") as file:
+        metadata = file.metadata()
+    save_file(weights, ours, metadata=metadata)
+    with pytest.raises(InputError, match=f"{re.escape(repr(key))} has variances below 0: train it again"):
+        load_network(ours)
+
+
 def test_weights_of_other_types_are_checked_as_what_they_become(ours: Path) -> None:
     """A float64 may be beyond float32, and torch computes nothing of a float8."""
     weights = load_file(ours)

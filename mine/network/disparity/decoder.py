@@ -25,7 +25,7 @@ class DisparityDecoder(nn.Module):
         self.mix = nn.ModuleList(nn.Sequential(conv_block(w, w, 3), conv_block(w, w, 3)) for w in widths[:-1])
         self.context = nn.Sequential(conv_block(widths[-1], widths[-1], 3), conv_block(widths[-1], widths[-1], 3))
         self.head = nn.Conv2d(widths[0], outputs, 3, padding=1, padding_mode="replicate")
-        if not self.head.weight.is_meta:  # (there, torch would import its compiler, a second, to do nothing)
+        if not self.head.weight.is_meta:  # there, initialising would only import torch's compiler, which takes a second
             nn.init.normal_(self.head.weight, std=0.01)
 
     def forward(self, features: list[Float[Tensor, "B _ _ _"]]) -> Float[Tensor, "B 1 H W"]:

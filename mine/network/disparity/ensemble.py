@@ -1,6 +1,6 @@
 """The decoders of an ensemble of disparity networks (Lakshminarayanan et al. 2017).
 
-Networks that were trained independently err in different places, so that their mean errs less than each of them.
+Networks that start from different random weights err in different places, so that their mean errs less than each does.
 """
 
 from typing import TypeVar
@@ -9,10 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mine.network.architecture import LEVELS
 from mine.network.disparity.decoder import DisparityDecoder
-
-LEVELS = 5
-"""Feature maps of each member's encoder."""
 
 Level = TypeVar("Level")
 

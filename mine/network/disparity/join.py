@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mine.errors import InputError
-from mine.network.architecture import Architecture
+from mine.network.architecture import MAX_MEMBERS, Architecture
 from mine.network.disparity.network import DisparityNetwork
 
 
@@ -19,12 +19,15 @@ def join_networks(networks: Sequence[DisparityNetwork]) -> DisparityNetwork:
         A network in evaluation mode whose `architecture.members` is their number, with copies of their weights.
 
     Raises:
-        InputError: There are fewer than two, they differ in architecture, or one is no single disparity network.
+        InputError: There are fewer than two or more than `MAX_MEMBERS`, they differ in architecture, or one is no
+            single disparity network.
     """
-    architectures = dict.fromkeys(network.architecture for network in networks)
-    if len(networks) < 2 or len(architectures) > 1:
-        raise InputError(f"{len(networks)} networks of {len(architectures)} architectures: give two or more of one")
+    if not 2 <= len(networks) <= MAX_MEMBERS:
+        raise InputError(f"{len(networks)} network(s) to join: give 2 to {MAX_MEMBERS}")
     single = networks[0].architecture
+    for number, network in enumerate(networks[1:], start=2):
+        if difference := single.difference(network.architecture):
+            raise InputError(f"networks 1 and {number} have {difference}: give networks of one architecture")
     if single.decoder != "disparity" or single.members > 1:
         raise InputError(f"the networks have {_described(single)}: give single disparity networks")
     joined = DisparityNetwork(replace(single, members=len(networks)))

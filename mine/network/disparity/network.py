@@ -16,7 +16,7 @@ from mine.network.protocol import Network
 from mine.scene.depth_maps.depth_map import FARTHEST
 from mine.scene.inpaint import Background
 
-NEAREST = 0.995
+NEAREST_QUANTILE = 0.995
 """Quantile of an image's disparities that is scaled to 1; the few larger ones are clamped."""
 
 EDGE_SIGMA = 0.02
@@ -61,8 +61,8 @@ class DisparityNetwork(Network):
 
             refine(contrast guided_filter(D, D', EDGE_SIGMA)):
 
-        the values of the mean, with the edges of D. It is scaled so that its quantile `NEAREST` is disparity 1;
-        `guided_filter` and `refine` are in `mine.network.disparity.refine`.
+        the values of the mean, with the edges of D. It is scaled so that its quantile `NEAREST_QUANTILE` is at
+        disparity 1; `guided_filter` and `refine` are in `mine.network.disparity.refine`.
 
         Args:
             image: (B, 3, H, W) in [0, 1]; H and W are multiples of 32.
@@ -145,7 +145,7 @@ def relative_disparity(log_disparity: Float[Tensor, "B 1 H W"]) -> Float[Tensor,
         log_disparity: (B, 1, H, W), up to an additive constant.
 
     Returns:
-        exp(log_disparity - q) clamped to [`FARTHEST`, 1], with q each map's quantile `NEAREST`.
+        exp(log_disparity - q) clamped to [`FARTHEST`, 1], with q each map's quantile `NEAREST_QUANTILE`.
     """
-    nearest = quantile(log_disparity.flatten(1), NEAREST)[:, None, None, None]
+    nearest = quantile(log_disparity.flatten(1), NEAREST_QUANTILE)[:, None, None, None]
     return torch.exp(log_disparity - nearest).clamp(FARTHEST, 1)

@@ -83,10 +83,15 @@ def test_joining_copies_the_weights(members: list[DisparityNetwork]) -> None:
 def test_only_single_disparity_networks_of_one_architecture_are_joined(members: list[DisparityNetwork]) -> None:
     wider = DisparityNetwork(replace(TINY, widths=(4, 4, 8, 8, 16)))
     layered = make_network(replace(TINY, decoder="layers", background=(4, 4, 4, 4, 4)))
-    with pytest.raises(InputError, match="1 networks of 1 architectures: give two or more"):
-        join_networks(members[:1])
-    with pytest.raises(InputError, match="2 networks of 2 architectures"):
-        join_networks([members[0], wider])
+    for count in (1, MAX_MEMBERS + 1):
+        with pytest.raises(InputError, match=rf"{count} network\(s\) to join: give 2 to {MAX_MEMBERS}"):
+            join_networks([members[0]] * count)
+    with pytest.raises(
+        InputError, match=r"networks 1 and 3 have widths = \(4, 4, 8, 8, 8\) and \(4, 4, 8, 8, 16\): give"
+    ):
+        join_networks([*members[:2], wider])
+    other = DisparityNetwork(replace(TINY, bottleneck=(8, 8)))  # which they do not have
+    assert join_networks([members[0], other]).architecture.members == 2
     with pytest.raises(InputError, match="decoder disparity and 2 members: give single"):
         join_networks([join_networks(members[:2])] * 2)
     with pytest.raises(InputError, match="decoder layers and 1 member: give single"):
