@@ -76,13 +76,15 @@ def picture(networks: list[mine.Model], photos: list[Path]) -> Image.Image:
         scenes = [model.predict(file) for model in networks]
         pose = scene_path(scenes[0], "swing", 90).poses
         pose = pose[pose[:, 0, 3].argmax()]
-        size = view_size(scenes[0].photo.shape[-2:])
+        shown = scenes[0].photo
+        assert shown is not None
+        size = view_size(shown.shape[-2:])
         views = [scene.render(pose, size=size).rgb[0] for scene in scenes]
         difference = F.avg_pool2d((views[0] - views[1]).abs().sum(0)[None, None], CROP, STRIDE)[0, 0]
         row, column = divmod(int(difference.argmax()), difference.shape[1])
         top, left = (STRIDE * x for x in (row, column))
         crops = [view[:, top : top + CROP, left : left + CROP] for view in views]
-        whole = F.interpolate(scenes[0].photo[None].float(), (CROP, round(CROP * size[1] / size[0])), mode="area")[0]
+        whole = F.interpolate(shown[None].float(), (CROP, round(CROP * size[1] / size[0])), mode="area")[0]
         rows.append([whole, *crops])
     width = max(row[0].shape[-1] for row in rows)
     joined = [torch.cat([F.pad(row[0], (0, width - row[0].shape[-1]), value=1.0), *row[1:]], dim=2) for row in rows]

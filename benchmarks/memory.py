@@ -7,8 +7,8 @@ import argparse
 
 import torch
 
-from mine.cli.bench import peak_memory
 from mine.errors import exit_on_input_error
+from mine.kernels.memory import peak_memory
 from mine.model import Model
 from mine.network.planes.network import PlaneNetwork
 

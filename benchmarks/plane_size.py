@@ -34,7 +34,7 @@ def method(model: mine.Model, size: tuple[int, int], log: Log) -> Callable[[Samp
         start = time.process_time()
         scene = model.predict(sample.source, K=sample.K_src, size=size)
         log.setdefault("seconds", []).append(time.process_time() - start)
-        depth = scene.render(torch.eye(4), sample.K_src, tuple(sample.source.shape[-2:])).depth[0, 0]
+        depth = scene.render(torch.eye(4), sample.K_src, (sample.source.shape[-2], sample.source.shape[-1])).depth[0, 0]
         near = (sample.depth_src[0] > 0) & ((sample.depth_src[0] < NEAR) | (sample.metric == 0))
         error = (depth / sample.depth_src[0]).log()[near]
         log.setdefault("depth", []).append(float((error - error.median()).abs().mean()))

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ from mine.network.planes.decoder import PlaneDecoder
 from mine.network.planes.network import PlaneNetwork, stratified_disparity
 from mine.network.planes.reference import reference_decoder
 from mine.scene.camera import intrinsics, pose
-from mine.training.log import peak_memory
+from mine.training.log import peak_gigabytes
 from mine.training.plane_losses import plane_losses
 
 FORMS = {
@@ -69,12 +70,13 @@ class ReferenceDecoder(nn.Module):
 
 def scene(batch: int, size: tuple[int, int]) -> Sample:
     """Random images with cameras and points: time does not depend on what they show."""
-    image, depth = torch.rand(2, batch, 3, *size), 1 + torch.rand(2, batch, 1, *size)
+    source, target = torch.rand(2, batch, 3, *size)
+    depth_src, depth_tgt = 1 + torch.rand(2, batch, 1, *size)
     K = intrinsics(size).expand(batch, 3, 3)
     T = pose(translation=torch.tensor([0.05, 0.0, 0.02])).expand(batch, 4, 4)
     points = torch.linalg.inv(K) @ (torch.rand(batch, 3, 256) * torch.tensor([size[1], size[0], 0])[:, None] + 1)
     points = points / points[:, 2:] * 2
-    return Sample(*image, K, K, T, points, points, *depth, torch.zeros(batch))
+    return Sample(source, target, K, K, T, points, points, depth_src, depth_tgt, torch.zeros(batch))
 
 
 def measure(case: Case) -> Cost:
@@ -84,7 +86,9 @@ def measure(case: Case) -> Cost:
     config = replace(TrainConfig("unused"), precision=case.precision)
     network = PlaneNetwork().train().to(case.device)
     if case.form == "reference":
-        network.decoder = ReferenceDecoder(network.decoder)  # faster in torch's own memory format than in channels_last
+        network.decoder = cast(
+            PlaneDecoder, ReferenceDecoder(network.decoder)
+        )  # faster in torch's own memory format than in channels_last
     else:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters())
@@ -97,7 +101,7 @@ def measure(case: Case) -> Cost:
         plane_losses(network, batch, disparity, config)["total"].backward()
         optimizer.step()
         seconds.append(clock(case.device) - start)
-    return Cost(case.batch / statistics.median(seconds[1:]), peak_memory(torch.device(case.device)))
+    return Cost(case.batch / statistics.median(seconds[1:]), peak_gigabytes(torch.device(case.device)))
 
 
 def clock(device: str) -> float:

@@ -19,9 +19,9 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from random_views import planes_of_noise, rotation
+from random_views import planes_of_noise, render_in_double, rotation
 
-from mine.render import View, reference, render
+from mine.render import render
 from mine.scene.camera import intrinsics, pose
 
 COLOUR, DEPTH = 2e-4, 2e-4
@@ -78,15 +78,10 @@ def _size(most: int) -> tuple[int, int]:
     return height, width
 
 
-def in_double(scene: Scene) -> View:
-    """The reference's view in double precision."""
-    return reference.render(*(x.double() if isinstance(x, Tensor) else x for x in scene))
-
-
 def difference(seed: int) -> tuple[float, float]:
     """Largest differences in colour and in relative depth between "cpu" and the reference on a plain scene."""
     scene = plain(seed)
-    view, expected = render(*scene, backend="cpu"), in_double(scene)
+    view, expected = render(*scene, backend="cpu"), render_in_double(*scene)
     depth = (view.depth - expected.depth).abs() / (1 + expected.depth.abs())
     return float((view.rgb - expected.rgb).abs().max()), float(depth.max())
 
@@ -97,7 +92,7 @@ def not_finite(seed: int) -> list[str]:
     views = {
         "cpu": render(*scene, backend="cpu"),
         "reference": render(*scene, backend="reference"),
-        "reference in double precision": in_double(scene),
+        "reference in double precision": render_in_double(*scene),
     }
     return [name for name, view in views.items() if not all(torch.isfinite(part).all() for part in view)]
 

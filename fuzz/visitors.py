@@ -67,6 +67,7 @@ class Visitors:
             client = Client(self.url, download_files=str(self.work / "got"), **options)
             _, _, files = client.predict(handle_file(photo), 4, "Draft", api_name="/predict")
             scene = MPI.open(next(file for file in files if file.endswith(".mpi")))
+            assert scene.photo is not None
             error = np.abs(scene.photo.mean(dim=(1, 2)).numpy() * 255 - 14.5 - colour).max()
             with self._lock:
                 self.seconds.append(time.monotonic() - start)

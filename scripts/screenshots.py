@@ -103,6 +103,7 @@ def main() -> None:
     jobs = JobRunner(mine.load(), private_folder())
     jobs.warm_up()
     app = serve(jobs, port=arguments.port)
+    assert app.local_url is not None
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         visit(browser, app.local_url, arguments.photo, arguments.folder, arguments.phone)

@@ -58,7 +58,8 @@ def ends(scene: MPI, size: tuple[int, int], fine: bool) -> tuple[Tensor, Tensor]
     """The views (3, H, W) from the right and from the left end of the default path, as videos show them."""
     path = CameraPath.of(swing(4, depth=near_depth(scene)))
     K = crop_intrinsics(zoom_intrinsics(scene.intrinsics(size), path.focal), covering_zoom(scene, *path), size)
-    K = shift_principal_point(K, path.shift)
+    if path.shift is not None:
+        K = shift_principal_point(K, path.shift)
     right, left = scene.render(path.poses[[1, 3]], K[[1, 3]], size, fine=fine).rgb
     return right, left
 
@@ -78,8 +79,8 @@ def silhouettes() -> None:
         places.append((lifted, lifted.size, end, where))
     rows = []
     for scene, view_size, end, where in places:
-        pair = (crop(ends(scene, view_size, fine)[end], *where) for fine in (False, True))
-        rows.append(beside(*pair, magnify=3))
+        coarse, sharp = (crop(ends(scene, view_size, fine)[end], *where) for fine in (False, True))
+        rows.append(beside(coarse, sharp, magnify=3))
     save("silhouettes", rows)
 
 
@@ -140,8 +141,8 @@ def keystone() -> None:
     squares = torch.where(((x // 40 + y // 40) % 2).bool(), 0.85, 0.35).expand(3, -1, -1).contiguous()
     scene = wall(squares)
     scene = MPI(scene.rgb, scene.sigma, torch.tensor([1 / PIVOT, 0.005]), scene.K, squares)
-    views = [scene.render(swing(4, amount=3, turn=turn)[1]).rgb[0] for turn in (True, False)]
-    save("keystone", [beside(*views, magnify=1)])
+    turned, shifted = (scene.render(swing(4, amount=3, turn=turn)[1]).rgb[0] for turn in (True, False))
+    save("keystone", [beside(turned, shifted, magnify=1)])
 
 
 def main() -> None:

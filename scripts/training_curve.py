@@ -27,9 +27,9 @@ def plot(steps: list[int], psnr: list[float], baselines: dict[str, float]) -> Im
         x = LEFT + (RIGHT - LEFT) * step / steps[-1]
         return x, BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low)
 
-    for value in range(low, high + 1):
-        pen.line([position(0, value), position(steps[-1], value)], GRID)
-        pen.text((LEFT - 8, position(0, value)[1]), f"{value} dB", INK, font, anchor="rm")
+    for level in range(low, high + 1):
+        pen.line([position(0, level), position(steps[-1], level)], GRID)
+        pen.text((LEFT - 8, position(0, level)[1]), f"{level} dB", INK, font, anchor="rm")
     for quarter in range(5):
         step = steps[-1] * quarter // 4
         pen.text((position(step, low)[0], BOTTOM + 8), f"{step}", INK, font, anchor="mt")

@@ -66,6 +66,7 @@ def prove_depth(scene: mine.MPI, work: Path, pictures: Path) -> None:
     for name in ("depth.png", "depth.exr"):
         mine.export(scene, work / name)
     png = cv2.imread(str(work / "depth.png"), cv2.IMREAD_UNCHANGED)
+    assert png is not None and scene.photo is not None
     with Image.open(work / "depth.png") as image:
         disparity = png / 65535 * float(image.text["largest_disparity"])  # type: ignore[attr-defined]
     with OpenEXR.File(str(work / "depth.exr")) as file:
@@ -89,7 +90,7 @@ def prove_stereo(scene: mine.MPI, work: Path, pictures: Path) -> None:
             stills[layout] = image.convert("RGB")
             frames, (width, height) = getattr(image, "n_frames", 1), image.size
             print(f"{written.name}: {image.format} {width}x{height}, {frames} frames")
-    ffmpeg = ["ffmpeg", "-v", "error", "-y", "-i", work / "sbs.png"]
+    ffmpeg = ["ffmpeg", "-v", "error", "-y", "-i", str(work / "sbs.png")]
     run(*ffmpeg, "-vf", "format=rgb24,stereo3d=sbsl:arcd", work / "arcd.png")
     with Image.open(work / "arcd.png") as theirs:
         print(f"dubois against ffmpeg's stereo3d=sbsl:arcd: {psnr(stills['dubois'], theirs.convert('RGB'), 0):.1f} dB")
@@ -137,7 +138,7 @@ def prove_lens(scene: mine.MPI, work: Path, pictures: Path) -> None:
 def probe(file: Path) -> None:
     """Prints what ffprobe finds in a video."""
     entries = "stream=codec_name,profile,pix_fmt,width,height,nb_read_frames:stream_side_data"
-    command = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", entries, "-of", "json", file]
+    command = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", entries, "-of", "json", str(file)]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["streams"][0]
     side = [
         " ".join(str(data[key]) for key in ("side_data_type", "type", "projection") if key in data)
