@@ -39,6 +39,9 @@ LEAST_ANGLE = 1e-4
 ROTATION_TOLERANCE = 1e-2
 """By how much R Rᵀ may differ from the identity: files have few digits."""
 
+LAST_ROW_TOLERANCE = 1e-5
+"""By how much the last row may differ from 0 0 0 1. In a transposed matrix it is the translation, which may be small."""
+
 _FLIP = np.diag([1.0, -1, -1, 1])
 """Between OpenGL's and OpenCV's camera axes."""
 
@@ -187,12 +190,14 @@ def _placed(path: str | Path, poses: np.ndarray, focal: np.ndarray, own: Any, am
     """The path in the source camera's axes. Raises InputError for matrices that are no poses, and for long ways."""
     rotation = poses[:, :3, :3]
     proper = np.abs(rotation @ rotation.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2)) < ROTATION_TOLERANCE
-    proper &= (np.linalg.det(rotation) > 0) & (np.abs(poses[:, 3] - [0, 0, 0, 1]).max(axis=1) < ROTATION_TOLERANCE)
+    proper &= (np.linalg.det(rotation) > 0) & (np.abs(poses[:, 3] - [0, 0, 0, 1]).max(axis=1) < LAST_ROW_TOLERANCE)
     if not proper.all():
         raise InputError(
             f"{path} has a matrix that is no pose, first that of camera {int(np.argmin(proper))}: "
-            "give rotation and translation, without scale"
+            "give rotation and translation by rows, without scale"
         )
+    left, _, right = np.linalg.svd(rotation)  # the nearest rotations, by Kabsch (1976): what follows multiplies errors
+    rotation[:] = left @ right
     shift, loop = None, False
     if isinstance(own, dict):
         loop = own.get("loop") is True

@@ -18,6 +18,13 @@ from mine.errors import InputError
 PUBLISHED_FOV = 90.0
 """Horizontal field of view in degrees that the published code takes every photo for."""
 
+ROTATION_TOLERANCE = 1e-2
+"""By how much R Rᵀ of a pose's rotation may differ from the identity: 16-bit floats have few digits."""
+
+LAST_ROW_TOLERANCE = 1e-5
+"""By how much the last row of a pose may differ from 0 0 0 1, by the rounding of products and inverses. Transposed, it
+holds the translation, and that may be small."""
+
 
 def intrinsics(size: tuple[int, int], fov: float = PUBLISHED_FOV, aspect: float | None = None) -> Float[Tensor, "3 3"]:
     """Pinhole intrinsics with the principal point at (W/2, H/2), as the published code has it.
@@ -179,9 +186,19 @@ def check_poses(T: Tensor) -> None:
     """Checks poses (4, 4) or (N, 4, 4).
 
     Raises:
-        InputError: The shape is another, or a pose is not finite.
+        InputError: The shape is another, or a pose is not finite, its last row is not 0 0 0 1, or its 3x3 part is no
+            rotation: it is scaled or mirrored.
     """
     if T.ndim not in (2, 3) or T.shape[-2:] != (4, 4):
         raise InputError(f"pose has shape {tuple(T.shape)}: give (4, 4) or (N, 4, 4), target-from-source")
     if not torch.isfinite(T).all():
         raise InputError("pose holds values that are not finite: check the camera path")
+    poses = T.detach().cpu().double().reshape(-1, 4, 4)
+    improper = (poses[:, 3] - torch.eye(4)[3]).abs().amax(dim=1) > LAST_ROW_TOLERANCE
+    if improper.any():
+        row = " ".join(f"{value:.4g}" for value in poses[improper][0, 3].tolist())
+        raise InputError(f"pose has the last row {row}, and it must be 0 0 0 1: is it transposed?")
+    rotation = poses[:, :3, :3]
+    improper = (rotation @ rotation.mT - torch.eye(3)).abs().amax(dim=(1, 2)) > ROTATION_TOLERANCE
+    if (improper | (torch.linalg.det(rotation) < 0)).any():
+        raise InputError("pose has a 3x3 part that is no rotation: give rotation and translation, unscaled, unmirrored")

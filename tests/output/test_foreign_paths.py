@@ -194,6 +194,23 @@ def test_saved_paths_have_the_axes_of_their_programs(tmp_path: Path) -> None:
     assert model.images[2].projection_center() == pytest.approx([0.25, -0.25, 0.25])
 
 
+def test_rotations_of_few_digits_become_rotations(tmp_path: Path) -> None:
+    turns = Rotation.random(20, random_state=0).as_matrix()
+    rounded = np.tile(np.eye(4), (20, 1, 1))
+    rounded[:, :3, :3] = turns.round(3)
+    content = {"frames": [{"transform_matrix": matrix.tolist()} for matrix in rounded]}
+    (tmp_path / "transforms.json").write_text(json.dumps(content))
+    found = mine.paths.load(tmp_path / "transforms.json").poses[:, :3, :3]
+    torch.testing.assert_close(found @ found.mT, torch.eye(3).expand(20, 3, 3), atol=1e-6, rtol=0)
+    flip = np.diag([1.0, -1, -1])
+    expected = torch.from_numpy(flip @ turns.transpose(0, 2, 1) @ turns[0] @ flip).float()
+    torch.testing.assert_close(found, expected, atol=4e-3, rtol=0)
+
+
+TRANSPOSED = np.eye(4)
+TRANSPOSED[3, 0] = 1e-3
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -202,6 +219,7 @@ def test_saved_paths_have_the_axes_of_their_programs(tmp_path: Path) -> None:
         ({"camera_path": [{"camera_to_world": [0] * 15 + ["x"]}]}, "16 finite numbers"),
         ({"camera_path": [{"camera_to_world": np.diag([2.0, 2, 2, 1]).flatten().tolist()}]}, "without scale"),
         ({"camera_path": [{"camera_to_world": np.diag([1.0, 1, -1, 1]).flatten().tolist()}]}, "is no pose"),
+        ({"camera_path": [{"camera_to_world": TRANSPOSED.flatten().tolist()}]}, "is no pose.*by rows"),
         ({"camera_path": [{"camera_to_world": np.eye(4).flatten().tolist(), "fov": 0}]}, "field of view of 0"),
         ({"camera_path": [{"camera_to_world": np.eye(4).flatten().tolist(), "fov": 200}]}, "field of view of 200"),
         ({"camera_path": [{"camera_to_world": np.eye(4).flatten().tolist(), "fov": 1e-320}]}, "degrees at camera 0"),

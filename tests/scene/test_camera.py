@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_views import rotation
 
 from mine.errors import InputError
 from mine.scene.camera import check_intrinsics, check_poses, intrinsics, pose, resize_intrinsics
@@ -128,3 +129,33 @@ def test_poses_that_are_not_finite(value: float) -> None:
     T[1, 0, 3] = value
     with pytest.raises(InputError, match="not finite"):
         check_poses(T)
+
+
+@pytest.mark.parametrize(
+    ("T", "problem"),
+    [
+        (pose(translation=torch.tensor([1e-3, 0, 0])).mT, r"last row 0.001 0 0 1, .*transposed"),
+        (torch.zeros(4, 4), "last row 0 0 0 0,"),
+        (2 * torch.eye(4), "last row 0 0 0 2,"),
+        (torch.diag(torch.tensor([1.0, 1, 1, 2])), "last row 0 0 0 2,"),
+        (torch.diag(torch.tensor([2.0, 2, 2, 1])), "no rotation"),
+        (torch.diag(torch.tensor([1.0, 1, 1.02, 1])), "no rotation"),
+        (torch.diag(torch.tensor([-1.0, 1, 1, 1])), "no rotation"),
+        (pose(torch.zeros(3, 3)), "no rotation"),
+        (pose(torch.tensor([[1.0, 0.1, 0], [0, 1, 0], [0, 0, 1]])), "no rotation"),
+    ],
+    ids=str,
+)
+def test_matrices_that_are_no_poses(T: torch.Tensor, problem: str) -> None:
+    for bad in (T, T.double(), torch.stack([torch.eye(4), T])):
+        with pytest.raises(InputError, match=problem) as error:
+            check_poses(bad)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_poses_of_any_precision_are_poses(dtype: torch.dtype) -> None:
+    turns = [rotation(vector) for vector in torch.randn(50, 3, generator=torch.Generator().manual_seed(0))]
+    poses = pose(torch.stack(turns), torch.randn(50, 3)).to(dtype)
+    check_poses(poses.requires_grad_())
+    check_poses(torch.linalg.inv(poses.float()) @ poses.float())
