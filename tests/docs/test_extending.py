@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -100,14 +101,16 @@ def test_a_network_predicts_a_scene(run: Callable[[str], ModuleType]) -> None:
     torch.testing.assert_close(view.rgb[0], photo, atol=2e-3, rtol=0)
 
 
-def test_a_loss_is_part_of_the_total(run: Callable[[str], ModuleType], tmp_path: Path) -> None:
-    network, config = make_network(TINY), config_for(tmp_path, architecture=TINY, size=(64, 96))
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_loss_is_part_of_the_total(run: Callable[[str], ModuleType], tmp_path: Path, members: int) -> None:
+    architecture = replace(TINY, members=members)
+    network, config = make_network(architecture), config_for(tmp_path, architecture=architecture, size=(64, 96))
     batch = stack(make_sample((64, 96)))
     before = OBJECTIVES["disparity"].losses(network, batch, config, BatchRng.seeded(0, 1))
     run("loss")
     found = OBJECTIVES["disparity"].losses(network, batch, config, BatchRng.seeded(0, 1))
-    expected = 1e-3 * network.decoder.head.weight.square().sum().item()
-    assert found["head"].item() == pytest.approx(expected)
+    expected = 1e-5 * sum(float(weights.detach().square().sum()) for weights in network.decoder.parameters())
+    assert found["weights"].item() == pytest.approx(expected)
     assert (found["total"] - before["total"]).item() == pytest.approx(expected, abs=1e-5)
 
 
