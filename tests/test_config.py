@@ -124,6 +124,7 @@ def test_overrides_may_open_a_section(tmp_path: Path) -> None:
         ("data.0.render_size=[64]", r"data.0.render_size is \[64\]: give 2 values"),
         ("data.2.count=3", "cannot set 'data.2.count': give the number of an entry, 0 to 1"),
         ("data.count=3", "cannot set 'data.count': give the number of an entry, 0 to 1, not 'count'"),
+        (f"data.{'1' * 5000}.count=3", "give the number of an entry, 0 to 1"),
         ("held_out={size: [64, 64]}", "key 'held_out.data' is missing"),
         ("held_out={data: {kind: kitti}}", "key 'held_out.data.root' is missing"),
         ("held_out={data: {kind: kitti, root: a, z: 1}}", "'held_out.data.z': known here are kind, root, share$"),

@@ -8,6 +8,7 @@ import yaml
 
 from mine.errors import InputError
 from mine.inputs.files import open_input, parsing, shorten, shown
+from mine.inputs.numbers import whole_number
 
 MAX_BYTES = 1 << 16
 """Most bytes of a file: ours have 2 kB, and YAML's parser takes a second for what is allowed."""
@@ -135,7 +136,9 @@ def _override(tree: Any, override: str) -> None:
 def _index(entries: Any, text: str, key: str) -> int:
     """Which entry of a list a part of a key names."""
     if not isinstance(entries, list):
-        raise InputError(f"cannot set {key!r}: what it belongs to is {shown(entries)}, not a section of keys")
-    if not text.isdecimal() or int(text) >= len(entries):
-        raise InputError(f"cannot set {key!r}: give the number of an entry, 0 to {len(entries) - 1}, not {text!r}")
-    return int(text)
+        raise InputError(f"cannot set {shown(key)}: what it belongs to is {shown(entries)}, not a section of keys")
+    number = whole_number(text)
+    if number is None or number >= len(entries):
+        expected = f"the number of an entry, 0 to {len(entries) - 1}"
+        raise InputError(f"cannot set {shown(key)}: give {expected}, not {shown(text)}")
+    return number

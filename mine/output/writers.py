@@ -23,6 +23,8 @@ from PIL.PngImagePlugin import PngInfo
 from mine.errors import InputError
 from mine.ffmpeg import ffmpeg_program, signals_held
 from mine.files import check_writable, is_clutter
+from mine.inputs.folders import entries
+from mine.inputs.numbers import whole_number
 from mine.temporary import unnamed_file
 
 LEAST_FPS = 0.01
@@ -187,11 +189,15 @@ def check_fps(fps: float) -> None:
 
 def _check_folder(folder: Path) -> None:
     """Raises InputError unless the folder may be replaced: it must hold nothing but frames."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return
-    others = [f.name for f in folder.iterdir() if not (is_clutter(f.name) or (f.suffix == ".png" and f.stem.isdigit()))]
-    if others:
+    if not all(is_clutter(path.name) or _is_frame(path) for path in entries(folder)):
         raise InputError(f"folder {folder} holds other files: name a new or empty folder for the frames")
+
+
+def _is_frame(path: Path) -> bool:
+    """Whether a file is named as frames are."""
+    return path.suffix == ".png" and whole_number(path.stem) is not None
 
 
 def _write_error(out: str | Path, reason: str) -> InputError:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from frame_writer import frame_writer
+from permissions import permissions_count
 from PIL import Image, ImageSequence
 from torch import Tensor
 
@@ -335,6 +336,19 @@ def test_a_folder_of_frames_may_hold_what_systems_put_there(tmp_path: Path) -> N
         assert len(os.listdir(tmp_path / "real")) == 4, "old frames stay until the new ones are whole"
     assert os.listdir(tmp_path / "real") == ["000000.png"]
     assert sorted(os.listdir(tmp_path)) == ["link", "real"] and (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["².png", "-1.png", "1.jpg", f"{10**20}.png"])
+def test_a_folder_with_other_pictures_is_not_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match="holds other files"):
+        check_output(tmp_path, (2, 2), 30)
+
+
+def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir(mode=0o000)
+    with permissions_count(), pytest.raises(InputError, match=r"frames cannot be read \(Permission denied\)"):
+        check_output(tmp_path / "frames", (2, 2), 30)
 
 
 def test_a_mounted_folder_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,12 +89,14 @@ def gdepth_jpeg(path: Path, linear: bool = False, ends: tuple[float, float] = (1
     path.write_bytes(photo[:2] + segments + photo[2:])
 
 
-def dynamic_depth_jpeg(path: Path, ends: tuple[float, float] = (1.0, 8.0), lost: int = 0) -> None:
+def dynamic_depth_jpeg(
+    path: Path, ends: tuple[float, float] = (1.0, 8.0), lost: int = 0, depth_length: str = ""
+) -> None:
     """A JPEG in the form of Dynamic Depth: the depth picture, then a video, follow the photo."""
     depth, video = jpeg(Image.fromarray(LEVELS)), b"video" * 20
     items = "".join(
         f'<rdf:li><Item:Item Item:Mime="image/jpeg" Item:Semantic="{name}" Item:Length="{length}"/></rdf:li>'
-        for name, length in (("Primary", 0), ("Depth", len(depth)), ("MotionPhoto", len(video)))
+        for name, length in (("Primary", 0), ("Depth", depth_length or len(depth)), ("MotionPhoto", len(video)))
     )
     text = RDF.format(
         '<rdf:Description rdf:about="" xmlns:Item="http://ns.google.com/photos/dd/1.0/item/" '

@@ -11,6 +11,7 @@ from mine.data.datasets.kitti_poses import drive_poses
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, PosedImage, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
+from mine.inputs.numbers import whole_number
 
 SIDES = ("02", "03")
 """The left and the right colour camera."""
@@ -148,10 +149,10 @@ def read_rig(path: Path) -> tuple[RigCamera, RigCamera]:
 
 def _frame_number(drive: Path, name: str) -> int:
     """The number of a frame, from its file's name."""
-    stem = Path(name).stem
-    if not stem.isdecimal():
+    number = whole_number(Path(name).stem)
+    if number is None:
         raise InputError(f"{drive}: picture {name} has no number for a name: keep KITTI's own names")
-    return int(stem)
+    return number
 
 
 def _rig_camera(projection: str, size: str) -> RigCamera:

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from mine.data.sfm.colmap_library import pycolmap
-from mine.data.sfm.layout import capture_name, check_capture_at
+from mine.data.sfm.layout import capture_name, check_capture_at, divisor
 from mine.data.sfm.model_files import MAX_SIDE, check_model_files
 from mine.data.sfm.read_model import read_model
 from mine.errors import InputError
 from mine.inputs.files import parsing, shorten, shown
+from mine.inputs.folders import entries
 from mine.inputs.images import open_image
 from mine.scene.decoding.high_bit_depth import to_8bit
 from mine.scene.exif import is_turned, read_exif, upright
@@ -256,14 +257,14 @@ def _check_camera(path: Path, camera: pycolmap.Camera) -> None:
 
 def _find_images(folder: Path, names: list[str], shrink: float) -> list[Path]:
     """Files of the named images in the smallest of images/, images_2/, ... whose scale is at least `shrink`."""
-    divisors = [int(path.name[7:]) for path in folder.glob("images_*") if path.name[7:].isdigit() and path.is_dir()]
-    for divisor in sorted(divisors, reverse=True):
-        paths = [folder / f"images_{divisor}" / name for name in names]
-        if divisor * shrink <= 1 and all(map(os.path.isfile, paths)):
+    smaller = {by: path for path in entries(folder) if (by := divisor(path.name)) and os.path.isdir(path)}
+    for by in sorted(smaller, reverse=True):
+        paths = [smaller[by] / name for name in names]
+        if by * shrink <= 1 and all(map(os.path.isfile, paths)):
             return paths
     paths = [folder / "images" / name for name in names]
-    if not (folder / "images").is_dir() and divisors:
-        paths = [folder / f"images_{min(divisors)}" / name for name in names]
+    if not os.path.isdir(folder / "images") and smaller:
+        paths = [smaller[min(smaller)] / name for name in names]
     missing = [path for path in paths if not os.path.isfile(path)]  # False, unlike Path's, for names too long to exist
     if missing:
         raise InputError(

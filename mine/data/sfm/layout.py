@@ -5,15 +5,30 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from mine.errors import InputError
+from mine.inputs.folders import entries, is_file
+from mine.inputs.numbers import whole_number
 
 
 def model_folder(folder: Path) -> Path | None:
-    """Folder of the reconstruction of the capture in `folder`, None if it has none."""
+    """Folder of the reconstruction of the capture in `folder`, None if it has none.
+
+    Raises:
+        InputError: Permissions do not let it be known.
+    """
     for name in ("sparse/0", "sparse"):
-        files = [folder / name / f"images.{ending}" for ending in ("bin", "txt")]
-        if any(map(os.path.isfile, files)):  # False, unlike Path's, for names too long to exist
+        if any(is_file(folder / name / f"images.{ending}") for ending in ("bin", "txt")):
             return folder / name
     return None
+
+
+def divisor(name: str) -> int | None:
+    """By how much the pictures in the folder `name` are smaller than those in `images`: 2 for "images_2".
+
+    Returns:
+        None for all other names.
+    """
+    beginning, _, number = name.partition("_")
+    return whole_number(number) or None if beginning == "images" else None
 
 
 def capture_name(folder: Path, root: str | Path | None = None) -> str:
@@ -27,12 +42,12 @@ def captures_in(root: str | Path) -> list[Path]:
     """Folders of the captures in `root`, sorted by name, or `root` alone if it is a capture itself.
 
     Raises:
-        InputError: There is none.
+        InputError: There is none, or a folder cannot be read.
     """
     root = Path(root)
     if model_folder(root):
         return [root]
-    found = sorted(path for path in root.iterdir() if model_folder(path)) if root.is_dir() else []
+    found = [path for path in entries(root) if model_folder(path)] if os.path.isdir(root) else []
     if not found:
         raise InputError(f"no capture in {root}: give a folder with images/ and sparse/0 of COLMAP, or of such folders")
     return found
@@ -48,15 +63,15 @@ def check_capture_at(folder: Path) -> Path:
         Folder of its reconstruction.
 
     Raises:
-        InputError: There is no such folder, or no reconstruction in it.
+        InputError: There is no such folder, no reconstruction in it, or one that cannot be read.
     """
-    if not folder.exists():
-        beside = sorted(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else []
+    model = model_folder(folder)
+    if model is None and not os.path.exists(folder):
+        beside = [path.name for path in entries(folder.parent)] if os.access(folder.parent, os.R_OK) else []
         close = get_close_matches(folder.name, beside, 1)
         hint = f"did you mean {close[0]}? Else " if close else ""
         remedy = "make one with `mine colmap`, or download the data set (docs/datasets has where)"
         raise InputError(f"no capture at {folder}: {hint}{remedy}")
-    model = model_folder(folder)
     if model is None:
         raise InputError(f"{folder} has no sparse/0 with a COLMAP reconstruction: make one with `mine colmap`")
     return model

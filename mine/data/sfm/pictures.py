@@ -1,15 +1,15 @@
 """The pictures of a folder, as COLMAP can read them: upright, of formats that it knows, with their EXIF data."""
 
 import os
-import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import ExifTags, Image
 
+from mine.data.sfm.layout import divisor
 from mine.errors import InputError
+from mine.inputs.folders import files_below
 from mine.inputs.images import RawPhotoError, open_image
 from mine.inputs.kinds import RAW_SUFFIXES
 from mine.scene.decoding.decode import decode_file
@@ -43,9 +43,13 @@ def picture_names(folder: Path) -> list[str]:
     """Names of the pictures in a folder and in those below it, with slashes, in order.
 
     Hidden files are passed over, such as those that macOS writes beside each file (`._0001.jpg`), and smaller copies of
-    the same pictures (`images_2/` beside `images/`).
+    the same pictures (`images_2/` beside `images/`). Links are followed, to each folder once.
+
+    Raises:
+        InputError: A folder cannot be read.
     """
-    return sorted(path.relative_to(folder).as_posix() for path in _walk(folder) if path.suffix.lower() in SUFFIXES)
+    files = files_below(folder, _is_passed_over)
+    return sorted(path.relative_to(folder).as_posix() for path in files if path.suffix.lower() in SUFFIXES)
 
 
 def prepare(folder: Path, names: list[str], work: Path) -> Pictures:
@@ -86,15 +90,10 @@ def prepare(folder: Path, names: list[str], work: Path) -> Pictures:
     return Pictures(target, sorted([*ready, *given]), not_read, given)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files in a folder and below that are not hidden."""
-    for path in folder.iterdir():
-        if path.name.startswith(".") or path.name == "__MACOSX":
-            continue
-        if not path.is_dir():
-            yield path
-        elif not (re.fullmatch(r"images_\d+", path.name) and (folder / "images").is_dir()):
-            yield from _walk(path)
+def _is_passed_over(path: Path) -> bool:
+    """Whether a file or folder is hidden, or holds smaller copies of the pictures beside it."""
+    is_hidden = path.name.startswith(".") or path.name == "__MACOSX"
+    return is_hidden or (divisor(path.name) is not None and os.path.isdir(path.with_name("images")))
 
 
 def _is_ready(path: Path) -> bool:

@@ -1,9 +1,9 @@
 """Reading of COLMAP's models as all systems write them: names with spaces and backslashes, byte order marks."""
 
-import shutil
 from pathlib import Path
 
 from mine.data.sfm.colmap_library import pycolmap
+from mine.data.sfm.model_files import NAMES
 from mine.temporary import temporary_folder
 
 MARK = b"\xef\xbb\xbf"
@@ -22,12 +22,10 @@ def read_model(folder: Path) -> pycolmap.Reconstruction:
     Returns:
         The model. Names of its images are complete, with slashes.
     """
-    marked = [path for path in folder.glob("*.txt") if _is_marked(path)]
-    if marked and not (folder / "images.bin").is_file():
+    texts = [path for name in NAMES if (path := folder / f"{name}.txt").is_file()]
+    if any(map(_is_marked, texts)) and not (folder / "images.bin").is_file():
         with temporary_folder("model") as copy:
-            for path in folder.glob("*.txt"):
-                shutil.copyfile(path, copy / path.name)
-            for path in marked:
+            for path in texts:
                 (copy / path.name).write_bytes(path.read_bytes().removeprefix(MARK))
             return read_model(copy)
     model = pycolmap.Reconstruction(folder)

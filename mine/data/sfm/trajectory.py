@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
 from mine.inputs.files import read_text
+from mine.inputs.numbers import whole_number
 
 Floats = NDArray[np.float64]
 
@@ -63,7 +64,7 @@ def _frame(line: str, location: str) -> Frame:
         values = np.array(rest, dtype=np.float64)
     except ValueError:
         values = np.array([np.nan])
-    if len(rest) != NUMBERS - 1 or not np.isfinite(values).all() or not name.isdigit():
+    if len(rest) != NUMBERS - 1 or not np.isfinite(values).all() or whole_number(name) is None:
         raise InputError(f"{location}: not a timestamp and 18 finite numbers: download the camera file again")
     pose: Floats = np.eye(4)
     pose[:3] = values[6:].reshape(3, 4)

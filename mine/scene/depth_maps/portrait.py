@@ -18,6 +18,7 @@ from mine.errors import InputError
 from mine.inputs.files import open_input, open_regular, parsing
 from mine.inputs.headers import check_header, check_jpeg
 from mine.inputs.images import MAX_PIXELS, RawPhotoError, open_image, unreadable
+from mine.inputs.numbers import whole_number
 from mine.scene.decoding.decode import HEAD
 from mine.scene.decoding.heif import restore_orientation
 from mine.scene.depth_maps.depth_map import NORMALISED_RANGE, DepthMap, Kind, check_size
@@ -196,7 +197,7 @@ def _behind(path: Path, properties: Properties) -> bytes | None:
     ]
     if not chosen:
         return None
-    lengths = [int(item["Length"]) if item.get("Length", "").isdigit() else 0 for item in items]
+    lengths = [whole_number(item.get("Length", "")) or 0 for item in items]
     from_end = sum(lengths[chosen[0] :])
     with open_input(path, "photo", REMEDY, MAX_BYTES) as file:
         data = file.read()

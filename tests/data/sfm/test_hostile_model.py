@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from colmap_scene import grid_points, write_scene
+from permissions import permissions_count
 
 from mine.data.sfm.capture import read_capture
 from mine.data.sfm.colmap_library import pycolmap
+from mine.data.sfm.layout import captures_in
 from mine.data.sfm.model_files import NAMES, check_model_files
 from mine.errors import InputError
 
@@ -154,3 +156,25 @@ def test_pipes_are_not_waited_for(broken: Path) -> None:
     path.unlink()
     os.mkfifo(path)
     assert "pipe or a device" in refused(broken)
+
+
+def test_other_files_beside_a_model_are_left_alone(tmp_path: Path) -> None:
+    folder = write_scene(tmp_path / "a", CENTRES, None, grid_points(3, 2))
+    os.mkfifo(folder / "sparse" / "0" / "notes.txt")
+    assert len(read_capture(folder, COVER)) == 3
+
+
+@pytest.mark.parametrize("name", ["images_²", "images_0", "images_" + "9" * 200])
+def test_folders_that_are_no_smaller_copies_are_left_alone(broken: Path, name: str) -> None:
+    shutil.copytree(broken / "images", broken / name)
+    assert {view.path.parent.name for view in read_capture(broken, COVER)} == {"images"}
+
+
+@pytest.mark.parametrize("name", ["sparse/0", "sparse", "."])
+def test_a_folder_without_permission_is_told(broken: Path, name: str) -> None:
+    (broken / name).chmod(0o000)
+    with permissions_count():
+        for read in (lambda: read_capture(broken, COVER), lambda: captures_in(broken.parent)):
+            with pytest.raises(InputError, match=r"cannot be read \(Permission denied\): make it readable"):
+                read()
+    (broken / name).chmod(0o755)

@@ -1,9 +1,11 @@
 """Which files of a folder become pictures of a capture, and in what form."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from permissions import permissions_count
 from PIL import ExifTags, Image
 
 from mine.data.sfm.pictures import picture_names, prepare
@@ -101,3 +103,24 @@ def test_hopeless_captures_are_refused_with_advice(found: int, total: int, point
 @pytest.mark.parametrize(("found", "total", "points"), [(3, 3, 60), (9, 9, 1284), (10, 400, 900), (15, 30, 5000)])
 def test_captures_with_hope_are_kept(found: int, total: int, points: int) -> None:
     check_usable(Report(names(found), names(total - found), points, 0.5), Path("film.mp4"))
+
+
+def test_links_that_lead_back_add_no_pictures(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").touch()
+    (tmp_path / "a").symlink_to(tmp_path)
+    assert picture_names(tmp_path) == ["1.jpg"]
+
+
+def test_only_numbers_make_a_folder_of_smaller_copies(tmp_path: Path) -> None:
+    for name in ("images", "images_4", "images_²", "images_0", "images_left", "photos_2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").touch()
+    left_out = {"images_4"}
+    assert {name.split("/")[0] for name in picture_names(tmp_path)} == set(map(str, os.listdir(tmp_path))) - left_out
+
+
+def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").touch()
+    (tmp_path / "closed").mkdir(mode=0o000)
+    with permissions_count(), pytest.raises(InputError, match=r"closed cannot be read \(Permission denied\)"):
+        picture_names(tmp_path)

@@ -174,6 +174,13 @@ def test_a_portrait_that_lacks_bytes_is_refused(tmp_path: Path) -> None:
         read_depth("auto", photo=tmp_path / "b.jpg")
 
 
+@pytest.mark.parametrize("length", ["²1", "٣", "-1", "1" * 5000, "9" * 400])
+def test_lengths_that_are_no_numbers_are_refused(tmp_path: Path, length: str) -> None:
+    portrait_photos.dynamic_depth_jpeg(tmp_path / "a.jpg", depth_length=length)
+    with pytest.raises(InputError, match="lists a depth map of 0 bytes that it lacks"):
+        read_portrait_depth(tmp_path / "a.jpg")
+
+
 def test_xmp_is_read_by_namespace_whatever_the_prefix() -> None:
     text = RDF.format(
         '<rdf:Description xmlns:p="http://ns.apple.com/pixeldatainfo/1.0/" p:FloatMinValue="0.5">'
