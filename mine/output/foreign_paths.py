@@ -40,7 +40,7 @@ ROTATION_TOLERANCE = 1e-2
 """By how much R Rᵀ may differ from the identity: files have few digits."""
 
 LAST_ROW_TOLERANCE = 1e-5
-"""By how much the last row may differ from 0 0 0 1. In a transposed matrix it is the translation, which may be small."""
+"""By how much the last row may differ from 0 0 0 1. Transposed, it holds the translation, and that may be small."""
 
 _FLIP = np.diag([1.0, -1, -1, 1])
 """Between OpenGL's and OpenCV's camera axes."""
