@@ -132,13 +132,13 @@ def test_a_scene_with_a_surface_is_stored_at_the_photos_resolution() -> None:
     lifted = scene_with_surface()
     packed = pack(lifted)
     assert packed["size"] == [144, 216] and not packed["blended"]
-    assert len(packed["disparity"]) == len([bits for strip in packed["strips"] for bits in strip["tiles"]]) == 8
+    assert len(packed["disparity"]) == len([bits for strip in packed["strips"] for bits in strip["tiles"]]) == 15
     K = torch.tensor(packed["K"]).reshape(3, 3)
     assert torch.allclose(K, lifted.intrinsics((144, 216)))
     share = decode_image(packed["detailShare"])[0]
     assert share.max() == 1 and share.min() == 0
     assert (share == 1).float().mean() > 0.3, "all but silhouettes"
-    assert unpack(packed, "colour").shape == (8, 3, 144, 216)
+    assert unpack(packed, "colour").shape == (15, 3, 144, 216)
     shown = unpack(packed, "density")[:, 0] > 0
     assert 1 < shown.sum() / shown[0].numel() < 4, "a pixel shows on few planes"
     assert shown.any(dim=0).all(), "and on one at least"
@@ -146,9 +146,9 @@ def test_a_scene_with_a_surface_is_stored_at_the_photos_resolution() -> None:
 
 def test_planes_at_the_photos_resolution_fit_a_graphics_card(monkeypatch: pytest.MonkeyPatch) -> None:
     lifted = scene_with_surface()
-    monkeypatch.setattr(packing, "MOST_TEXELS", 8 * 72 * 108)
+    monkeypatch.setattr(packing, "MOST_TEXELS", 15 * 72 * 108)
     assert pack(lifted)["size"] == [72, 108]
-    monkeypatch.setattr(packing, "MOST_TEXELS", 8 * 24 * 36)
+    monkeypatch.setattr(packing, "MOST_TEXELS", 15 * 24 * 36)
     assert pack(lifted)["size"] == list(SIZE)
     monkeypatch.undo()
     monkeypatch.setattr(packing, "LONGEST_PLANE", 108)
