@@ -1,6 +1,7 @@
 """`InputError`, the one exception for bad input, how a program ends on it, and the report of a missing extra."""
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -37,6 +38,14 @@ class InputError(ValueError):
 
 class InputWarning(UserWarning):
     """Input that is used although something is wrong with it, in one line: what it is, and what is done about it."""
+
+
+def warn(problem: str) -> None:
+    """Gives an `InputWarning` at the line of the program that called this package, however deep inside that was."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("mine", "torch"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(problem, InputWarning, stacklevel=level)
 
 
 def choose(value: object, names: Iterable[str], words: str = "choose") -> str:

@@ -1,7 +1,6 @@
 """From a photo to a scene: `mine.load` and `Model.predict`, all that most users need."""
 
 import os
-import warnings
 from copy import deepcopy
 from numbers import Integral, Real
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from mine.errors import InputError, InputWarning
+from mine.errors import InputError, warn
 from mine.network.checkpoint import load_network
 from mine.network.disparity.hub import DepthModel
 from mine.network.disparity.lift import lift_to_mpi, plane_disparities, scale_density
@@ -120,6 +119,7 @@ class Model:
         """Device of the weights."""
         return next(self.network.parameters()).device
 
+    @torch.inference_mode(False)  # of what inference mode makes, views have no gradients
     @torch.no_grad()
     def predict(
         self,
@@ -183,7 +183,7 @@ class Model:
             return self._make_scene(*arguments)
         except torch.OutOfMemoryError:
             problem = f"planes of {size[1]}x{size[0]} pixels do not fit the memory of {self.device}"
-        warnings.warn(InputWarning(f"{problem}: they are predicted on the CPU, which takes longer"), stacklevel=3)
+        warn(f"{problem}: they are predicted on the CPU, which takes longer")
         torch.cuda.empty_cache()
         return Model(deepcopy(self.network).cpu())._make_scene(*arguments)
 

@@ -8,9 +8,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from packaging.requirements import Requirement
 
-from mine.errors import EXTRAS, InputError, exit_on_input_error, extras_required
+from mine.errors import EXTRAS, InputError, InputWarning, exit_on_input_error, extras_required, warn
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -99,3 +100,12 @@ def test_a_script_ends_on_bad_input_with_one_line_and_status_2(capsys: pytest.Ca
         raise InputError("size is 3: give 4")
     assert end.value.code == 2
     assert capsys.readouterr() == ("", "train.py: size is 3: give 4\n")
+
+
+def test_warnings_are_at_the_line_that_called_the_package() -> None:
+    package = {"__name__": "mine.somewhere", "warn": warn}
+    exec("def inner(): warn('it is damaged')\ndef outer(): inner()", package)
+    for function in (package["outer"], torch.no_grad()(package["outer"])):
+        with pytest.warns(InputWarning, match="it is damaged") as caught:
+            function()
+        assert caught[0].filename == __file__

@@ -123,6 +123,14 @@ def test_predictions_are_colours_and_densities_that_depend_on_the_photo(model: m
     assert (scene.rgb - other.rgb).abs().max() > 1e-3
 
 
+def test_what_is_predicted_in_inference_mode_has_gradients_later(tiny_checkpoint: Path) -> None:
+    with torch.inference_mode():
+        scene = mine.load(tiny_checkpoint, device="cpu").predict(pixels(), planes=2, size=SIZE)
+    T = torch.eye(4).requires_grad_()
+    scene.render(T, size=(8, 12)).rgb.square().sum().backward()
+    assert T.grad is not None and T.grad.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("planes", "size"),
     [(10**9, SIZE), (4096, (256, 384)), (10**8, None), (2, (128 * 10**6, 128)), (2, (1 << 14, 1 << 14))],

@@ -1,7 +1,6 @@
 """The multiplane image (MPI): planes of colour and density in front of one camera, and its file format."""
 
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,18 +13,12 @@ from jaxtyping import Float
 from safetensors.torch import save
 from torch import Tensor
 
-from mine.errors import InputError, InputWarning
+from mine.errors import InputError, warn
 from mine.files import replacing
 from mine.render import Backend, Prepared, View, join, prepare
 from mine.scene import mpi_checks
 from mine.scene.as_tensor import ArrayLike, as_floats, as_tensor
-from mine.scene.camera import (
-    check_intrinsics,
-    check_poses,
-    off_axis_shift,
-    resize_intrinsics,
-    shift_principal_point,
-)
+from mine.scene.camera import check_intrinsics, check_poses, off_axis_shift, resize_intrinsics, shift_principal_point
 from mine.scene.detail import detail_size, photo_detail
 from mine.scene.limits import as_size, check_view_size
 from mine.scene.mpi_file import FORMAT, encode, read_parts
@@ -214,7 +207,8 @@ class MPI:
             return found
         del kept
         self._kept.pop(name, None)  # before the next one takes its memory
-        made = make()
+        with torch.inference_mode(False):  # later views may need gradients, even if this one does not
+            made = make()
         self._kept[name] = key, made
         return made
 
@@ -335,7 +329,7 @@ class MPI:
         """Views for which the GPU lacks memory, on the scene's device."""
         device = self.planes.device
         problem = f"views of {size[1]}x{size[0]} pixels do not fit the memory of {device}"
-        warnings.warn(InputWarning(f"{problem}: they are rendered on the CPU, which takes longer"), stacklevel=3)
+        warn(f"{problem}: they are rendered on the CPU, which takes longer")
         for name in ("prepared", "fine scene"):
             self._kept.pop(name, None)
         torch.cuda.empty_cache()
@@ -372,6 +366,7 @@ class MPI:
             temporary.write_bytes(save(tensors, {"format": FORMAT, "size": json.dumps(self.plane_size)}))
 
     @staticmethod
+    @torch.inference_mode(False)
     def open(path: str | Path) -> "MPI":
         """Reads a scene written by `save`; nothing in the file is executed.
 

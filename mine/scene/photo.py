@@ -1,6 +1,5 @@
 """Reading photos: any image file or array becomes upright sRGB in [0, 1], with its field of view if EXIF has it."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from jaxtyping import Float32, Shaped
 from PIL import Image
 from torch import Tensor
 
-from mine.errors import InputError, InputWarning
+from mine.errors import InputError, warn
 from mine.scene.decoding.decode import Decoded, check_size, decode_file, decode_image
 from mine.scene.limits import LARGEST_SIDE, MAX_SIDE
 from mine.scene.resize import resize
@@ -91,7 +90,7 @@ def use_decoded(decoded: Decoded, side: int) -> Photo:
         side: Longest side in pixels.
     """
     if decoded.warning:
-        warnings.warn(decoded.warning, InputWarning, stacklevel=3)
+        warn(decoded.warning)
     rgb = _to_rgb(torch.from_numpy(np.array(decoded.image)).movedim(2, 0), side)
     return Photo(rgb, decoded.fov, decoded.full_size)
 

@@ -251,6 +251,26 @@ def test_views_are_of_what_an_optimiser_has_made_of_the_parts(part: str, size: t
     assert part in ("photo", "K") or not torch.equal(depth, new.source_depth)
 
 
+@pytest.mark.parametrize("size", [(HEIGHT, WIDTH), (40, 60)], ids=["small", "large"])
+def test_views_in_inference_mode_leave_the_gradients_of_later_ones_as_they_were(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    def gradient(scene: MPI) -> Tensor:
+        T = pose(translation=torch.tensor([0.1, 0.0, 0.05])).requires_grad_()
+        scene.render(T, size=size).rgb.square().sum().backward()
+        assert T.grad is not None
+        return T.grad
+
+    file = tmp_path / "scene.mpi"
+    make_scene(make_photo()).save(file)
+    with torch.inference_mode():
+        scene = MPI.open(file)
+        scene.render(torch.eye(4), size=size)
+        kept = scene.source_depth, scene.surfaces.disparity
+    assert not any(part.is_inference() for part in kept)
+    assert torch.equal(gradient(scene), gradient(MPI.open(file)))
+
+
 def test_the_gradient_of_the_photo_is_that_of_its_views() -> None:
     scene, photo = trained("photo")
     with torch.no_grad():

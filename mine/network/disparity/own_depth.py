@@ -6,7 +6,6 @@ What it does not know takes the shape that the network predicts, fitted to what 
 """
 
 import math
-import warnings
 from typing import NamedTuple
 
 import torch
@@ -14,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mine.errors import InputWarning
+from mine.errors import warn
 from mine.network.disparity.refine import dilate_foreground, snap_edges
 from mine.scene.depth_maps.depth_map import DepthMap, Kind
 
@@ -64,11 +63,9 @@ def find_kind(depth_map: DepthMap, predicted: Float[Tensor, "1 1 H W"]) -> Depth
     kind: Kind = "depth" if correlation < 0 else "disparity"
     if not abs(correlation) >= SURE:
         near, other = ("small", "disparity") if kind == "depth" else ("large", "depth")
-        warnings.warn(
+        warn(
             f"{depth_map.name} is taken for {kind}, {near} values near, which the photo does not show clearly: "
-            f"give the depth kind {other} if it is wrong",
-            InputWarning,
-            stacklevel=5,
+            f"give the depth kind {other} if it is wrong"
         )
     return depth_map.of_kind(kind)
 

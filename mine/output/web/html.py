@@ -3,13 +3,12 @@
 import html
 import json
 import shutil
-import warnings
 import webbrowser
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from mine.errors import InputWarning
+from mine.errors import warn
 from mine.files import replacing
 from mine.output.web.pack import pack
 from mine.scene.mpi import MPI
@@ -77,7 +76,7 @@ def view(scene: MPI | str | Path, name: str | None = None) -> Path:
     try:
         export_html(scene, page)
         if not webbrowser.open(page.as_uri()):
-            warnings.warn(f"no browser could be started: open {page} in one", InputWarning, stacklevel=2)
+            warn(f"no browser could be started: open {page} in one")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
