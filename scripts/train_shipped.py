@@ -25,6 +25,7 @@ from mine.model import Model
 from mine.network.checkpoint import load_network, save_network
 from mine.network.disparity.network import DisparityNetwork
 from mine.training.adaptive_batch_norm import adapt_batch_norm
+from mine.training.state import read_state
 from mine.training.train import train
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -65,7 +66,7 @@ def train_in_time(overrides: list[str], end: float | None) -> TrainConfig:
 def steps_done(config: TrainConfig) -> int:
     """The step of the state that a run has saved; 0 without one."""
     state = Path(config.output) / "state.pt"
-    return int(torch.load(state, weights_only=True, map_location="cpu")["counts"]["step"]) if state.is_file() else 0
+    return int(read_state(state)["counts"]["step"]) if state.is_file() else 0
 
 
 def train_until(config: TrainConfig, end: float | None) -> None:

@@ -18,7 +18,7 @@ from mine.errors import InputError
 from mine.inputs.files import shorten
 from mine.inputs.yaml_file import read_tree
 from mine.network import NETWORKS, network_kind
-from mine.network.architecture import SCALES, Architecture
+from mine.network.architecture import SCALES, Architecture, PartialArchitecture
 from mine.network.input_size import MULTIPLE
 from mine.scene.limits import check_scene_size
 
@@ -63,7 +63,8 @@ class TrainConfig:
 
     output: str
     """folder of checkpoints and logs"""
-    architecture: Architecture = field(default_factory=Architecture)
+    architecture: PartialArchitecture = field(default_factory=PartialArchitecture)
+    """of the network; what is left out is as in the network of `start`, without one as in the published MINE network"""
     start: str | None = None
     """checkpoint to start from, "shipped" for the one that comes with MINE; None for an ImageNet encoder and a randomly
     initialised decoder, which layers cannot start from"""
@@ -134,7 +135,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None, kind: type
     Raises:
         InputError: If the file cannot be read, a key is unknown or missing, or a value has the wrong type or range.
     """
-    config = _validated(read_tree(Path(path), overrides or []), kind)
+    config = validated(read_tree(Path(path), overrides or []), kind)
     if isinstance(config, TrainConfig):
         check(config)
     elif isinstance(config, EvalConfig):
@@ -142,8 +143,8 @@ def load_config(path: str | Path, overrides: list[str] | None = None, kind: type
     return config
 
 
-def _validated(tree: Any, kind: type[Config]) -> Config:
-    """The configuration that plain values stand for. Raises InputError if they do not fit."""
+def validated(tree: Any, kind: type[Config]) -> Config:
+    """The configuration that plain values stand for. Raises InputError for unknown keys and values of other types."""
     try:
         # In JSON's strict mode lists stand for tuples; in Python's, pydantic refuses them.
         return TypeAdapter(kind).validate_json(json.dumps(tree, default=str))
@@ -221,23 +222,26 @@ def check(config: TrainConfig) -> None:
 
 def _check_against_network(config: TrainConfig) -> None:
     """Raises InputError for a size or for options that no network of the configuration takes."""
-    config.architecture.check()
-    if names_network(config):
-        check_network_options(config, config.architecture)
-    else:  # the rest is checked once the checkpoint is read
+    if config.start is not None and config.architecture.decoder is None:
+        # The checkpoint says what kind of network it is. Until it is read, this is the kind that takes most values.
+        config.architecture.completed(Architecture(decoder="disparity")).check()
         _check_sides("size", config.size, math.gcd(*(kind.side_multiple for kind in NETWORKS.values())))
-
-
-def names_network(config: TrainConfig) -> bool:
-    """Whether `architecture` says what kind of network a run trains; if not, the checkpoint of its `start` does."""
-    return config.start is None or config.architecture != Architecture()
+        return
+    architecture = config.architecture.completed(Architecture())
+    architecture.check()
+    check_network_options(config, architecture)
+    if network_kind(architecture.decoder).supervision == "layers" and config.start is None:
+        raise InputError(
+            "start is missing: layers are trained on top of a disparity network, which stays as it is: give one's"
+            " checkpoint, or start=shipped"
+        )
 
 
 def check_network_options(config: TrainConfig, architecture: Architecture) -> None:
     """Checks a configuration's values against the kind of network that the run trains.
 
     Args:
-        config: `start`, `size`, `targets`, `fine_planes` and `precision`.
+        config: `size`, `targets`, `fine_planes` and `precision`.
         architecture: The network's.
 
     Raises:
@@ -247,11 +251,6 @@ def check_network_options(config: TrainConfig, architecture: Architecture) -> No
     _check_sides("size", config.size, kind.side_multiple)
     if kind.supervision != "views" and (config.targets > 1 or config.fine_planes):
         raise InputError("targets and fine_planes are for plane networks: leave them out")
-    if kind.supervision == "layers" and config.start is None:
-        raise InputError(
-            "start is missing: layers are trained on top of a disparity network, which stays as it is: give one's"
-            " checkpoint, or start=shipped"
-        )
     if architecture.decoder == "layers" and config.precision != "fp32":
         raise InputError(f"precision is {config.precision}: layered networks are trained in fp32, leave it out")
 

@@ -1,6 +1,6 @@
 """What it takes to build a network before its weights are loaded; this module imports no torch."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mine.errors import InputError
@@ -23,7 +23,28 @@ PLANE_WIDTHS = (16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
-class Architecture:
+class PartialArchitecture:
+    """What a configuration says of an architecture: the fields of `Architecture`, None where they are left out."""
+
+    encoder: str | None = None
+    widths: tuple[int, ...] | None = None
+    bottleneck: tuple[int, int] | None = None
+    decoder: str | None = None
+    background: tuple[int, ...] | None = None
+    opacity: int | None = None
+    members: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The fields that are not left out, by name."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    def completed(self, rest: "Architecture") -> "Architecture":
+        """The architecture whose fields that are left out are those of another."""
+        return replace(rest, **self.given())
+
+
+@dataclass(frozen=True)
+class Architecture(PartialArchitecture):
     """What it takes to build a network before its weights are loaded; the defaults are the published MINE network's.
 
     Attributes:

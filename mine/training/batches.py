@@ -12,16 +12,14 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler, default_collate
 
 from mine.config import TrainConfig
-from mine.config.settings import check_network_options, names_network
+from mine.config.settings import check_network_options
 from mine.data.base.resilient import ResilientDataset
 from mine.data.base.rng import Stream, step_seed
 from mine.data.base.sample import Sample
 from mine.data.registry import evaluation_set, training_set
 from mine.errors import InputError
 from mine.network import network_kind
-from mine.network.architecture import Architecture
-from mine.network.checkpoint import load_network
-from mine.training.optim import start_path
+from mine.training.optim import started_architecture
 from mine.training.stop import STOP_SIGNALS
 
 
@@ -44,10 +42,12 @@ def process_rows(config: TrainConfig, rank: int, processes: int) -> list[range]:
         split = f"{processes} process(es) with accumulate={config.accumulate}"
         raise InputError(f"batch {config.batch} cannot be shared by {split}: give a multiple of {parts}")
     samples = config.batch // parts
-    if samples == 1 and max(config.size) <= network_kind(started_architecture(config).decoder).side_multiple:
-        raise InputError(
-            f"one sample of size {list(config.size)} has no batch statistics: give two a part, or a larger size"
-        )
+    if samples == 1:  # which is one image, unless both images of a sample are trained on
+        kind = network_kind(started_architecture(config).decoder)
+        if kind.supervision == "views" and max(config.size) <= kind.side_multiple:
+            raise InputError(
+                f"one sample of size {list(config.size)} has no batch statistics: give two a part, or a larger size"
+            )
     own = range(rank * config.accumulate, (rank + 1) * config.accumulate)
     return [range(part * samples, (part + 1) * samples) for part in own]
 
@@ -126,13 +126,6 @@ def loader(
     )
 
 
-def started_architecture(config: TrainConfig) -> Architecture:
-    """The architecture of a run's network: that of its `start`, where the configuration names none itself."""
-    if config.start and not names_network(config):
-        return load_network(start_path(config.start)).architecture
-    return config.architecture
-
-
 def training_sets(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
     """The data set of each source of a run, with its share.
 
@@ -141,7 +134,7 @@ def training_sets(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
             be read, or samples do not suit the network or cannot be mixed.
     """
     architecture = started_architecture(config)
-    if not names_network(config):
+    if config.start and config.architecture.decoder is None:  # nobody knew the kind when the configuration was read
         check_network_options(config, architecture)
     sets = [training_set(source, config.size, config.seed, config.targets) for source in config.data]
     without_points = [bool(getattr(part, "metric", False)) for part in sets]

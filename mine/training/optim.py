@@ -9,6 +9,7 @@ import torch
 import mine.model
 from mine.config import TrainConfig
 from mine.errors import InputError, choose
+from mine.network import network_kind
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import load_network, make_network
 from mine.network.encoders.ensemble_encoder import part_name
@@ -41,21 +42,49 @@ def start_network(config: TrainConfig) -> Network:
         The network.
 
     Raises:
-        InputError: The checkpoint's architecture differs from the configured one.
+        InputError: As for `started_architecture`.
     """
     if config.start:
         found = load_network(start_path(config.start))
-        own = found.architecture
-        if config.architecture.decoder == "layers":
-            return add_layers(found, config.architecture)
-        if config.architecture not in (Architecture(), own):
-            raise InputError(
-                f"start {config.start} is of another architecture ({own.encoder}, {own.decoder}): leave one of them out"
-            )
-        return found
-    network = make_network(config.architecture)
+        wanted = _architecture_on(found.architecture, config)
+        return found if wanted == found.architecture else add_layers(found, wanted)
+    network = make_network(started_architecture(config))
     network.encoder.load_imagenet()
     return network
+
+
+def started_architecture(config: TrainConfig) -> Architecture:
+    """The architecture of the network of step 0.
+
+    Args:
+        config: `start` and `architecture`.
+
+    Raises:
+        InputError: The checkpoint that the run starts from cannot be read, or is of another architecture than the one
+            that is given.
+    """
+    if config.start:
+        return _architecture_on(load_network(start_path(config.start)).architecture, config)
+    return config.architecture.completed(Architecture())
+
+
+def _architecture_on(found: Architecture, config: TrainConfig) -> Architecture:
+    """The architecture of a run that starts from a network: its own, and the layers that are to be added.
+
+    Raises:
+        InputError: The configuration gives something else, or adds layers to a network without a disparity map.
+    """
+    given, own = config.architecture.given(), found
+    if given.get("decoder") == "layers":
+        if not network_kind(found.decoder).lifted:
+            raise InputError(f"start has the decoder {found.decoder}: layers need a disparity network to start from")
+        own = replace(own, **{key: given[key] for key in ("decoder", "background", "opacity") if key in given})
+    if difference := own.difference(replace(own, **given)):
+        raise InputError(
+            f"start {config.start} and the given architecture have {difference}: leave out what differs, or start from"
+            " another checkpoint"
+        )
+    return own
 
 
 def add_layers(network: Network, wanted: Architecture) -> Network:
@@ -67,13 +96,8 @@ def add_layers(network: Network, wanted: Architecture) -> Network:
 
     Returns:
         The network with layers, its disparity network as it was.
-
-    Raises:
-        InputError: The network predicts no disparity map.
     """
     own = network.architecture
-    if not network.kind.lifted:
-        raise InputError(f"start has the decoder {own.decoder}: layers need a disparity network to start from")
     layered = make_network(replace(own, decoder="layers", background=wanted.background, opacity=wanted.opacity))
     kept = own.background == wanted.background and own.opacity == wanted.opacity
     weights = network.state_dict()

@@ -1,11 +1,12 @@
 """The state of a run: what each step changes, and the files it resumes from."""
 
-import pickle
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
+from zipfile import ZipFile
 
 import torch
 from lightning_fabric import Fabric
@@ -14,16 +15,25 @@ from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mine.config import TrainConfig
+from mine.config.settings import validated
 from mine.errors import InputError
 from mine.files import replacing_together
+from mine.inputs.files import reason, shown
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network, save_network
+from mine.network.planes.published_checkpoint import checked_range
 from mine.network.protocol import Network
 from mine.training.distributed import NetworkWithLosses, synchronize_batch_norm
 from mine.training.optim import freeze, make_optimizer, start_network
 
 RESULT_INDEPENDENT = {"stop", "device", "workers", "save_every", "held_out", "evaluate_every"}
 """Settings that do not change what is learned: a run may resume with others."""
+
+COUNTS = ("step", "skipped", "skipped_in_a_row")
+"""Whole numbers of a state."""
+
+PARTS = {"config": dict, "architecture": dict, "disparities": tuple, "parts": list, "scaling": dict, "counts": dict}
+"""Types of what the file of a state holds."""
 
 
 class TrainingState:
@@ -91,7 +101,7 @@ class TrainingState:
         """
         if not self.fabric.is_global_zero:
             return
-        counts = {name: getattr(self, name) for name in ("step", "skipped", "skipped_in_a_row", "seconds")}
+        counts = {name: getattr(self, name) for name in (*COUNTS, "seconds")}
         tree = {
             "config": asdict(self.config),
             "architecture": asdict(self.network.architecture),
@@ -131,68 +141,102 @@ class TrainingState:
         try:
             yield
         except (OSError, RuntimeError, SafetensorError, InputError) as error:
-            reason = str(error.__cause__ or error).splitlines()[0]
-            raise InputError(f"cannot save step {self.step} ({reason}): make room and run again") from error
+            cause = str(error.__cause__ or error).splitlines()[0]
+            raise InputError(f"cannot save step {self.step} ({cause}): make room and run again") from error
 
     def _read(self) -> dict[str, Any]:
         """What `save` wrote, checked to belong to this run."""
-        try:
-            tree: dict[str, Any] = torch.load(self.file, weights_only=True, map_location="cpu")
-            before = tree["config"]
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as error:
-            raise self._not_a_state() from error
-        names = [field.name for field in fields(self.config) if field.name not in RESULT_INDEPENDENT]
-        now = asdict(self.config)
-        if Path(before.get("output", "")).resolve() == Path(now["output"]).resolve():
-            names.remove("output")  # the same folder in another spelling
-        changed = difference(before, {name: now[name] for name in names})
+        tree = read_state(self.file)
+        with _reading(self.file):
+            saved = validated(tree["config"], TrainConfig)
+            own = Architecture.from_dict(tree["architecture"])
+        # What a configuration leaves out is as in `start`, and the run has that architecture already.
+        rest = own if saved.start or self.config.start else Architecture()
+        now = asdict(replace(self.config, architecture=self.config.architecture.completed(rest)))
+        changed = difference(asdict(replace(saved, architecture=own)), now)
         if changed:
             remedy = "undo the change, choose another folder by output=FOLDER, or start anew with --no-resume"
             raise InputError(f"{self.file} is of another run, {changed}: {remedy}")
         return tree
 
-    def _not_a_state(self) -> InputError:
-        """What is said of a file that is damaged, or that another version wrote."""
-        return InputError(f"{self.file} is not a state to go on from: start anew with --no-resume")
-
     def _saved_network(self, tree: dict[str, Any]) -> Network:
         """The network of what `_read` returned, without its weights."""
-        try:
-            network = make_network(Architecture(**tree["architecture"]))
-            network.near, network.far = tree["disparities"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._not_a_state() from error
+        with _reading(self.file):
+            network = make_network(Architecture.from_dict(tree["architecture"]))
+            network.near, network.far = checked_range("it", list(tree["disparities"]))
         return network
 
     def _restore(self, tree: dict[str, Any]) -> None:
         """Loads what `_read` returned."""
-        try:
+        with _reading(self.file):
             for part, value in zip(self._stateful(), tree["parts"], strict=True):
                 part.load_state_dict(value)
             self.fabric.strategy.precision.load_state_dict(tree["scaling"])
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise self._not_a_state() from error
-        for name, value in tree["counts"].items():
-            setattr(self, name, value)
+        for name in (*COUNTS, "seconds"):
+            setattr(self, name, tree["counts"][name])
 
     def _stateful(self) -> tuple[Any, ...]:
         """All that has a state dict, in the order of the file's "parts"."""
         return self.network, self.ema, self.unwrapped_optimizer, self.schedule
 
 
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    """Context around what reads a state: libraries let through whatever they meet in a damaged file, and all is told.
+
+    Raises:
+        InputError: For any exception inside.
+    """
+    try:
+        yield
+    except Exception as error:
+        complaint = f"{file} is not a state to go on from ({reason(error)})"
+        raise InputError(f"{complaint}: start anew with --no-resume") from error
+
+
+def read_state(file: Path) -> dict[str, Any]:
+    """Reads the state that a run saved, whole and of the form that `TrainingState.save` wrote.
+
+    Args:
+        file: The run's "state.pt".
+
+    Returns:
+        Its parts by name, see `PARTS`.
+
+    Raises:
+        InputError: It is damaged, or of another form.
+    """
+    with _reading(file):
+        with ZipFile(file) as archive:  # torch does not compare the checksums
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} is damaged")
+        tree: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
+        for name, kind in PARTS.items():
+            if not isinstance(tree[name], kind):
+                raise ValueError(f"its {name} is {shown(tree[name])}")
+        counts = tree["counts"]
+        whole = all(type(counts[name]) is int and counts[name] >= 0 for name in COUNTS)
+        if not (whole and type(counts["seconds"]) is float and 0 <= counts["seconds"] < math.inf):
+            raise ValueError(f"its counts are {shown(counts)}")
+    return tree
+
+
 def difference(before: Any, now: Any, key: str = "") -> str | None:
-    """The first setting in which two trees of settings differ.
+    """The first setting that changes the result and in which two trees of settings differ.
 
     Args:
         before: The settings of the saved run.
-        now: The settings of this run. Keys that `before` lacks are ignored: those settings did not exist then.
+        now: The settings of this run, of the same keys.
         key: Dotted key of both trees.
 
     Returns:
         "with KEY = BEFORE, not NOW"; None when the settings are equal.
     """
+    if key in RESULT_INDEPENDENT:
+        return None
+    if key == "output" and Path(before).resolve() == Path(now).resolve():
+        return None  # the same folder, maybe in another spelling
     if isinstance(before, dict) and isinstance(now, dict):
-        known = [name for name in now if name in before]
-        found = (difference(before[name], now[name], f"{key}.{name}".lstrip(".")) for name in known)
+        found = (difference(before[name], now[name], f"{key}.{name}".lstrip(".")) for name in now)
         return next((text for text in found if text), None)
     return None if before == now else f"with {key} = {before!r}, not {now!r}"

@@ -11,7 +11,7 @@ from mine.config import LayerLossWeights, TrainConfig
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.errors import InputError
-from mine.network.architecture import Architecture
+from mine.network.architecture import Architecture, PartialArchitecture
 from mine.network.checkpoint import make_network, save_network
 from mine.network.disparity.network import focal_contrast
 from mine.network.layers.network import LayeredNetwork
@@ -22,6 +22,7 @@ from mine.training.optim import add_layers, freeze, start_network
 
 DISPARITY_ONLY = Architecture("mobilenetv3_small_050", widths=(4, 4, 8, 8, 8), decoder="disparity")
 WANTED = Architecture(decoder="layers", background=(4, 4, 4, 4, 4), opacity=8)
+GIVEN = PartialArchitecture(decoder="layers", background=WANTED.background, opacity=WANTED.opacity)
 SIZE = (32, 64)
 K = torch.tensor([[40.0, 0, 32], [0, 40, 16], [0, 0, 1]])
 NEAR, FAR, MOVED = 1.0, 4.0, 0.2
@@ -120,7 +121,7 @@ def test_layers_start_from_a_disparity_network_which_stays_as_it_is(tmp_path) ->
     torch.manual_seed(0)
     base = make_network(DISPARITY_ONLY).eval()
     save_network(base, tmp_path / "base.safetensors")
-    config = TrainConfig("unused", WANTED, str(tmp_path / "base.safetensors"), size=SIZE, planes=6)
+    config = TrainConfig("unused", GIVEN, str(tmp_path / "base.safetensors"), size=SIZE, planes=6)
     network = start_network(config).train()
     freeze(network, config)
     assert isinstance(network, LayeredNetwork)
@@ -141,15 +142,15 @@ def test_layers_start_from_a_disparity_network_which_stays_as_it_is(tmp_path) ->
     assert set(losses) == {"colour", "disparity", "structure", "photometric", "ssim", "total"}
 
 
-def test_layers_go_on_from_layers_and_not_from_planes() -> None:
+def test_layers_go_on_from_layers_and_not_from_planes(tmp_path) -> None:
     layered = add_layers(make_network(DISPARITY_ONLY), WANTED)
     again = add_layers(layered, WANTED)
     assert all(
         torch.equal(a, b) for a, b in zip(layered.state_dict().values(), again.state_dict().values(), strict=True)
     )
-    planes = make_network(Architecture("mobilenetv3_small_050", (4, 4, 8, 8, 8), (8, 8)))
-    with pytest.raises(InputError, match="disparity network"):
-        add_layers(planes, WANTED)
+    save_network(make_network(Architecture("mobilenetv3_small_050", (4, 4, 8, 8, 8), (8, 8))), tmp_path / "planes")
+    with pytest.raises(InputError, match="start has the decoder planes: layers need a disparity network"):
+        start_network(TrainConfig("unused", GIVEN, str(tmp_path / "planes")))
 
 
 def test_samples_without_dense_depth_teach_by_their_views_alone() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -20,12 +21,14 @@ from mine.config import TrainConfig
 from mine.data.base.sample import Sample
 from mine.data.sources import SyntheticSource
 from mine.errors import InputError
-from mine.network.architecture import Architecture
+from mine.network.architecture import PartialArchitecture
 from mine.network.checkpoint import load_network, make_network, save_network
 from mine.network.planes.network import PlaneNetwork
 from mine.training import objectives
 from mine.training import train as training
+from mine.training.distributed import start_fabric
 from mine.training.plane_losses import plane_losses
+from mine.training.state import TrainingState, read_state
 
 
 def test_stopped_and_resumed_is_the_same_as_unbroken(tmp_path: Path, feed: Callable[..., Feed]) -> None:
@@ -158,7 +161,7 @@ def test_a_run_goes_on_without_the_checkpoint_that_it_started_from(
     torch.manual_seed(0)
     save_network(make_network(replace(ARCHITECTURE, decoder="disparity")), start)
     config = config_for(
-        tmp_path / "run", architecture=Architecture(), start=str(start), steps=2, stop=1, size=(32, 64), batch=1
+        tmp_path / "run", architecture=PartialArchitecture(), start=str(start), steps=2, stop=1, size=(32, 64), batch=1
     )
     training.train(config)
     start.unlink()
@@ -176,26 +179,87 @@ def test_a_run_goes_on_without_the_checkpoint_that_it_started_from(
         command_line.train(path, overrides, resume=False)
 
 
-def test_a_damaged_state_is_reported(stopped: TrainConfig, tmp_path: Path, feed: Callable[..., Feed]) -> None:
-    feed()
-    config = replace(stopped, output=str(tmp_path))
-    (tmp_path / "state.pt").write_bytes(b"half of")
-    with pytest.raises(InputError, match=r"not a state to go on from.*--no-resume"):
-        training.train(config)
+def test_a_damaged_state_is_reported(stopped: TrainConfig, tmp_path: Path) -> None:
+    """In its first bytes, in its pickle, in its largest tensor, and cut off."""
+    path = tmp_path / "state.pt"
+    good = (Path(stopped.output) / "state.pt").read_bytes()
+    assert read_state(Path(stopped.output) / "state.pt")["counts"]["step"] == 1
+    with ZipFile(Path(stopped.output) / "state.pt") as archive:
+        tensor = max(archive.infolist(), key=lambda entry: entry.file_size)
+    for place in (2, good.index(b"config"), tensor.header_offset + tensor.file_size):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 0xFF]) + good[place + 1 :])
+        with pytest.raises(InputError, match=r"not a state to go on from \(.*\): start anew with --no-resume") as error:
+            read_state(path)
+        assert "\n" not in str(error.value)
+    for content in (b"", b"half of", good[:1000]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="not a state to go on from"):
+            training.train(replace(stopped, output=str(tmp_path)))
 
 
-@pytest.mark.parametrize("part", [0, 2, 3], ids=["network", "optimizer", "schedule"])
+Tree = dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tree: tree["parts"].__setitem__(0, {"last_epoch": 1}),
+        lambda tree: tree["parts"].__setitem__(2, {"last_epoch": 1}),
+        lambda tree: tree["parts"].__setitem__(3, {"last_epoch": 1}),
+        lambda tree: tree.update(parts=[None] * 4),
+        lambda tree: tree.update(config=[1]),
+        lambda tree: tree["config"].update(steps="x"),
+        lambda tree: tree["config"].update(nobody=1),
+        lambda tree: tree.update(architecture=[1]),
+        lambda tree: tree.update(disparities=(float("nan"), "a")),
+        lambda tree: tree.update(counts=[1]),
+        lambda tree: tree["counts"].update(step=-5),
+        lambda tree: tree["counts"].update(seconds=None),
+        lambda tree: tree.pop("scaling"),
+    ],
+    ids=range(13),
+)
 def test_a_state_of_another_form_is_reported(
-    stopped: TrainConfig, tmp_path: Path, feed: Callable[..., Feed], part: int
+    stopped: TrainConfig, tmp_path: Path, feed: Callable[..., Feed], change: Callable[[Tree], None]
 ) -> None:
     feed()
     config = replace(stopped, output=str(tmp_path))
     tree = torch.load(Path(stopped.output) / "state.pt", weights_only=True)
     tree["config"]["output"] = config.output
-    tree["parts"][part] = {"last_epoch": 1}
+    change(tree)
     torch.save(tree, tmp_path / "state.pt")
-    with pytest.raises(InputError, match=r"not a state to go on from.*--no-resume"):
+    with pytest.raises(InputError, match=r"not a state to go on from.*--no-resume") as error:
         training.train(config)
+    assert "\n" not in str(error.value)
+
+
+def test_no_attribute_but_the_counts_is_taken_from_a_state(
+    stopped: TrainConfig, tmp_path: Path, feed: Callable[..., Feed]
+) -> None:
+    feed()
+    config = replace(stopped, output=str(tmp_path))
+    tree = torch.load(Path(stopped.output) / "state.pt", weights_only=True)
+    tree["config"]["output"] = config.output
+    tree["counts"]["save"] = 1
+    torch.save(tree, tmp_path / "state.pt")
+    state = TrainingState(start_fabric(config), config, resume=True)
+    assert state.step == 1 and callable(state.save)
+
+
+def test_a_setting_that_a_state_lacks_had_its_default(stopped: TrainConfig, tmp_path: Path) -> None:
+    config = replace(stopped, output=str(tmp_path))
+    tree = torch.load(Path(stopped.output) / "state.pt", weights_only=True)
+    tree["config"]["output"] = config.output
+    del tree["config"]["architecture"]["members"], tree["architecture"]["members"], tree["config"]["finest"]
+    torch.save(tree, tmp_path / "state.pt")
+    for changes, told in (
+        ({"architecture": replace(ARCHITECTURE, decoder="disparity", members=2)}, "decoder = 'planes'"),
+        ({"architecture": replace(ARCHITECTURE, members=2)}, "with architecture.members = 1, not 2"),
+        ({"finest": 1}, "with finest = 0, not 1"),
+    ):
+        with pytest.raises(InputError, match=re.escape(told)):
+            training.train(replace(config, **changes))
+    TrainingState(start_fabric(config), config, resume=True)
 
 
 def test_a_finished_run_is_left_alone_unless_resume_is_off(tmp_path: Path, feed: Callable[..., Feed]) -> None:

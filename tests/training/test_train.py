@@ -22,11 +22,12 @@ from mine.data.base.sample import Sample
 from mine.data.sources import ColmapSource
 from mine.errors import InputError
 from mine.evaluation.protocol import evaluate_config
-from mine.network.architecture import Architecture
+from mine.network.architecture import Architecture, PartialArchitecture
 from mine.network.checkpoint import make_network, save_network
 from mine.network.encoders.encoder import make_encoder
 from mine.network.encoders.imagenet import imagenet_weights
 from mine.training import train as training
+from mine.training.batches import process_rows
 from mine.training.optim import start_network
 from mine.training.plane_losses import plane_losses
 
@@ -213,11 +214,31 @@ def test_a_run_starts_from_a_checkpoint_and_frozen_parts_stay(tmp_path: Path, fe
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
     start = tmp_path / "surface.safetensors"
     save_network(make_network(Architecture("resnet18", (4, 4, 4, 4, 4), decoder="disparity")), start)
-    with pytest.raises(InputError, match=r"another architecture \(resnet18, disparity\).*leave one"):
-        start_network(config_for(tmp_path, start=str(start)))
-    assert (
-        start_network(config_for(tmp_path, start=str(start), architecture=Architecture())).architecture.widths[0] == 4
-    )
+    config = config_for(tmp_path, start=str(start), architecture=PartialArchitecture(members=1))
+    assert start_network(config).architecture.widths[0] == 4
+    layers = PartialArchitecture(decoder="layers", background=(4, 4, 4, 4, 4))
+    assert start_network(replace(config, architecture=layers)).architecture.encoder == "resnet18"
+    for given, told in (
+        (ARCHITECTURE, "encoder = 'resnet18' and 'mobilenetv3_small_050'"),
+        (PartialArchitecture(decoder="planes"), "decoder = 'disparity' and 'planes'"),  # equal to the default
+        (PartialArchitecture(members=2), "members = 1 and 2"),
+        (PartialArchitecture(background=(4, 4, 4, 4, 4)), r"background = \(\) and \(4, 4, 4, 4, 4\)"),
+        (replace(layers, encoder="resnet50"), "encoder = 'resnet18' and 'resnet50'"),
+        (replace(layers, members=5), "members = 1 and 5"),
+    ):
+        refused = replace(config, architecture=given, batch=1)
+        for look in (start_network, lambda config: process_rows(config, 0, 1)):
+            with pytest.raises(InputError, match=f"start .* and the given architecture have {told}: leave out"):
+                look(refused)
+
+
+def test_one_image_has_no_batch_statistics(tmp_path: Path) -> None:
+    """Disparity networks and layers are trained on both images of a sample."""
+    for decoder, size in (("planes", (128, 256)), ("disparity", (32, 32))):
+        config = config_for(tmp_path, architecture=PartialArchitecture(decoder=decoder), size=size, batch=1)
+        assert process_rows(config, 0, 1) == [range(1)]
+    with pytest.raises(InputError, match=r"one sample of size \[128, 64\] has no batch statistics"):
+        process_rows(config_for(tmp_path, size=(128, 64), batch=1), 0, 1)
 
 
 def test_a_run_without_data_is_refused(tmp_path: Path, no_download: None) -> None:

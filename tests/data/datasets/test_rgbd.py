@@ -13,7 +13,7 @@ from tiny_run import config_for
 from mine.data.datasets.rgbd import Rgbd, read_index, read_photograph
 from mine.data.sources import FolderSource
 from mine.errors import InputError
-from mine.network.architecture import Architecture
+from mine.network.architecture import Architecture, PartialArchitecture
 from mine.network.checkpoint import make_network, save_network
 from mine.scene.photo import read_photo
 from mine.training.batches import training_sets
@@ -146,6 +146,6 @@ def test_a_start_of_a_disparity_network_is_one(tmp_path: Path) -> None:
     disparity = Architecture("tf_efficientnet_lite0", (4, 4, 4, 4, 4), decoder="disparity")
     save_network(make_network(disparity), tmp_path / "start.safetensors")
     config = config_for(
-        tmp_path, architecture=Architecture(), data=(source,), start=str(tmp_path / "start.safetensors")
+        tmp_path, architecture=PartialArchitecture(), data=(source,), start=str(tmp_path / "start.safetensors")
     )
     assert len(training_sets(config)) == 1
