@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mine.errors import InputError
 from mine.inputs.files import parsing, shown
+from mine.inputs.names import utf8_name
 from mine.inputs.weights import check_header, tensor_format
 
 MAX_TENSORS = 10_000
@@ -55,7 +56,8 @@ def open_tensors(path: str | Path, what: str, remedy: str) -> Iterator[TensorFil
     metadata = check_header(path, what, remedy)
     with ExitStack() as stack:
         with parsing(f"{path} is not a readable {what}", remedy):
-            file = stack.enter_context(safe_open(str(path), framework="pt"))
+            name = stack.enter_context(utf8_name(path))
+            file = stack.enter_context(safe_open(name, framework="pt"))
             names = list(file.keys())
         if len(names) > MAX_TENSORS:
             raise InputError(f"{path} holds {len(names)} tensors, more than {MAX_TENSORS}: {remedy}")

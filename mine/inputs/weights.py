@@ -8,6 +8,7 @@ from safetensors import safe_open
 from mine.errors import InputError
 from mine.inputs.files import open_input, parsing
 from mine.inputs.kinds import not_the_file
+from mine.inputs.names import utf8_name
 
 Format = Literal["safetensors", "torch"]
 
@@ -63,7 +64,11 @@ def check_header(path: str | Path, what: str, remedy: str) -> dict[str, str]:
     Raises:
         InputError: It is cut short or damaged, or holds something else.
     """
-    with parsing(f"{path} is not a readable {what}", remedy), safe_open(str(path), framework="np") as file:
+    with (
+        parsing(f"{path} is not a readable {what}", remedy),
+        utf8_name(path) as name,
+        safe_open(name, framework="np") as file,
+    ):
         metadata = dict(file.metadata() or {})
     found = metadata.get("format")
     if found != FORMATS[what]:

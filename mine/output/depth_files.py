@@ -1,5 +1,6 @@
 """The depth of a scene's source view as data: 16-bit PNG and float OpenEXR, continuous, not in steps of the planes."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -40,5 +41,8 @@ def write_depth_exr(surfaces: SurfaceLayers, path: str | Path) -> None:
 
     depth = (1 / surfaces.layers.disparity[0]).to(torch.float32).numpy()
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    with replacing(path) as temporary, OpenEXR.File(header, {"Z": np.ascontiguousarray(depth)}) as file:
-        file.write(str(temporary))
+    content = BytesIO()  # OpenEXR takes no names that are not UTF-8
+    with OpenEXR.File(header, {"Z": np.ascontiguousarray(depth)}) as file:
+        file.write(content)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())

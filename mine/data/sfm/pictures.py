@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mine.errors import InputError
 from mine.inputs.folders import files_below
 from mine.inputs.images import RawPhotoError, open_image
 from mine.inputs.kinds import RAW_SUFFIXES
+from mine.inputs.names import as_text
 from mine.scene.decoding.decode import decode_file
 from mine.scene.exif import exif_of, read_exif
 
@@ -36,7 +38,7 @@ class Pictures:
     not_read: dict[str, str]
     """why files of the given folder are left out, by their names there"""
     given: dict[str, str]
-    """names in the given folder of those that were converted, by their names in `folder`"""
+    """names in the given folder of those that have others in `folder`, by these"""
 
 
 def picture_names(folder: Path) -> list[str]:
@@ -53,7 +55,7 @@ def picture_names(folder: Path) -> list[str]:
 
 
 def prepare(folder: Path, names: list[str], work: Path) -> Pictures:
-    """Makes pictures readable for COLMAP, which knows few formats and does not turn pictures upright.
+    """Makes pictures readable for COLMAP, which knows few formats, no names but UTF-8, and turns no picture upright.
 
     Args:
         folder: Folder of the pictures.
@@ -73,21 +75,33 @@ def prepare(folder: Path, names: list[str], work: Path) -> Pictures:
             convert.append(name)
         except OSError as error:
             not_read[name] = str(error)
-    if not convert:
+    if not convert and all(as_text(name) == name for name in ready):
         return Pictures(folder, ready, not_read, {})
     target = work / "pictures"
+    made: dict[str, str] = {}
     for name in ready:
-        link(folder / name, target / name)
-    given: dict[str, str] = {}
+        new = _new_name(name, Path(name).suffix, {*names, *made})
+        link(folder / name, target / new)
+        made[new] = name
     for name in convert:
-        new = name if name.lower().endswith((".jpg", ".jpeg")) else Path(name).with_suffix(".jpg").as_posix()
-        new = f"{name}.jpg" if new != name and new in {*names, *given} else new
+        is_jpeg = name.lower().endswith((".jpg", ".jpeg"))
+        new = _new_name(name, Path(name).suffix if is_jpeg else ".jpg", {*names, *made})
         try:
             _convert(folder / name, target / new)
-            given[new] = name
+            made[new] = name
         except InputError as error:
             not_read[name] = str(error)
-    return Pictures(target, sorted([*ready, *given]), not_read, given)
+    return Pictures(target, sorted(made), not_read, {new: name for new, name in made.items() if new != name})
+
+
+def _new_name(name: str, suffix: str, taken: Container[str]) -> str:
+    """The name of a picture with a suffix, in UTF-8 as COLMAP takes it; another one if that is taken."""
+    new = as_text(Path(name).with_suffix(suffix).as_posix())
+    if new != name and new in taken:
+        new = as_text(f"{name}{suffix}")
+    while new != name and new in taken:
+        new = Path(new).with_name(f"_{Path(new).name}").as_posix()
+    return new
 
 
 def _is_passed_over(path: Path) -> bool:

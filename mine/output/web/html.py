@@ -10,6 +10,7 @@ from typing import Any
 
 from mine.errors import warn
 from mine.files import replacing
+from mine.inputs.names import as_text
 from mine.output.web.pack import pack
 from mine.scene.mpi import MPI
 from mine.temporary import make_folder
@@ -45,7 +46,7 @@ def write_page(packed: dict[str, Any], path: str | Path) -> None:
     Raises:
         InputError: When the file cannot be written.
     """
-    page = viewer_page().replace(TITLE_SLOT, f"<title>{html.escape(Path(path).stem)}</title>", 1)
+    page = viewer_page().replace(TITLE_SLOT, f"<title>{html.escape(as_text(Path(path).stem))}</title>", 1)
     page = page.replace(SCENE_SLOT, SCENE_SLOT + json.dumps(packed, separators=(",", ":"), allow_nan=False), 1)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -9,6 +9,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from mine.errors import InputError, extras_required
 from mine.inputs.files import open_input, parsing, reason, shown, silenced
 from mine.inputs.images import open_image
+from mine.inputs.names import utf8_name
 from mine.scene.decoding.high_bit_depth import check_deep_colour
 from mine.scene.decoding.tiff import select_picture
 from mine.scene.depth_maps.depth_map import Kind, check_size
@@ -153,8 +154,8 @@ def read_exr(path: Path, name: str) -> tuple[np.ndarray, Kind]:
     with extras_required():
         import OpenEXR
     remedy = "save one part with a channel Z (depth), Y or R"
-    with silenced(), parsing(f"{name} is not a readable EXR file", remedy):
-        headers = [part.header for part in OpenEXR.File(str(path), header_only=True).parts]
+    with silenced(), parsing(f"{name} is not a readable EXR file", remedy), utf8_name(path) as file:
+        headers = [part.header for part in OpenEXR.File(file, header_only=True).parts]
         sizes = [_size(header) for header in headers]
         channels = [[channel.name for channel in header["channels"]] for header in headers]
         deep = any("deep" in str(header.get("type", "")).lower() for header in headers)
@@ -170,8 +171,9 @@ def read_exr(path: Path, name: str) -> tuple[np.ndarray, Kind]:
         chosen = channels[0][0]
     if chosen is None:
         raise InputError(f"{name} has the channels {shown(', '.join(channels[0]))}: {remedy}")
-    with silenced(), parsing(f"{name} is not a readable EXR file", "copy it again, or save it anew"):
-        part = OpenEXR.File(str(path), separate_channels=True)
+    remedy = "copy it again, or save it anew"
+    with silenced(), parsing(f"{name} is not a readable EXR file", remedy), utf8_name(path) as file:
+        part = OpenEXR.File(file, separate_channels=True)
         values = np.array(part.channels()[chosen].pixels, np.float32)
     if chosen in DEPTH_CHANNELS:
         return values, "depth"

@@ -124,3 +124,18 @@ def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o000)
     with permissions_count(), pytest.raises(InputError, match=r"closed cannot be read \(Permission denied\)"):
         picture_names(tmp_path)
+
+
+def test_names_that_are_not_utf_8_become_readable_ones(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    odd = [os.fsdecode(name) for name in (b"\xe9.png", b"\xe8.png", b"x\xe9/1.jpg", b"\xe9.avif")]
+    for name in ("1.jpg", *odd):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        picture().save(photos / name)
+    found = prepare(photos, picture_names(photos), tmp_path / "work")
+    assert len(found.names) == len({*found.names}) == 5 and "1.jpg" in found.names and not found.not_read
+    assert sorted(found.given.values()) == sorted(odd) and found.given.keys() == {*found.names} - {"1.jpg"}
+    for name in found.names:
+        name.encode()
+        with Image.open(found.folder / name) as image:
+            assert image.size == (96, 64), name
