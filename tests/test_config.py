@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mine.cli.checks import CONFIGS
 from mine.config import EvalConfig, PlaneLossWeights, TrainConfig, load_config
 from mine.data.sources import ColmapSource, FolderSource, SyntheticSource
 from mine.errors import InputError
@@ -209,6 +210,18 @@ def test_unknown_keys_are_told_with_those_that_are_known(tmp_path: Path) -> None
     path.write_text("output: x\nlearning_rat: 1\n3: 4")
     with pytest.raises(InputError, match=r"unknown .*learning_rate"):
         load_config(path)
+
+
+def test_configurations_of_the_other_command_are_told_as_such() -> None:
+    with pytest.raises(InputError, match=r"eval-own\.yaml is a configuration of mine eval: give one of mine train"):
+        load_config(CONFIGS / "eval-own.yaml")
+    with pytest.raises(InputError, match=r"own\.yaml is a configuration of mine train: give one of mine eval"):
+        load_config(CONFIGS / "own.yaml", kind=EvalConfig)
+    for path in CONFIGS.glob("*.yaml"):
+        own, other = (EvalConfig, TrainConfig) if path.stem.startswith("eval-") else (TrainConfig, EvalConfig)
+        load_config(path, kind=own)
+        with pytest.raises(InputError, match="is a configuration of mine"):
+            load_config(path, kind=other)
 
 
 @pytest.mark.parametrize("content", [b"a: [1", b"a: b: c", b"\t- x", b"\xff\xfe\xff", b"- output", b"text", b"5"])

@@ -21,6 +21,9 @@ from mine.output.writers import ENCODERS
 CONFIGS = Path(__file__).parents[1] / "configs"
 """The configurations that come with MINE."""
 
+CHECKPOINTS = ("mine.safetensors", "checkpoint.pth")
+"""Names of checkpoints in the folders of our runs and of published ones."""
+
 
 def is_scene(source: Path) -> bool:
     """Whether a name is that of a scene file."""
@@ -98,6 +101,10 @@ def check_checkpoint(path: Path | None) -> None:
     """Checks that a checkpoint's file is there, if one is named, and of tensors. Raises InputError otherwise."""
     if path is None:
         return
+    if os.path.isdir(path):
+        inside = next((file for file in CHECKPOINTS if os.path.isfile(path / file)), None)
+        advice = f"give the file in it, {path / inside}" if inside else "give the file of one checkpoint"
+        raise InputError(f"no checkpoint at {path}: it is a folder; {advice}")
     if not os.path.isfile(path):
         raise InputError(f"no checkpoint at {path}: check the path")
     remedy = "give a .safetensors file of `mine train`, or a published checkpoint.pth"

@@ -135,12 +135,23 @@ def load_config(path: str | Path, overrides: list[str] | None = None, kind: type
     Raises:
         InputError: If the file cannot be read, a key is unknown or missing, or a value has the wrong type or range.
     """
-    config = validated(read_tree(Path(path), overrides or []), kind)
+    tree = read_tree(Path(path), overrides or [])
+    if kind in (EvalConfig, TrainConfig) and isinstance(tree, dict):
+        _check_command(path, tree, "mine eval" if kind is EvalConfig else "mine train")
+    config = validated(tree, kind)
     if isinstance(config, TrainConfig):
         check(config)
     elif isinstance(config, EvalConfig):
         _check_evaluation(config)
     return config
+
+
+def _check_command(path: str | Path, tree: dict[str, Any], command: str) -> None:
+    """Raises InputError if a file is a configuration of the other command: runs have a list of data and an output."""
+    single, run = isinstance(tree.get("data"), dict), "output" in tree
+    for other, is_of_other in {"mine eval": single and not run, "mine train": run and not single}.items():
+        if is_of_other and other != command:
+            raise InputError(f"{path} is a configuration of {other}: give one of {command}, or run {other}")
 
 
 def validated(tree: Any, kind: type[Config]) -> Config:

@@ -19,8 +19,10 @@ from PIL import Image
 from safetensors.numpy import save
 
 import mine
+from mine.cli.checks import check_checkpoint
 from mine.cli.main import main
 from mine.cli.table import COMMANDS
+from mine.errors import InputError
 from mine.output.camera_paths import PATHS
 from mine.output.export import _WRITERS
 from mine.output.formats import FORMATS
@@ -119,6 +121,7 @@ REFUSED = {
     ("predict", "photo.jpg", "-o", "folder"): "is a folder",
     ("export", "photo.jpg", "-o", "x" * 252 + ".html"): "longer than 255 bytes",
     ("render", "photo.jpg", "--checkpoint", "none.pth"): "no checkpoint at none.pth",
+    ("render", "photo.jpg", "--checkpoint", "folder"): "no checkpoint at folder: it is a folder; give the file of one",
     ("render", "photo.jpg", "--checkpoint", "pointer.pth"): "pointer of Git LFS",
     ("render", "photo.jpg", "--checkpoint", "page.safetensors"): "it is a web page",
     ("render", "photo.jpg", "--checkpoint", "photo.jpg"): "it is a picture",
@@ -260,7 +263,7 @@ REFUSED = {
     ("train", "configs/own.yaml", "data.0.root=.", "start=none.pth"): "no checkpoint at none.pth",
     ("train", "configs/own.yaml", "data.0.root=.", "output=notes.txt"): "notes.txt is not a folder that can be written",
     ("eval", "configs/eval-own.yaml", "planes=1"): "planes is 1: give at least 2",
-    ("eval", "configs/own.yaml"): "unknown configuration key 'output'",
+    ("eval", "configs/own.yaml"): "own.yaml is a configuration of mine train: give one of mine eval",
     ("demo", "now"): "now is one argument too many",
 }
 
@@ -394,3 +397,10 @@ def test_lines_of_help_are_filled(
         option_alone = line.strip("│ ").startswith("-") and "  " not in line.strip("│ ")
         if indent > 8 and line[indent:].strip("│ ") and not option_alone:
             assert len(line.rstrip("│ ")) + len(word) + 1 > width - 2, (line, following)
+
+
+@pytest.mark.parametrize("name", ["mine.safetensors", "checkpoint.pth"])
+def test_the_checkpoint_in_a_folder_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match=re.escape(f"it is a folder; give the file in it, {tmp_path / name}")):
+        check_checkpoint(tmp_path)
