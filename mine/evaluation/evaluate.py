@@ -16,6 +16,7 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mine.data.base.disocclusion import uncovered
 from mine.data.base.image_pairs import ImagePairs
 from mine.data.base.sample import Sample
 from mine.errors import InputError
@@ -23,6 +24,7 @@ from mine.evaluation.baselines import sfm_upper_bound, single_plane, source_imag
 from mine.evaluation.metrics import ordinal_accuracy, perceptual_distance, psnr, spearman, ssim
 from mine.evaluation.report import Metrics, Report
 from mine.render import Backend, View
+from mine.render.view import MIN_COVERAGE
 from mine.scene.mpi import MPI
 from mine.scene.points import disparity_at, scale_factor
 
@@ -34,16 +36,10 @@ Predictor = Callable[[Tensor, Tensor], MPI]
 Method = Callable[[Sample], MPI | None]
 """From all that a sample knows of its source to a scene; None stands for the source image as every view."""
 
-MIN_COVERAGE = 2
-"""Planes that must cover a target pixel for it to count."""
-
 FLAT = 1.001
 """Ratio of a scene's largest to its smallest disparity below which its depth counts as constant, without an order."""
 
 NO_LPIPS = "LPIPS is unavailable: its weights (VGG-16, by torchvision) are not on this machine and cannot be downloaded"
-
-OCCLUSION_TOLERANCE = 0.05
-"""Relative depth by which the source's surface must be nearer than a target's point to occlude it."""
 
 NEAR = 16.0
 """Depth of the farthest points that calibrate a generated scene, whose nearest surface is at about 1.
@@ -144,7 +140,7 @@ def evaluate_samples(
     report = Report()
     for index in track(range(count), "evaluating", disable=not progress):
         sample = near_points(dataset[index])._replace(metric=torch.zeros(()))  # scale is unknown from one photo
-        disoccluded = disoccluded_pixels(sample)[None]
+        disoccluded = uncovered(Sample(*(field[None] for field in sample))).hidden
         for name, method in methods.items():
             scene = method(sample)
             depth = None if scene is None else _source_depth(sample, scene, backend)
@@ -160,30 +156,6 @@ def near_points(sample: Sample) -> Sample:
     """The sample with those of its source's points that are nearer than `NEAR`, or with all if none is."""
     near = sample.points_src[2] < NEAR
     return sample._replace(points_src=sample.points_src[:, near]) if near.any() else sample
-
-
-def disoccluded_pixels(sample: Sample) -> Tensor:
-    """Finds the target pixels whose surface lies in the source's frame, but occluded by a nearer surface.
-
-    Args:
-        sample: A sample with depth maps (1, H, W) of source and target, taken at pixel centres.
-
-    Returns:
-        Mask (1, H, W); False where the target's depth, or the source's at the projected pixel, is unknown.
-    """
-    depth = sample.depth_tgt[0]
-    y, x = torch.meshgrid(*(torch.arange(length).to(depth) for length in depth.shape), indexing="ij")
-    pixels = torch.stack([x, y, torch.ones_like(x)]).flatten(1)
-    points = torch.linalg.inv(sample.K_tgt) @ pixels * depth.flatten()
-    T_src_tgt = torch.linalg.inv(sample.T_tgt_src.double()).to(points)
-    in_source = T_src_tgt[:3, :3] @ points + T_src_tgt[:3, 3:]
-    projected = sample.K_src @ in_source
-    u, v = (projected[:2] / projected[2:].clamp(min=1e-6)).round().long()
-    height, width = sample.depth_src.shape[-2:]
-    inside = (u >= 0) & (u < width) & (v >= 0) & (v < height) & (in_source[2] > 0) & (depth.flatten() > 0)
-    visible = sample.depth_src[0, v.clamp(0, height - 1), u.clamp(0, width - 1)]
-    occluded: Tensor = inside & (visible > 0) & (visible < in_source[2] * (1 - OCCLUSION_TOLERANCE))
-    return occluded.view(1, *depth.shape)
 
 
 def _methods(predictor: Predictor | None, baselines: Mapping[str, Method]) -> dict[str, Method]:

@@ -59,13 +59,18 @@ def signed_distance(shape: str, pixel: Tensor, size: tuple[int, int]) -> Tensor:
     unit = size[1] / 1920
     if shape == "disc":
         return (pixel - pixel.new_tensor([560.3, 610.7]) * unit).square().sum(-1).sqrt() - 250.4 * unit
+    across, end = _beyond_bar(pixel, unit)
+    outside = torch.stack([across, end], dim=-1).clamp(min=0).square().sum(-1).sqrt()
+    return torch.where(torch.maximum(across, end) > 0, outside, torch.maximum(across, end))
+
+
+def _beyond_bar(pixel: Tensor, unit: float) -> tuple[Tensor, Tensor]:
+    """How far pixels (..., 2) lie beyond the bar's long sides and beyond its ends, in pixels; negative within."""
     angle = torch.tensor(1.32)  # of the bar's length against the x axis
     along = torch.stack([angle.cos(), angle.sin()]).to(pixel)
     centred = pixel - pixel.new_tensor([1330.6, 640.2]) * unit
     across = (centred * torch.stack([-along[1], along[0]])).sum(-1).abs() - 120.6 * unit
-    end = (centred * along).sum(-1).abs() - 420.3 * unit
-    outside = torch.stack([across, end], dim=-1).clamp(min=0).square().sum(-1).sqrt()
-    return torch.where(torch.maximum(across, end) > 0, outside, torch.maximum(across, end))
+    return across, (centred * along).sum(-1).abs() - 420.3 * unit
 
 
 def generate_photo(size: tuple[int, int]) -> Tensor:
@@ -150,9 +155,5 @@ def _near_corners(shape: str, pixel: Tensor, size: tuple[int, int]) -> Tensor:
     """Whether pixels (..., 2) of the photo are within twice `REACH` of a corner, where a profile meets two edges."""
     if shape == "disc":
         return torch.zeros(pixel.shape[:-1], dtype=torch.bool)
-    unit, angle = size[1] / 1920, torch.tensor(1.32)
-    along = torch.stack([angle.cos(), angle.sin()]).to(pixel)
-    centred = pixel - pixel.new_tensor([1330.6, 640.2]) * unit
-    across = (centred * torch.stack([-along[1], along[0]])).sum(-1).abs() - 120.6 * unit
-    end = (centred * along).sum(-1).abs() - 420.3 * unit
+    across, end = _beyond_bar(pixel, size[1] / 1920)
     return (across.abs() < 2 * REACH) & (end.abs() < 2 * REACH)

@@ -5,6 +5,9 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
+MIN_COVERAGE = 2
+"""Planes that must cover a pixel of a view (`View.mask`) for it to be compared with an image."""
+
 
 class View(NamedTuple):
     """Rendered views."""

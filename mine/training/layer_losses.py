@@ -6,13 +6,12 @@ compared with the images, as for MINE (Li et al. 2021, section 3.4). The dispari
 images, and the network's own prediction for the others: it need not be good for the planes behind it to be learned.
 """
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mine.config import LayerLossWeights, TrainConfig
+from mine.data.base.disocclusion import uncovered
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.network.disparity.lift import FARTHEST_MAXIMUM, FARTHEST_QUANTILE
@@ -20,7 +19,7 @@ from mine.network.disparity.network import NEAREST_QUANTILE, focal_contrast
 from mine.network.disparity.refine import dilate_foreground
 from mine.network.layers.network import LayeredNetwork
 from mine.render import blend_source, render
-from mine.render.reference import pixel_grid
+from mine.render.view import MIN_COVERAGE
 from mine.scene.depth_maps.depth_map import FARTHEST
 from mine.scene.inpaint import Background, is_behind
 from mine.scene.points import pixels_of
@@ -28,23 +27,6 @@ from mine.training.losses import known_mean, ssim, ssim_map
 
 TRUE_DEPTH = 0.5
 """Fraction of the images of known depth whose disparity map is the true one."""
-
-OCCLUSION = 0.05
-"""Relative depth by which a surface must be nearer than a point to hide it."""
-
-MIN_COVERAGE = 2
-"""Planes that must cover a pixel of a rendered view for it to count."""
-
-
-class Uncovered(NamedTuple):
-    """Points that one camera of each pair sees, in the image of the other, one for each pixel (B, H, W)."""
-
-    pixel: Tensor
-    """(B, H, W, 2) pixel of the source onto which the point projects"""
-    depth: Tensor
-    """(B, 1, H, W) depth in the source camera"""
-    hidden: Tensor
-    """(B, 1, H, W) whether the source's surface hides the point"""
 
 
 def layer_losses(network: LayeredNetwork, batch: Sample, config: TrainConfig, rng: BatchRng) -> dict[str, Tensor]:
@@ -151,24 +133,6 @@ def background_losses(
         "disparity": weights.disparity * known_mean(error, mask),
         "structure": weights.structure * unlike.mean(),
     }
-
-
-def uncovered(views: Sample) -> Uncovered:
-    """Projects each pixel of the targets, whose depth is known, into the sources."""
-    size = (views.depth_tgt.shape[-2], views.depth_tgt.shape[-1])
-    rays = torch.linalg.inv(views.K_tgt) @ pixel_grid(size, views.K_tgt).flatten(1)
-    pose = torch.linalg.inv(views.T_tgt_src.double()).to(rays)
-    points = pose[:, :3, :3] @ (rays * views.depth_tgt.flatten(2)[:, 0][:, None]) + pose[:, :3, 3:]
-    projected = views.K_src @ points
-    pixel = (projected[:, :2] / projected[:, 2:].clamp(min=1e-6)).mT.unflatten(1, size)
-    depth = points[:, 2:].unflatten(2, size)
-    last = pixel.new_tensor([size[1] - 1, size[0] - 1])
-    inside = ((pixel >= 0) & (pixel <= last)).all(-1)[:, None]
-    index = pixel.round().long().clamp(min=0).minimum(last.long())
-    visible = views.depth_src.flatten(1).gather(1, (index[..., 1] * size[1] + index[..., 0]).flatten(1))
-    visible = visible.unflatten(1, (1, *size))
-    known = inside & (visible > 0) & (views.depth_tgt > 0) & (depth > 0)
-    return Uncovered(pixel, depth, known & (visible < depth * (1 - OCCLUSION)))
 
 
 def _sample(maps: Tensor, grid: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from mine.network.architecture import SCALES
 from mine.network.planes.network import PlaneNetwork
 from mine.render import blend_source, render
 from mine.render.reference import source_depth
+from mine.render.view import MIN_COVERAGE
 from mine.scene.camera import resize_intrinsics
 from mine.scene.points import disparity_at, pixels_of, scale_between
 from mine.training.importance_sampling import add_fine_planes
@@ -140,7 +141,7 @@ def _target_losses(
     pose = rescale_pose(batch.T_tgt_src, scale_factor)
     view = render(planes, disparity, K_src, K, pose, size)
     target = F.interpolate(batch.target, size, mode="area")
-    covered = (view.mask >= 2).to(view.rgb)
+    covered = (view.mask >= MIN_COVERAGE).to(view.rgb)
     found = {
         "photometric": weights.photometric * (covered * (view.rgb - target).abs()).mean(),
         "ssim": weights.ssim * (1 - ssim(view.rgb * covered, target * covered)),

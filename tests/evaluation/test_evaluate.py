@@ -9,13 +9,15 @@ import pytest
 import torch
 from colmap_scene import FOCAL, HEIGHT, WIDTH, write_scene
 from PIL import Image
+from tiny_sample import stack
 
+from mine.data.base.disocclusion import uncovered
 from mine.data.base.sample import Sample
 from mine.data.datasets.colmap import Colmap
 from mine.errors import InputError
 from mine.evaluation import evaluate as evaluation
 from mine.evaluation.baselines import interpolated_disparity, sfm_upper_bound, single_plane
-from mine.evaluation.evaluate import disoccluded_pixels, evaluate, evaluate_samples, near_points
+from mine.evaluation.evaluate import evaluate, evaluate_samples, near_points
 from mine.evaluation.report import Report, write_report
 from mine.scene.mpi import MPI
 
@@ -171,7 +173,7 @@ def bar_sample() -> Sample:
 
 
 def test_disoccluded_pixels_are_those_behind_the_bar() -> None:
-    hidden = disoccluded_pixels(bar_sample())
+    hidden = uncovered(stack(bar_sample())).hidden[0]
     expected = torch.zeros(1, 32, 48, dtype=torch.bool)
     expected[..., 17:25] = True  # wall pixels that the source has at 20..27
     assert torch.equal(hidden, expected)

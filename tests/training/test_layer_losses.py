@@ -8,6 +8,7 @@ from tiny_sample import make_sample, stack
 from torch import Tensor
 
 from mine.config import LayerLossWeights, TrainConfig
+from mine.data.base.disocclusion import uncovered
 from mine.data.base.rng import BatchRng
 from mine.data.base.sample import Sample
 from mine.errors import InputError
@@ -17,7 +18,7 @@ from mine.network.disparity.network import focal_contrast
 from mine.network.layers.network import LayeredNetwork
 from mine.scene.camera import intrinsics
 from mine.scene.inpaint import Background
-from mine.training.layer_losses import background_losses, both_ways, choose_map, layer_losses, spread_planes, uncovered
+from mine.training.layer_losses import background_losses, both_ways, choose_map, layer_losses, spread_planes
 from mine.training.optim import add_layers, freeze, start_network
 
 DISPARITY_ONLY = Architecture("mobilenetv3_small_050", widths=(4, 4, 8, 8, 8), decoder="disparity")
