@@ -127,17 +127,17 @@ def test_layers_start_from_a_disparity_network_which_stays_as_it_is(tmp_path) ->
     freeze(network, config)
     assert isinstance(network, LayeredNetwork)
     before = {name: value.clone() for name, value in base.state_dict().items()}
-    batch = stack(card_before_wall(), card_before_wall())
-    # Small steps: the closed form, from which the layers start, is nearly right for a card.
+    batch = stack(card_before_wall())
+    batch.target[:, 1, 8:24, 28:34] = 1.0  # a colour behind the card that the closed form cannot know
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=0.003)
     totals = []
-    for step in range(12):
-        losses = layer_losses(network, batch, config, BatchRng.seeded(step % 2, 2))
+    for _ in range(4):
+        losses = layer_losses(network, batch, config, BatchRng.seeded(0, 1))
         optimizer.zero_grad()
         losses["total"].backward()
         optimizer.step()
         totals.append(float(losses["total"].detach()))
-    assert sum(totals[-2:]) < sum(totals[:2])
+    assert totals[-1] < 0.8 * totals[0]
     after = network.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
     assert set(losses) == {"colour", "disparity", "structure", "photometric", "ssim", "total"}

@@ -17,7 +17,7 @@ from tiny_run import ARCHITECTURE, Feed, config_for, saved, use_feed
 from torch import Tensor
 
 from mine.cli import training as command_line
-from mine.config import TrainConfig
+from mine.config import EvalConfig, TrainConfig
 from mine.data.base.sample import Sample
 from mine.data.sources import SyntheticSource
 from mine.errors import InputError
@@ -28,7 +28,7 @@ from mine.training import objectives
 from mine.training import train as training
 from mine.training.distributed import start_fabric
 from mine.training.plane_losses import plane_losses
-from mine.training.state import TrainingState, read_state
+from mine.training.state import RESULT_INDEPENDENT, TrainingState, read_state
 
 
 def test_stopped_and_resumed_is_the_same_as_unbroken(tmp_path: Path, feed: Callable[..., Feed]) -> None:
@@ -137,9 +137,30 @@ def test_a_run_may_resume_by_another_spelling_of_its_folder(
         assert dataset.steps == 0
 
 
-def test_a_run_may_resume_with_other_workers_and_intervals(stopped: TrainConfig, feed: Callable[..., Feed]) -> None:
+OTHERS = {
+    "stop": None,
+    "device": "cpu",
+    "workers": 1,
+    "save_every": 7,
+    "held_out": EvalConfig(SyntheticSource(kind="synthetic", count=1)),
+    "evaluate_every": 3,
+}
+"""Another value of each setting that does not change what is learned."""
+
+
+def test_a_run_may_resume_with_others_of_the_settings_that_change_no_result(
+    tmp_path: Path, feed: Callable[..., Feed]
+) -> None:
+    assert OTHERS.keys() == RESULT_INDEPENDENT
     feed()
-    training.train(replace(stopped, save_every=7, workers=1))
+    config = config_for(tmp_path / "run", steps=2, stop=1)
+    training.train(config)
+    for name, value in OTHERS.items():
+        assert getattr(config, name) != value
+        changed = replace(config, **{name: value})  # type: ignore[arg-type]
+        assert TrainingState(start_fabric(changed), changed, resume=True).step == 1
+    training.train(replace(config, **{**OTHERS, "workers": 0, "held_out": None}))  # type: ignore[arg-type]
+    assert json.loads((tmp_path / "run" / "figures.json").read_text())["steps"] == 2
 
 
 @pytest.fixture(scope="module")
