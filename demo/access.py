@@ -5,7 +5,7 @@ import os
 import re
 from abc import ABCMeta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from starlette.responses import PlainTextResponse
@@ -39,43 +39,25 @@ class _Quiet(type(gr.Image)):  # type: ignore[misc]
 class UploadedPhoto(gr.Image, metaclass=_Quiet):
     """A gr.Image that passes on the path of the uploaded file, without decoding it.
 
-    gr.Image would decode the file, lose its EXIF data and name the server's folders in error messages. Gradio accepts
-    any path in its upload folder; this also requires that the file is an upload, not one that the demo made.
+    gr.Image would decode the file, lose its EXIF data and name the server's folders in error messages.
     """
 
     is_template = True  # the browser shows a gr.Image
 
-    def preprocess(self, payload: Any) -> str | None:
-        """Checks what the browser sent as the photo.
-
-        Args:
-            payload: Gradio's file data, or None without a photo.
-
-        Returns:
-            The path of the upload, or None.
-
-        Raises:
-            gr.Error: When the path is not that of an upload, or the file was removed.
-        """
-        if payload is None:
+    def check(self, sent: Any) -> dict[str, Any] | None:
+        """The photo as Gradio describes files, of which its path is kept alone; None without one."""
+        if sent is None:
             return None
-        return _check_upload(payload.path or "", self.GRADIO_CACHE)
+        path = sent.get("path") if isinstance(sent, dict) else None
+        return {"path": _check_upload(path, self.GRADIO_CACHE), "meta": {"_type": "gradio.FileData"}}
+
+    def preprocess(self, payload: Any) -> str | None:
+        """The path of the upload."""
+        return None if payload is None else payload.path
 
     def example_payload(self) -> Any:
         """What the API page shows as the photo: a file beside the script. Gradio's would be an address."""
         return {"path": "photo.jpg", "orig_name": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
-
-    def check(self, sent: Any) -> None:
-        """Refuses paths that are no uploads before Gradio does, whose message has the names of the server's folders."""
-        path = sent.get("path") if isinstance(sent, dict) else None
-        if isinstance(path, str) and not _is_address(path):
-            _check_upload(path, self.GRADIO_CACHE)
-
-    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-        """Refuses URLs, which Gradio would make the server fetch; paths pass."""
-        if _is_address(str(url_or_file_path)):
-            raise gr.Error("Addresses are not fetched: upload the photo.", print_exception=False)
-        return await super().async_move_resource_to_block_cache(url_or_file_path)
 
 
 class UploadedPath(gr.Textbox, metaclass=_Quiet):
@@ -83,27 +65,25 @@ class UploadedPath(gr.Textbox, metaclass=_Quiet):
 
     is_template = True
 
-    def preprocess(self, payload: Any) -> str | None:
+    def check(self, sent: Any) -> str | None:
         """The path, checked as that of a photo; None for an empty one."""
-        if payload is None or payload == "":
+        if sent is None or sent == "":
             return None
-        if not isinstance(payload, str):
+        if not isinstance(sent, str):
             raise gr.Error(f"{self.label} is no path of an upload.", print_exception=False)
-        return _check_upload(payload, self.GRADIO_CACHE)
+        return _check_upload(sent, self.GRADIO_CACHE)
 
     def example_payload(self) -> Any:
         """None, for it is optional."""
         return ""
 
 
-def _is_address(path: str) -> bool:
-    """Whether Gradio would take a path for an address on the web, and fetch it."""
-    return path.lower().startswith(("http:", "https:"))
+def _check_upload(path: Any, folder: str) -> str:
+    """The path of an upload; raises gr.Error for anything else, and when the file was removed.
 
-
-def _check_upload(path: str, folder: str) -> str:
-    """The path of an upload; raises gr.Error for any other, and when the file was removed."""
-    file = upload_path(path, Path(folder)) if len(path) <= 4096 else None
+    Gradio accepts any path in its upload folder; this also requires that the file is no scene that the demo made.
+    """
+    file = upload_path(path, Path(folder)) if isinstance(path, str) and len(path) <= 4096 else None
     if file is None:
         raise gr.Error("This is not a photo you uploaded.", print_exception=False)
     if not os.path.isfile(file):  # (Path.is_file raises an exception for a name that is too long)
@@ -116,17 +96,17 @@ class Ranged(gr.Slider, metaclass=_Quiet):
 
     is_template = True
 
-    def preprocess(self, payload: Any) -> float:
-        """The number, checked; raises gr.Error for anything else."""
-        number = isinstance(payload, (int, float)) and not isinstance(payload, bool)
-        if not number or payload != payload or abs(payload) == math.inf:
+    def check(self, sent: Any) -> float:
+        """The number; raises gr.Error for anything else."""
+        number = isinstance(sent, (int, float)) and not isinstance(sent, bool)
+        if not number or sent != sent or abs(sent) == math.inf:
             raise gr.Error(f"{self.label} is not a number.", print_exception=False)
-        if not self.minimum <= payload <= self.maximum:
-            more = "greater than maximum" if payload > self.maximum else "less than minimum"
-            limit = self.maximum if payload > self.maximum else self.minimum
-            told = f" {payload:g}" if abs(payload) < 1e300 else ""  # a whole number may be larger than any float
+        if not self.minimum <= sent <= self.maximum:
+            more = "greater than maximum" if sent > self.maximum else "less than minimum"
+            limit = self.maximum if sent > self.maximum else self.minimum
+            told = f" {sent:g}" if abs(sent) < 1e300 else ""  # a whole number may be larger than any float
             raise gr.Error(f"{self.label}{told} is {more} {limit:g}.", print_exception=False)
-        return super().preprocess(payload)
+        return cast(float, sent)
 
 
 class Choice(gr.Radio, metaclass=_Quiet):
@@ -134,12 +114,12 @@ class Choice(gr.Radio, metaclass=_Quiet):
 
     is_template = True
 
-    def preprocess(self, payload: Any) -> Any:
-        """The choice, checked; raises gr.Error for anything else."""
+    def check(self, sent: Any) -> str:
+        """The choice; raises gr.Error for anything else."""
         names = [value for _, value in self.choices]
-        if not isinstance(payload, str) or payload not in names:
+        if not isinstance(sent, str) or sent not in names:
             raise gr.Error(f"{self.label} is not in the list: {', '.join(map(str, names))}.", print_exception=False)
-        return super().preprocess(payload)
+        return sent
 
 
 class Flag(gr.Checkbox, metaclass=_Quiet):
@@ -147,26 +127,31 @@ class Flag(gr.Checkbox, metaclass=_Quiet):
 
     is_template = True
 
-    def preprocess(self, payload: Any) -> bool:
-        """The value, checked; raises gr.Error for anything else."""
-        if not isinstance(payload, bool):
+    def check(self, sent: Any) -> bool:
+        """The value; raises gr.Error for anything else."""
+        if not isinstance(sent, bool):
             raise gr.Error(f"{self.label} is neither true nor false.", print_exception=False)
-        return payload
+        return sent
 
 
 class Page(gr.Blocks):
-    """gr.Blocks whose endpoints may be called without their last inputs, which then have their initial values."""
+    """gr.Blocks whose inputs check what is sent before Gradio looks at it.
+
+    Gradio would fetch what has the form of a file, at any depth of any input, when its path is an address. Endpoints
+    may be called without their last inputs, which then have their initial values.
+    """
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
-        """Fills in inputs that were left out; raises gr.Error when there are too many, or a photo is no upload."""
-        inputs.extend(widget.value for widget in block_fn.inputs[len(inputs) :])
-        if len(inputs) != len(block_fn.inputs):
-            raise gr.Error(
-                f"{block_fn.name} takes {len(block_fn.inputs)} values: see the API page.", print_exception=False
-            )
-        for widget, sent in zip(block_fn.inputs, inputs, strict=True):
-            if isinstance(widget, UploadedPhoto):
-                widget.check(sent)
+        """Replaces the inputs by what their widgets make of them, such as a file by its path alone.
+
+        Raises:
+            gr.Error: When there are too many, or one is not what its widget takes.
+        """
+        widgets = block_fn.inputs
+        inputs.extend(widget.value for widget in widgets[len(inputs) :])
+        if len(inputs) != len(widgets):
+            raise gr.Error(f"{block_fn.name} takes {len(widgets)} values: see the API page.", print_exception=False)
+        inputs[:] = [widget.check(sent) for widget, sent in zip(widgets, inputs, strict=True)]
 
 
 class OnlyNeededRoutes:

@@ -173,7 +173,8 @@ def build(jobs: JobRunner) -> gr.Blocks:
         trigger.click(events.stop, queue=False, api_name="stop")
         page.unload(lambda: None)  # tells clients to hold a connection open as long as they are there (Presence)
     jobs.own_folders |= set(jobs.folder.iterdir())
-    return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+    # Not open: whoever names the number of a job where Gradio expects "stop" would else have it done without waiting.
+    return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
 
 
 def _middleware(

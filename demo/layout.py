@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -116,11 +117,11 @@ def lay_out(samples: list[Sample], largest: int) -> Widgets:
     return _api()
 
 
-def embed_page(page: str) -> str:
-    """HTML that shows a scene's page in a sandboxed frame, isolated from the page around it."""
+def embed_page(path: str) -> str:
+    """HTML that shows a scene's page, by its path on this server, in a frame isolated from the page around it."""
     return (
         '<iframe title="3D view" sandbox="allow-scripts allow-downloads" '
-        f'allow="fullscreen; accelerometer; gyroscope; xr-spatial-tracking" src="{html.escape(page)}"></iframe>'
+        f'allow="fullscreen; accelerometer; gyroscope; xr-spatial-tracking" src="{quote(path)}"></iframe>'
     )
 
 

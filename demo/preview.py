@@ -15,7 +15,6 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Collection
 from pathlib import Path
-from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -62,7 +61,7 @@ class Previews:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request for such a photo, passes others on."""
         _, found, name = scope.get("path", "").partition(ROUTE)
-        path = upload_path(unquote(name), self.folder) if found else None
+        path = upload_path(name, self.folder) if found else None
         if path is not None and path.parent not in self.own and not is_shown(path):
             jpeg = await self._preview(path)
             if jpeg:

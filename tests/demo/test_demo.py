@@ -327,7 +327,7 @@ def test_only_uploads_are_read(app, client, tmp_path):
 def test_only_the_apps_files_are_served(app, tmp_path):
     url, jobs = app
     secret = make_photo(tmp_path / "secret.png")
-    sample = next(jobs.folder.glob("*/*.jpg"))
+    sample = next(jobs.folder.glob("samples/*.jpg"))
     assert httpx.get(f"{url}gradio_api/file={sample}").status_code == 200
     escapes = [str(secret), "/etc/passwd", f"{jobs.folder}/../../etc/passwd", f"{jobs.folder}/%2e%2e/{secret}"]
     escapes += ["http://localhost:1/", "https://example.com/a.png", "pyproject.toml", str(jobs.folder)]

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -23,7 +24,7 @@ def get(tmp_path: Path):
 
     async def fetch(path: object) -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-            return await client.get(f"/gradio_api/file={path}")
+            return await client.get(f"/gradio_api/file={quote(str(path))}")
 
     return lambda path: asyncio.run(fetch(path))
 
@@ -35,7 +36,7 @@ def save(path: Path, **options: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["turned.TIF", "a b.tiff", "no_ending"])
+@pytest.mark.parametrize("name", ["turned.TIF", "a b.tiff", "no_ending", "50%23 #1.tif"])
 def test_a_photo_that_browsers_cannot_show_is_served_upright_as_jpeg(tmp_path: Path, get, name: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -53,7 +54,7 @@ def test_other_files_are_left_to_the_application(tmp_path: Path, get) -> None:
     (uploads / "1" / "notes.heic").write_text("no photo")
     others = [uploads / "1" / "notes.heic", save(uploads / "1" / "shown.png"), save(uploads / "1" / "shown.jpg")]
     others += [save(tmp_path / "outside.tif"), save(uploads / "1" / "2" / "deeper.tif"), uploads / "1" / "missing.tif"]
-    others += [f"{uploads}/1/../../outside.tif", f"{uploads}/1/%2e%2e/%2e%2e/outside.tif", "%00", ""]
+    others += [f"{uploads}/1/../../outside.tif", f"{uploads}/1/%2e%2e/%2e%2e/outside.tif", "\0", ""]
     for path in others:
         assert get(path).text == "passed on", path
 

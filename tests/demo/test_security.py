@@ -131,9 +131,9 @@ def test_bad_values_are_told_and_not_traced(
 @pytest.mark.parametrize("value", [10**400, -(10**400), 65.0, -1, 1e308, float("inf"), float("nan"), True, "8", None])
 def test_a_number_out_of_range_is_told_however_large_it_is(value: Any) -> None:
     planes = Ranged(2, 64, value=8, label="Planes")
-    assert planes.preprocess(8) == 8
+    assert planes.check(8) == 8
     with pytest.raises(Error, match=r"^'Planes is not a number|^'Planes.* is (greater|less) than"):
-        planes.preprocess(value)
+        planes.check(value)
 
 
 @pytest.mark.parametrize("name", ["\ud800", "a" * 300, "a" * 5000, "\0", "../../a.png", "missing.png"])
@@ -142,9 +142,9 @@ def test_no_path_but_that_of_an_upload_is_taken(name: str, tmp_path: Path) -> No
     depth.GRADIO_CACHE = str(tmp_path)
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "a.png").touch()
-    assert depth.preprocess(f"{tmp_path}/1/a.png") == str((tmp_path / "1" / "a.png").resolve())
+    assert depth.check(f"{tmp_path}/1/a.png") == str((tmp_path / "1" / "a.png").resolve())
     with pytest.raises(Error, match=r"not a photo you uploaded|no longer here"):
-        depth.preprocess(f"{tmp_path}/1/{name}")
+        depth.check(f"{tmp_path}/1/{name}")
 
 
 # --- routes
