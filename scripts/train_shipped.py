@@ -19,7 +19,8 @@ import torch
 from mine.config import EvalConfig, TrainConfig, load_config
 from mine.data.base.image_pairs import ImagePairs
 from mine.data.registry import evaluation_set
-from mine.errors import exit_on_input_error
+from mine.data.sources import ColmapSource
+from mine.errors import InputError, exit_on_input_error
 from mine.evaluation.protocol import evaluate_config
 from mine.model import Model
 from mine.network.checkpoint import load_network, save_network
@@ -47,20 +48,32 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TIME_IS_UP))  # runs have their own handler
     end = None if options.minutes is None else monotonic() + 60 * options.minutes
     with exit_on_input_error(parser.prog):
+        held_out = held_out_captures(options.held_out)
         config = train_in_time(options.overrides, end)
         output = options.output or Path(config.output) / "shipped.safetensors"
         finish(config, output)
-        print(held_out_table(options.held_out, output))
+        print(evaluate_config(Model(load_network(output)), held_out).markdown())
 
 
 def train_in_time(overrides: list[str], end: float | None) -> TrainConfig:
     """Trains unless it is done, and exits when time is up; returns the configuration."""
     config = load_config(CONFIGS / "shipped.yaml", overrides, TrainConfig)
+    training_captures(config)  # what is missing is said before training
     if steps_done(config) < config.last:
         train_until(config, end)
         if steps_done(config) < config.last:
             sys.exit(TIME_IS_UP)
     return config
+
+
+def training_captures(config: TrainConfig) -> ImagePairs:
+    """The captures among the data of a run, on whose photos batch norm's statistics are measured."""
+    source = next((source for source in config.data if isinstance(source, ColmapSource)), None)
+    if source is None:
+        raise InputError("data has no captures (kind: colmap), which batch norm is adapted to: add some")
+    captures = evaluation_set(source, config.size)
+    assert isinstance(captures, ImagePairs)
+    return captures
 
 
 def steps_done(config: TrainConfig) -> int:
@@ -85,9 +98,8 @@ def train_until(config: TrainConfig, end: float | None) -> None:
 def finish(config: TrainConfig, output: Path) -> None:
     """Adapts batch norm to photos of the training captures, and writes the network in float16."""
     network = load_network(Path(config.output) / "mine.safetensors")
-    captures = evaluation_set(config.data[1], config.size)
-    assert isinstance(captures, ImagePairs) and isinstance(network, DisparityNetwork)
-    adapt_batch_norm(network, photos(captures))
+    assert isinstance(network, DisparityNetwork)
+    adapt_batch_norm(network, photos(training_captures(config)))
     save_network(network, output, half=True)
     print(f"wrote {output}")
 
@@ -102,10 +114,11 @@ def photos(captures: ImagePairs) -> torch.Tensor:
     return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))]
 
 
-def held_out_table(folder: str | None, checkpoint: Path) -> str:
-    """Metrics of a checkpoint on the held-out captures, as a table."""
+def held_out_captures(folder: str | None) -> EvalConfig:
+    """The evaluation on held-out captures in a folder; what is missing is said before training."""
     config = load_config(CONFIGS / "eval-captures.yaml", [f"data.root={folder}"] if folder else [], EvalConfig)
-    return evaluate_config(Model(load_network(checkpoint)), config).markdown()
+    evaluation_set(config.data, config.size)
+    return config
 
 
 if __name__ == "__main__":
