@@ -206,6 +206,8 @@ def check(config: TrainConfig) -> None:
     Raises:
         InputError: If a value is out of range, or values do not go together.
     """
+    if not 0 <= config.finest < SCALES:
+        raise InputError(f"finest is {config.finest}: give a scale, 0 to {SCALES - 1}")
     _check_against_network(config)
     least = {"planes": 2, "fine_planes": 0, "batch": 1, "targets": 1, "accumulate": 1}
     least |= {"steps": 1, "workers": 0, "save_every": 1, "evaluate_every": 1}
@@ -214,8 +216,6 @@ def check(config: TrainConfig) -> None:
             raise InputError(f"{key} is {getattr(config, key)}: give at least {value}")
     if config.stop is not None and config.stop < 1:
         raise InputError(f"stop is {config.stop}: give a step, at least 1")
-    if not 0 <= config.finest < SCALES:
-        raise InputError(f"finest is {config.finest}: give a scale, 0 to {SCALES - 1}")
     _check_rates(config)
     _check_seed("seed", config.seed)
     for index, source in enumerate(config.data):
@@ -252,7 +252,7 @@ def check_network_options(config: TrainConfig, architecture: Architecture) -> No
     """Checks a configuration's values against the kind of network that the run trains.
 
     Args:
-        config: `size`, `targets`, `fine_planes` and `precision`.
+        config: `size`, `targets`, `fine_planes`, `finest` and `precision`.
         architecture: The network's.
 
     Raises:
@@ -260,8 +260,8 @@ def check_network_options(config: TrainConfig, architecture: Architecture) -> No
     """
     kind = network_kind(architecture.decoder)
     _check_sides("size", config.size, kind.side_multiple)
-    if kind.supervision != "views" and (config.targets > 1 or config.fine_planes):
-        raise InputError("targets and fine_planes are for plane networks: leave them out")
+    if kind.supervision != "views" and (config.targets > 1 or config.fine_planes or config.finest):
+        raise InputError("targets, fine_planes and finest are for plane networks: leave them out")
     if architecture.decoder == "layers" and config.precision != "fp32":
         raise InputError(f"precision is {config.precision}: layered networks are trained in fp32, leave it out")
 

@@ -131,7 +131,7 @@ class TrainingLog:
     def is_complete(self) -> bool:
         """Whether `figures.json` is that of this step."""
         file = self.folder / SUMMARY
-        return file.is_file() and _parsed(file.read_text()).get("steps") == self.state.step
+        return file.is_file() and _parsed(file.read_text(errors="replace")).get("steps") == self.state.step
 
     def summary(self, unreadable: int) -> None:
         """Writes `figures.json`: totals of the run, its last mean losses and its last held-out metrics, from rank 0.
@@ -191,7 +191,7 @@ class TrainingLog:
 
 
 def keep_lines(file: Path, last: int) -> dict[str, Any]:
-    """Drops the lines of a log that belong to later steps, and those that a killed process has not finished.
+    """Drops the lines of a log that belong to later steps or to none, as those that a killed process has not finished.
 
     Args:
         file: A JSON object a line, with the key "step"; may be missing.
@@ -202,8 +202,8 @@ def keep_lines(file: Path, last: int) -> dict[str, Any]:
     """
     if not file.is_file():
         return {}
-    lines = file.read_text().splitlines()
-    kept = [entry for entry in map(_parsed, lines) if entry.get("step", last + 1) <= last]
+    lines = file.read_text(errors="replace").splitlines()
+    kept = [entry for entry in map(_parsed, lines) if type(entry.get("step")) is int and entry["step"] <= last]
     if len(kept) < len(lines):
         with replacing(file) as temporary:
             temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept))

@@ -110,8 +110,8 @@ def test_the_network_that_a_run_starts_from_says_what_it_takes(
         assert len(open_sources(load_config(tmp_path / "a.yaml", taken))) == 1
     for refused, told in (
         ([f"data=[{{kind: kitti, root: {kitti}}}]"], "kitti have no points: train a plane network"),
-        (["targets=2", scenes], "targets and fine_planes are for plane networks"),
-        (["fine_planes=4", scenes], "targets and fine_planes are for plane networks"),
+        (["targets=2", scenes], "targets, fine_planes and finest are for plane networks"),
+        (["fine_planes=4", scenes], "targets, fine_planes and finest are for plane networks"),
         (["size=[90, 160]", scenes], "multiples of 32"),
     ):
         with pytest.raises(InputError, match=told):

@@ -228,9 +228,10 @@ def test_figures_of_a_run_started_anew_are_not_those_of_the_one_before(
     assert json.loads(figures)["last"]["total"] == json.loads(line)["total"]
 
 
-def test_lines_that_a_killed_run_has_not_finished_are_dropped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damaged", [b'{"step": 2, "to', b'{"step": "2"}', b'{"step": null}', b"5", b"\xff\x00", b"{}"])
+def test_lines_that_a_killed_run_has_not_finished_are_dropped(tmp_path: Path, damaged: bytes) -> None:
     file = tmp_path / "log.jsonl"
-    file.write_text('{"step": 1, "total": 3.0}\n{"step": 3, "total": 2.0}\n{"step": 2, "to')
+    file.write_bytes(b'{"step": 1, "total": 3.0}\n{"step": 3, "total": 2.0}\n' + damaged)
     assert log.keep_lines(file, 2) == {"step": 1, "total": 3.0}
     assert file.read_text() == '{"step": 1, "total": 3.0}\n'
 
