@@ -20,7 +20,7 @@ NEEDED = re.compile(
         | gradio_api/(
             app_id | info | startup-events | theme\.css
             | call/.+ | run/stop | queue/(join | data) | cancel | reset | heartbeat/[^/]+
-            | upload | upload_progress | file=(?!https?:).+
+            | upload | file=(?!https?:).+
         )
     )/?""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,

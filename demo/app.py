@@ -22,10 +22,11 @@ from mine.demo.jobs import JobRunner
 from mine.demo.layout import STYLES, THEME, lay_out
 from mine.demo.presence import Belongings, Presence
 from mine.demo.preview import Previews
+from mine.demo.requests import PlainRequests
 from mine.demo.samples import unpack
 from mine.demo.scene_pages import ScenePages
 from mine.demo.security import CheckHost, Login, SafeHeaders, own_hosts
-from mine.demo.uploads import ExpectDisconnects, LimitBodies, LimitUploads
+from mine.demo.uploads import LimitBodies, LimitUploads
 from mine.demo.worker import Processes
 from mine.temporary import make_folder
 
@@ -190,13 +191,13 @@ def _middleware(
         Middleware(CheckHost, hosts=own_hosts(url, share, space)),
         Middleware(LimitBodies),
         *locked,
-        Middleware(ExpectDisconnects),
         Middleware(OnlyNeededRoutes),
         Middleware(ScenePages, folder=jobs.folder, ancestors=ancestors),
         Middleware(Presence, visits=jobs),
         Middleware(LimitUploads, folder=jobs.folder, largest=MAX_UPLOAD),
         Middleware(Belongings, folder=jobs.folder, visits=jobs),
         Middleware(Previews, folder=jobs.folder, own=jobs.own_folders),
+        Middleware(PlainRequests),
     ]
 
 

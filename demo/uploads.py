@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -110,18 +109,6 @@ class LimitUploads:
         while len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
         return None
-
-
-class ExpectDisconnects:
-    """ASGI middleware for which a client that goes away in the middle of its request is no error."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes requests on."""
-        with suppress(ClientDisconnect):
-            await self.app(scope, receive, send)
 
 
 def upload_path(name: str, folder: Path) -> Path | None:

@@ -1,5 +1,6 @@
 """What visitors send to the API by hand: files in every place, values of other kinds, and requests that are none."""
 
+import errno
 import html
 import json
 import re
@@ -10,8 +11,14 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 from demo_server import make_photo
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from mine.demo.jobs import JobRunner
+from mine.demo.requests import PlainRequests
 
 DRAFT = (4, "Draft")
 META = {"meta": {"_type": "gradio.FileData"}}
@@ -86,3 +93,81 @@ def test_the_frame_shows_the_scene_whatever_the_photo_is_called(app: App, tmp_pa
     page = HTTP.get(urljoin(url, html.unescape(source)))
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
+
+
+def part(head: str, body: str = "abc") -> dict[str, Any]:
+    """A request to upload a part with a head of its own."""
+    content = f"--x\r\nContent-Disposition: form-data; {head}\r\n\r\n{body}\r\n--x--\r\n"
+    return {"content": content, "headers": {"Content-Type": "multipart/form-data; boundary=x"}}
+
+
+MALFORMED: list[tuple[str, str, dict[str, Any]]] = [
+    ("POST", "gradio_api/upload", part('name="files"')),
+    ("POST", "gradio_api/upload", {"content": b"abc", "headers": {"Content-Type": "multipart/form-data"}}),
+    ("GET", "assets/" + "a" * 3000, {}),
+    ("GET", "static/" + "a" * 3000, {}),
+    ("GET", "scene/scenes/a/" + "b" * 3000 + ".html", {}),
+    ("GET", "gradio_api/file=SAMPLE", {"headers": {"Range": "bytes=1-2-3"}}),
+    ("GET", "gradio_api/file=SAMPLE", {"headers": {"Range": b"bytes=\xb2-\xb2"}}),
+    ("POST", "gradio_api/call/nothing", {"json": {"data": []}}),
+    ("POST", "gradio_api/call/v2/nothing", {"json": {}}),
+    ("POST", "gradio_api/call/v2/predict", {"json": {"no_such_input": 1}}),
+    ("POST", "gradio_api/run/stop", {"json": {"data": [], "fn_index": 99}}),
+    ("POST", "gradio_api/run/stop", {"json": {"data": [], "fn_index": -1}}),
+    ("POST", "gradio_api/run/stop", {"json": {"data": [1]}}),
+    ("POST", "gradio_api/queue/join", {"json": {"data": [], "fn_index": 0, "session_hash": "a" * 65}}),
+    *[
+        ("POST", f"gradio_api/{route}", {"content": content, "headers": {"Content-Type": "application/json"}})
+        for route in ("cancel", "reset", "call/predict", "call/v2/predict", "queue/join", "run/stop")
+        for content in (
+            '{"data": [NaN], "event_id": NaN}',
+            '{"data": [1e400], "event_id": 1e400}',
+            '{"data": ["\\ud800"], "event_id": "\\ud800"}',
+            "[" * 100_000,
+            b"\xff",
+            "",
+            "[]",
+            '"data"',
+        )
+    ],
+]
+
+
+def test_what_is_no_request_gets_a_line_and_leaves_the_console_empty(
+    app: App, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url, jobs = app
+    sample = str(next(jobs.folder.glob("samples/*.jpg")))
+    capfd.readouterr()
+    for method, path, request in MALFORMED:
+        answer = HTTP.request(method, url + path.replace("SAMPLE", sample), **request)
+        assert 400 <= answer.status_code < 500, (path, request)
+        assert len(answer.text.splitlines()) == 1 and "Traceback" not in answer.text
+    for stream in ("queue/data?session_hash=nobody", "call/predict/nothing"):
+        assert "Not Found" in HTTP.get(f"{url}gradio_api/{stream}").text
+    assert capfd.readouterr() == ("", "")
+
+
+def test_calls_are_passed_on_without_what_the_page_does_not_send() -> None:
+    told: list[Any] = []
+
+    async def keep(request: Request) -> PlainTextResponse:
+        told.append((request.url.query, await request.body()))
+        return PlainTextResponse("fine")
+
+    client = TestClient(PlainRequests(Starlette(routes=[Route("/{path:path}", keep, methods=["POST"])])))
+    call = {"data": ["\u00e9", 10**400], "fn_index": 0, "session_hash": "a" * 64}
+    client.post("/gradio_api/queue/join", json={**call, "batched": True, "trigger_id": 3, "event_data": [[]]})
+    client.post("/gradio_api/call/v2/predict", json={"photo": None, "planes": 8})
+    client.post("/gradio_api/upload?session=a&upload_id=b", content=b"as it is")
+    assert [json.loads(body) for _, body in told[:2]] == [call, {"photo": None, "planes": 8}]
+    assert told[2] == ("", b"as it is")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no space"), MemoryError()])
+def test_what_the_machine_lacks_is_told_on_the_console(error: Exception) -> None:
+    async def fail(scope: Any, receive: Any, send: Any) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        TestClient(PlainRequests(fail)).get("/")

@@ -24,8 +24,9 @@ from starlette.types import Message
 from mine.demo.access import OnlyNeededRoutes, Ranged, UploadedPath
 from mine.demo.app import _middleware
 from mine.demo.jobs import IDLE_SECONDS, JobRunner
+from mine.demo.requests import PlainRequests
 from mine.demo.security import CheckHost, Login, own_hosts
-from mine.demo.uploads import ExpectDisconnects, LimitBodies, LimitUploads, folder_bytes
+from mine.demo.uploads import LimitBodies, LimitUploads, folder_bytes
 from mine.demo.worker import Workers
 from mine.model import load
 
@@ -151,12 +152,12 @@ def test_no_path_but_that_of_an_upload_is_taken(name: str, tmp_path: Path) -> No
 
 PAGES = ["", "config", "login", "logout", "theme.css", "manifest.json", "assets/index.js", "static/img/logo.svg"]
 PAGES += ["scene/viewer.html", "scene/scenes/token/a.html"]
-API = ["info", "queue/join", "queue/data", "cancel", "reset/", "upload", "upload_progress", "heartbeat/a", "run/stop"]
+API = ["info", "queue/join", "queue/data", "cancel", "reset/", "upload", "heartbeat/a", "run/stop"]
 API += ["call/predict", "call/predict/event", "file=/tmp/folder/a b.jpg"]
 HIDDEN = ["process_recording", "component_server", "dev/reload", "vibe-edit", "vibe-code/", "undo-vibe-edit", "token"]
 HIDDEN += ["runs", "run-history/connect", "stream/event", "stream/a/b/1/playlist.m3u8", "profiling/clear", "mcp/sse"]
 HIDDEN += ["custom_component/a/b/c/index.js", "proxy=http://localhost:1/", "file=HTTPS://example.com/a.png", "file/a"]
-HIDDEN += ["deep_link", "queue/status", "file=", "run/predict", "api/predict", "api/stop"]
+HIDDEN += ["upload_progress", "deep_link", "queue/status", "file=", "run/predict", "api/predict", "api/stop"]
 
 
 def test_only_the_routes_that_the_page_needs_are_there() -> None:
@@ -277,7 +278,7 @@ def test_a_client_that_goes_away_is_no_error() -> None:
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": [], "query_string": b""}
-    asyncio.run(ExpectDisconnects(echo())(scope, receive, send))
+    asyncio.run(PlainRequests(echo())(scope, receive, send))
     assert not [message for message in sent if message.get("status") == 200]
 
 
