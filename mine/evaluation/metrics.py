@@ -1,12 +1,16 @@
 """Image metrics (PSNR, SSIM, LPIPS) over masked pixels, and ordinal metrics of disparity."""
 
 from collections.abc import Callable
-from urllib.error import URLError
+from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.hub import get_dir
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.functional.regression import spearman_corrcoef
+
+from mine.errors import InputError
+from mine.inputs.files import parsing
 
 
 def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -98,13 +102,20 @@ def perceptual_distance() -> Callable[[Tensor, Tensor], Tensor] | None:
     Returns:
         A function from two images (B, 3, H, W) in [0, 1] to distances (B,), lower is better; None when the weights of
         VGG-16 are not on this machine and cannot be downloaded.
+
+    Raises:
+        InputError: They are on this machine, but damaged.
     """
     import lpips
 
+    remedy = f"remove the file from {Path(get_dir(), 'checkpoints')}, or give lpips=false"
     try:
-        network = lpips.LPIPS(net="vgg", verbose=False).eval()
-    except (URLError, OSError):
-        return None
+        with parsing("the weights of VGG-16, for LPIPS, cannot be read", remedy):
+            network = lpips.LPIPS(net="vgg", verbose=False).eval()
+    except InputError as error:
+        if isinstance(error.__cause__, OSError):  # URLError is one
+            return None
+        raise
 
     @torch.no_grad()
     def distance(image: Tensor, true: Tensor) -> Tensor:

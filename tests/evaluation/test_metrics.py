@@ -1,6 +1,7 @@
 """Image and ordinal metrics against values worked out by hand."""
 
 import math
+import pickle
 from urllib.error import URLError
 
 import lpips
@@ -9,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mine.errors import InputError
 from mine.evaluation import metrics
 from mine.evaluation.metrics import masked_mean, ordinal_accuracy, psnr, spearman, ssim
 
@@ -111,3 +113,13 @@ def test_lpips_without_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(lpips, "LPIPS", offline)
     assert metrics.perceptual_distance() is None
+
+
+@pytest.mark.parametrize("error", [RuntimeError("invalid hash value"), EOFError(), pickle.UnpicklingError("half")])
+def test_lpips_with_damaged_weights(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def read(**options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(lpips, "LPIPS", read)
+    with pytest.raises(InputError, match=r"VGG-16, for LPIPS, cannot be read .*: remove the file from .* lpips=false"):
+        metrics.perceptual_distance()
