@@ -14,9 +14,11 @@ from torch import Tensor, nn
 import mine
 from mine.model import shipped_checkpoint
 from mine.network.architecture import Architecture
-from mine.network.checkpoint import make_network
+from mine.network.checkpoint import make_network, save_network
 from mine.network.protocol import Network
+from mine.render import blend_source
 from mine.scene.camera import intrinsics, resize_intrinsics
+from mine.scene.mpi import MPI
 from mine.scene.resize import resize
 from mine.scene.silhouettes import SOFT_RADIUS
 
@@ -121,6 +123,35 @@ def test_predictions_are_colours_and_densities_that_depend_on_the_photo(model: m
     assert not scene.rgb.requires_grad
     other = model.predict(255 - pixels(), planes=3, size=SIZE, blend=False)
     assert (scene.rgb - other.rgb).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("decoder", ["planes", "disparity", "layers"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_torchs_default_type_changes_nothing(decoder: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    background = (4, 4, 4, 4, 4) if decoder == "layers" else ()
+    architecture = Architecture("tf_efficientnet_lite0", (4, 4, 4, 4, 4), decoder=decoder, background=background)
+    save_network(make_network(architecture), tmp_path / "a.safetensors")
+
+    def results() -> list[Tensor | None]:
+        assert {x.dtype for x in make_network(architecture).parameters()} == {torch.float32}
+        scene = mine.load(tmp_path / "a.safetensors", device="cpu", dtype="float32").predict(
+            pixels(160, 240), planes=3, size=SIZE
+        )
+        views = [scene.render(np.eye(4), size=size, backend="cpu") for size in ((160, 240), (32, 48))]
+        planes = scene.planes[None].clone().requires_grad_()
+        blend_source(planes, scene.disparity[None], scene.K[None], planes[0, :1, :3].detach()).square().sum().backward()
+        MPI.from_planes(planes[0], scene.disparity, scene.K).render(np.eye(4), size=(32, 48)).rgb.sum().backward()
+        parts = [getattr(scene, name) for name in ("planes", "disparity", "K", "photo", "surface", "background")]
+        return [*parts, *views[0], *views[1], planes.grad]
+
+    expected = results()
+    torch.set_default_dtype(dtype)
+    try:
+        found = results()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert [None if x is None else x.dtype for x in found] == [None if x is None else torch.float32 for x in expected]
+    assert all(x is None or torch.equal(x, y) for x, y in zip(expected, found, strict=True))
 
 
 def test_what_is_predicted_in_inference_mode_has_gradients_later(tiny_checkpoint: Path) -> None:

@@ -104,7 +104,7 @@ def make_network(architecture: Architecture) -> Network:
         InputError: The decoder or the encoder is unknown.
     """
     architecture.check()
-    return network_kind(architecture.decoder).load()(architecture)
+    return network_kind(architecture.decoder).load()(architecture).float()  # whatever torch's default type is
 
 
 def _read_ours(path: Path) -> Network:

@@ -194,7 +194,7 @@ def _cut_photo(photo: Tensor, rows: tuple[float, float], columns: tuple[float, f
     axes = []
     for start, length, side in ((left, width, photo.shape[-1]), (top, height, photo.shape[-2])):
         number = max(1, round(length))
-        centres = start + (torch.arange(number, device=photo.device) + 0.5) * (length / number)
+        centres = start + (torch.arange(number, dtype=torch.float32, device=photo.device) + 0.5) * (length / number)
         axes.append(2 * centres / side - 1)
     grid = torch.stack(torch.meshgrid(*axes, indexing="xy"), dim=-1)[None]
     cut = F.grid_sample(photo[None].float(), grid, "bicubic", "border", align_corners=False)[0]

@@ -45,11 +45,11 @@ def write_layers_zip(surfaces: SurfaceLayers, disparity: torch.Tensor, path: str
         InputError: The file cannot be written.
     """
     (height, width), K = surfaces.size, surfaces.K
-    u, v = torch.tensor([0.0, width, 0, width]) - 0.5, torch.tensor([0.0, 0, height, height]) - 0.5
+    u, v = torch.tensor([[0, width, 0, width], [0, 0, height, height]]).to(K) - 0.5
     layers = []
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for number, plane in enumerate(plane_images(surfaces, disparity)):
-            corners = unproject(torch.full((4,), 1 / plane.depth), K, u, v)
+            corners = unproject(torch.full_like(u, 1 / plane.depth), K, u, v)
             name = f"layers/{number:03d}.png"
             stream = io.BytesIO()
             Image.fromarray(to_pixels(plane.image)).save(stream, "PNG")

@@ -206,8 +206,8 @@ def make_plane_meshes(surfaces: SurfaceLayers, disparity: Tensor) -> list[Textur
             continue
         (top, bottom), (left, right) = (torch.stack([x.min(), x.max() + 1]).float() for x in (rows, columns))
         u, v = torch.stack([left, right, left, right]), torch.stack([top, top, bottom, bottom])
-        points = unproject(torch.full((4,), 1 / plane.depth), surfaces.K, u - 0.5, v - 0.5)
-        uv = torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1]])
+        points = unproject(torch.full_like(u, 1 / plane.depth), surfaces.K, u - 0.5, v - 0.5)
+        uv = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]]).to(points)
         texture = plane.image[:, int(top) : int(bottom), int(left) : int(right)]
         meshes.append(TexturedMesh(f"plane {number}", points, uv, torch.tensor([[0, 2, 1], [1, 2, 3]]), texture))
     return meshes[::-1]

@@ -35,8 +35,8 @@ def make_quilt(scene: MPI, baseline: float, pivot: float, form: tuple[int, int],
     height, width = scene.size
     scale = min(1.0 * longest / (columns * width), longest / (rows * height))
     size = (max(2, round(height * scale)), max(2, round(width * scale)))
-    offset = torch.linspace(-1, 1, columns * rows) * SPAN * baseline / 2
-    poses = torch.eye(4).repeat(len(offset), 1, 1)
+    offset = torch.linspace(-1, 1, columns * rows, dtype=torch.float32) * SPAN * baseline / 2
+    poses = torch.eye(4, dtype=offset.dtype).repeat(len(offset), 1, 1)
     poses[:, 0, 3] = -offset
     path = CameraPath(poses, torch.ones(len(offset)), torch.stack([offset / pivot, 0 * offset], dim=1))
     views = torch.cat([view.rgb for view in render_path(scene, path, size)])

@@ -168,8 +168,8 @@ def eye_path(path: CameraPath, baseline: float, pivot: float | None) -> CameraPa
     Returns:
         2 N poses: left, right, left, right and so on.
     """
-    side = torch.tensor([[1.0], [-1.0]]) * baseline / 2  # what lies right of the left eye moves right
     poses = path.poses.float().repeat_interleave(2, 0)
+    side = torch.tensor([[1], [-1]]).to(poses) * baseline / 2  # what lies right of the left eye moves right
     moved = poses.clone()
     moved[:, 0, 3] += side.repeat(len(path.poses), 1)[:, 0]
     shift = torch.zeros(len(path.poses), 2) if path.shift is None else path.shift
@@ -182,9 +182,9 @@ def eye_path(path: CameraPath, baseline: float, pivot: float | None) -> CameraPa
 
 def wiggle_path(baseline: float, pivot: float) -> CameraPath:
     """A path from the left to the right eye and back, evenly spaced, that loops."""
-    there = torch.linspace(-1, 1, WIGGLE_FRAMES // 2 + 1)
+    there = torch.linspace(-1, 1, WIGGLE_FRAMES // 2 + 1, dtype=torch.float32)
     offset = torch.cat([there, there.flip(0)[1:-1]]) * baseline / 2
-    poses = torch.eye(4).repeat(len(offset), 1, 1)
+    poses = torch.eye(4, dtype=offset.dtype).repeat(len(offset), 1, 1)
     poses[:, 0, 3] = -offset
     return CameraPath(poses, torch.ones(len(offset)), torch.stack([offset / pivot, 0 * offset], dim=1))
 

@@ -51,7 +51,7 @@ def intrinsics(size: tuple[int, int], fov: float = PUBLISHED_FOV, aspect: float 
     tangent = math.tan(math.radians(fov) / 2)
     focal_x = width / 2 / tangent
     focal_y = height / 2 / tangent * (aspect or width / height)
-    return torch.tensor([[focal_x, 0, width / 2], [0, focal_y, height / 2], [0, 0, 1]])
+    return torch.tensor([[focal_x, 0, width / 2], [0, focal_y, height / 2], [0, 0, 1]], dtype=torch.float32)
 
 
 def resize_intrinsics(

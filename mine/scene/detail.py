@@ -10,7 +10,6 @@ import math
 
 import cv2
 import numpy as np
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -103,7 +102,7 @@ def sample(image: Float[Tensor, "3 H W"], size: tuple[int, int], mode: str) -> F
     if image.device.type != "cpu" or image.requires_grad:
         return F.interpolate(image[None], size, mode=mode)[0]
     method = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}[mode]
-    sampled = torch.empty(3, *size)
+    sampled = image.new_empty(3, *size)
     for channel, out in zip(image.detach().numpy(), sampled.numpy(), strict=True):
         cv2.resize(np.ascontiguousarray(channel), size[::-1], dst=out, interpolation=method)
     return sampled

@@ -241,10 +241,10 @@ def _guided_filter(guide: Tensor, mask: Tensor, weight: Tensor, radius: int) -> 
     products = torch.cat([guide[:, c : c + 1] * guide[:, d : d + 1] for c, d in pairs], dim=1)
     means = _box(torch.cat([guide, mask, guide * mask, products], dim=1), weight, radius)
     mean, mean_mask, covariance = means[:, :3], means[:, 3:4], means[:, 4:7] - means[:, :3] * means[:, 3:4]
-    variance = torch.empty(*guide.shape[-2:], 3, 3)
+    variance = guide.new_empty(*guide.shape[-2:], 3, 3)
     for i, (c, d) in enumerate(pairs):
         variance[..., c, d] = variance[..., d, c] = means[0, 7 + i] - mean[0, c] * mean[0, d]
-    variance += GUIDED_EPSILON * torch.eye(3)
+    variance += GUIDED_EPSILON * torch.eye(3, dtype=guide.dtype)
     slope = torch.linalg.solve(variance, covariance[0].movedim(0, -1)[..., None])[..., 0].movedim(-1, 0)[None]
     offset = mean_mask - (slope * mean).sum(1, keepdim=True)
     smoothed = _box(torch.cat([slope, offset], dim=1), weight, radius)

@@ -49,7 +49,7 @@ def plane_disparities(disparity_map: Float[Tensor, "1 1 H W"], planes: int) -> F
         Disparities at even steps from 1 down to the map's quantile `FARTHEST_QUANTILE`.
     """
     farthest = quantile(disparity_map.flatten(1), FARTHEST_QUANTILE).clamp(max=FARTHEST_MAXIMUM)
-    return torch.linspace(1, float(farthest), planes, device=disparity_map.device)
+    return torch.linspace(1, float(farthest), planes, dtype=disparity_map.dtype, device=disparity_map.device)
 
 
 class LiftedPlanes(NamedTuple):

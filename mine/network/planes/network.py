@@ -70,7 +70,7 @@ class PlaneNetwork(Network):
     def plane_disparities(self, disparity: Float[Tensor, " S"] | int, device: torch.device) -> Float[Tensor, " S"]:
         """Disparities (S,) as given, or a number S of them at even steps from `near` to `far`."""
         if isinstance(disparity, int):
-            return torch.linspace(self.near, self.far, disparity, device=device)
+            return torch.linspace(self.near, self.far, disparity, dtype=torch.float32, device=device)
         return disparity
 
 

@@ -53,7 +53,7 @@ class _Render(torch.autograd.Function):
     def backward(ctx: Any, grad_rgb: Tensor, grad_depth: Tensor, _: Tensor) -> tuple[Any, ...]:
         planes, disparity, *cameras = ctx.saved_tensors
         grad_view = torch.cat([grad_rgb, grad_depth], dim=1).numpy()
-        grad_planes = torch.zeros(planes.shape)
+        grad_planes = planes.new_zeros(planes.shape)
         scenes, grad_scenes = (x.contiguous().flatten(-2).numpy() for x in (planes, grad_planes))
         plane_size = planes.shape[-2], planes.shape[-1]
         inputs = scenes, _depths(disparity), tuple(cpu.camera_arrays(*cameras)), plane_size, grad_view, grad_scenes
@@ -75,7 +75,7 @@ class _BlendSource(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         planes, disparity, K_src, image = (x.contiguous() for x in ctx.saved_tensors)
         unproject = torch.linalg.inv(K_src.double()).contiguous().numpy()
-        grad_planes = torch.empty(planes.shape)
+        grad_planes = planes.new_empty(planes.shape)
         arrays = image.float().numpy(), gradient.contiguous().numpy(), grad_planes.numpy()
         inputs = planes.numpy(), _depths(disparity), unproject, *arrays
         run_in_bands(len(planes) * planes.shape[-2], lambda *rows: blend_source_backward_rows(*inputs, *rows))

@@ -100,8 +100,8 @@ class _Render(torch.autograd.Function):
         differentiable: bool,
     ) -> tuple[Tensor, Tensor]:
         batch, count = disparity.shape
-        image, mask = (torch.empty(batch, n, *size, device=planes.device) for n in (4, 1))
-        state = torch.empty(batch, 3, *size, device=planes.device) if differentiable else image
+        image, mask = (torch.empty(batch, n, *size, dtype=torch.float32, device=planes.device) for n in (4, 1))
+        state = image.new_empty(batch, 3, *size) if differentiable else image
         with torch.cuda.device_of(planes):
             kernels.forward[_grid(batch, size)](
                 *_scene_arguments(planes, source_transmittance, detail, disparity, cameras, size),
