@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mine.config import TrainConfig
 from mine.config.settings import validated
-from mine.errors import InputError
+from mine.errors import InputError, is_out_of_memory
 from mine.files import replacing_together
 from mine.inputs.files import reason, shown
 from mine.network.architecture import Architecture
@@ -185,11 +185,15 @@ def _reading(file: Path) -> Iterator[None]:
     """Context around what reads a state: libraries let through whatever they meet in a damaged file, and all is told.
 
     Raises:
-        InputError: For any exception inside.
+        InputError: For any exception inside but a lack of memory, which is not the file's fault.
     """
     try:
         yield
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        if isinstance(error, OSError):
+            raise InputError(f"{file} cannot be read ({reason(error)}): see that it can, then run again") from error
         complaint = f"{file} is not a state to go on from ({reason(error)})"
         raise InputError(f"{complaint}: start anew with --no-resume") from error
 

@@ -218,6 +218,22 @@ def test_a_damaged_state_is_reported(stopped: TrainConfig, tmp_path: Path) -> No
             training.train(replace(stopped, output=str(tmp_path)))
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory"), PermissionError(13, "no")])
+def test_a_state_is_not_blamed_for_the_machine(
+    stopped: TrainConfig, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """What would be started anew could be gone on with, on another machine."""
+
+    def load(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises((MemoryError, RuntimeError, InputError)) as caught:
+        read_state(Path(stopped.output) / "state.pt")
+    assert caught.value is error or "state.pt cannot be read (no): see that it can" in str(caught.value)
+    assert "--no-resume" not in str(caught.value)
+
+
 Tree = dict[str, Any]
 
 
