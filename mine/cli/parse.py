@@ -136,7 +136,7 @@ def _mistake(options: Options, words: Sequence[str]) -> str | None:
         option, equals, value = word.partition("=")
         option = option.replace("_", "-")
         if option not in options.names:
-            return _unknown(word, option, options)
+            return _unknown(word, option, rest, options)
         given.add(options.names[option])
         wrong = _wrong_value(option, value if equals else None, rest, len(arguments), options)
         if wrong:
@@ -171,11 +171,15 @@ def _is_option(word: str) -> bool:
     return len(word) > 1 and word[0] == "-" and not NUMBER.match(word)
 
 
-def _unknown(word: str, option: str, options: Options) -> str:
-    """What is said of a word that is taken for an option that there is not."""
+def _unknown(word: str, option: str, rest: list[str], options: Options) -> str:
+    """What is said of a word that is taken for an option that there is not; `rest` are the words behind it."""
+    close = get_close_matches(option, options.names, 1, cutoff=0.7)
+    if word.startswith("--") and not close and any("KEY=VALUE" in meaning for meaning in options.positional):
+        name, equals, value = word[2:].partition("=")
+        value = value if equals else rest[0] if rest and not _is_option(rest[0]) else "VALUE"
+        return f"there is no option {option}: settings of CONFIG are given as {name.replace('-', '_')}={value}"
     if "." in word and "=" not in word:
         return f"there is no option {word}: a file of that name is given as ./{word}"
-    close = get_close_matches(option, options.names, 1, cutoff=0.7)
     return f"there is no option {option}: " + (f"did you mean {close[0]}?" if close else "leave it out")
 
 

@@ -190,6 +190,10 @@ REFUSED = {
     ("render", "photo.jpg", "b.jpg", "--stereo", "sbs", "--depth-model"): "b.jpg is one argument too many",
     ("render", "photo.jpg", "--eye-distnce", "3"): "did you mean --eye-distance?",
     ("predict", "photo.jpg", "--frames", "3"): "no option --frames: leave it out",
+    ("train", "a.yaml", "--steps", "3"): "no option --steps: settings of CONFIG are given as steps=3;",
+    ("train", "a.yaml", "--held-out.every=4", "--no-resume"): "are given as held_out.every=4;",
+    ("eval", "a.yaml", "--planes"): "are given as planes=VALUE;",
+    ("train", "a.yaml", "-n", "3"): "no option -n: leave it out",
     (
         "predict",
         "photo.jpg",
