@@ -213,17 +213,17 @@ def test_a_run_starts_from_a_checkpoint_and_frozen_parts_stay(tmp_path: Path, fe
 
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
     start = tmp_path / "surface.safetensors"
-    save_network(make_network(Architecture("resnet18", (4, 4, 4, 4, 4), decoder="disparity")), start)
+    save_network(make_network(Architecture(ARCHITECTURE.encoder, (4, 4, 4, 4, 4), decoder="disparity")), start)
     config = config_for(tmp_path, start=str(start), architecture=PartialArchitecture(members=1))
     assert start_network(config).architecture.widths[0] == 4
     layers = PartialArchitecture(decoder="layers", background=(4, 4, 4, 4, 4))
-    assert start_network(replace(config, architecture=layers)).architecture.encoder == "resnet18"
+    assert start_network(replace(config, architecture=layers)).architecture.encoder == ARCHITECTURE.encoder
     for given, told in (
-        (ARCHITECTURE, "encoder = 'resnet18' and 'mobilenetv3_small_050'"),
+        (ARCHITECTURE, r"widths = \(4, 4, 4, 4, 4\) and \(4, 8, 8, 8, 8\)"),
         (PartialArchitecture(decoder="planes"), "decoder = 'disparity' and 'planes'"),  # equal to the default
         (PartialArchitecture(members=2), "members = 1 and 2"),
         (PartialArchitecture(background=(4, 4, 4, 4, 4)), r"background = \(\) and \(4, 4, 4, 4, 4\)"),
-        (replace(layers, encoder="resnet50"), "encoder = 'resnet18' and 'resnet50'"),
+        (replace(layers, encoder="resnet50"), "encoder = 'mobilenetv3_small_050' and 'resnet50'"),
         (replace(layers, members=5), "members = 1 and 5"),
     ):
         refused = replace(config, architecture=given, batch=1)
