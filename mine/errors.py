@@ -36,6 +36,10 @@ class InputError(ValueError):
         super().__init__("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in message))
 
 
+class PackageError(InputError):
+    """A package that is missing or does not fit: no input is wrong, and what reads files does not blame them for it."""
+
+
 class InputWarning(UserWarning):
     """Input that is used although something is wrong with it, in one line: what it is, and what is done about it."""
 
@@ -83,10 +87,10 @@ def exit_on_input_error(program: str) -> Iterator[None]:
 
 @contextmanager
 def extras_required() -> Iterator[None]:
-    """Context in which a missing module of an extra is reported with the extra to install.
+    """Context in which packages that are missing, or do not fit together, are reported with what to install.
 
     Raises:
-        InputError: An import inside the context lacks a module of `EXTRAS`.
+        PackageError: An import inside the context lacks a module of `EXTRAS`, or a torchvision that fits torch.
     """
     try:
         yield
@@ -95,4 +99,10 @@ def extras_required() -> Iterator[None]:
         extra = next((extra for extra, modules in EXTRAS.items() if module in modules), None)
         if extra is None:
             raise
-        raise InputError(f'{module} is not installed: pip install "mine[{extra}]"') from error
+        raise PackageError(f'{module} is not installed: pip install "mine[{extra}]"') from error
+    except (ImportError, RuntimeError, OSError, AttributeError) as error:
+        # Binaries of another version: "operator torchvision::nms does not exist", an undefined symbol, and so on.
+        if "torchvision" not in str(error):
+            raise
+        remedy = "install both in one command, pip install --force-reinstall torch torchvision"
+        raise PackageError(f"torchvision does not fit torch ({str(error).partition(chr(10))[0]}): {remedy}") from error

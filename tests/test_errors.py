@@ -12,6 +12,8 @@ import torch
 from packaging.requirements import Requirement
 
 from mine.errors import EXTRAS, InputError, InputWarning, exit_on_input_error, extras_required, warn
+from mine.network.architecture import Architecture
+from mine.network.checkpoint import load_network, make_network, save_network
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -100,6 +102,30 @@ def test_a_script_ends_on_bad_input_with_one_line_and_status_2(capsys: pytest.Ca
         raise InputError("size is 3: give 4")
     assert end.value.code == 2
     assert capsys.readouterr() == ("", "train.py: size is 3: give 4\n")
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "mobilenetv3_small_050"])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        "RuntimeError('operator torchvision::nms does not exist')",
+        "OSError('torchvision/image.so: undefined symbol')",
+        "AttributeError(\"partially initialized module 'torchvision' has no attribute 'extension'\")",
+    ],
+)
+def test_a_torchvision_that_does_not_fit_is_told_and_no_checkpoint_blamed(
+    problem: str, encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.safetensors"
+    save_network(make_network(Architecture(encoder, (4, 4, 4, 4, 4))), file)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("torchvision", "timm")]:
+        monkeypatch.delitem(sys.modules, name)
+    package = tmp_path / "torchvision"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"raise {problem}")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"^torchvision does not fit torch \(.*pip install"):
+        load_network(file)
 
 
 def test_warnings_are_at_the_line_that_called_the_package() -> None:

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from mine.errors import InputError
+from mine.errors import InputError, PackageError
 from mine.files import replacing
 from mine.inputs.files import parsing, shown
 from mine.inputs.tensors import open_tensors
@@ -121,6 +121,8 @@ def _read_ours(path: Path) -> Network:
             with parsing("its values cannot be read", REMEDY):
                 weights = {key: file.read(key) for key in file.shapes}
             return _with_weights(network, weights)
+        except PackageError:
+            raise
         except InputError as error:
             raise InputError(f"{path} is not a readable checkpoint: {error}") from error
 
@@ -131,6 +133,8 @@ def _read_published(path: Path) -> Network:
     try:
         architecture, weights = convert(state)
         network = _with_weights(_build(architecture, {key: tuple(x.shape) for key, x in weights.items()}), weights)
+    except PackageError:
+        raise
     except InputError as error:
         raise InputError(f"{path} is not a readable checkpoint: {error}") from error
     params = path.with_name("params.yaml")

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.hub import get_dir
 
+from mine.errors import extras_required
 from mine.inputs.files import parsing
 from mine.network.encoders.imagenet import IMAGENET_MEAN, IMAGENET_STD, normalise
 
@@ -25,7 +26,8 @@ class ResNetEncoder(nn.Module):
 
     def __init__(self, name: str = "resnet50") -> None:
         super().__init__()
-        from torchvision.models import get_model
+        with extras_required():
+            from torchvision.models import get_model
 
         self.name = name
         self.resnet = get_model(name, weights=None)
