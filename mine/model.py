@@ -63,7 +63,9 @@ def load(
         raise InputError(f"checkpoint is a {type(source).__name__}: give the path of a file")
     network = load_network(shipped_checkpoint() if source is None else source)
     if not isinstance(device, (str, torch.device)):
-        raise InputError(f"device {device!r} is not possible: give auto, cpu or cuda")
+        number = isinstance(device, Integral) and not isinstance(device, bool)
+        remedy = f'give "cuda:{device}"' if number else "give auto, cpu or cuda"
+        raise InputError(f"device {device!r} is not possible: {remedy}")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:

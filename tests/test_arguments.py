@@ -23,6 +23,9 @@ PHOTO = np.full((48, 64, 3), 99, np.uint8)
 
 WRONG: dict[str, tuple[Callable[[Any, Any], object], str]] = {
     "size of predict": (lambda model, scene: model.predict(PHOTO, size=256), "size 256 is not possible"),
+    "words for a size": (lambda model, scene: model.predict(PHOTO, size="big"), "size 'big' is not possible"),
+    "number of a device": (lambda model, scene: mine.load(device=1), 'device 1 is not possible: give "cuda:1"'),
+    "a device of nothing": (lambda model, scene: mine.load(device=None), "device None .*: give auto, cpu or cuda"),
     "fractions": (lambda model, scene: model.predict(PHOTO, size=(128.0, 128.0)), r"size \(128.0, 128.0\) is not"),
     "None in a size": (lambda model, scene: model.predict(PHOTO, size=(None, 128)), r"size \(None, 128\) is not"),
     "meta": (lambda model, scene: model.predict(torch.rand(3, 64, 64, device="meta")), "photo tensor has no values"),

@@ -24,7 +24,7 @@ SENSOR_SIDES = (2.0, 60.0)
 """mm; longer side of the smallest and the largest sensors of cameras: 1/7 inch, and medium format."""
 
 FOVS = (1.0, 150.0)
-"""Degrees; a lens of 2000 mm, and more than any lens that keeps lines straight: fisheyes are told nothing of."""
+"""Degrees; a lens of 2000 mm, and more than any lens that keeps lines straight: no angle is reported for fisheyes."""
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

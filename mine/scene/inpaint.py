@@ -32,7 +32,8 @@ INPAINT_PATIENCE = 4
 foreground lies the farther of its two sides, behind each edge of a wide one that edge's own side."""
 
 REACH = 28
-"""`INPAINT_REACH` of learned backgrounds and of large views: what the default path uncovers of 1920 pixels."""
+"""`INPAINT_REACH` of learned backgrounds and of large views: as wide as what the default camera path uncovers in a view
+1920 pixels wide."""
 
 LEAST_STEP = 1.05
 """Ratio of disparities from which on what is inpainted behind a surface counts as another surface."""

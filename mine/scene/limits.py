@@ -35,7 +35,7 @@ def as_size(size: Any, unit: str = "pixels") -> tuple[int, int]:
     Raises:
         InputError: It is something else.
     """
-    sides = tuple(size) if isinstance(size, Iterable) else ()
+    sides = tuple(size) if isinstance(size, Iterable) and not isinstance(size, str | bytes) else ()
     if len(sides) != 2 or not all(isinstance(side, Integral) and int(side) > 0 for side in sides):
         raise InputError(f"size {sides or size!r} is not possible: give (height, width) in {unit}")
     return int(sides[0]), int(sides[1])
