@@ -9,6 +9,7 @@ files are kept in the folder of `--keep`.
 
 import argparse
 import faulthandler
+import logging
 import random
 import resource
 import sys
@@ -116,6 +117,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for files that broke a promise")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of damage that the readers get over
+    logging.disable(logging.WARNING)  # of samples that data sets skip
     broken = 0
     for name in READERS if options.reader == "all" else [options.reader]:
         account = fuzz(name, options.seed, options.executions, options.seconds, options.keep)

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image
 
+from mine.errors import InputError
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -161,6 +163,73 @@ def trajectories(folder: Path) -> list[Path]:
     return [folder / "a.txt"]
 
 
+def measured(folder: Path) -> list[Path]:
+    """Photos with measured depth in iBims-1's files, compressed and not."""
+    from scipy.io import savemat
+
+    from mine.data.datasets.ibims import MASKS
+
+    data = dict.fromkeys(MASKS, np.ones((6, 8))) | {"rgb": np.full((6, 8, 3), 90, np.uint8)}
+    data |= {"depth": np.full((6, 8), 2.5), "calib": np.array([[9.0, 0, 4], [0, 9, 3], [0, 0, 1]])}
+    for name, compressed in (("plain", False), ("compressed", True)):
+        (folder / name).mkdir()
+        savemat(folder / name / "a.mat", {"data": data}, do_compression=compressed)
+    return [folder / "plain" / "a.mat", folder / "compressed" / "a.mat"]
+
+
+def nyu(folder: Path) -> list[Path]:
+    """NYU Depth v2's list of photos; the photos themselves are too large."""
+    import h5py
+    from scipy.io import savemat
+
+    with h5py.File(folder / "nyu_depth_v2_labeled.mat", "w") as file:
+        file.create_dataset("images", (2, 3, 640, 480), np.uint8, chunks=(1, 3, 640, 480), compression=1)
+        file.create_dataset("depths", (2, 640, 480), np.float32, chunks=(1, 640, 480), compression=1, fillvalue=1)
+    savemat(folder / "splits.mat", {"testNdxs": np.array([[1], [2]])})
+    return [folder / "splits.mat"]
+
+
+def drives(folder: Path) -> list[Path]:
+    """Texts of a drive of KITTI: its calibration and its poses."""
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
+    from kitti_folder import DRIVES, write_drive
+
+    write_drive(folder, DRIVES[0])
+    row = "1 0 0 0.5 0 1 0 0 0 0 1 0.25"
+    (folder / DRIVES[0][:10] / DRIVES[0] / "poses.txt").write_text(f"{row}\n{row}\n")
+    return [folder / DRIVES[0][:10] / "calib_cam_to_cam.txt", folder / DRIVES[0][:10] / DRIVES[0] / "poses.txt"]
+
+
+def scans(folder: Path) -> list[Path]:
+    """Texts of DTU: neighbours of views and a camera."""
+    cameras = folder / "Cameras" / "train"
+    cameras.mkdir(parents=True)
+    (folder / "Rectified" / "scan1_train").mkdir(parents=True)
+    (folder / "Cameras" / "pair.txt").write_text("2\n0\n1 1 90.5\n1\n1 0 80.25\n")
+    for number in range(2):
+        pose = f"1 0 0 {60 * number}\n0 1 0 0\n0 0 1 0\n0 0 0 1\n"
+        text = f"extrinsic\n{pose}\nintrinsic\n90.5 0 80.2\n0 90.5 63.7\n0 0 1\n\n425 2.5\n"
+        (cameras / f"{number:08d}_cam.txt").write_text(text)
+    return [folder / "Cameras" / "pair.txt", cameras / "00000001_cam.txt"]
+
+
+def photographs(folder: Path) -> list[Path]:
+    """An index of photographs with measured disparity."""
+    lines = [{"name": "a", "place": "kitchen", "fx": 40.5}, {"name": "a"}]
+    (folder / "frames.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    levels = np.linspace(100, 65535, 32 * 48).reshape(32, 48).astype(np.uint16)
+    Image.fromarray(levels).save(folder / "a.png")
+    Image.fromarray((levels >> 8).astype(np.uint8)).save(folder / "a.jpg")
+    return [folder / "frames.jsonl", folder / "a.png", folder / "a.jpg"]
+
+
+def lenslets(folder: Path) -> list[Path]:
+    """A light field of lenslets."""
+    pixels = np.arange(42 * 56 * 3).reshape(42, 56, 3) % 251
+    Image.fromarray(pixels.astype(np.uint8)).save(folder / "a_eslf.png")
+    return [folder / "a_eslf.png"]
+
+
 def _read_depth(path: Path) -> object:
     from mine.scene.depth_maps.read import read_depth
 
@@ -218,6 +287,49 @@ def _read_trajectory(path: Path) -> object:
     return read_trajectory(path)
 
 
+def _read_ibims(path: Path) -> object:
+    from mine.data.datasets.ibims import Ibims
+
+    return Ibims(path.parent)[0]
+
+
+def _read_nyu(path: Path) -> object:
+    from mine.data.datasets.nyu import Nyu
+
+    return Nyu(path.parent)[0]
+
+
+def _read_drive(path: Path) -> object:
+    from mine.data.datasets.kitti import KittiDrives
+
+    root = path.parents[1] if path.name.startswith("calib") else path.parents[2]
+    return KittiDrives(root, (128, 128))[0]
+
+
+def _read_scan(path: Path) -> object:
+    from mine.data.datasets.dtu import Dtu
+
+    return Dtu(path.parents[1 if path.name == "pair.txt" else 2], (128, 128))
+
+
+def _read_photographs(path: Path) -> object:
+    from mine.data.datasets.rgbd import Rgbd
+
+    sample = Rgbd(path.parent, (16, 24), length=2)[0]
+    assert all(value.isfinite().all() for value in sample)
+    return sample
+
+
+def _read_lenslets(path: Path) -> object:
+    from mine.data.datasets.flowers import decode_light_field
+
+    decode_light_field.cache_clear()
+    try:
+        return decode_light_field(path)
+    except OSError as error:  # by which data sets skip a sample
+        raise InputError(str(error)) from error
+
+
 READERS = {
     "photo": Reader(photos, _read_photo),
     "depth": Reader(depth_maps, _read_depth),
@@ -230,5 +342,11 @@ READERS = {
     "colmap": Reader(captures, _read_capture),
     "colmap-text": Reader(text_captures, _read_capture),
     "trajectory": Reader(trajectories, _read_trajectory),
+    "ibims": Reader(measured, _read_ibims),
+    "nyu": Reader(nyu, _read_nyu),
+    "kitti": Reader(drives, _read_drive),
+    "dtu": Reader(scans, _read_scan),
+    "rgbd": Reader(photographs, _read_photographs),
+    "flowers": Reader(lenslets, _read_lenslets),
 }
 """Readers by the name that the command line gives them."""

@@ -14,6 +14,7 @@ from mutate import CHANGES, mutate
 from seeds import READERS
 
 EXECUTIONS = {"checkpoint": 8, "published": 60, "configuration": 60, "path": 100}
+EXECUTIONS |= dict.fromkeys(("ibims", "nyu", "kitti", "dtu", "rgbd", "flowers"), 60)
 """Fewer for slow readers."""
 
 

@@ -1,8 +1,13 @@
 """Photos with measured depth, on which predicted depth is evaluated."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from mine.errors import InputError
 
 
 class DepthMap(NamedTuple):
@@ -18,6 +23,20 @@ class DepthMap(NamedTuple):
     """(H, W) number of the planar region at each pixel, 0 outside of them"""
     edges: Tensor | None = None
     """(H, W) True at depth discontinuities"""
+
+
+def known_depth(depth: NDArray[Any], name: str) -> Tensor:
+    """Measured depth (H, W) as float32, 0 where it is no finite number above 0.
+
+    Raises:
+        InputError: None is known; `name` is what it is called.
+    """
+    with np.errstate(over="ignore"):
+        metres = torch.from_numpy(depth.astype(np.float32))
+    known = torch.where(torch.isfinite(metres) & (metres > 0), metres, 0)
+    if not known.any():
+        raise InputError(f"{name} has no known depth: unpack it anew, or leave it out")
+    return known
 
 
 class DepthMaps:

@@ -6,6 +6,9 @@ from pathlib import Path
 from mine.errors import InputError
 from mine.inputs.files import read_text, shorten
 
+MAX_BYTES = 1 << 24
+"""Most bytes of a list: a million names."""
+
 
 def split_names(root: Path, found: Collection[str], training: bool, kind: str) -> list[str]:
     """Names of the training or test split, as `train.txt` and `test.txt` list them, one a line.
@@ -33,4 +36,4 @@ def split_names(root: Path, found: Collection[str], training: bool, kind: str) -
 
 def _listed(path: Path) -> list[str] | None:
     """The names in a file, None without the file."""
-    return read_text(path, "list", "write it as UTF-8 text").split() if path.is_file() else None
+    return read_text(path, "list", "write it as UTF-8 text", MAX_BYTES).split() if path.is_file() else None

@@ -3,12 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mine.data.base.image_pairs import ImagePairs, Pair, other_targets
+from mine.data.base.pinhole import pinhole
 from mine.data.base.split import split_names
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, PosedImage, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
+from mine.inputs.files import read_text, reason
+from mine.scene.camera import check_poses
 
 UNIT = 425.0
 """Millimetres that make the unit of length: the depth at which the scans begin."""
@@ -26,6 +30,11 @@ LIGHTS = 7
 """Lighting conditions of each scan."""
 
 TEST_LIGHT = 3
+
+MAX_BYTES = 1 << 20
+"""Most bytes of a text file: theirs have some thousand."""
+
+REMEDY = "unpack DTU's Cameras there"
 
 
 class Dtu(ImagePairs):
@@ -104,14 +113,15 @@ def read_pairs(path: Path) -> dict[int, list[int]]:
     Raises:
         InputError: The file cannot be read or lists no neighbours.
     """
+    text = read_text(path, "list of views", REMEDY, MAX_BYTES)
     try:
-        _, *lines = path.read_text().strip().splitlines()
+        _, *lines = text.strip().splitlines()
         found = {
             int(number): [int(other) for other in line.split()[1::2]][:NEIGHBOURS]
             for number, line in zip(lines[::2], lines[1::2], strict=True)
         }
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}): unpack DTU's Cameras there") from error
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read ({reason(error)}): {REMEDY}") from error
     found = {number: others for number, others in found.items() if others}
     if not found or not {other for others in found.values() for other in others} <= found.keys():
         raise InputError(f"{path} names no neighbours, or some that are none of its views: unpack DTU's Cameras anew")
@@ -127,19 +137,16 @@ def read_camera(path: Path) -> tuple[pycolmap.Camera, Floats]:
     Raises:
         InputError: The file cannot be read or has no camera.
     """
+    words = read_text(path, "camera", REMEDY, MAX_BYTES).split()
     try:
-        words = path.read_text().split()
         pose: Floats = np.array(words[1:17], np.float64).reshape(4, 4)
         K = np.array(words[18:27], np.float64).reshape(3, 3)
-        if (words[0], words[17]) != ("extrinsic", "intrinsic") or min(K[0, 0], K[1, 1]) <= 0:
+        if (words[0], words[17]) != ("extrinsic", "intrinsic"):
             raise ValueError("not an extrinsic and an intrinsic matrix")
-        if not (np.isfinite(pose).all() and np.isfinite(K).all()):
-            raise ValueError("values are not finite")
-    except (OSError, UnicodeDecodeError, ValueError, IndexError) as error:
-        raise InputError(f"{path} is no readable camera ({error}): unpack DTU's Cameras there") from error
+        check_poses(torch.from_numpy(pose))
+        with np.errstate(over="ignore"):
+            lens = pinhole(path, np.diag([DOWNSCALE, DOWNSCALE, 1]) @ K, IMAGE_SIZE)
+    except (InputError, ValueError, IndexError) as error:
+        raise InputError(f"{path} is no readable camera ({reason(error)}): {REMEDY}") from error
     pose[:3, 3] /= UNIT
-    params = [
-        *(DOWNSCALE * np.diag(K)[:2]),
-        *(DOWNSCALE * K[:2, 2] + 0.5),
-    ]
-    return pycolmap.Camera(model="PINHOLE", width=IMAGE_SIZE[1], height=IMAGE_SIZE[0], params=params), pose
+    return lens, pose

@@ -6,15 +6,25 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
-from mine.data.base.depth_maps import DepthMap, DepthMaps
+from mine.data.base.depth_maps import DepthMap, DepthMaps, known_depth
 from mine.errors import InputError
+from mine.inputs.matlab import read_mat
+from mine.scene.camera import check_intrinsics
 
 Array = NDArray[Any]
 
-PARTS = ("rgb", "depth", "edges", "calib", "mask_invalid", "mask_transp", "mask_wall", "mask_table", "mask_floor")
+MASKS = ("edges", "mask_invalid", "mask_transp", "mask_wall", "mask_table", "mask_floor")
+
+PARTS = ("rgb", "depth", "calib", *MASKS)
+
+REMEDY = "unpack ibims1_core_mat anew"
+
+MAX_SIDE = 4096
+"""Longest side of a photo in pixels: theirs have 640."""
+
+MAX_REGIONS = 10_000
+"""Largest number of a region in a mask."""
 
 
 class Ibims(DepthMaps):
@@ -41,14 +51,11 @@ class Ibims(DepthMaps):
 
     def __getitem__(self, index: int) -> DepthMap:
         parts = _read(self.files[index])
-        valid = (parts["mask_invalid"] > 0) & (parts["mask_transp"] > 0) & np.isfinite(parts["depth"])
-        calib = parts["calib"].astype(np.float32)
-        K = calib.copy() if calib[2, 0] == 0 else calib.T.copy()  # as MATLAB has it: points are rows there
-        K[:2, 2] -= 1  # its pixels count from 1
+        valid = (parts["mask_invalid"] > 0) & (parts["mask_transp"] > 0)
         return DepthMap(
             image=torch.from_numpy(parts["rgb"].astype(np.float32) / 255).permute(2, 0, 1),
-            K=torch.from_numpy(K),
-            depth=torch.from_numpy(np.where(valid, parts["depth"], 0).astype(np.float32)),
+            K=_intrinsics(self.files[index], parts["calib"]),
+            depth=known_depth(np.where(valid, parts["depth"], 0), str(self.files[index])),
             regions=torch.from_numpy(_numbered([parts[name] for name in PARTS[-3:]])),
             edges=torch.from_numpy(parts["edges"] > 0),
         )
@@ -62,14 +69,32 @@ def _numbered(masks: list[Array]) -> NDArray[np.int64]:
     return regions
 
 
-def _read(path: Path) -> dict[str, Array]:
-    """The arrays `PARTS` of a file."""
+def _intrinsics(path: Path, calib: Array) -> torch.Tensor:
+    """Intrinsics (3, 3), pixels counted from 0, of a calibration as MATLAB has it. Raises InputError for others."""
+    K = torch.from_numpy(calib.astype(np.float32))
+    if K.shape == (3, 3):
+        K = K.clone() if K[2, 0] == 0 else K.T.clone()  # points are rows there
+        K[:2, 2] -= 1  # its pixels count from 1
     try:
-        data = loadmat(path)["data"][0, 0]
-        parts = {name: data[name] for name in PARTS}
-    except (MatReadError, OSError, ValueError, TypeError, LookupError, NotImplementedError) as error:
-        raise InputError(f"{path} is no readable file of iBims-1 ({error}): unpack ibims1_core_mat anew") from error
+        check_intrinsics(K)
+    except InputError as error:
+        raise InputError(f"{path}: calib is no calibration ({error}): {REMEDY}") from error
+    return K
+
+
+def _read(path: Path) -> dict[str, Array]:
+    """The arrays `PARTS` of a file, of types and sizes that fit to each other."""
+    data = read_mat(path, "file of iBims-1", REMEDY).get("data")
+    if not isinstance(data, dict) or (missing := [name for name in PARTS if name not in data]):
+        told = f"numbers in data.{missing[0]}" if isinstance(data, dict) else "struct named data"
+        raise InputError(f"{path} is no readable file of iBims-1 (it has no {told}): {REMEDY}")
+    parts = {name: data[name] for name in PARTS}
     size = parts["depth"].shape
-    if parts["rgb"].shape != (*size, 3) or any(parts[n].shape != size for n in PARTS if n not in ("rgb", "calib")):
-        raise InputError(f"{path}: its pictures and masks differ in size: unpack ibims1_core_mat anew")
+    if parts["rgb"].shape != (*size, 3) or any(parts[name].shape != size for name in MASKS):
+        raise InputError(f"{path}: its pictures and masks differ in size: {REMEDY}")
+    if len(size) != 2 or not 0 < min(size) <= max(size) <= MAX_SIDE or parts["rgb"].dtype != np.uint8:
+        raise InputError(f"{path}: rgb is {parts['rgb'].dtype} of shape {parts['rgb'].shape}: {REMEDY}")
+    for name in MASKS:
+        if not (np.abs(parts[name]) <= MAX_REGIONS).all():  # False for what is not finite
+            raise InputError(f"{path}: {name} has values beyond {MAX_REGIONS}: {REMEDY}")
     return parts

@@ -6,10 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mine.data.base.image_pairs import ImagePairs, Pair
+from mine.data.base.pinhole import pinhole
 from mine.data.base.split import split_names
-from mine.data.datasets.kitti_poses import drive_poses
+from mine.data.datasets.kitti_poses import calibrated, drive_poses
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, PosedImage, Size
 from mine.data.sfm.colmap_library import pycolmap
+from mine.data.sfm.model_files import MAX_SIDE
 from mine.errors import InputError
 from mine.inputs.numbers import whole_number
 
@@ -139,11 +141,7 @@ def read_rig(path: Path) -> tuple[RigCamera, RigCamera]:
     Raises:
         InputError: These are missing or are no cameras.
     """
-    try:
-        rows = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
-        left, right = (_rig_camera(rows[f"P_rect_{side}"], rows[f"S_rect_{side}"]) for side in SIDES)
-    except (OSError, UnicodeDecodeError, KeyError, ValueError, np.linalg.LinAlgError) as error:
-        raise InputError(f"{path} is no readable calibration ({error}): unpack KITTI's calibration there") from error
+    left, right = (_rig_camera(path, side) for side in SIDES)
     return left, right
 
 
@@ -155,16 +153,14 @@ def _frame_number(drive: Path, name: str) -> int:
     return number
 
 
-def _rig_camera(projection: str, size: str) -> RigCamera:
-    """The camera of a projection matrix P_rect and a size S_rect, as the calibration has them."""
-    P = np.array(projection.split(), np.float64).reshape(3, 4)
-    width, height = (round(float(side)) for side in size.split())
-    if not np.isfinite(P).all() or min(P[0, 0], P[1, 1], width, height) <= 0:
-        raise ValueError("not a camera with a focal length and a size")
+def _rig_camera(path: Path, side: str) -> RigCamera:
+    """The camera of the projection matrix P_rect and the size S_rect in a calibration."""
+    P = calibrated(path, f"P_rect_{side}", 12).reshape(3, 4)
+    width, height = calibrated(path, f"S_rect_{side}", 2).clip(0, MAX_SIDE + 1).round().astype(int).tolist()
+    lens = pinhole(path, P[:, :3], (height, width))
     pose: Floats = np.eye(4)
     pose[:3, 3] = np.linalg.inv(P[:, :3]) @ P[:, 3]
-    params = [P[0, 0], P[1, 1], P[0, 2] + 0.5, P[1, 2] + 0.5]  # COLMAP counts from the first pixel's corner
-    return RigCamera(pycolmap.Camera(model="PINHOLE", width=width, height=height, params=params), pose)
+    return RigCamera(lens, pose)
 
 
 def _view(drive: Path, path: Path, camera: RigCamera) -> PosedImage:

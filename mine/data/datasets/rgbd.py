@@ -34,6 +34,13 @@ MIN_KNOWN = 0.05
 """Fraction of a crop whose disparity must be known."""
 
 
+MAX_BYTES = 1 << 26
+"""Most bytes of an index: half a million photographs."""
+
+MAX_FOCAL = 1e6
+"""Longest focal length in pixels; the shortest is 1."""
+
+
 class Photograph(NamedTuple):
     """One photograph and its map."""
 
@@ -130,26 +137,36 @@ def read_index(path: Path) -> list[tuple[str, Photograph]]:
         Place and files of each line; a photograph without a place is a place of its own.
 
     Raises:
-        InputError: The file is no UTF-8 text, a line is not a JSON object with a `name`, or its focal length is not
-            positive.
+        InputError: The file is no UTF-8 text, a line is not a JSON object with a `name` in the folder of the index, or
+            its focal length is not positive, or longer than a million pixels.
     """
     found = []
-    for number, line in enumerate(read_text(path, "index", "write it as UTF-8 text").splitlines(), start=1):
+    for number, line in enumerate(read_text(path, "index", "write it as UTF-8 text", MAX_BYTES).splitlines(), start=1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
             name, focal = entry["name"], entry.get("fx")
-            if not isinstance(name, str) or not (focal is None or float(focal) > 0):
-                raise ValueError
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            name = focal = None
+        if not _is_name(name) or not (focal is None or _is_focal(focal)):
             raise InputError(
                 f'{path}, line {number}, is not a photograph: give {{"name": "NAME", "place": "kitchen", "fx": 500}}'
-            ) from error
+            )
         place = entry.get("place", f"{path.parent}/{name}")
         files = path.parent / f"{name}.jpg", path.parent / f"{name}.png"
         found.append((str(place), Photograph(*files, None if focal is None else float(focal))))
     return found
+
+
+def _is_name(name: object) -> bool:
+    """Whether a value of an index names files in its folder, or below."""
+    return isinstance(name, str) and not Path(name).is_absolute() and ".." not in Path(name).parts
+
+
+def _is_focal(focal: object) -> bool:
+    """Whether a value of an index is a focal length."""
+    return isinstance(focal, (int, float)) and not isinstance(focal, bool) and 1 <= focal <= MAX_FOCAL
 
 
 def read_photograph(photograph: Photograph) -> tuple[Image.Image, np.ndarray]:

@@ -242,11 +242,11 @@ def _read_model(folder: Path) -> pycolmap.Reconstruction:
         if name.is_absolute() or ".." in name.parts:
             raise InputError(f"{path} names the picture {shown(str(name))}, outside its folder: make it anew")
     for camera in model.cameras.values():
-        _check_camera(path, camera)
+        check_camera(path, camera)
     return model
 
 
-def _check_camera(path: Path, camera: pycolmap.Camera) -> None:
+def check_camera(path: Path, camera: pycolmap.Camera) -> None:
     """Raises InputError for a camera without pixels, or with parameters that no lens has."""
     if not (0 < camera.width <= MAX_SIDE and 0 < camera.height <= MAX_SIDE):
         raise InputError(f"{path} has a camera of {camera.width}x{camera.height} pixels: make it anew")

@@ -17,6 +17,9 @@ NUMBERS = 19
 """Numbers on a line: timestamp, fx, fy, cx, cy, two zeros, and the 3x4 pose."""
 
 
+MAX_FOCAL = 1000.0
+"""Longest focal length, and farthest principal point, in units of the image's width and height."""
+
 MAX_BYTES = 1 << 21
 """Most bytes of a camera file: five minutes of video at 30 frames per second."""
 
@@ -70,6 +73,6 @@ def _frame(line: str, location: str) -> Frame:
     pose[:3] = values[6:].reshape(3, 4)
     with np.errstate(all="ignore"):  # of numbers too large to multiply
         orthogonal = np.abs(pose[:3, :3] @ pose[:3, :3].T - np.eye(3)).max() <= 1e-2
-    if not orthogonal or (values[:2] <= 0).any():
+    if not orthogonal or (values[:2] <= 0).any() or (values[:4] > MAX_FOCAL).any():
         raise InputError(f"{location}: not a camera with a focal length and a rotation: download the camera file again")
     return Frame(name, values[:4], pose)

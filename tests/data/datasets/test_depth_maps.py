@@ -1,5 +1,6 @@
 """NYU Depth v2 and iBims-1 on miniatures of their files, and their evaluation."""
 
+import os
 from pathlib import Path
 
 import h5py
@@ -66,8 +67,34 @@ def test_ibims_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no readable file"):
         Ibims(tmp_path)[0]
     (tmp_path / "room.mat").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="no readable file"):
+    with pytest.raises(InputError, match="cannot be read"):
         Ibims(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"calib": np.ones(3)},
+        {"calib": "text"},
+        {"calib": np.zeros((2, 2))},
+        {"calib": np.zeros((3, 3))},
+        {"calib": np.full((3, 3), np.nan)},
+        {"depth": np.full((HEIGHT, WIDTH), "x")},
+        {"depth": np.full((HEIGHT, WIDTH), np.nan)},
+        {"depth": np.full((HEIGHT, WIDTH), 1e300)},
+        {"edges": np.full((HEIGHT, WIDTH), "x", object)},
+        {"mask_wall": np.full((HEIGHT, WIDTH), np.inf)},
+        {"mask_wall": np.full((HEIGHT, WIDTH), 1e18)},
+        {"rgb": np.zeros((HEIGHT, WIDTH, 3))},
+        {"rgb": np.zeros((HEIGHT, WIDTH, 3), np.uint8) * 1j},
+    ],
+    ids=lambda change: " ".join(change),
+)
+def test_ibims_of_other_types_and_shapes_is_one_line(tmp_path: Path, change: dict[str, np.ndarray]) -> None:
+    write_ibims(tmp_path, **change)
+    with pytest.raises(InputError, match=r"room\.mat.*: (unpack|put)") as caught:
+        Ibims(tmp_path)[0]
+    assert "\n" not in str(caught.value)
 
 
 def write_nyu(folder: Path, test: tuple[int, ...] = (2, 3)) -> None:
@@ -93,20 +120,71 @@ def test_nyu_is_read_and_cropped(tmp_path: Path) -> None:
 
 
 def test_nyu_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="lacks NYU Depth v2"):
+    with pytest.raises(InputError, match=r"no list of NYU Depth v2 at .*splits\.mat"):
         Nyu(tmp_path)
     write_nyu(tmp_path, test=(4,))
     with pytest.raises(InputError, match="does not fit"):
         Nyu(tmp_path)
     with h5py.File(tmp_path / "nyu_depth_v2_labeled.mat", "a") as file:  # which fails while the file is open
         del file["depths"]
-    with pytest.raises(InputError, match="lacks NYU Depth v2"):
+    with pytest.raises(InputError, match="has no readable depths"):
         Nyu(tmp_path)
     (tmp_path / "nyu_depth_v2_labeled.mat").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="lacks NYU Depth v2"):
+    with pytest.raises(InputError, match=r"labeled\.mat cannot be read"):
+        Nyu(tmp_path)
+    (tmp_path / "nyu_depth_v2_labeled.mat").unlink()
+    os.mkfifo(tmp_path / "nyu_depth_v2_labeled.mat")
+    with pytest.raises(InputError, match=r"labeled\.mat cannot be read \(it is a pipe"):
         Nyu(tmp_path)
     with pytest.raises(InputError, match=r"choose .*ibims, .*nyu"):
         evaluation_set(FolderSource(kind="nyu-depth", root=str(tmp_path)), (128, 128))
+
+
+NYU_FRAME = (3, 3, 640, 480)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("images", {"data": [b"a", b"b"]}),
+        ("images", {"shape": NYU_FRAME, "dtype": np.float64}),
+        ("images", {"shape": (3, 3, 64, 48), "dtype": np.uint8}),
+        ("images", {"shape": (), "dtype": np.uint8}),
+        ("images", {"shape": (300, *NYU_FRAME[1:]), "dtype": np.uint8, "chunks": (300, *NYU_FRAME[1:])}),
+        ("images", {"shape": NYU_FRAME, "dtype": np.uint8, "external": [("/dev/zero", 0, 3 * 3 * 640 * 480)]}),
+        ("depths", {"shape": (3, 640), "dtype": np.float32}),
+        ("depths", {"shape": (3, 640, 480), "dtype": ">f4"}),
+        ("depths", {"data": h5py.ExternalLink("other.mat", "/depths")}),
+    ],
+)
+def test_nyu_of_other_types_and_shapes_is_one_line(tmp_path: Path, name: str, options: dict[str, object]) -> None:
+    write_nyu(tmp_path)
+    with h5py.File(tmp_path / "nyu_depth_v2_labeled.mat", "a") as file:
+        del file[name]
+        if isinstance(options.get("data"), h5py.ExternalLink):
+            file[name] = options["data"]
+        else:
+            file.create_dataset(name, **options)
+    with pytest.raises(InputError, match=f"has no readable {name} ") as caught:
+        Nyu(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_and_empty_photos_of_nyu_are_told(tmp_path: Path) -> None:
+    write_nyu(tmp_path)
+    with h5py.File(tmp_path / "nyu_depth_v2_labeled.mat", "a") as file:
+        file["depths"][1] = 0
+        images = file["images"][()] + np.random.default_rng(0).integers(0, 9, NYU_FRAME, np.uint8)
+        del file["images"]
+        file.create_dataset("images", data=images, chunks=(1, 3, 640, 480), compression=1)
+        chunk = file["images"].id.get_chunk_info(2)
+    with pytest.raises(InputError, match="photo 2 has no known depth"):
+        Nyu(tmp_path)[0]
+    with (tmp_path / "nyu_depth_v2_labeled.mat").open("r+b") as stored:
+        stored.seek(chunk.byte_offset + chunk.size // 2)
+        stored.write(bytes(1000))
+    with pytest.raises(InputError, match="photo 3 cannot be read"):
+        Nyu(tmp_path)[1]
 
 
 def test_the_true_depth_in_another_unit_has_no_error(tmp_path: Path) -> None:

@@ -89,13 +89,18 @@ def test_what_is_missing_or_broken_is_told(root: Path) -> None:
     with pytest.raises(InputError, match="scan9 is not in"):
         Dtu(root, SIZE)
     camera = root / "Cameras" / "train" / "00000001_cam.txt"
-    for text in ("extrinsic 1 2", camera.read_text().replace("90.0", "nan"), camera.read_text().replace("90.0", "0")):
+    whole = camera.read_text()
+    broken = [whole.replace("90.0", focal) for focal in ("nan", "0", "-1", "1e308", "text")]
+    for text in ("", "extrinsic 1 2", whole.replace("1.0", "2.0", 1), *broken):
         camera.write_text(text)
         with pytest.raises(InputError, match="no readable camera"):
             read_camera(camera)
     (root / "Cameras" / "pair.txt").write_text("1\n0\n1 7 2.0\n")
     with pytest.raises(InputError, match="none of its views"):
         Dtu(root, SIZE)
+    (root / "Cameras" / "pair.txt").write_text("1\n²\n1 7 2.0\n")
+    with pytest.raises(InputError, match=r"pair\.txt cannot be read"):
+        Dtu(root, SIZE)
     (root / "Cameras" / "pair.txt").unlink()
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"no list of views at .*pair\.txt"):
         Dtu(root, SIZE)

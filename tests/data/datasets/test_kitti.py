@@ -1,5 +1,6 @@
 """KITTI raw on a miniature of its layout."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -109,8 +110,19 @@ def test_evaluation_leaves_out_the_border(root: Path, monkeypatch: pytest.Monkey
 
 
 def test_what_is_missing_is_told(root: Path, tmp_path: Path) -> None:
-    (root / "2011_09_28" / "calib_cam_to_cam.txt").write_text("P_rect_02: 1 2 3\n")
+    calibration = root / "2011_09_28" / "calib_cam_to_cam.txt"
+    whole = calibration.read_text()
+    calibration.write_text("P_rect_02: 1 2 3\n")
     with pytest.raises(InputError, match="no readable calibration"):
+        Kitti(root, SIZE)
+    for old, new in ((" 5.600000e+01", " inf"), (" 5.600000e+01", " 1e30"), (" 1.000000", " 0"), ("9.000000", "-9")):
+        assert old in whole
+        calibration.write_text(whole.replace(old, new))
+        with pytest.raises(InputError, match=r"calib_cam_to_cam\.txt"):
+            Kitti(root, SIZE)
+    calibration.unlink()
+    os.mkfifo(calibration)
+    with pytest.raises(InputError, match=r"calib_cam_to_cam\.txt cannot be read \(it is a pipe"):
         Kitti(root, SIZE)
     (root / "train.txt").write_text("2011_09_26_drive_0099_sync")
     with pytest.raises(InputError, match="drive_0099_sync is not in"):
@@ -253,16 +265,22 @@ def _eye_pose(side: str) -> np.ndarray:
 
 def test_missing_and_broken_poses_are_told(tmp_path: Path) -> None:
     write_drive(tmp_path, DRIVES[0])
-    with pytest.raises(InputError, match=r"0000000000\.txt cannot be read .*oxts, or give poses\.txt"):
+    with pytest.raises(InputError, match=r"no list of numbers at .*0000000000\.txt: .*oxts, or give poses\.txt"):
         KittiDrives(tmp_path, SIZE)
     write_motion(tmp_path, DRIVES[0], 2)
     KittiDrives(tmp_path, SIZE)
     date = tmp_path / DRIVES[0][:10]
     (date / "calib_imu_to_velo.txt").write_text("R: 1 2 3\nT: 0 0 0")
-    with pytest.raises(InputError, match=r"calib_imu_to_velo\.txt: R is .*: give 9 numbers"):
+    with pytest.raises(InputError, match=r"calib_imu_to_velo\.txt is no readable calibration: R is .*: give 9 numbers"):
         KittiDrives(tmp_path, SIZE)
     (date / DRIVES[0] / "oxts" / "data" / "0000000001.txt").write_text("49 8 nan 0 0 0")
     with pytest.raises(InputError, match="no 6 finite numbers"):
+        KittiDrives(tmp_path, SIZE)
+    (date / DRIVES[0] / "oxts" / "data" / "0000000001.txt").write_text("90 8 0 0 0 0")
+    with pytest.raises(InputError, match="latitudes beyond 85"):
+        KittiDrives(tmp_path, SIZE)
+    (date / DRIVES[0] / "poses.txt").write_text(2 * (numbers(np.zeros((3, 4))) + "\n"))
+    with pytest.raises(InputError, match=r"poses\.txt: .* no rotation"):
         KittiDrives(tmp_path, SIZE)
     (date / DRIVES[0] / "poses.txt").write_text(numbers(np.eye(4)[:3]))
     with pytest.raises(InputError, match="has 1 lines: give one for each picture"):

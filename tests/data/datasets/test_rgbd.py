@@ -68,7 +68,14 @@ def test_places_count_by_the_square_root_of_their_photographs(tmp_path: Path) ->
     assert Rgbd(tmp_path, SIZE).probabilities.tolist() == [0.75, 0.25]
 
 
-@pytest.mark.parametrize("line", ["[]", "{", '{"name": 3}', '{"name": "a", "fx": 0}', '{"name": "a", "fx": "wide"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("[]", "{", '{"name": 3}', '{"name": "../../a"}', '{"name": "/etc/a"}', '{"name": "a/../../b"}'),
+        *(f'{{"name": "a", "fx": {focal}}}' for focal in ("0", '"wide"', "1e400", "1e-320", "9" * 400, "true", "NaN")),
+    ],
+    ids=lambda line: line[:24],
+)
 def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "frames.jsonl").write_text(line)
     with pytest.raises(InputError, match="line 1, is not a photograph"):
