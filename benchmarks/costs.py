@@ -18,7 +18,7 @@ from mine.render import join, render
 from mine.scene.camera import intrinsics, pose
 
 PLANES = (8, 16, 32, 64, 128)
-SIZES = ((128, 256), (256, 384), (384, 640), (512, 768), (768, 1280), (1152, 2048))
+SIZES = ((128, 256), (256, 384), (384, 640), (512, 768), (768, 1280), (1024, 1920))
 USUAL = 32, (256, 384)
 
 Case = tuple[int, tuple[int, int]]

@@ -1,4 +1,4 @@
-"""Peak memory of a large prediction: `python benchmarks/memory.py` (128 planes at 1024x640, published architecture).
+"""Peak memory of a large prediction: `python benchmarks/memory.py` (96 planes at 1024x640, published architecture).
 
 Weights are random. Peaks are those of the whole process, so each line includes the ones before it.
 """
@@ -16,7 +16,7 @@ from mine.network.planes.network import PlaneNetwork
 def main() -> None:
     """Prints the peaks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--planes", type=int, default=128)
+    parser.add_argument("--planes", type=int, default=96)
     parser.add_argument("--size", type=int, nargs=2, default=(640, 1024), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="bfloat16")
     options = parser.parse_args()
