@@ -17,6 +17,10 @@ CALL = re.compile(r"/gradio_api/(?:(call/v2/.+)|call/.+|run/stop|queue/join|canc
 KEYS = ("data", "fn_index", "session_hash", "event_id")
 """What is read of other calls. Gradio has more, for its own pages."""
 
+QUERIES = {UPLOAD: b"", "/gradio_api/info": b"page="}
+"""Queries in place of those that are sent: Gradio would remember any upload_id for ever, and show whoever asks for the
+description of the API without naming a page the address by which the first one asked."""
+
 
 class PlainRequests:
     """ASGI middleware that passes on what the page and clients of the API send, and refuses what Gradio fails at.
@@ -44,8 +48,8 @@ class PlainRequests:
             call = CALL.fullmatch(scope["path"]) if scope["method"] == "POST" else None
             if call:
                 receive = _again(_plain(await _body(receive), by_name=call[1] is not None), receive)
-            if scope["path"].rstrip("/") == UPLOAD:
-                scope = {**scope, "query_string": b""}  # Gradio would remember any upload_id for ever
+            query = QUERIES.get(scope["path"].rstrip("/"), scope["query_string"])
+            scope = {**scope, "query_string": query}
             await self.app(scope, receive, send_noted)
         except ClientDisconnect:
             return  # no error, and nobody waits for an answer

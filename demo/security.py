@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import re
 import socket
 import time
 from collections import OrderedDict
@@ -26,6 +27,9 @@ POLICY = (
     "frame-ancestors {ancestors}"
 )
 """What pages may load: this server's files alone. Gradio's own scripts need inline code and eval."""
+
+NAMED = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+)(:\d{1,5})?", re.ASCII | re.IGNORECASE)
+"""A host as requests name it: with a port or without."""
 
 WRONG_DELAY = 1.0
 """Seconds that the answer to a wrong password takes."""
@@ -60,8 +64,8 @@ class CheckHost:
         """Answers 421 for another host and 403 for another site's request, passes others on."""
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
-        headers = Headers(scope=scope)
-        host = _hostname(f"//{headers.get('host', '')}")
+        headers = MutableHeaders(scope=scope)
+        host = _named(headers.get("host", ""))
         if not self._known(host):
             answer = PlainTextResponse("This server does not go by that name: see --url", status_code=421)
             return await answer(scope, receive, send)
@@ -71,6 +75,10 @@ class CheckHost:
             if sender != host and not self._known(sender, numbers=False):
                 answer = PlainTextResponse("Other sites may not send this", status_code=403)
                 return await answer(scope, receive, send)
+        # Gradio believes that these are the page's address, and a call ends without an answer where they are none.
+        del headers["x-gradio-server"]
+        if not self._known(_named(headers.get("x-forwarded-host", ""))):
+            del headers["x-forwarded-host"]
         await self.app(scope, receive, send)
 
     def _known(self, host: str, numbers: bool = True) -> bool:
@@ -190,6 +198,11 @@ class Login:
             await send(message)
 
         await self.app(scope, receive, send_slowly)
+
+
+def _named(host: str) -> str:
+    """The name in a header that tells a host; "" where it tells none."""
+    return _hostname(f"//{host}") if NAMED.fullmatch(host) else ""
 
 
 def _hostname(url: str) -> str:

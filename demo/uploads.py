@@ -6,9 +6,11 @@ from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 UPLOAD = "/gradio_api/upload"
 
@@ -23,6 +25,12 @@ LOGIN, LOGIN_BODY = "/login", 1 << 14
 
 CLIENT_BYTES, CLIENT_SECONDS = 400 << 20, 600.0
 """Bytes that an address may upload within so many seconds."""
+
+LEAST = 1 << 17
+"""Bytes that an upload counts at least: a folder is more work than its bytes, and they are all walked through."""
+
+PARTS = 8
+"""Delimiters of parts in an upload, of which a photo has two: Gradio would hold a file open for each of 1000."""
 
 ALL_BYTES = 2 << 30
 """Bytes of uploads and results that may lie in the demo's folder; more uploads are refused until some are removed."""
@@ -84,13 +92,14 @@ class LimitUploads:
         """Answers 413, 429 or 507 to such an upload, passes others on."""
         if scope["type"] != "http" or scope["path"].rstrip("/") != UPLOAD or scope["method"] != "POST":
             return await self.app(scope, receive, send)
-        length = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
         size = int(length) if length.isdecimal() and len(length) < 20 else None
         refusal = self._refusal((scope.get("client") or ("",))[0], size)
         if refusal is not None:
             return await refusal(scope, receive, send)
         # The server reads no more of a body than the length that it tells.
-        await self.app(scope, receive, send)
+        await self.app(scope, _few_parts(receive, headers.get("content-type", "")), send)
 
     def _refusal(self, address: str, size: int | None) -> PlainTextResponse | None:
         """Why an upload is refused; else it is counted and None."""
@@ -98,7 +107,7 @@ class LimitUploads:
             return PlainTextResponse("An upload must tell its length", 411)
         if size > self.largest + OVERHEAD:
             return PlainTextResponse(f"Photos may have {self.largest >> 20} MB: this exceeds the maximum", 413)
-        now = time.monotonic()
+        now, size = time.monotonic(), max(size, LEAST)
         sent = [(when, bytes_) for when, bytes_ in self._sent.get(address, []) if when > now - CLIENT_SECONDS]
         if sum(bytes_ for _, bytes_ in sent) + size > self.client_bytes:
             return PlainTextResponse("That is a lot of photos: wait ten minutes", 429, {"Retry-After": "600"})
@@ -109,6 +118,25 @@ class LimitUploads:
         while len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
         return None
+
+
+def _few_parts(receive: Receive, content_type: str) -> Receive:
+    """The messages of an upload; of too many parts, MultiPartException, which Gradio answers with its text."""
+    _, options = parse_options_header(content_type)
+    delimiter = b"--" + options.get(b"boundary", b"")
+    left, tail = PARTS, b""
+
+    async def next_message() -> Message:
+        nonlocal left, tail
+        message = await receive()
+        seen = tail + message.get("body", b"")
+        left -= seen.count(delimiter)
+        tail = seen[1 - len(delimiter) :]
+        if left < 0:
+            raise MultiPartException("Send one photo at a time")
+        return message
+
+    return next_message
 
 
 def upload_path(name: str, folder: Path) -> Path | None:

@@ -1,7 +1,5 @@
-"""Who may ask the demo for what: hosts, other sites, passwords, headers, the size and number of uploads."""
+"""Who may ask the demo for what: hosts, other sites, passwords, headers, routes."""
 
-import asyncio
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +8,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from demo_server import make_photo, running_demo, wait_until
+from demo_server import echo, make_photo, running_demo, wait_until
 from gradio import Blocks, Error
 from gradio_client import Client, handle_file
 from ports import free_port
@@ -19,27 +17,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
-from starlette.types import Message
 
 from mine.demo.access import OnlyNeededRoutes, Ranged, UploadedPath
 from mine.demo.app import _middleware
-from mine.demo.jobs import IDLE_SECONDS, JobRunner
-from mine.demo.requests import PlainRequests
+from mine.demo.jobs import JobRunner
 from mine.demo.security import CheckHost, Login, own_hosts
-from mine.demo.uploads import LimitBodies, LimitUploads, folder_bytes
 from mine.demo.worker import Workers
 from mine.model import load
-
-
-def echo(status: int = 200) -> Starlette:
-    """An application that answers everything."""
-
-    async def answer(request: Request) -> PlainTextResponse:
-        await request.body()
-        return PlainTextResponse("fine", status)
-
-    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
-
 
 # --- hosts and other sites
 
@@ -58,6 +42,9 @@ def echo(status: int = 200) -> Starlette:
         ("127.0.0.1.evil.example", 421),
         ("", 421),
         ("a:b:c", 421),
+        ("127.0.0.1:b", 421),
+        ("127.0.0.1/photos", 421),
+        ("you@127.0.0.1", 421),
     ],
 )
 def test_a_server_goes_by_its_own_names_and_by_numbers(host: str, status: int) -> None:
@@ -80,6 +67,23 @@ def test_other_sites_may_not_send(origin: str, status: int) -> None:
     headers = {"Host": "127.0.0.1:7860", "Origin": origin}
     assert TestClient(app).post("/gradio_api/upload", headers=headers).status_code == status
     assert TestClient(app).get("/", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["evil.example", "a:b:c", "[::1", "localhost:b", "localhost, evil.example", '"><b>'])
+def test_no_request_says_where_the_page_is(app: tuple[str, JobRunner], name: str) -> None:
+    """Gradio would answer with such an address, fail at it, or give later visitors of the API page the first one's."""
+    headers = {"X-Forwarded-Host": name, "X-Gradio-Server": f"http://{name}"}
+    assert httpx.get(f"{app[0]}config", headers=headers).json()["root"] == app[0].rstrip("/")
+    event = httpx.post(f"{app[0]}gradio_api/call/estimate", json={"data": []}, headers=headers).json()["event_id"]
+    assert "event: complete" in httpx.get(f"{app[0]}gradio_api/call/estimate/{event}").text
+
+
+def test_the_api_is_described_to_all_by_the_address_they_ask(app: tuple[str, JobRunner]) -> None:
+    first = httpx.get(f"{app[0]}gradio_api/info", headers={"Host": "6.6.6.6"})
+    assert "6.6.6.6" in first.text
+    later = httpx.get(f"{app[0]}gradio_api/info")
+    assert "6.6.6.6" not in later.text
+    assert "/predict" in later.json()["named_endpoints"]
 
 
 def test_the_running_demo_answers_no_other_host_and_allows_no_other_origin(app: tuple[str, JobRunner]) -> None:
@@ -236,101 +240,6 @@ def test_a_right_password_starts_the_count_again() -> None:
     app = Login(echo(200), user=lambda cookies: None, delay=0)
     client = TestClient(app)
     assert all(client.post("/login").status_code == 200 for _ in range(20))
-
-
-# --- uploads
-
-
-def test_uploads_are_bounded_one_by_one_per_visitor_and_in_all(tmp_path: Path) -> None:
-    limits = {"largest": 1 << 20, "client_bytes": 6 << 20, "all_bytes": 30 << 20}
-    client = TestClient(LimitUploads(echo(), tmp_path, **limits))
-    assert client.post("/gradio_api/upload", content=bytes(3 << 20)).status_code == 413
-    assert client.post("/gradio_api/upload", content=iter([b"x"])).status_code == 411
-    answers = [client.post("/gradio_api/upload", content=bytes(1 << 20)).status_code for _ in range(8)]
-    assert answers == [200] * 6 + [429] * 2
-    (tmp_path / "full").write_bytes(bytes(30 << 20))
-    other = TestClient(LimitUploads(echo(), tmp_path, **limits), client=("10.0.0.1", 1))
-    assert other.post("/gradio_api/upload", content=b"x").status_code == 507
-    assert other.post("/gradio_api/queue/join", content=bytes(3 << 20)).status_code == 200
-    assert folder_bytes(tmp_path) == 30 << 20
-
-
-def test_other_requests_are_short_and_tell_their_length() -> None:
-    client = TestClient(LimitBodies(echo()))
-    for path, most in (("/gradio_api/queue/join", 1 << 20), ("/login", 1 << 14), ("/login/", 1 << 14)):
-        assert client.post(path, content=bytes(most)).status_code == 200
-        assert client.post(path, content=bytes(most + 1)).status_code == 413
-        assert client.post(path, content=iter([b"x"])).status_code == 411
-        assert client.post(path, headers={"Content-Length": "9" * 30}).status_code == 413
-    assert client.get("/").status_code == 200
-    assert client.post("/gradio_api/upload", content=bytes(2 << 20)).status_code == 200  # LimitUploads' own
-
-
-def test_a_client_that_goes_away_is_no_error() -> None:
-    """The server would print a traceback for every upload that is broken off."""
-    messages = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return next(messages)
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": [], "query_string": b""}
-    asyncio.run(PlainRequests(echo())(scope, receive, send))
-    assert not [message for message in sent if message.get("status") == 200]
-
-
-def test_a_broken_upload_and_one_without_a_job_are_swept_away(app: tuple[str, JobRunner], tmp_path: Path) -> None:
-    import socket
-
-    url, jobs = app
-    photo = make_photo(tmp_path / "unused.png")
-    path = Path(httpx.post(f"{url}gradio_api/upload", files={"files": ("unused.png", photo.read_bytes())}).json()[0])
-    port = int(url.rsplit(":", 1)[1].strip("/"))
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3000000\r\n"
-        head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
-        part = '--b\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
-        connection.sendall((head + part).encode() + bytes(2_000_000))
-        assert wait_until(lambda: any(file.is_file() for file in jobs.folder.iterdir()))
-    assert path.is_file()
-
-    def swept() -> bool:
-        for entry in jobs.folder.iterdir():
-            os.utime(entry, (0, 0))
-        jobs.sweep(waiting=False)
-        return not path.exists() and not any(file.is_file() for file in jobs.folder.iterdir())
-
-    assert wait_until(swept, 30)  # the server may still be writing what came before the end
-    assert (jobs.folder / "samples" / "cat.json").is_file()
-
-
-def test_an_upload_waits_for_its_visitor_while_a_page_is_open(tmp_path: Path, tiny_checkpoint: Path) -> None:
-    """A visitor whose browser is slow may ask for the scene a minute after the upload."""
-    jobs = JobRunner(load(tiny_checkpoint, device="cpu"), tmp_path)
-    upload = tmp_path / "upload"
-    upload.mkdir()
-    age = time.time() - 2 * IDLE_SECONDS
-    os.utime(upload, (age, age))
-    jobs.arrive("visitor")
-    jobs.sweep(waiting=False)
-    assert upload.exists()
-    jobs.leave("visitor")
-    jobs.sweep(waiting=False)
-    assert not upload.exists()
-
-
-def test_closing_many_pages_at_once_keeps_the_page_answering(app: tuple[str, JobRunner]) -> None:
-    """Heartbeats that are dropped while a job runs wait for nothing."""
-    url, jobs = app
-    with jobs.workers._lock:
-        for number in range(60):
-            with httpx.stream("GET", f"{url}gradio_api/heartbeat/guest{number}", timeout=5) as answer:
-                next(answer.iter_bytes())
-        assert httpx.get(url, timeout=10).status_code == 200
-    assert wait_until(lambda: not any(name.startswith("guest") for name in jobs.visits))
 
 
 # --- behind a reverse proxy

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from ports import free_port
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from mine.demo.app import private_folder, serve
 from mine.demo.jobs import JobRunner
@@ -28,6 +32,16 @@ def running_demo(workers: Any, **options: Any) -> Iterator[tuple[str, JobRunner]
         page = serve(jobs, port=free_port(), **options)
         yield page.local_url, jobs
         page.close()
+
+
+def echo(status: int = 200) -> Starlette:
+    """An application that answers everything."""
+
+    async def answer(request: Request) -> PlainTextResponse:
+        await request.body()
+        return PlainTextResponse("fine", status)
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 
 
 def make_photo(path: Path, colour: tuple[int, int, int] = (200, 80, 40), size: tuple[int, int] = (64, 48)) -> Path:
