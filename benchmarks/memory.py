@@ -12,12 +12,15 @@ from mine.kernels.memory import peak_memory
 from mine.model import Model
 from mine.network.planes.network import PlaneNetwork
 
+USUAL = 96, (640, 1024)
+"""Planes, and their size (H, W)."""
+
 
 def main() -> None:
     """Prints the peaks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--planes", type=int, default=96)
-    parser.add_argument("--size", type=int, nargs=2, default=(640, 1024), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--planes", type=int, default=USUAL[0])
+    parser.add_argument("--size", type=int, nargs=2, default=USUAL[1], metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="bfloat16")
     options = parser.parse_args()
     model = Model(PlaneNetwork(), dtype=getattr(torch, options.dtype))

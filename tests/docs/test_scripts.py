@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from pages import ROOT
 
+from mine.scene.limits import check_scene_size
+
 SCRIPTS = sorted(path for folder in ("scripts", "benchmarks", "fuzz") for path in (ROOT / folder).rglob("*.py"))
 
 
@@ -42,3 +44,9 @@ def test_a_program_has_help(
         runpy.run_path(str(path), run_name="__main__")
     assert not end.value.code and not list(tmp_path.iterdir())
     assert len(capsys.readouterr().out.splitlines()) > 3
+
+
+def test_scenes_of_benchmarks_are_not_refused() -> None:
+    costs, memory = (runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py")) for name in ("costs", "memory"))
+    for planes, size in [*costs["cases"](), memory["USUAL"]]:
+        check_scene_size(planes, size)

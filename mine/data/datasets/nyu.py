@@ -68,7 +68,7 @@ class Nyu(DepthMaps):
 
 def _opened(path: Path) -> Any:
     """The open HDF5 file. Raises InputError if it is none."""
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     open_input(path, "file of NYU Depth v2", "put nyu_depth_v2_labeled.mat there").close()
     with parsing(f"file of NYU Depth v2 {path} cannot be read", REMEDY):
