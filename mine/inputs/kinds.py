@@ -41,6 +41,12 @@ OTHERS = {
 }
 """Files that are taken for photos, by the bytes that they begin with: what they are, and what to do."""
 
+FORMATS = {"checkpoint": "mine.network/1", "scene file": "mine.mpi/1"}
+"""What the metadata of our safetensors files has for "format", by what they hold."""
+
+OURS = {"checkpoint": "give it as the checkpoint", "scene file": "give it a name that ends in .mpi"}
+"""What to do with such a file in place of a photo."""
+
 DAMAGED = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
 """What photos begin with: such a file that no decoder knows is one that was cut short or changed."""
 
@@ -118,6 +124,9 @@ def _other(head: bytes) -> str:
     for magic, (kind, remedy) in OTHERS.items():
         if head.startswith(magic):
             return f"is not an image but {kind}: {remedy}"
+    for kind, written in FORMATS.items():
+        if head[8:9] == b"{" and f'"{written}"'.encode() in head:
+            return f"is not an image but a {kind} of MINE: {OURS[kind]}"
     is_container = head[4:8] == b"ftyp" or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
     if is_container or head.startswith(DAMAGED) or b"\xff\xd8\xff" in head[:64]:
         return "is an image that is damaged, cut short or of a rare kind: copy it again, or save it as JPEG or PNG"

@@ -45,7 +45,7 @@ def open_tensors(path: str | Path, what: str, remedy: str) -> Iterator[TensorFil
 
     Args:
         path: The file.
-        what: What it should hold, a key of `mine.inputs.weights.FORMATS`.
+        what: What it should hold, a key of `mine.inputs.kinds.FORMATS`.
         remedy: What to do when it is not readable.
 
     Raises:

@@ -7,13 +7,10 @@ from safetensors import safe_open
 
 from mine.errors import InputError
 from mine.inputs.files import open_input, parsing
-from mine.inputs.kinds import not_the_file
+from mine.inputs.kinds import FORMATS, not_the_file
 from mine.inputs.names import utf8_name
 
 Format = Literal["safetensors", "torch"]
-
-FORMATS = {"checkpoint": "mine.network/1", "scene file": "mine.mpi/1"}
-"""What the metadata of our safetensors files has for "format", by what they hold."""
 
 HEAD = 512
 """Bytes at the beginning of a file that are looked at."""

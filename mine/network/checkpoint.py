@@ -23,8 +23,9 @@ from torch import Tensor
 from mine.errors import InputError, PackageError
 from mine.files import replacing
 from mine.inputs.files import parsing, shown
+from mine.inputs.kinds import FORMATS
 from mine.inputs.tensors import open_tensors
-from mine.inputs.weights import FORMATS, tensor_format
+from mine.inputs.weights import tensor_format
 from mine.network import network_kind
 from mine.network.architecture import Architecture
 from mine.network.planes.plain_weights import read_plain_weights

@@ -1,6 +1,5 @@
 """The multiplane image (MPI): planes of colour and density in front of one camera, and its file format."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,18 +9,16 @@ from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save
 from torch import Tensor
 
 from mine.errors import InputError, warn
-from mine.files import replacing
 from mine.render import Backend, Prepared, View, join, prepare
 from mine.scene import mpi_checks
 from mine.scene.as_tensor import ArrayLike, as_floats, as_tensor
 from mine.scene.camera import check_intrinsics, check_poses, off_axis_shift, resize_intrinsics, shift_principal_point
 from mine.scene.detail import detail_size, photo_detail
 from mine.scene.limits import as_size, check_view_size
-from mine.scene.mpi_file import FORMAT, encode, read_parts
+from mine.scene.mpi_file import read_parts, write_parts
 from mine.scene.plane_surfaces import Surfaces, find_surfaces, known_surfaces
 from mine.scene.view_planes import FineScene, fine_size, make_fine_scene
 
@@ -348,22 +345,17 @@ class MPI:
         """Writes the scene as safetensors.
 
         Args:
-            path: File to write.
+            path: File to write, whose name ends in .mpi.
             half: Store colours as 8 bits, and densities as float16 unless that is too coarse (depths beyond 16 thousand
                 scene units, densities beyond 65 thousand); otherwise all as float32.
 
         Raises:
-            InputError: The file cannot be written, or the scene is too large or no camera could have seen it
-                (`check_file`).
+            InputError: The name does not end in .mpi, the file cannot be written, or the scene is too large or no
+                camera could have seen it (`check_file`).
         """
-        tensors = {"disparity": self.disparity, "K": self.K, "rgb": self.rgb, "sigma": self.sigma}
+        parts = {"disparity": self.disparity, "K": self.K, "rgb": self.rgb, "sigma": self.sigma}
         optional = {"photo": self.photo, "surface": self.surface, "background": self.background}
-        tensors |= {name: part for name, part in optional.items() if part is not None}
-        mpi_checks.check_file(tensors)
-        farthest = float(self.disparity[-1])
-        tensors = {name: encode(name, value, half, farthest).cpu().contiguous() for name, value in tensors.items()}
-        with replacing(path) as temporary:
-            temporary.write_bytes(save(tensors, {"format": FORMAT, "size": json.dumps(self.plane_size)}))
+        write_parts(path, parts | {name: part for name, part in optional.items() if part is not None}, half)
 
     @staticmethod
     @torch.inference_mode(False)

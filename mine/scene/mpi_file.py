@@ -1,18 +1,25 @@
 """The file of a multiplane image: safetensors whose types, shapes and sizes are checked before values are read."""
 
+import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
 from mine.errors import InputError
+from mine.files import check_name, replacing
 from mine.inputs.files import parsing, shown
+from mine.inputs.kinds import FORMATS
 from mine.inputs.tensors import TensorFile, check_dtype, open_tensors
-from mine.inputs.weights import FORMATS
+from mine.scene import mpi_checks
 from mine.scene.limits import check_photo_size, check_scene_size
 from mine.scene.pixels import to_uint8
 
 FORMAT = FORMATS["scene file"]
+
+SUFFIX = ".mpi"
+"""What the names of scene files end in: the command line tells scenes from photos by it."""
 
 _FLOATS = ("F16", "F32", "F64")
 _DTYPES = {
@@ -46,6 +53,28 @@ def read_parts(path: str | Path) -> dict[str, Tensor]:
             raise InputError(f"{path} is no scene: {error}") from error
         with parsing(f"{path} cannot be read", "copy it again"):
             return {name: decode(file.read(name)) for name in file.shapes}
+
+
+def write_parts(path: str | Path, parts: dict[str, Tensor], half: bool) -> None:
+    """Writes the parts of a scene.
+
+    Args:
+        path: File to write.
+        parts: Arguments of `MPI` by name.
+        half: Store colours in 8 bits and densities in 16, as `encode` does.
+
+    Raises:
+        InputError: The name does not end in `SUFFIX`, the file cannot be written, or `check_file` refuses the parts.
+    """
+    check_name(path)
+    if Path(path).suffix.lower() != SUFFIX:
+        raise InputError(f"cannot write {path}: give a name that ends in {SUFFIX}")
+    mpi_checks.check_file(parts)
+    farthest = float(parts["disparity"][-1])
+    stored = {name: encode(name, value, half, farthest).cpu().contiguous() for name, value in parts.items()}
+    size = tuple(parts["rgb"].shape[-2:])
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(stored, {"format": FORMAT, "size": json.dumps(size)}))
 
 
 def encode(name: str, value: Tensor, half: bool, farthest: float) -> Tensor:

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 import mine
 from mine.cli.main import main
-from mine.inputs.weights import FORMATS
+from mine.inputs.kinds import FORMATS
 from mine.network.architecture import Architecture
 from mine.network.checkpoint import make_network, save_network
 

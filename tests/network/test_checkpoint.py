@@ -250,7 +250,7 @@ def test_truncated_published_file(tmp_path: Path, size: int) -> None:
 
 
 def test_tensors_of_another_format(tmp_path: Path) -> None:
-    scene, bare = tmp_path / "scene.safetensors", tmp_path / "bare.safetensors"
+    scene, bare = tmp_path / "scene.mpi", tmp_path / "bare.safetensors"
     MPI(torch.rand(2, 3, 4, 4), torch.rand(2, 1, 4, 4), torch.tensor([1.0, 0.5]), intrinsics((4, 4))).save(scene)
     save_file({"weight": torch.zeros(1)}, bare)
     for path in (scene, bare):

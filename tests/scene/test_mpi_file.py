@@ -13,7 +13,9 @@ from small_scene import HEIGHT, PLANES, WIDTH, changed, make_photo, make_scene
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.scene.mpi import FORMAT, MPI
+from mine.scene.mpi import MPI
+from mine.scene.mpi_file import FORMAT
+from mine.scene.photo import read_photo
 
 pytestmark = pytest.mark.usefixtures("reference_renderer")  # these tests are about scenes, not kernels
 
@@ -200,6 +202,21 @@ def test_pipes_and_devices_are_no_scenes(tmp_path: Path) -> None:
     for path in (tmp_path / "a.mpi", Path("/dev/zero")):
         with pytest.raises(InputError, match="pipe or a device"):
             MPI.open(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a", "a.mpi.bak", ".mpi", "a.safetensors"])
+def test_scenes_are_saved_by_names_that_tell_them(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"cannot write .*: give a name that ends in \.mpi"):
+        make_scene().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    make_scene().save(tmp_path / "a.MPI")
+
+
+def test_a_scene_that_is_taken_for_a_photo_is_told(tmp_path: Path) -> None:
+    make_scene().save(tmp_path / "a.mpi")
+    (tmp_path / "a.mpi").rename(tmp_path / "a")
+    with pytest.raises(InputError, match=r"a scene file of MINE: give it a name that ends in \.mpi"):
+        read_photo(tmp_path / "a")
 
 
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.999])
