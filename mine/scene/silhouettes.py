@@ -56,6 +56,10 @@ SOFT_CONTRAST = (0.3, 0.6)
 COLOUR_RADIUS = 9
 """Pixels from the centre of the window of the mean colours F and B to its sides."""
 
+LEAST_PURE = 2
+"""Pixels, by their weights, from which on their mean is a colour of F or B. Of fewer, a speck far away would colour a
+border that the depth has and the photo has not."""
+
 CONTRAST = (1.0, 2.0)
 """Distances of F and B in colour, over what colours around them vary, below which α is not measured, and from which on
 it is measured alone."""
@@ -337,7 +341,7 @@ def _unmix_pixels(
     close = image[:, rows, columns]
     across = torch.einsum("cnw,nc->nw", close, difference / distance.square().clamp(min=1e-6)[:, None])
     sharpness = across.amax(1) - across.amin(1)
-    known = (total > 0).all(0)
+    known = (total >= LEAST_PURE).all(0)
     trust = _ramp(distance / variation, CONTRAST) * _ramp(sharpness, SHARPNESS) * known
     measured = ((colour - means[1]) * difference).sum(1) / distance.square().clamp(min=1e-6)
     soft = torch.where(known, share, inside)

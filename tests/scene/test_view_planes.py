@@ -18,7 +18,7 @@ from mine.scene.camera import intrinsics, off_axis_shift, shift_principal_point
 from mine.scene.mpi import MPI
 from mine.scene.plane_surfaces import known_surfaces
 from mine.scene.resize import resize
-from mine.scene.silhouettes import find_layers
+from mine.scene.silhouettes import _unmix, find_layers
 from mine.scene.view_planes import (
     MOST_PIXELS,
     USUAL_PLANES,
@@ -297,6 +297,19 @@ def test_halos_of_sharpening_do_not_stay_on_an_even_background() -> None:
     layers = find_layers(known_surfaces(surface), halo)
     behind = torch.where(layers.disparity > 0.5, layers.background_rgb, layers.rgb)[..., 30:39]
     assert (behind - image[..., 30:31]).abs().max() < 0.04
+
+
+def test_a_speck_does_not_colour_a_border_of_the_depth_that_the_photo_has_not() -> None:
+    size, speck = (41, 41), (20, 20)
+    y, x = torch.meshgrid(torch.arange(41), torch.arange(41), indexing="ij")
+    foreground = (y - speck[0]) ** 2 + (x - speck[1]) ** 2 <= 8**2
+    share = torch.where(foreground, 0.3, 0.0)
+    share[19:22, 19:22] = 1  # around the one pixel that is the foreground's alone
+    image = torch.ones(3, *size)
+    image[:, speck[0], speck[1]] = 0
+    pixels, alpha, front, back = _unmix(image, share, foreground, torch.ones(size, dtype=torch.bool))
+    assert foreground[*pixels.T].sum() == foreground.sum() - 1
+    assert (front[alpha > 0] == 1).all() and (back == 1).all()
 
 
 @pytest.mark.parametrize("edge", [108, 117, 126, 132])
