@@ -19,6 +19,7 @@ from mine.data.base.sample import Sample
 from mine.data.registry import evaluation_set, training_set
 from mine.errors import InputError
 from mine.network import network_kind
+from mine.training.objectives import OBJECTIVES
 from mine.training.optim import started_architecture
 from mine.training.stop import STOP_SIGNALS
 
@@ -130,10 +131,12 @@ def training_sets(config: TrainConfig) -> list[tuple[Dataset[Sample], float]]:
     """The data set of each source of a run, with its share.
 
     Raises:
-        InputError: If the network that the run starts from does not take the configuration's values, a data set cannot
-            be read, or samples do not suit the network or cannot be mixed.
+        InputError: If the network that the run starts from does not take the configuration's values or has no losses, a
+            data set cannot be read, or samples do not suit the network or cannot be mixed.
     """
     architecture = started_architecture(config)
+    if architecture.decoder not in OBJECTIVES:  # a kind of network that a program of one's own has registered
+        raise InputError(f"networks of the kind {architecture.decoder} have no losses: add them to OBJECTIVES")
     if config.start and config.architecture.decoder is None:  # nobody knew the kind when the configuration was read
         check_network_options(config, architecture)
     sets = [training_set(source, config.size, config.seed, config.targets) for source in config.data]

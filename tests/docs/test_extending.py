@@ -19,14 +19,16 @@ from mine.cli.main import main
 from mine.data import registry
 from mine.data.base.rng import BatchRng
 from mine.data.sources import FolderSource
+from mine.errors import InputError
 from mine.model import Model
 from mine.network import NETWORKS
-from mine.network.architecture import Architecture
+from mine.network.architecture import Architecture, PartialArchitecture
 from mine.network.checkpoint import make_network
 from mine.output.camera_paths import PATHS
 from mine.output.writers import ENCODERS
 from mine.render import backends, prepare, render
 from mine.scene.camera import intrinsics, pose
+from mine.training.batches import training_sets
 from mine.training.objectives import OBJECTIVES
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "extending.md"
@@ -99,6 +101,13 @@ def test_a_network_predicts_a_scene(run: Callable[[str], ModuleType]) -> None:
     assert scene.disparity.tolist() == pytest.approx([1.0, 0.7, 0.4, 0.1])
     view = scene.render(torch.eye(4))
     torch.testing.assert_close(view.rgb[0], photo, atol=2e-3, rtol=0)
+
+
+def test_a_network_without_losses_is_not_trained(run: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    run("network")
+    config = config_for(tmp_path, architecture=PartialArchitecture(encoder=TINY.encoder, decoder="wall"))
+    with pytest.raises(InputError, match="networks of the kind wall have no losses: add them to OBJECTIVES"):
+        training_sets(config)
 
 
 @pytest.mark.parametrize("members", [1, 2])
