@@ -20,6 +20,7 @@ from mine.demo.access import OnlyNeededRoutes, Page
 from mine.demo.events import Events
 from mine.demo.jobs import JobRunner
 from mine.demo.layout import STYLES, THEME, lay_out
+from mine.demo.mailboxes import Mailboxes
 from mine.demo.presence import Belongings, Presence
 from mine.demo.preview import Previews
 from mine.demo.requests import PlainRequests
@@ -175,7 +176,9 @@ def build(jobs: JobRunner) -> gr.Blocks:
         page.unload(lambda: None)  # tells clients to hold a connection open as long as they are there (Presence)
     jobs.own_folders |= set(jobs.folder.iterdir())
     # Not open: whoever names the number of a job where Gradio expects "stop" would else have it done without waiting.
-    return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
+    page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
+    page._queue.pending_messages_per_session = Mailboxes(page._queue)
+    return page
 
 
 def _middleware(
