@@ -15,9 +15,9 @@ from mine.errors import InputError, choose
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
+    from mine.data.arrays import Size
     from mine.data.base.depth_maps import DepthMaps
     from mine.data.base.sample import Sample
-    from mine.data.sfm.capture import Size
 
 
 @dataclass(frozen=True)

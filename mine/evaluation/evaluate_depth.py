@@ -4,7 +4,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from mine.data.base.depth_maps import DepthMap, DepthMaps
+from mine.data.base.depth_maps import DepthMaps, MeasuredDepth
 from mine.evaluation.depth_metrics import boundary_errors, depth_errors, planarity_errors
 from mine.evaluation.evaluate import Predictor
 from mine.evaluation.report import Metrics, Report
@@ -42,7 +42,7 @@ def evaluate_depth(
     return report
 
 
-def _metrics(predicted: Tensor, item: DepthMap) -> Metrics:
+def _metrics(predicted: Tensor, item: MeasuredDepth) -> Metrics:
     """All metrics that the annotations of a photo allow, for predicted depth (H, W) of unknown scale."""
     known = item.depth > 0
     predicted = predicted * (item.depth[known] / predicted[known]).median()

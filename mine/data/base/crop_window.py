@@ -6,10 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mine.data.arrays import Float64s, Size
 from mine.scene.camera import resize_intrinsics
-
-Floats = NDArray[np.float64]
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -26,19 +24,19 @@ class Window:
         """Left, top, right and bottom edge, as Pillow has them."""
         return self.left, self.top, self.left + self.width, self.top + self.height
 
-    def intrinsics(self, K: Floats, size: Size) -> Floats:
+    def intrinsics(self, K: Float64s, size: Size) -> Float64s:
         """Intrinsics (3, 3) of this window resized to `size` (H, W), from those of the whole image, K (3, 3)."""
         moved = torch.from_numpy(K - np.array([[0, 0, self.left], [0, 0, self.top], [0, 0, 0]]))
         return resize_intrinsics(moved, (self.height, self.width), size).numpy()
 
-    def contains(self, pixel: Floats) -> NDArray[np.bool_]:
+    def contains(self, pixel: Float64s) -> NDArray[np.bool_]:
         """Whether each of the image coordinates (2, N) lies in the window, (N,)."""
         offset = pixel + 0.5 - np.array([[self.left], [self.top]])
         inside: NDArray[np.bool_] = ((offset >= 0) & (offset < np.array([[self.width], [self.height]]))).all(0)
         return inside
 
 
-def fit_window(image: Size, aspect: Size, zoom: float, centre: tuple[float, float] | Floats) -> Window:
+def fit_window(image: Size, aspect: Size, zoom: float, centre: tuple[float, float] | Float64s) -> Window:
     """The crop window of an aspect ratio around a point.
 
     Args:

@@ -10,7 +10,7 @@ from torch import Tensor
 from mine.errors import InputError
 
 
-class DepthMap(NamedTuple):
+class MeasuredDepth(NamedTuple):
     """A photo, its camera and its measured depth."""
 
     image: Tensor
@@ -47,5 +47,5 @@ class DepthMaps:
     def __len__(self) -> int:
         raise NotImplementedError
 
-    def __getitem__(self, index: int) -> DepthMap:
+    def __getitem__(self, index: int) -> MeasuredDepth:
         raise NotImplementedError

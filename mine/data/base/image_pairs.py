@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mine.data.arrays import Float64s, Size
 from mine.data.base.crop_window import Window, fit_window
 from mine.data.base.resilient import ResilientDataset
 from mine.data.base.sample import Sample
-from mine.data.sfm.capture import Floats, PosedImage, Size
+from mine.data.sfm.capture import PosedImage
 
 MIN_POINTS = 16
 """Sparse points that a source must see in its crop, enough to fix the scale, and that a target must share."""
@@ -132,7 +133,7 @@ class ImagePairs(ResilientDataset):
             for i in range(1, len(views))
         ]
 
-    def _crop(self, view: PosedImage, window: Window) -> tuple[Tensor, Floats, Floats]:
+    def _crop(self, view: PosedImage, window: Window) -> tuple[Tensor, Float64s, Float64s]:
         """The crop (3, H, W), its intrinsics (3, 3), and the points in it (3, N), camera coordinates."""
         height, width = self.size
         image = self._decode(view).resize((width, height), Image.Resampling.BICUBIC, box=window.box)
@@ -173,21 +174,21 @@ def other_targets(first: Item, candidates: Sequence[Item], count: int, rng: np.r
     return [rest[i] for i in np.resize(rng.permutation(len(rest)), count)] if count else []
 
 
-def shared_points(source: PosedImage, target: PosedImage) -> Floats:
+def shared_points(source: PosedImage, target: PosedImage) -> Float64s:
     """World points (3, N) that both images see."""
     return source.points[:, np.isin(source.ids, target.ids, assume_unique=True)]
 
 
-def splat(points: Floats, K: Floats, size: Size) -> Tensor:
+def splat(points: Float64s, K: Float64s, size: Size) -> Tensor:
     """Depth map (1, H, W) of points (3, N), camera coordinates: the least depth at each pixel, 0 without a point."""
-    depth: Floats = np.full(size, np.inf)
+    depth: Float64s = np.full(size, np.inf)
     pixel = np.rint((K @ points)[:2] / points[2]).astype(int)
     inside = ((pixel >= 0) & (pixel < np.array([[size[1]], [size[0]]]))).all(0)
     np.minimum.at(depth, (pixel[1, inside], pixel[0, inside]), points[2, inside])
     return torch.from_numpy(np.where(np.isfinite(depth), depth, 0)).float()[None]
 
 
-def _sample_points(points: Floats, count: int, rng: np.random.Generator) -> Tensor:
+def _sample_points(points: Float64s, count: int, rng: np.random.Generator) -> Tensor:
     """`count` of the points (3, N) in random order, repeated evenly if there are fewer; (3, 0) if there are none."""
     chosen = np.resize(rng.permutation(points.shape[1]), count if points.size else 0)
     return torch.from_numpy(points[:, chosen]).float()

@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from mine.data.arrays import Float64s, Size
 from mine.data.sfm.capture import check_camera
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
 from mine.scene.camera import check_intrinsics
 
 
-def pinhole(path: Path, K: NDArray[np.float64], size: tuple[int, int]) -> pycolmap.Camera:
+def pinhole(path: Path, K: Float64s, size: Size) -> pycolmap.Camera:
     """The camera of intrinsics.
 
     Args:

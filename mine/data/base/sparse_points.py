@@ -5,10 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Floats = NDArray[np.floating]
 
-
-def sample_points(depth: Tensor, K: Floats, count: int, rng: np.random.Generator) -> Tensor:
+def sample_points(depth: Tensor, K: NDArray[np.floating], count: int, rng: np.random.Generator) -> Tensor:
     """Points (3, count), camera coordinates, at random pixels of known depth of a depth map (1, H, W)."""
     y, x = torch.nonzero(depth[0], as_tuple=True)
     chosen = torch.from_numpy(rng.integers(len(y), size=count))

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mine.data.arrays import Size
 from mine.data.base.image_pairs import MIN_POINTS, MIN_ZOOM, ImagePairs, Pair, other_targets, shared_points
-from mine.data.sfm.capture import PosedImage, Size, read_capture
+from mine.data.sfm.capture import PosedImage, read_capture
 from mine.data.sfm.layout import capture_name, captures_in
 from mine.errors import InputError
 

@@ -14,12 +14,13 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from mine.data.base.crop_window import Size, Window, fit_window
+from mine.data.arrays import Float32s, Size
+from mine.data.base.crop_window import Window, fit_window
 from mine.data.base.image_pairs import MIN_ZOOM, NEAR_DEPTH, NEAR_QUANTILE
 from mine.data.base.resilient import ResilientDataset
 from mine.data.base.sample import Sample
 from mine.data.base.sparse_points import sample_points
-from mine.data.datasets.forward_warp import Floats, fill_holes, forward_warp
+from mine.data.datasets.forward_warp import fill_holes, forward_warp
 from mine.errors import InputError
 from mine.inputs.files import open_regular
 from mine.inputs.images import open_image
@@ -114,13 +115,13 @@ class DepthPhotos(ResilientDataset):
     def _margin(self) -> Size:
         return round(MARGIN * self.size[0]), round(MARGIN * self.size[1])
 
-    def _without_margin(self, values: Floats) -> Tensor:
+    def _without_margin(self, values: Float32s) -> Tensor:
         """An array (H, W, C) or (H, W) without its margin, as a tensor (C, H, W)."""
         top, left = self._margin
         inner = values[top : top + self.size[0], left : left + self.size[1]]
         return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(inner).transpose(2, 0, 1)))
 
-    def _crop(self, path: Path, map_path: Path, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    def _crop(self, path: Path, map_path: Path, rng: np.random.Generator) -> tuple[Float32s, Float32s, Float32s]:
         """A random crop with its margin: colours (H', W', 3), depth (H', W'), 0 where unknown, and intrinsics (3, 3).
 
         Raises OSError if the photo or its map cannot be read, or too little of the depth is known.
@@ -145,7 +146,7 @@ class DepthPhotos(ResilientDataset):
         return np.asarray(photo, np.float32) / np.float32(255), cut, window.intrinsics(K, size).astype(np.float32)
 
 
-def read_depth(path: Path) -> Floats:
+def read_depth(path: Path) -> Float32s:
     """Reads a depth map from a .npy or .png file, or from a disparity map in a folder named `disparities`.
 
     Returns:
@@ -173,20 +174,20 @@ def read_depth(path: Path) -> Floats:
     return np.maximum(values, 0).astype(np.float32)
 
 
-def _nearest_pixels(depth: Floats, window: Window, photo: Size, size: Size) -> Floats:
+def _nearest_pixels(depth: Float32s, window: Window, photo: Size, size: Size) -> Float32s:
     """Crops and resizes a depth map to `size` (H, W) by nearest neighbour; `window` is in pixels of `photo` (H, W)."""
     rows = (window.top + (np.arange(size[0]) + 0.5) * window.height / size[0]) * depth.shape[0] / photo[0]
     columns = (window.left + (np.arange(size[1]) + 0.5) * window.width / size[1]) * depth.shape[1] / photo[1]
     return depth[np.ix_(rows.astype(int), columns.astype(int))]
 
 
-def _fill_unknown(depth: Floats) -> Floats:
+def _fill_unknown(depth: Float32s) -> Float32s:
     """Fills unknown depth (H, W) with that of the nearest pixel of known depth."""
     rows, columns = distance_transform_edt(depth == 0, return_distances=False, return_indices=True)
     return depth[rows, columns]
 
 
-def _random_pose(rng: np.random.Generator) -> Floats:
+def _random_pose(rng: np.random.Generator) -> Float32s:
     """Random pose (4, 4), source-from-target: a small translation and rotation R = R_z R_y R_x."""
     pose = np.eye(4, dtype=np.float32)
     pose[:3, :3] = Rotation.from_euler("xyz", rng.normal(0, ROTATION), degrees=True).as_matrix()

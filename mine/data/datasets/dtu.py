@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mine.data.base.image_pairs import ImagePairs, Pair, other_targets
+from mine.data.arrays import Float64s
+from mine.data.base.image_pairs import Pair, other_targets
+from mine.data.base.metric_pairs import MetricPairs
 from mine.data.base.pinhole import pinhole
 from mine.data.base.split import split_names
-from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, PosedImage, Size
+from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
 from mine.inputs.files import read_text, reason
@@ -37,7 +39,7 @@ MAX_BYTES = 1 << 20
 REMEDY = "unpack DTU's Cameras there"
 
 
-class Dtu(ImagePairs):
+class Dtu(MetricPairs):
     """Pairs of neighbouring views of a scan under the same light. There are no points; `metric` is 1, in `UNIT`.
 
     Training takes a random target (or `targets` of them) and a random light; evaluation takes every view with its best
@@ -57,25 +59,12 @@ class Dtu(ImagePairs):
         InputError: Scans or cameras are missing or cannot be read.
     """
 
-    def __init__(
-        self,
-        root: str | Path,
-        size: Size = (256, 384),
-        training: bool = True,
-        seed: int = 0,
-        epochs: int = 100,
-        targets: int = 1,
-    ) -> None:
-        super().__init__(size, training, points=0, metric=True, targets=targets)
-        self.root, self.seed = Path(root), seed
+    def read(self) -> int:
         self.neighbours = read_pairs(self.root / "Cameras" / "pair.txt")
         cameras = self.root / "Cameras" / "train"
         self.cameras = {number: read_camera(cameras / f"{number:08d}_cam.txt") for number in self.neighbours}
         self.sources = [(scan, number) for scan in self._scans() for number in sorted(self.neighbours)]
-        self.length = len(self.sources) * (epochs if training else 1)
-
-    def __len__(self) -> int:
-        return self.length
+        return len(self.sources)
 
     def pair(self, index: int) -> Pair:
         rng = np.random.default_rng([self.seed, index])
@@ -128,7 +117,7 @@ def read_pairs(path: Path) -> dict[int, list[int]]:
     return found
 
 
-def read_camera(path: Path) -> tuple[pycolmap.Camera, Floats]:
+def read_camera(path: Path) -> tuple[pycolmap.Camera, Float64s]:
     """Reads a camera from a file with "extrinsic" (4x4), "intrinsic" (3x3) and depths; pixel centres are whole numbers.
 
     Returns:
@@ -139,7 +128,7 @@ def read_camera(path: Path) -> tuple[pycolmap.Camera, Floats]:
     """
     words = read_text(path, "camera", REMEDY, MAX_BYTES).split()
     try:
-        pose: Floats = np.array(words[1:17], np.float64).reshape(4, 4)
+        pose: Float64s = np.array(words[1:17], np.float64).reshape(4, 4)
         K = np.array(words[18:27], np.float64).reshape(3, 3)
         if (words[0], words[17]) != ("extrinsic", "intrinsic"):
             raise ValueError("not an extrinsic and an intrinsic matrix")

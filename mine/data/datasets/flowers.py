@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mine.data.base.image_pairs import ImagePairs, Pair
-from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage, Size
+from mine.data.base.image_pairs import Pair
+from mine.data.base.metric_pairs import MetricPairs
+from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
 from mine.inputs.images import open_image
@@ -49,7 +50,7 @@ class SubAperture(PosedImage):
         return Image.fromarray(decode_light_field(self.path.parent)[self.row, self.column])
 
 
-class Flowers(ImagePairs):
+class Flowers(MetricPairs):
     """Pairs of views of one light field. There are no points; `metric` is 1, in the unit that `MAX_DISPARITY` fixes.
 
     Training takes random source and target views (`targets` of them) of the central 8x8; evaluation takes a central
@@ -68,26 +69,13 @@ class Flowers(ImagePairs):
         InputError: There are no lenslet images.
     """
 
-    def __init__(
-        self,
-        root: str | Path,
-        size: Size = (256, 384),
-        training: bool = True,
-        seed: int = 0,
-        epochs: int = 100,
-        targets: int = 1,
-    ) -> None:
-        super().__init__(size, training, points=0, metric=True, targets=targets)
-        self.seed = seed
-        files = sorted(Path(root).glob("*.png"))
-        self.files = [file for i, file in enumerate(files) if (i % TEST_EVERY == 0) != training]
+    def read(self) -> int:
+        files = sorted(self.root.glob("*.png"))
+        self.files = [file for i, file in enumerate(files) if (i % TEST_EVERY == 0) != self.training]
         if not self.files:
-            raise InputError(f"{len(files)} lenslet pictures *.png in {root}: unpack the light fields there")
-        self.stride = 1 if training else len(CORNERS)
-        self.length = len(self.files) * (epochs if training else len(CORNERS))
-
-    def __len__(self) -> int:
-        return self.length
+            raise InputError(f"{len(files)} lenslet pictures *.png in {self.root}: unpack the light fields there")
+        self.stride = 1 if self.training else len(CORNERS)
+        return len(self.files) * self.stride
 
     def pair(self, index: int) -> Pair:
         rng = np.random.default_rng([self.seed, index])

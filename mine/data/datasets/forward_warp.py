@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-Floats = NDArray[np.float32]
+from mine.data.arrays import Float32s, Size
 
 SUBPIXELS = 2
 """Points in each direction that a pixel is split into, so that stretched surfaces have no cracks."""
@@ -20,7 +20,7 @@ NEAR_FRACTION = 0.05
 """Nearest depth that is warped, as a fraction of the median: nearer points would fill the whole image."""
 
 
-def forward_warp(image: Floats, depth: Floats, K: Floats, T: Floats) -> tuple[Floats, Floats]:
+def forward_warp(image: Float32s, depth: Float32s, K: Float32s, T: Float32s) -> tuple[Float32s, Float32s]:
     """Warps an image to another view by its depth, with a depth buffer.
 
     Pixels right behind a depth discontinuity are left out, because their colours are mixed.
@@ -51,7 +51,7 @@ def forward_warp(image: Floats, depth: Floats, K: Floats, T: Floats) -> tuple[Fl
     return _z_buffer(v[inside] * width + u[inside], z[front][inside], colour[inside], (height, width))
 
 
-def fill_holes(image: Floats, depth: Floats) -> Floats:
+def fill_holes(image: Float32s, depth: Float32s) -> Float32s:
     """Fills the pixels of an image (H, W, 3) whose depth (H, W) is 0.
 
     A pixel gets the colours of the first known pixels to its left, right, top and bottom, weighted by the inverse of
@@ -86,7 +86,7 @@ def _last_known(known: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.maximum.accumulate(rows, axis=0)
 
 
-def _z_buffer(pixel: NDArray[np.int64], z: Floats, colour: Floats, size: tuple[int, int]) -> tuple[Floats, Floats]:
+def _z_buffer(pixel: NDArray[np.int64], z: Float32s, colour: Float32s, size: Size) -> tuple[Float32s, Float32s]:
     """Depth buffer: mean colour and depth of the nearest surface's points in each pixel (pixel indices are flat)."""
     count = size[0] * size[1]
     nearest = np.full(count, np.inf, np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mine.data.base.depth_maps import DepthMap, DepthMaps, known_depth
+from mine.data.base.depth_maps import DepthMaps, MeasuredDepth, known_depth
 from mine.errors import InputError
 from mine.inputs.matlab import read_mat
 from mine.scene.camera import check_intrinsics
@@ -49,10 +49,10 @@ class Ibims(DepthMaps):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> DepthMap:
+    def __getitem__(self, index: int) -> MeasuredDepth:
         parts = _read(self.files[index])
         valid = (parts["mask_invalid"] > 0) & (parts["mask_transp"] > 0)
-        return DepthMap(
+        return MeasuredDepth(
             image=torch.from_numpy(parts["rgb"].astype(np.float32) / 255).permute(2, 0, 1),
             K=_intrinsics(self.files[index], parts["calib"]),
             depth=known_depth(np.where(valid, parts["depth"], 0), str(self.files[index])),

@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mine.data.base.image_pairs import ImagePairs, Pair
+from mine.data.arrays import Float64s, Size
+from mine.data.base.image_pairs import Pair
+from mine.data.base.metric_pairs import MetricPairs
 from mine.data.base.pinhole import pinhole
 from mine.data.base.split import split_names
 from mine.data.datasets.kitti_poses import calibrated, drive_poses
-from mine.data.sfm.capture import NO_IDS, NO_POINTS, Floats, PosedImage, Size
+from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage
 from mine.data.sfm.colmap_library import pycolmap
 from mine.data.sfm.model_files import MAX_SIDE
 from mine.errors import InputError
@@ -27,11 +29,11 @@ class RigCamera(NamedTuple):
 
     lens: pycolmap.Camera
     """intrinsics"""
-    pose: Floats
+    pose: Float64s
     """(4, 4) pose, camera-from-reference-camera, in metres"""
 
 
-class Kitti(ImagePairs):
+class Kitti(MetricPairs):
     """Stereo pairs. There are no points; `metric` is 1, in metres.
 
     Training takes either image as the source. Evaluation takes the left one, leaves out the outer 5% of each side of
@@ -55,21 +57,19 @@ class Kitti(ImagePairs):
     def __init__(
         self, root: str | Path, size: Size = (256, 768), training: bool = True, seed: int = 0, epochs: int = 100
     ) -> None:
-        super().__init__(size, training, points=0, metric=True)
-        self.root, self.seed = Path(root), seed
+        super().__init__(root, size, training, seed, epochs)
+
+    def read(self) -> int:
         self.moments: list[tuple[Path, str]] = []
         for drive in self._drives():
             left, right = ({path.name for path in (drive / f"image_{side}" / "data").glob("*.*")} for side in SIDES)
             self.moments += [(drive, name) for name in sorted(left & right)]
         if not self.moments:
             raise InputError(
-                f"no DATE/DRIVE/image_02/data with pairs in {root}: unpack KITTI's synced+rectified drives"
+                f"no DATE/DRIVE/image_02/data with pairs in {self.root}: unpack KITTI's synced+rectified drives"
             )
         self.rigs = {date: read_rig(date / "calib_cam_to_cam.txt") for date in {d.parent for d, _ in self.moments}}
-        self.length = len(self.moments) * (epochs if training else 1)
-
-    def __len__(self) -> int:
-        return self.length
+        return len(self.moments)
 
     def pair(self, index: int) -> Pair:
         rng = np.random.default_rng([self.seed, index])
@@ -97,16 +97,15 @@ class KittiDrives(Kitti):
         InputError: As `Kitti`, or poses are missing or not finite.
     """
 
-    def __init__(
-        self, root: str | Path, size: Size = (256, 768), training: bool = True, seed: int = 0, epochs: int = 100
-    ) -> None:
-        super().__init__(root, size, training, seed, epochs)
-        self.poses: dict[Path, dict[str, Floats]] = {}
+    def read(self) -> int:
+        count = super().read()
+        self.poses: dict[Path, dict[str, Float64s]] = {}
         self.numbers: dict[Path, dict[str, int]] = {}
-        for drive in {drive for drive, _ in self.moments} if training else ():
+        for drive in {drive for drive, _ in self.moments} if self.training else ():
             numbers = {name: _frame_number(drive, name) for own, name in self.moments if own == drive}
             poses = drive_poses(drive, list(numbers.values()))
             self.poses[drive], self.numbers[drive] = dict(zip(numbers, poses, strict=True)), numbers
+        return count
 
     def pair(self, index: int) -> Pair:
         if not self.training:
@@ -158,7 +157,7 @@ def _rig_camera(path: Path, side: str) -> RigCamera:
     P = calibrated(path, f"P_rect_{side}", 12).reshape(3, 4)
     width, height = calibrated(path, f"S_rect_{side}", 2).clip(0, MAX_SIDE + 1).round().astype(int).tolist()
     lens = pinhole(path, P[:, :3], (height, width))
-    pose: Floats = np.eye(4)
+    pose: Float64s = np.eye(4)
     pose[:3, 3] = np.linalg.inv(P[:, :3]) @ P[:, 3]
     return RigCamera(lens, pose)
 

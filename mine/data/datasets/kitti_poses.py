@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from mine.data.sfm.capture import Floats
+from mine.data.arrays import Float64s
 from mine.errors import InputError
 from mine.inputs.files import read_text, reason, shown
 from mine.scene.camera import check_poses
@@ -23,7 +23,7 @@ MAX_LATITUDE = 85.0
 """Degrees, beyond which Mercator's map has no end."""
 
 
-def drive_poses(drive: Path, numbers: Sequence[int]) -> list[Floats]:
+def drive_poses(drive: Path, numbers: Sequence[int]) -> list[Float64s]:
     """Poses of some frames of a drive.
 
     `poses.txt` in the drive has a line for each frame: the first 12 numbers of world-from-reference, row by row, as in
@@ -55,7 +55,7 @@ def drive_poses(drive: Path, numbers: Sequence[int]) -> list[Floats]:
     return list(reference @ np.linalg.inv(poses))
 
 
-def _check(place: Path, poses: Floats) -> None:
+def _check(place: Path, poses: Float64s) -> None:
     """Raises InputError, which names `place`, unless poses (..., 4, 4) are such."""
     try:
         check_poses(torch.from_numpy(poses))
@@ -63,7 +63,7 @@ def _check(place: Path, poses: Floats) -> None:
         raise InputError(f"{place}: {error}") from error
 
 
-def unit_poses(readings: Floats) -> Floats:
+def unit_poses(readings: Float64s) -> Float64s:
     """Poses of the IMU from its readings (Geiger et al. 2013, and their development kit).
 
     Mercator projection, true to scale at the first latitude φ₀: x = r cos φ₀ λ east, y = r cos φ₀ ln tan(π/4 + φ/2)
@@ -85,21 +85,21 @@ def unit_poses(readings: Floats) -> Floats:
     return poses
 
 
-def reference_from_unit(date: Path) -> Floats:
+def reference_from_unit(date: Path) -> Float64s:
     """Pose (4, 4), reference-from-IMU, by the calibration of a date: through the laser scanner to camera 00."""
-    rectify: Floats = np.eye(4)
+    rectify: Float64s = np.eye(4)
     rectify[:3, :3] = calibrated(date / "calib_cam_to_cam.txt", "R_rect_00", 9).reshape(3, 3)
     return rectify @ _rigid(date / "calib_velo_to_cam.txt") @ _rigid(date / "calib_imu_to_velo.txt")
 
 
-def _rigid(path: Path) -> Floats:
+def _rigid(path: Path) -> Float64s:
     """The rigid transform (4, 4) in a calibration file with R and T."""
-    pose: Floats = np.eye(4)
+    pose: Float64s = np.eye(4)
     pose[:3, :3], pose[:3, 3] = calibrated(path, "R", 9).reshape(3, 3), calibrated(path, "T", 3)
     return pose
 
 
-def calibrated(path: Path, key: str, count: int) -> Floats:
+def calibrated(path: Path, key: str, count: int) -> Float64s:
     """The numbers (count,) of one key of a calibration file. Raises InputError if it has them not, or not finite."""
     lines = read_text(path, "calibration", "unpack KITTI's calibration there", MAX_BYTES).splitlines()
     text = next((line.partition(":")[2] for line in reversed(lines) if line.partition(":")[0] == key), "")
@@ -112,7 +112,7 @@ def calibrated(path: Path, key: str, count: int) -> Floats:
     return values
 
 
-def _numbers(path: Path, count: int) -> Floats:
+def _numbers(path: Path, count: int) -> Float64s:
     """The first `count` numbers of each line, (lines, count)."""
     remedy = "unpack the drive's oxts, or give poses.txt"
     text = read_text(path, "list of numbers", remedy, MAX_BYTES)

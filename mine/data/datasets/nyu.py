@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mine.data.base.depth_maps import DepthMap, DepthMaps, known_depth
+from mine.data.base.depth_maps import DepthMaps, MeasuredDepth, known_depth
 from mine.errors import InputError
 from mine.inputs.files import open_input, parsing
 from mine.inputs.matlab import read_mat
@@ -54,7 +54,7 @@ class Nyu(DepthMaps):
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, index: int) -> DepthMap:
+    def __getitem__(self, index: int) -> MeasuredDepth:
         number = int(self.numbers[index])
         with _opened(self.path) as file:
             datasets = [_dataset(self.path, file, name) for name in SHAPES]
@@ -63,7 +63,7 @@ class Nyu(DepthMaps):
         valid = np.zeros(depth.T.shape, np.float32)
         valid[CROP] = depth.T[CROP]
         named = f"{self.path}: photo {number + 1}"
-        return DepthMap(torch.from_numpy(image).mT.float() / 255, torch.tensor(K), known_depth(valid, named))
+        return MeasuredDepth(torch.from_numpy(image).mT.float() / 255, torch.tensor(K), known_depth(valid, named))
 
 
 def _opened(path: Path) -> Any:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mine.data.arrays import Size
 from mine.data.base.image_pairs import MIN_POINTS, MIN_ZOOM, ImagePairs, Pair, other_targets, shared_points
-from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage, Size, read_capture
+from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage, read_capture
 from mine.data.sfm.layout import model_folder
 from mine.data.sfm.trajectory import Frame, read_trajectory
 from mine.errors import InputError

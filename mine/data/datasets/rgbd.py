@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mine.data.base.crop_window import Size, fit_window
+from mine.data.arrays import Size
+from mine.data.base.crop_window import fit_window
 from mine.data.base.image_pairs import MIN_ZOOM
 from mine.data.base.resilient import ResilientDataset
 from mine.data.base.rgbd_layout import INDEX, UNIT

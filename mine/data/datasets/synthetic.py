@@ -4,10 +4,10 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
+from mine.data.arrays import Size
 from mine.data.base.cached import CachedDataset
 from mine.data.base.resized import Resized
 from mine.data.base.sample import Sample
-from mine.data.sfm.capture import Size
 from mine.data.synthetic import SyntheticScenes
 from mine.data.synthetic.textures import fingerprint
 

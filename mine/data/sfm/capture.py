@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from mine.data.arrays import Float64s, Size
 from mine.data.sfm.colmap_library import pycolmap
 from mine.data.sfm.layout import capture_name, check_capture_at, divisor
 from mine.data.sfm.model_files import MAX_SIDE, check_model_files
@@ -27,10 +28,7 @@ from mine.inputs.images import open_image
 from mine.scene.decoding.high_bit_depth import to_8bit
 from mine.scene.exif import is_turned, read_exif, upright
 
-Floats = NDArray[np.float64]
-Size = tuple[int, int]
-
-NO_POINTS: Floats = np.zeros((3, 0))
+NO_POINTS: Float64s = np.zeros((3, 0))
 NO_IDS: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 """Points, and their numbers, of images of a scene without points."""
 
@@ -62,8 +60,8 @@ class PosedImage:
     scene: str
     path: Path
     lens: pycolmap.Camera
-    pose: Floats
-    points: Floats
+    pose: Float64s
+    points: Float64s
     ids: NDArray[np.int64]
     turn: int = field(default=1, kw_only=True)
 
@@ -81,22 +79,22 @@ class PosedImage:
         return size if self.turn == 1 else size[::-1]
 
     @cached_property
-    def K(self) -> Floats:  # noqa: N802
+    def K(self) -> Float64s:  # noqa: N802
         """(3, 3) intrinsics of the undistorted image, in pixels whose centres are whole numbers."""
-        half_pixel: Floats = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
-        K: Floats = self.pinhole.calibration_matrix() - half_pixel
+        half_pixel: Float64s = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+        K: Float64s = self.pinhole.calibration_matrix() - half_pixel
         return K if self.turn == 1 else _turn_intrinsics(K, self.pinhole.width, self.pinhole.height, self.turn)
 
     @cached_property
-    def centre(self) -> Floats:
+    def centre(self) -> Float64s:
         """(3,) position of the camera, world coordinates."""
         return -self.pose[:3, :3].T @ self.pose[:3, 3]
 
-    def in_camera(self, points: Floats) -> Floats:
+    def in_camera(self, points: Float64s) -> Float64s:
         """Transforms points (3, N) from world to camera coordinates."""
         return self.pose[:3, :3] @ points + self.pose[:3, 3:]
 
-    def project(self, points: Floats) -> Floats:
+    def project(self, points: Float64s) -> Float64s:
         """Projects points (3, N), camera coordinates, to pixels (2, N)."""
         pixel = self.K @ points
         return pixel[:2] / pixel[2:]
@@ -139,7 +137,7 @@ class _QuarterTurn(NamedTuple):
     """How a picture is made upright that was stored lying on its side."""
 
     method: Image.Transpose
-    rotation: Floats
+    rotation: Float64s
     """(3, 3) from the axes of the stored picture's camera to those of the upright one"""
 
 
@@ -150,7 +148,7 @@ _QUARTER_TURNS = {
 """By EXIF orientation. 3 is not among them: from its camera alone nobody knows which side of a picture is up."""
 
 
-def _turn_intrinsics(K: Floats, width: int, height: int, turn: int) -> Floats:
+def _turn_intrinsics(K: Float64s, width: int, height: int, turn: int) -> Float64s:
     """(3, 3) intrinsics of the upright picture, from those of the stored one, `width` x `height` pixels large."""
     cx, cy = (height - 1 - K[1, 2], K[0, 2]) if turn == 6 else (K[1, 2], width - 1 - K[0, 2])
     return np.array([[K[1, 1], 0, cx], [0, K[0, 0], cy], [0, 0, 1]])
@@ -274,10 +272,10 @@ def _find_images(folder: Path, names: list[str], shrink: float) -> list[Path]:
 
 
 def _image(
-    scene: str, image: pycolmap.Image, path: Path, shrink: float, reliable: dict[int, Floats], turn: int
+    scene: str, image: pycolmap.Image, path: Path, shrink: float, reliable: dict[int, Float64s], turn: int
 ) -> PosedImage:
     """The posed image of one of COLMAP's images, at a scale of `shrink`, with the reliable points that it sees."""
-    pose: Floats = np.eye(4)
+    pose: Float64s = np.eye(4)
     pose[:3] = image.cam_from_world().matrix()
     if not np.isfinite(pose).all():
         raise InputError(f"scene {scene}: the pose of {image.name} is not finite: reconstruct it with `mine colmap`")
@@ -285,7 +283,7 @@ def _image(
     lens.rescale(max(1, round(lens.width * shrink)), max(1, round(lens.height * shrink)))
     seen = {point.point3D_id for point in image.points2D if point.has_point3D()}
     ids = np.array(sorted(seen & reliable.keys()), dtype=np.int64)
-    points: Floats = np.array([reliable[number] for number in ids], dtype=np.float64).reshape(-1, 3).T
+    points: Float64s = np.array([reliable[number] for number in ids], dtype=np.float64).reshape(-1, 3).T
     in_front = pose[2, :3] @ points + pose[2, 3] > 0
     if turn != 1:
         pose[:3] = _QUARTER_TURNS[turn].rotation @ pose[:3]

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[np.float32]
+from mine.data.arrays import Float32s
 
 PLANES = 96
 """Planes of a sweep, evenly spaced in disparity."""
@@ -129,9 +129,9 @@ def similarity(view: View, other: View, disparity: Float[Tensor, " D"]) -> Float
     grey, other_grey = view.grey.numpy(), other.grey.numpy()
     windows = [_window(grey, side) for side in WINDOWS]
 
-    def of_plane(homography: Array) -> Array:
+    def of_plane(homography: Float32s) -> Float32s:
         warped, outside = _warp(other_grey, homography, grey.shape)
-        found: Array = np.mean([_correlation(grey, warped, *window) for window in windows], axis=0)
+        found: Float32s = np.mean([_correlation(grey, warped, *window) for window in windows], axis=0)
         return np.where(outside, np.float32(-1), found)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # OpenCV and numpy leave Python's lock alone
@@ -169,7 +169,7 @@ def _pixels(view: View) -> Float[Tensor, "H W 3"]:
     return torch.stack([u, v, torch.ones_like(u)], dim=-1).to(view.grey)
 
 
-def _warp(image: Array, homography: Array, size: tuple[int, ...]) -> tuple[Array, NDArray[np.bool_]]:
+def _warp(image: Float32s, homography: Float32s, size: tuple[int, ...]) -> tuple[Float32s, NDArray[np.bool_]]:
     """An image (h, w) as a camera of another size (H, W) sees it over a plane, and the mask of what it does not show.
 
     Args:
@@ -187,17 +187,17 @@ def _warp(image: Array, homography: Array, size: tuple[int, ...]) -> tuple[Array
     return warped, outside
 
 
-def _window(image: Array, side: int) -> tuple[int, Array, Array]:
+def _window(image: Float32s, side: int) -> tuple[int, Float32s, Float32s]:
     """A side of windows, and the mean and the variance (H, W) of an image's windows of it."""
     mean, square = (cv2.blur(x, (side, side)).astype(np.float32, copy=False) for x in (image, image * image))
     return side, mean, square - mean**2
 
 
-def _correlation(one: Array, two: Array, side: int, mean: Array, variance: Array) -> Array:
+def _correlation(one: Float32s, two: Float32s, side: int, mean: Float32s, variance: Float32s) -> Float32s:
     """Zero-normalised cross-correlation (H, W) of windows of two images; mean and variance are those of the first."""
     _, other_mean, other_variance = _window(two, side)
     covariance = cv2.blur(one * two, (side, side)) - mean * other_mean
     plain = (variance < VARIANCE) | (other_variance < VARIANCE)
-    found: Array = covariance / np.sqrt(np.maximum(variance * other_variance, VARIANCE**2))
+    found: Float32s = covariance / np.sqrt(np.maximum(variance * other_variance, VARIANCE**2))
     found[plain] = -1
     return found

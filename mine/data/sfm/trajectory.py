@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mine.data.arrays import Float64s
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
 from mine.inputs.files import read_text
 from mine.inputs.numbers import whole_number
-
-Floats = NDArray[np.float64]
 
 NUMBERS = 19
 """Numbers on a line: timestamp, fx, fy, cx, cy, two zeros, and the 3x4 pose."""
@@ -35,8 +33,8 @@ class Frame:
     """
 
     name: str
-    intrinsics: Floats
-    pose: Floats
+    intrinsics: Float64s
+    pose: Float64s
 
     def camera(self, width: int, height: int) -> pycolmap.Camera:
         """COLMAP's pinhole camera of an image of this size.
@@ -69,7 +67,7 @@ def _frame(line: str, location: str) -> Frame:
         values = np.array([np.nan])
     if len(rest) != NUMBERS - 1 or not np.isfinite(values).all() or whole_number(name) is None:
         raise InputError(f"{location}: not a timestamp and 18 finite numbers: download the camera file again")
-    pose: Floats = np.eye(4)
+    pose: Float64s = np.eye(4)
     pose[:3] = values[6:].reshape(3, 4)
     with np.errstate(all="ignore"):  # of numbers too large to multiply
         orthogonal = np.abs(pose[:3, :3] @ pose[:3, :3].T - np.eye(3)).max() <= 1e-2
