@@ -20,8 +20,8 @@ from torch import Tensor
 from mine.output.plane_images import plane_images
 from mine.output.surface_layers import SurfaceLayers, unproject
 from mine.output.web.pack import pull_push
+from mine.render import Layers
 from mine.scene.inpaint import DISCONTINUITY
-from mine.scene.silhouettes import Layers
 
 CELLS = 384
 """Most cells along the longer side: as fine as the shipped network's disparity."""

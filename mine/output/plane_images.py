@@ -40,7 +40,7 @@ def plane_images(surfaces: SurfaceLayers, disparity: Tensor) -> Iterator[PlaneIm
     """
     layers, disparity = surfaces.layers, disparity.float().cpu()
     shell = snap_silhouettes(layers.disparity, disparity, SHELL_INSET)
-    planes, _ = lift_layers(*layers, disparity, shell)
+    planes, _ = lift_layers(layers, disparity, shell)
     rays = torch.einsum("ij,jhw->ihw", torch.linalg.inv(surfaces.K), pixel_grid(surfaces.size, surfaces.K))
     slant = rays.square().sum(0, keepdim=True).sqrt()
     intervals = torch.cat([(1 / disparity).diff(), torch.tensor([LAST_INTERVAL])])

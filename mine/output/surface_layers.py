@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mine.render import Layers
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize, size_within
-from mine.scene.silhouettes import Layers, find_layers
+from mine.scene.silhouettes import find_layers
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mine.render.backends import BACKENDS, Backend, Call, find_blend_source, use_backend
+from mine.render.layers import Layers
 from mine.render.prepared import Prepared, expand_parts
 from mine.render.strips import StripPlanes
 from mine.render.view import View
@@ -15,6 +16,7 @@ from mine.render.view import View
 __all__ = [
     "BACKENDS",
     "Backend",
+    "Layers",
     "Prepared",
     "StripPlanes",
     "View",
@@ -152,26 +154,14 @@ def blend_source(
     return blended.to(planes.device)
 
 
-def lift_layers(
-    surface: Tensor,
-    opacity: Tensor,
-    rgb: Tensor,
-    background: Tensor,
-    background_rgb: Tensor,
-    disparity: Tensor,
-    shell: Tensor,
-) -> tuple[Tensor, Tensor]:
+def lift_layers(layers: Layers, disparity: Tensor, shell: Tensor) -> tuple[Tensor, Tensor]:
     """Lifts two layers of a surface to planes, whose memory grows with the surface, not with the number of planes.
 
-    Opacities are those of `mine.network.disparity.lift`, times `opacity`. Planes have density only as far behind a
+    Opacities are those of `mine.network.disparity.lift`, times the layers'. Planes have density only as far behind a
     layer as its slope requires, and the last plane is opaque everywhere.
 
     Args:
-        surface: (1, H, W) disparity of the visible surface.
-        opacity: (1, H, W) its opacity, above 0.
-        rgb: (3, H, W) its colour.
-        background: (1, H, W) disparity of the surface behind it, 0 where there is none.
-        background_rgb: (3, H, W) its colour.
+        layers: The visible surface and what lies behind it.
         disparity: (S,) disparities of the planes, strictly descending.
         shell: (1, H, W) disparities whose least one in the 3x3 window of a pixel is the back of the visible surface:
             its planes reach that far.
@@ -180,21 +170,13 @@ def lift_layers(
         (S, 4, H, W) planes on the CPU, float32, laid out as its renderer reads them; and (1, H, W) disparities down to
         which they show the visible surface, see `photo_reach` of `render`.
     """
-    from mine.render.cpu import layers  # imported on use: numba takes seconds to start
+    from mine.render.cpu.layers import lift_layers as lift  # imported on use: numba takes seconds to start
 
-    return layers.lift_layers(surface, opacity, rgb, background, background_rgb, disparity, shell)
+    return lift(layers, disparity, shell)
 
 
-def lift_layers_in_strips(
-    surface: Tensor,
-    opacity: Tensor,
-    rgb: Tensor,
-    background: Tensor,
-    background_rgb: Tensor,
-    disparity: Tensor,
-    shell: Tensor,
-) -> tuple[StripPlanes, Tensor]:
+def lift_layers_in_strips(layers: Layers, disparity: Tensor, shell: Tensor) -> tuple[StripPlanes, Tensor]:
     """`lift_layers` for planes that are large and stay on the CPU: in strips, they take less memory."""
-    from mine.render.cpu import layers  # imported on use: numba takes seconds to start
+    from mine.render.cpu.layers import lift_layers_in_strips as lift  # imported on use: numba takes seconds to start
 
-    return layers.lift_layers_in_strips(surface, opacity, rgb, background, background_rgb, disparity, shell)
+    return lift(layers, disparity, shell)

@@ -5,8 +5,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 
+from mine.render import Layers
 from mine.scene.mpi import MPI
-from mine.scene.silhouettes import Layers, find_layers
+from mine.scene.silhouettes import find_layers
 from mine.scene.view_planes import fine_size, photo_at
 
 _found: WeakKeyDictionary[MPI, tuple[tuple[int, int], Layers]] = WeakKeyDictionary()

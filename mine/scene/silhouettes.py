@@ -15,7 +15,6 @@ What lies farther behind is inpainted at half the map's resolution (`mine.scene.
 """
 
 from itertools import product
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,6 +23,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mine.render import Layers
 from mine.scene.inpaint import DISCONTINUITY, REACH, is_behind, least_discontinuity, neighbours_at, propagate_background
 from mine.scene.mirror import mirrored_colour
 from mine.scene.plane_surfaces import Surfaces
@@ -94,21 +94,6 @@ SEAM = 3
 
 UNMIXED_AT_ONCE = 1 << 15
 """Pixels that `_unmix` treats at a time: bounds its memory."""
-
-
-class Layers(NamedTuple):
-    """What each pixel of the photo shows, and what lies behind it."""
-
-    disparity: Float[Tensor, "1 H W"]
-    """Disparity of the visible surface"""
-    opacity: Float[Tensor, "1 H W"]
-    """Share α of the visible surface in the pixel, above 0; below 1 along silhouettes alone"""
-    rgb: Float[Tensor, "3 H W"]
-    """Colour of the visible surface"""
-    background_disparity: Float[Tensor, "1 H W"]
-    """Disparity of the surface behind it, 0 where none is known"""
-    background_rgb: Float[Tensor, "3 H W"]
-    """Colour of the surface behind it"""
 
 
 def find_layers(surfaces: Surfaces, image: Float[Tensor, "3 H W"]) -> Layers:

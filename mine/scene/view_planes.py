@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mine.kernels.memory import release_memory
-from mine.render import Backend, Prepared, View, interleave_detail, lift_layers, lift_layers_in_strips, prepare
+from mine.render import Backend, Layers, Prepared, View, interleave_detail, lift_layers, lift_layers_in_strips, prepare
 from mine.scene.detail import photo_detail, sample
 from mine.scene.inpaint import DISCONTINUITY
 from mine.scene.plane_surfaces import Surfaces
-from mine.scene.silhouettes import PURE_RADIUS, Layers, find_layers, largest_within
+from mine.scene.silhouettes import PURE_RADIUS, find_layers, largest_within
 
 LEAST_MAGNIFICATION = 1.25
 """Ratio of a view's longer side to that of the planes from which on the view has planes of its own."""
@@ -115,7 +115,7 @@ def make_fine_scene(
         placed, fine, shell = place_silhouettes(layers, disparity, steps)
         del image, layers
         lift = lift_layers_in_strips if on_cpu else lift_layers
-        planes, reach = lift(*placed, fine, shell)
+        planes, reach = lift(placed, fine, shell)
         del placed, shell
         fine, reach = fine.to(photo.device), reach.to(photo.device)
         scene = planes.to(photo.device)[None] if isinstance(planes, Tensor) else planes

@@ -24,8 +24,8 @@ from mine.errors import InputError
 from mine.output.formats import FORMATS, choose_kind
 from mine.output.splats import C0, OPACITY, SIGMA, make_gaussians
 from mine.output.surface_layers import SurfaceLayers, find_surface_layers, unproject
+from mine.render import Layers
 from mine.scene.mpi import MPI
-from mine.scene.silhouettes import Layers
 
 CORNERS = 4
 """The square's corners: pixels that the segmentation along silhouettes may round off."""

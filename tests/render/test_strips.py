@@ -5,21 +5,21 @@ import torch
 from random_views import random_cameras
 from torch import Tensor
 
-from mine.render import lift_layers, lift_layers_in_strips, prepare
+from mine.render import Layers, lift_layers, lift_layers_in_strips, prepare
 from mine.render.strips import STRIP_PITCH, STRIP_SHIFT, StripPlanes, texel_count, to_strips
 
 COLUMNS = 1 << STRIP_SHIFT
 SIZES = [(1, 5), (6, COLUMNS), (7, COLUMNS + 1), (5, 2 * COLUMNS - 1), (9, 3 * COLUMNS + 7)]
 
 
-def layers(size: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Two layers of noise: surface, opacity, rgb, background, background_rgb, disparity, shell."""
+def layers(size: tuple[int, int]) -> tuple[Layers, Tensor, Tensor]:
+    """Two layers of noise, the disparities of planes, and the shell."""
     generator = torch.Generator().manual_seed(0)
     surface = 0.4 + 0.5 * torch.rand(1, *size, generator=generator)
     opacity = torch.where(torch.rand(1, *size, generator=generator) < 0.3, 0.4, 1.0)
     background = torch.where(torch.rand(1, *size, generator=generator) < 0.5, 0.2, 0.0)
     rgb, hidden = (torch.rand(3, *size, generator=generator) for _ in range(2))
-    return surface, opacity, rgb, background, hidden, torch.linspace(1, 0.1, 12), surface
+    return Layers(surface, opacity, rgb, background, hidden), torch.linspace(1, 0.1, 12), surface
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -50,7 +50,7 @@ def test_views_of_strips_are_those_of_planes_row_by_row(size: tuple[int, int], b
     torch.manual_seed(1)
     planes, reach = lift_layers(*layers(size))
     strips, _ = lift_layers_in_strips(*layers(size))
-    disparity, view_size = layers(size)[5][None], (20, 70)
+    disparity, view_size = layers(size)[1][None], (20, 70)
     K_src, K_tgt, T = random_cameras(3, 0.05, 0.1, (size, view_size))
     photo = (0.1 * torch.rand(1, 3, 2 * size[0], 2 * size[1]), reach[None]) if detailed else ()
     views = [
@@ -66,7 +66,7 @@ def test_a_surface_that_crosses_planes_touches_fewer_pages_in_strips() -> None:
     size, width = (64, 4096), 4096
     surface = torch.linspace(1, 0.1, width).expand(1, *size).contiguous()
     rgb, none, disparity = torch.rand(3, *size), torch.zeros(1, *size), torch.linspace(1, 0.1, 64)
-    parts = surface, torch.ones(1, *size), rgb, none, rgb, disparity, surface
+    parts = Layers(surface, torch.ones(1, *size), rgb, none, rgb), disparity, surface
 
     def pages(texels: Tensor) -> int:
         used = (texels.flatten(1) != 0)[:-1]  # the last plane is opaque everywhere

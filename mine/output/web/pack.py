@@ -149,7 +149,7 @@ def _pack_fine(scene: MPI) -> dict[str, Any] | None:
         smooth = F.interpolate(half[None], size, mode="bilinear")[0]
         layers = layers._replace(rgb=(layers.rgb + share * (smooth - photo_at(scene.photo, size))).clamp(0, 1))
         layers, disparity, shell = place_silhouettes(layers, scene.disparity, STEPS)
-        planes, _ = lift_layers(*layers, disparity, shell)
+        planes, _ = lift_layers(layers, disparity, shell)
         intervals = _intervals(disparity)
         shown = _with_neighbours(planes[:, 3] * intervals[:, 0] > LEAST_DEPTH)
         used = used_tiles(shown)

@@ -11,63 +11,45 @@ from mine.kernels.arrays import Array
 from mine.kernels.threads import run_in_bands
 from mine.render.cpu.layer_kernels import extend_rows, join_strips, lift_rows
 from mine.render.cpu.layout import ONE_STRIP
+from mine.render.layers import Layers
 from mine.render.strips import STRIP_PITCH, STRIP_SHIFT, StripPlanes, texel_count
 
 NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 """Linux's flag for memory that is not promised before it is used: zeros of 30 GB may take 1 GB."""
 
 
-def lift_layers(
-    surface: Tensor,
-    opacity: Tensor,
-    rgb: Tensor,
-    background: Tensor,
-    background_rgb: Tensor,
-    disparity: Tensor,
-    shell: Tensor,
-) -> tuple[Tensor, Tensor]:
+def lift_layers(layers: Layers, disparity: Tensor, shell: Tensor) -> tuple[Tensor, Tensor]:
     """Lifts two layers to planes; arguments and result as those of `mine.render.lift_layers`."""
-    height, width = surface.shape[-2:]
+    height, width = layers.disparity.shape[-2:]
     texels = _untouched_zeros(len(disparity), height * width, 4)
-    layers = surface, opacity, rgb, background, background_rgb
     reach = _fill(texels, (ONE_STRIP, width), layers, disparity, shell)
     return torch.from_numpy(texels).view(len(disparity), height, width, 4).movedim(-1, 1), reach
 
 
-def lift_layers_in_strips(
-    surface: Tensor,
-    opacity: Tensor,
-    rgb: Tensor,
-    background: Tensor,
-    background_rgb: Tensor,
-    disparity: Tensor,
-    shell: Tensor,
-) -> tuple[StripPlanes, Tensor]:
+def lift_layers_in_strips(layers: Layers, disparity: Tensor, shell: Tensor) -> tuple[StripPlanes, Tensor]:
     """As `lift_layers`, but the planes are laid out in strips."""
-    size = (surface.shape[-2], surface.shape[-1])
+    size = (layers.disparity.shape[-2], layers.disparity.shape[-1])
     texels = _untouched_zeros(len(disparity), texel_count(size), 4)
-    layers = surface, opacity, rgb, background, background_rgb
     reach = _fill(texels, (STRIP_SHIFT, STRIP_PITCH), layers, disparity, shell)
     return StripPlanes(torch.from_numpy(texels), size), reach
 
 
-def _fill(
-    texels: Array, strips: tuple[int, int], layers: tuple[Tensor, ...], disparities: Tensor, back: Tensor
-) -> Tensor:
+def _fill(texels: Array, strips: tuple[int, int], layers: Layers, disparities: Tensor, back: Tensor) -> Tensor:
     """Writes the texels that have density, and the colours beside them.
 
     Args:
         texels: (S, N, 4), zeros, filled.
         strips: of the texels, see `mine.render.cpu.layout.texel_index`.
-        layers: surface, opacity, rgb, background, background_rgb of `lift_layers`.
+        layers: See `lift_layers`.
         disparities: (S,).
         back: `shell` of `lift_layers`.
 
     Returns:
         (1, H, W) disparities down to which the planes show the visible surface.
     """
-    surface, opacity, background, shell = (_array(x[0]) for x in (*layers[:2], layers[3], back))
-    rgb, background_rgb = (_array(x.flatten(1)) for x in (layers[2], layers[4]))
+    maps = layers.disparity, layers.opacity, layers.background_disparity, back
+    surface, opacity, background, shell = (_array(x[0]) for x in maps)
+    rgb, background_rgb = (_array(x.flatten(1)) for x in (layers.rgb, layers.background_rgb))
     size, disparity = surface.shape, _array(disparities)
     bounds, reach = np.empty((*size, 4), np.int32), np.empty(size, np.int32)
     lift = surface, opacity, rgb, background, background_rgb, disparity, shell, texels, strips, bounds

@@ -33,12 +33,13 @@ from mine.output.web.pack import (
     pull_push,
 )
 from mine.output.web.tiles import CORE
+from mine.render import Layers
 from mine.render.reference import blend_source, source_points, source_transmittance, weights
 from mine.scene import photo_layers
 from mine.scene.camera import intrinsics
 from mine.scene.mpi import MPI
 from mine.scene.resize import resize
-from mine.scene.silhouettes import Layers, find_layers
+from mine.scene.silhouettes import find_layers
 
 SIZE = (24, 36)
 VIEWER = Path(__file__).parents[3] / "viewer"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mine.kernels.memory import peak_memory
-from mine.render import lift_layers
+from mine.render import Layers, lift_layers
 
 OPAQUE = 12.0
 SIZE = (9, 13)
@@ -41,7 +41,7 @@ def least_around(surface: Tensor, disparity: Tensor) -> Tensor:
     return torch.where(windows >= same[..., None], windows, torch.inf).amin(-1)
 
 
-def random_layers(seed: int) -> tuple[Tensor, ...]:
+def random_layers(seed: int) -> Layers:
     """Layers with discontinuities, slopes, partial opacities and a background behind half of the pixels."""
     generator = torch.Generator().manual_seed(seed)
     surface = 0.55 + 0.1 * torch.rand(1, *SIZE, generator=generator)
@@ -49,13 +49,13 @@ def random_layers(seed: int) -> tuple[Tensor, ...]:
     opacity = torch.where(torch.rand(1, *SIZE, generator=generator) < 0.3, 0.4, 1.0)
     background = torch.where(torch.rand(1, *SIZE, generator=generator) < 0.5, 0.15, 0.0)
     rgb, hidden = (torch.rand(3, *SIZE, generator=generator) for _ in range(2))
-    return surface, opacity, rgb, background, hidden
+    return Layers(surface, opacity, rgb, background, hidden)
 
 
 def test_densities_are_those_of_the_equations() -> None:
     disparity = torch.linspace(1, 0.1, 24)
-    surface, opacity, rgb, background, hidden = random_layers(0)
-    planes, _ = lift_layers(surface, opacity, rgb, background, hidden, disparity, surface)
+    surface, opacity, _, background, _ = layers = random_layers(0)
+    planes, _ = lift_layers(layers, disparity, surface)
     intervals = torch.cat([(1 / disparity).diff(), torch.ones(1)])[:, None, None]
     expected = dense_optical_depth(surface[0], opacity[0], least_around(surface[0], disparity), disparity)
     behind = dense_optical_depth(background[0], torch.ones(SIZE), torch.full(SIZE, 0.15), disparity)
@@ -71,7 +71,7 @@ def test_no_gap_opens_between_neighbours_on_adjacent_planes_far_away() -> None:
     surface[..., 6:] = 0.2
     surface[..., 9:] = 0.1
     rgb, none = torch.rand(3, *SIZE), torch.zeros(1, *SIZE)
-    planes, _ = lift_layers(surface, torch.ones(1, *SIZE), rgb, none, rgb, disparity, surface)
+    planes, _ = lift_layers(Layers(surface, torch.ones(1, *SIZE), rgb, none, rgb), disparity, surface)
     dense = planes[:, 3, 4] > 0
     assert dense[2].tolist() == [True] * 6 + [False] * 7
     assert dense[3].tolist() == [False] * 5 + [True] * 4 + [False] * 4, "the pixel beside the step is on both planes"
@@ -79,8 +79,8 @@ def test_no_gap_opens_between_neighbours_on_adjacent_planes_far_away() -> None:
 
 def test_texels_with_density_have_the_colour_of_their_layer() -> None:
     disparity = torch.linspace(1, 0.1, 24)
-    surface, opacity, rgb, background, hidden = random_layers(1)
-    planes, _ = lift_layers(surface, opacity, rgb, background, hidden, disparity, surface)
+    surface, _, rgb, background, hidden = layers = random_layers(1)
+    planes, _ = lift_layers(layers, disparity, surface)
     dense = planes[:, 3] > 0
     front = dense & (disparity[:, None, None] > 0.2)
     assert front.any(0).all()
@@ -95,7 +95,7 @@ def test_the_foregrounds_colour_reaches_beyond_its_edge() -> None:
     surface[..., :6] = 1.0
     rgb = torch.where(surface > 0.5, 0.9, 0.2).expand(3, *SIZE).contiguous()
     none = torch.zeros(1, *SIZE)
-    planes, _ = lift_layers(surface, torch.ones(1, *SIZE), rgb, none, rgb, torch.linspace(1, 0.1, 8), surface)
+    planes, _ = lift_layers(Layers(surface, torch.ones(1, *SIZE), rgb, none, rgb), torch.linspace(1, 0.1, 8), surface)
     assert (planes[0, 3, :, 6] == 0).all()
     assert torch.allclose(planes[0, :3, :, 6], torch.tensor(0.9))
 
@@ -105,7 +105,7 @@ def test_the_photo_is_shown_down_to_the_back_of_its_surface_and_before_the_backg
     disparity = torch.linspace(1, 0.1, 10)
     surface = torch.linspace(0.98, 0.72, SIZE[1]).expand(1, *SIZE).contiguous()
     rgb, none = torch.rand(3, *SIZE), torch.zeros(1, *SIZE)
-    planes, reach = lift_layers(surface, torch.ones(1, *SIZE), rgb, none, rgb, disparity, surface)
+    planes, reach = lift_layers(Layers(surface, torch.ones(1, *SIZE), rgb, none, rgb), disparity, surface)
     assert reach.shape == (1, *SIZE)
     for x in range(SIZE[1]):
         least = surface[0, 0, min(x + 2, SIZE[1] - 1)]  # of its own window and of its neighbours'
@@ -113,7 +113,7 @@ def test_the_photo_is_shown_down_to_the_back_of_its_surface_and_before_the_backg
     shown = (disparity[:, None, None] >= reach) & (planes[:, 3] > 0)
     assert torch.equal(planes[:, :3].movedim(1, -1)[shown], rgb.movedim(0, -1).expand(10, *SIZE, 3)[shown])
     hidden = torch.full((1, *SIZE), 0.58)
-    planes, reach = lift_layers(surface, torch.ones(1, *SIZE), rgb, hidden, 1 - rgb, disparity, surface)
+    planes, reach = lift_layers(Layers(surface, torch.ones(1, *SIZE), rgb, hidden, 1 - rgb), disparity, surface)
     assert (reach > 0.65).all(), "the background begins on the plane at 0.6"
 
 
@@ -122,7 +122,7 @@ def test_memory_is_taken_by_the_surface_not_by_the_planes() -> None:
     size, planes = (1024, 1536), 2000
     wall, none, rgb = torch.full((1, *size), 0.5), torch.zeros(1, *size), torch.rand(3, *size)
     before = peak_memory() or 0
-    lifted, _ = lift_layers(wall, torch.ones(1, *size), rgb, none, rgb, torch.linspace(1, 0.1, planes), wall)
+    lifted, _ = lift_layers(Layers(wall, torch.ones(1, *size), rgb, none, rgb), torch.linspace(1, 0.1, planes), wall)
     assert lifted.shape == (planes, 4, *size)
     if sys.platform == "linux":
         assert (peak_memory() or 0) - before < 0.5  # GB
