@@ -4,6 +4,7 @@ Those of `mine.scene` are not tried here: while tests run, jaxtyping refuses the
 """
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,14 @@ WRONG: dict[str, tuple[Callable[[Any, Any], object], str]] = {
     "stereo of a file": (lambda model, scene: mine.render_stereo("s.mpi", "x.png"), "scene is a str: give a scene"),
     "stereo nowhere": (lambda model, scene: mine.render_stereo(scene, None), "cannot write to a NoneType"),
     "eyes": (lambda model, scene: mine.render_stereo(scene, "x.png", eye_distance="3"), "eye distance '3' is out"),
+    "path of no scene": (lambda model, scene: mine.paths.scene_path("s.mpi", "swing"), "scene is a str: give a scene"),
+    "save for no scene": (lambda model, scene: mine.paths.save_path(PATH, "s.mpi", "a.json"), "scene is a str: give"),
+    "near depth": (lambda model, scene: mine.paths.swing(frames=3, depth=None), "depth None is out of range"),
+    "load a number": (lambda model, scene: mine.paths.load(5), "cannot read a int: give the name of a file"),
+    "view of a path": (
+        lambda model, scene: scene.render(mine.paths.dolly_zoom()),
+        "pose is a CameraPath: .*poses, focal",
+    ),
     "quilt": (lambda model, scene: mine.render_stereo(scene, "x.png", "quilt", quilt="8x6"), "quilt is '8x6': give"),
     "amount": (lambda model, scene: mine.paths.swing(frames=3, amount="2"), "amount '2' is no finite number"),
     "one path": (lambda model, scene: mine.paths.join(PATH), "to join are a OffAxisPoses: give a list"),
@@ -83,3 +92,14 @@ def test_arguments_of_another_kind_are_named(
 @pytest.mark.parametrize("size", [[128, 128], np.array([128, 128]), torch.Size((128, 128))])
 def test_sizes_are_any_sequence(size: Any, model: mine.Model) -> None:
     assert model.predict(PHOTO, planes=2, size=size).plane_size == (128, 128)
+
+
+def test_numbers_may_be_numpys(scene: mine.MPI, tmp_path: Path) -> None:
+    for fps in (np.float32(12.5), np.int64(12)):
+        mine.render_video(scene, PATH, tmp_path / "a.gif", fps=fps)
+        mine.paths.save_path(PATH, scene, tmp_path / "a.json", fps)
+        assert json.loads((tmp_path / "a.json").read_text())["fps"] == fps
+    path = mine.paths.scene_path(scene, "swing", frames=np.int64(3), amount=np.float32(0.5))
+    assert len(path.poses) == 3
+    (name,) = [mine.render_stereo(scene, tmp_path / "q.png", "quilt", quilt=(np.int64(3), np.int64(2)))]
+    assert "qs3x2" in name.name

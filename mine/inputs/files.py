@@ -25,7 +25,10 @@ def open_regular(path: str | Path) -> BinaryIO:
     Raises:
         OSError: There is none, it cannot be read, or it is a folder.
         NotRegularError: An OSError: it is a pipe, a socket or a device. These are not waited for.
+        InputError: The path is none.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"cannot read a {type(path).__name__}: give the name of a file, as text or as a path")
     try:
         # Without this flag, opening a pipe waits for its other end. Windows has neither the flag nor such files.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

@@ -29,7 +29,7 @@ from mine.output.path_edits import as_path, check_frames, ease, join, loop, resa
 from mine.output.path_files import save_path
 from mine.scene.camera import OffAxisPoses, pose
 from mine.scene.depth import near_depth
-from mine.scene.mpi import MPI
+from mine.scene.mpi import MPI, check_is_scene
 
 __all__ = ["PATHS", "CameraPath", "Direction", "circle", "dolly_zoom", "line", "load", "near_depth"]
 __all__ += ["as_path", "ease", "join", "loop", "orbit", "resample", "save_path", "scene_path", "spiral", "swing"]
@@ -219,6 +219,7 @@ def scene_path(scene: MPI, name: str = "swing", frames: int | None = None, amoun
     """
     if name not in PATHS:
         raise InputError(f"no camera path {name!r}: choose {', '.join(PATHS)}")
+    check_is_scene(scene)
     length = {} if frames is None else {"frames": frames}
     sideways = 1.0 if name in ALONG else lens_factor(scene)
     return as_path(PATHS[name](amount=amount * sideways, depth=near_depth(scene), **length))
@@ -297,8 +298,8 @@ def _phase(frames: int, amount: float, depth: float) -> Tensor:
     """Angles (frames,) in [0, 2 pi), evenly spaced; float64, so that poses are exact when rounded to float32."""
     check_frames(frames)
     _check_amount(amount)
-    if not (math.isfinite(depth) and depth > 0):
-        raise InputError(f"depth {depth} is out of range: give the positive depth of the nearest things in the scene")
+    if not (isinstance(depth, Real) and math.isfinite(depth) and depth > 0):
+        raise InputError(f"depth {depth!r} is out of range: give the positive depth of the nearest things in the scene")
     return torch.arange(frames, dtype=torch.float64) * (2 * math.pi / frames)
 
 

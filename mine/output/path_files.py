@@ -19,7 +19,7 @@ from mine.files import check_writable, replacing
 from mine.output.camera_path import CameraPath
 from mine.output.path_edits import as_path, is_closed
 from mine.output.writers import check_fps
-from mine.scene.mpi import MPI
+from mine.scene.mpi import MPI, check_is_scene
 
 _FLIP = torch.diag(torch.tensor([1.0, -1, -1, 1], dtype=torch.float64))
 
@@ -43,11 +43,12 @@ def save_path(path: CameraPath | Tensor, scene: MPI, out: str | Path, fps: float
     check_writable(out)
     check_fps(fps)
     path = as_path(path)
+    check_is_scene(scene)
     if name.endswith(".txt"):
         text = _images_txt(path)
     else:
         write = _transforms if name.endswith("transforms.json") else _nerfstudio
-        text = json.dumps(write(path, scene, fps), indent=1)
+        text = json.dumps(write(path, scene, float(fps)), indent=1)
     with replacing(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

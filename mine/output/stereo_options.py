@@ -87,7 +87,7 @@ def check_quilt(quilt: object) -> None:
 
 def _is_quilt(quilt: object) -> bool:
     """Whether an argument is the columns and rows of a quilt."""
-    if not (isinstance(quilt, (tuple, list)) and len(quilt) == 2 and all(isinstance(side, int) for side in quilt)):
+    if not (isinstance(quilt, (tuple, list)) and len(quilt) == 2 and all(isinstance(side, Integral) for side in quilt)):
         return False
     return all(1 <= side <= LARGEST_QUILT for side in quilt) and quilt[0] * quilt[1] > 1
 

@@ -271,7 +271,7 @@ def _options(suffix: str, codec: str | None) -> list[str]:
 
 def _ffmpeg_command(path: Path, size: tuple[int, int], fps: float, codec: str | None = None) -> list[str]:
     """The command that reads raw RGB frames on standard input and writes `path`, whatever colons its name has."""
-    rate = str(Fraction(fps).limit_denominator(1001))
+    rate = str(Fraction(float(fps)).limit_denominator(1001))
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[1]}x{size[0]}", "-r", rate, "-i", "-"]
     return [ffmpeg_program(), "-y", "-loglevel", "error", *raw, *_options(path.suffix.lower(), codec), f"file:{path}"]
 

@@ -28,6 +28,8 @@ def as_tensor(value: Any, name: str) -> Tensor:
     """
     if isinstance(value, Tensor):
         return value
+    if parts := getattr(value, "_fields", None):  # of a named tuple, such as a camera path
+        raise InputError(f"{name} is a {type(value).__name__}: give one of its parts, {', '.join(parts)}")
     try:
         array = np.asarray(value)
     except ValueError as error:

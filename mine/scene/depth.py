@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8, UInt16
 from torch import Tensor
 
 from mine.errors import InputError
-from mine.scene.mpi import MPI
+from mine.scene.mpi import MPI, check_is_scene
 
 NEAR_QUANTILE = 0.1
 """Fraction of the source view's pixels that are nearer than `near_depth`."""
@@ -38,6 +38,7 @@ def depth_range(scene: MPI) -> tuple[float, float]:
 
 def _seen(scene: MPI) -> Float[Tensor, " N"]:
     """Depths of the source view's pixels, without those that have none, where all densities are 0."""
+    check_is_scene(scene)
     depth = scene.source_depth.flatten()
     depth = depth[depth > 0]
     if depth.numel() == 0:
