@@ -76,14 +76,14 @@ def check_writable(path: str | Path, folder: bool = False) -> None:
     if fault is not None:
         raise InputError(f"cannot write {path}: {fault}; give another name")
     target = _target(path)
-    if not folder and target.is_dir():
+    if not folder and os.path.isdir(target):  # unlike Path's, no exception where permissions lack
         raise InputError(f"cannot write {path}: it is a folder, give the name of a file")
-    if folder and target.is_file():
+    if folder and os.path.isfile(target):
         raise InputError(f"cannot write {path}: it is a file, give the name of a folder")
-    if folder and target.is_mount():
+    if folder and os.path.ismount(target):
         raise InputError(f"cannot write {path}: it is where a disk is mounted, name a folder in it")
     above = target.parent
-    while not above.exists():
+    while not os.path.exists(above):
         above = above.parent
     try:
         with tempfile.TemporaryFile(dir=above):  # permissions alone say little: of root, of disks that are read-only
@@ -181,14 +181,15 @@ def _target(path: str | Path) -> Path:
     check_name(path)
     if Path(path).name in ("", "..") or str(path) == "-":
         raise InputError(f"cannot write {path}: give the name of a file")
-    if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(path).parts):
-        raise InputError(f"cannot write {path}: the name is longer than {LONGEST_NAME} bytes, choose a shorter one")
     try:
-        mode = os.stat(path).st_mode
+        longest = max(len(os.fsencode(part)) for part in Path(path).parts)
+        mode = os.stat(path).st_mode if longest <= LONGEST_NAME else stat.S_IFREG
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         mode = stat.S_IFREG  # it is new, or its folder will be found at fault
     except (OSError, ValueError) as error:
         raise InputError(f"cannot write {path} ({error}): choose another name") from error
+    if longest > LONGEST_NAME:
+        raise InputError(f"cannot write {path}: the name is longer than {LONGEST_NAME} bytes, choose a shorter one")
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise InputError(f"cannot write {path}: it is a device, pipe or socket, give the name of a file")
     return Path(os.path.realpath(path))
@@ -199,7 +200,7 @@ def _prepare(path: str | Path, cleanup: ExitStack) -> _Move:
     target = _target(path)
     temporary = beside(target)
     try:
-        for folder in reversed([folder for folder in target.parents if not folder.exists()]):
+        for folder in reversed([folder for folder in target.parents if not os.path.exists(folder)]):
             cleanup.callback(_remove_if_empty, folder)  # before it is there: a signal may come right after
             folder.mkdir(exist_ok=True)
         cleanup.callback(_remove, temporary)
@@ -275,11 +276,11 @@ def _exchange(first: Path, second: Path) -> bool:
 
 def _remove(path: Path) -> None:
     """Removes a file or folder, if there is one."""
-    if path.is_dir():
+    if os.path.isdir(path):
         shutil.rmtree(path)
-        return
-    with suppress(FileNotFoundError, NotADirectoryError):
-        path.unlink()
+    elif os.path.lexists(path):  # not where the folder has no permissions
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path, PureWindowsPath
 
 import pytest
 import torch
+from permissions import permissions_count
 
 from mine import files
 from mine.errors import InputError
@@ -336,3 +337,21 @@ def test_windows_names_are_refused_on_windows_alone(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(files, "ON_WINDOWS", True)
     with pytest.raises(InputError, match=r"nul\.mp4.* device on Windows; give another name"):
         check_writable(tmp_path / "nul.mp4")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_names_below_a_folder_without_permission_are_refused(tmp_path: Path, folder: bool) -> None:
+    (tmp_path / "closed").mkdir(mode=0o000)
+    refused = r"cannot write .*closed.* \(Permission denied\)"
+    with permissions_count():
+        for name in ("closed/a", "closed/b/a"):
+            with pytest.raises(InputError, match=refused):
+                check_writable(tmp_path / name, folder)
+            with pytest.raises(InputError, match=refused), replacing(tmp_path / name):
+                pass
+
+
+def test_names_that_no_system_has_are_refused(tmp_path: Path) -> None:
+    for name in ("\ud800", "a\0b"):
+        with pytest.raises(InputError, match="choose another name"):
+            check_writable(tmp_path / name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mine.errors import InputError
+from mine.inputs.files import reason
 
 OF_THE_DISK = "lost+found"
 """A folder at the top of a disk that root alone may read."""
@@ -20,18 +21,43 @@ def entries(folder: Path) -> list[Path]:
     """
     try:
         return sorted(path for path in folder.iterdir() if path.name != OF_THE_DISK)
+    except (OSError, ValueError) as error:
+        raise _refused(folder, error) from error
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """What matches a pattern in a folder, by name; nothing where there is no folder.
+
+    Raises:
+        InputError: It cannot be listed.
+    """
+    if not is_folder(folder):
+        return []
+    try:
+        os.scandir(folder).close()  # glob takes what cannot be listed for empty
+        return sorted(folder.glob(pattern))
     except OSError as error:
-        raise _refused("folder", folder, error) from error
+        raise _refused(folder, error) from error
 
 
 def is_file(path: Path) -> bool:
     """Whether there is a regular file. Raises InputError where a folder's permissions do not let it be known."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder. Raises InputError as `is_file` does."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    """What kind of file there is, 0 for none."""
     try:
-        return stat.S_ISREG(os.stat(path).st_mode)
+        return os.stat(path).st_mode
     except PermissionError as error:
-        raise _refused("file", path, error) from error
+        raise _refused(path, error) from error
     except (OSError, ValueError):  # there is none, or its name is none
-        return False
+        return 0
 
 
 def files_below(folder: Path, passed_over: Callable[[Path], bool] = lambda path: False) -> Iterator[Path]:
@@ -64,6 +90,6 @@ def files_below(folder: Path, passed_over: Callable[[Path], bool] = lambda path:
                 waiting.appendleft(path)
 
 
-def _refused(what: str, path: Path, error: OSError) -> InputError:
+def _refused(path: Path, error: OSError | ValueError) -> InputError:
     """What is said of a file or folder that cannot be looked at."""
-    return InputError(f"{what} {path} cannot be read ({error.strerror or error}): make it readable, or name another")
+    return InputError(f"{path} cannot be read ({reason(error)}): make it readable, or name another")

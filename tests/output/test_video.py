@@ -353,7 +353,7 @@ def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
 
 def test_a_mounted_folder_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another folder cannot take its place."""
-    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path)
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
     with pytest.raises(InputError, match="disk is mounted"):
         check_output(tmp_path, (2, 2), 30)
     check_output(tmp_path / "frames", (2, 2), 30)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mine.errors import InputError
 from mine.inputs.files import read_text, shorten
+from mine.inputs.folders import is_file
 
 MAX_BYTES = 1 << 24
 """Most bytes of a list: a million names."""
@@ -36,4 +37,4 @@ def split_names(root: Path, found: Collection[str], training: bool, kind: str) -
 
 def _listed(path: Path) -> list[str] | None:
     """The names in a file, None without the file."""
-    return read_text(path, "list", "write it as UTF-8 text", MAX_BYTES).split() if path.is_file() else None
+    return read_text(path, "list", "write it as UTF-8 text", MAX_BYTES).split() if is_file(path) else None

@@ -23,6 +23,7 @@ from mine.data.base.sparse_points import sample_points
 from mine.data.datasets.forward_warp import fill_holes, forward_warp
 from mine.errors import InputError
 from mine.inputs.files import open_regular
+from mine.inputs.folders import matching
 from mine.inputs.images import open_image
 from mine.scene.photo import read_photo
 
@@ -74,10 +75,10 @@ class DepthPhotos(ResilientDataset):
         maps = {
             path.stem: path
             for kind in ("disparities", "depths")
-            for path in sorted((self.root / kind).glob("*"))
+            for path in matching(self.root / kind, "*")
             if path.suffix.lower() in (".png", ".npy")
         }
-        photos = sorted((self.root / "photos").glob("*"))
+        photos = matching(self.root / "photos", "*")
         self.files = [(photo, maps[photo.stem]) for photo in photos if photo.stem in maps]
         if not self.files:
             raise InputError(

@@ -14,6 +14,7 @@ from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
 from mine.inputs.files import read_text, reason
+from mine.inputs.folders import matching
 from mine.scene.camera import check_poses
 
 UNIT = 425.0
@@ -87,7 +88,7 @@ class Dtu(MetricPairs):
 
     def _scans(self) -> list[str]:
         folders = self.root / "Rectified"
-        found = sorted(path.name.removesuffix("_train") for path in folders.glob("*_train"))
+        found = [path.name.removesuffix("_train") for path in matching(folders, "*_train")]
         names = split_names(self.root, found, self.training, "scan")
         if not names:
             raise InputError(f"no scan is in {folders}: unpack the scans there")

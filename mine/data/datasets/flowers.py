@@ -17,6 +17,7 @@ from mine.data.base.metric_pairs import MetricPairs
 from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage
 from mine.data.sfm.colmap_library import pycolmap
 from mine.errors import InputError
+from mine.inputs.folders import matching
 from mine.inputs.images import open_image
 
 ANGLES = 14
@@ -70,7 +71,7 @@ class Flowers(MetricPairs):
     """
 
     def read(self) -> int:
-        files = sorted(self.root.glob("*.png"))
+        files = matching(self.root, "*.png")
         self.files = [file for i, file in enumerate(files) if (i % TEST_EVERY == 0) != self.training]
         if not self.files:
             raise InputError(f"{len(files)} lenslet pictures *.png in {self.root}: unpack the light fields there")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mine.data.base.depth_maps import DepthMaps, MeasuredDepth, known_depth
 from mine.errors import InputError
+from mine.inputs.folders import matching
 from mine.inputs.matlab import read_mat
 from mine.scene.camera import check_intrinsics
 
@@ -42,7 +43,7 @@ class Ibims(DepthMaps):
     name = "ibims"
 
     def __init__(self, root: str | Path) -> None:
-        self.files = sorted(Path(root).glob("*.mat"))
+        self.files = matching(Path(root), "*.mat")
         if not self.files:
             raise InputError(f"no *.mat in {root}: unpack ibims1_core_mat there")
 

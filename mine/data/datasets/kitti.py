@@ -15,6 +15,7 @@ from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage
 from mine.data.sfm.colmap_library import pycolmap
 from mine.data.sfm.model_files import MAX_SIDE
 from mine.errors import InputError
+from mine.inputs.folders import is_folder, matching
 from mine.inputs.numbers import whole_number
 
 SIDES = ("02", "03")
@@ -62,7 +63,7 @@ class Kitti(MetricPairs):
     def read(self) -> int:
         self.moments: list[tuple[Path, str]] = []
         for drive in self._drives():
-            left, right = ({path.name for path in (drive / f"image_{side}" / "data").glob("*.*")} for side in SIDES)
+            left, right = ({path.name for path in matching(drive / f"image_{side}" / "data", "*.*")} for side in SIDES)
             self.moments += [(drive, name) for name in sorted(left & right)]
         if not self.moments:
             raise InputError(
@@ -84,7 +85,7 @@ class Kitti(MetricPairs):
         return self.moments[index][0].name
 
     def _drives(self) -> list[Path]:
-        found = {path.name: path for path in sorted(self.root.glob("*/*_sync")) if path.is_dir()}
+        found = {path.name: path for path in matching(self.root, "*/*_sync") if is_folder(path)}
         return [found[name] for name in split_names(self.root, found, self.training, "drive")]
 
 

@@ -13,6 +13,7 @@ from mine.data.sfm.capture import NO_IDS, NO_POINTS, PosedImage, read_capture
 from mine.data.sfm.layout import model_folder
 from mine.data.sfm.trajectory import Frame, read_trajectory
 from mine.errors import InputError
+from mine.inputs.folders import entries, is_folder, matching
 from mine.inputs.images import open_image
 
 MAX_GAP = 30
@@ -63,12 +64,12 @@ class RealEstate10K(ImagePairs):
         targets: int = 1,
     ) -> None:
         self.root, self.split, self.seed = Path(root), "train" if training else "test", seed
-        names = sorted(path.stem for path in (self.root / self.split).glob("*.txt"))
+        names = [path.stem for path in matching(self.root / self.split, "*.txt")]
         if not names:
             raise InputError(f"no camera files {self.root / self.split}/*.txt: unpack RealEstate10K there")
         posed = [name for name in names if model_folder(self.root / "captures" / name)]
         super().__init__(size, training, points, metric=not posed, targets=targets)
-        self.names = posed or [name for name in names if (self.root / "frames" / name).is_dir()]
+        self.names = posed or [name for name in names if is_folder(self.root / "frames" / name)]
         if not self.names:
             raise InputError(
                 f"no frames of {len(names)} sequences in {self.root / 'frames'}: put them in folders there"
@@ -178,7 +179,7 @@ class RealEstate10K(ImagePairs):
 
     def _unposed(self, name: str, listed: list[Frame]) -> dict[str, PosedImage]:
         """The images of a sequence without points, by name. All of a sequence have the same size."""
-        files = {path.stem: path for path in sorted((self.root / "frames" / name).iterdir())}
+        files = {path.stem: path for path in entries(self.root / "frames" / name)}
         known = [frame for frame in listed if frame.name in files]
         width, height = _size_of([files[frame.name] for frame in known])
         shrink = min(1.0, max(self._cover[0] / height, self._cover[1] / width))

@@ -21,6 +21,7 @@ from mine.data.base.sample import Sample
 from mine.data.base.sparse_points import sample_points
 from mine.errors import InputError
 from mine.inputs.files import read_text
+from mine.inputs.folders import matching
 from mine.inputs.images import open_image
 from mine.scene.decoding.high_bit_depth import to_8bit
 from mine.scene.exif import read_exif, upright
@@ -79,7 +80,7 @@ class Rgbd(ResilientDataset):
         super().__init__()
         self.size, self.points, self.seed, self.length = size, points, seed, length
         places: dict[str, list[Photograph]] = {}
-        for index in sorted(Path(root).rglob(INDEX)):
+        for index in matching(Path(root), f"**/{INDEX}"):
             for place, photograph in read_index(index):
                 places.setdefault(place, []).append(photograph)
         if not places:

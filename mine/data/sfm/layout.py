@@ -53,6 +53,14 @@ def captures_in(root: str | Path) -> list[Path]:
     return found
 
 
+def _names_in(folder: Path) -> list[str]:
+    """Names in a folder, as far as it can be listed."""
+    try:
+        return [path.name for path in entries(folder)]
+    except InputError:
+        return []
+
+
 def check_capture_at(folder: Path) -> Path:
     """Checks that a folder is a capture.
 
@@ -67,8 +75,7 @@ def check_capture_at(folder: Path) -> Path:
     """
     model = model_folder(folder)
     if model is None and not os.path.exists(folder):
-        beside = [path.name for path in entries(folder.parent)] if os.access(folder.parent, os.R_OK) else []
-        close = get_close_matches(folder.name, beside, 1)
+        close = get_close_matches(folder.name, _names_in(folder.parent), 1)
         hint = f"did you mean {close[0]}? Else " if close else ""
         remedy = "make one with `mine colmap`, or download the data set (docs/datasets has where)"
         raise InputError(f"no capture at {folder}: {hint}{remedy}")

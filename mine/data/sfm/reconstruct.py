@@ -1,5 +1,6 @@
 """Structure from motion by COLMAP: from a folder of images or a video to a capture."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from mine.data.sfm.frames import extract_frames
 from mine.data.sfm.pictures import Pictures, picture_names, prepare
 from mine.errors import InputError
 from mine.files import check_writable, replacing
+from mine.inputs.folders import is_file, is_folder
 from mine.temporary import temporary_folder
 
 MAX_SIDE = 1600
@@ -75,7 +77,7 @@ def reconstruct(images: str | Path, output: str | Path, progress: bool = True, r
         InputError: There are fewer than 3 images, the file is no video, `output` exists, or no model can be built.
     """
     images, output = Path(images), Path(output)
-    video = images.is_file()
+    video = is_file(images)
     names = [] if video else image_names(images)
     check_new(output)
     with temporary_folder("colmap") as work, quiet(), show_progress(progress) as phase:
@@ -105,13 +107,13 @@ def reconstruct(images: str | Path, output: str | Path, progress: bool = True, r
 def check_new(output: Path) -> None:
     """Raises InputError unless the folder of a capture can be written and does not exist yet."""
     check_writable(output, folder=True)
-    if output.exists():
+    if os.path.exists(output):
         raise InputError(f"{output} exists: choose another output folder")
 
 
 def image_names(folder: Path) -> list[str]:
     """Names of the images in a folder and below it, in order. Raises InputError if there are fewer than 3."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"no folder {folder}: give a folder of pictures of one scene, or a video file")
     return _enough(picture_names(folder), str(folder))
 

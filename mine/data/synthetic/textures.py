@@ -1,5 +1,6 @@
 """Textures of a scene: random crops of the photos in a folder, or procedural ones without a folder."""
 
+import os
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor
 from mine.data.synthetic.cutouts import CUTOUTS, cutout
 from mine.data.synthetic.procedural import TEXELS, procedural
 from mine.errors import InputError
+from mine.inputs.folders import matching
 from mine.inputs.images import open_image
 from mine.scene.decoding.high_bit_depth import to_8bit
 from mine.scene.exif import read_exif, upright
@@ -88,14 +90,14 @@ def fingerprint(folder: Path) -> str:
     Any photo more or less changes which ones a scene shows. Where the folder lies does not.
     """
     files = _photos(folder)
-    listing = "".join(
-        f"{file.relative_to(folder).as_posix()} {file.stat().st_size if file.exists() else 0}\n" for file in files
-    )
-    return f"{len(files)} photos ({sha256(listing.encode()).hexdigest()[:12]})"
+    sizes = [os.stat(file).st_size if os.path.exists(file) else 0 for file in files]
+    names = [file.relative_to(folder).as_posix() for file in files]
+    listing = "".join(f"{name} {size}\n" for name, size in zip(names, sizes, strict=True))
+    return f"{len(files)} photos ({sha256(os.fsencode(listing)).hexdigest()[:12]})"
 
 
 def _photos(folder: Path) -> list[Path]:
-    return sorted(file for file in Path(folder).rglob("*") if file.suffix.lower() in _SUFFIXES)
+    return [file for file in matching(Path(folder), "**/*") if file.suffix.lower() in _SUFFIXES]
 
 
 @lru_cache(maxsize=256)
