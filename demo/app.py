@@ -1,6 +1,7 @@
 """The web demo's server: its start, what lies in front of Gradio, and the endpoints of the page."""
 
 import atexit
+import logging
 import os
 import shutil
 import signal
@@ -9,8 +10,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-# Gradio reads this when it is imported: it then sends no usage statistics.
+# Gradio reads the first when it is imported: it then sends no usage statistics. By the other it makes none of its own,
+# for which it would go through the last 10,000 calls after each.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**18)
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -137,6 +140,8 @@ def serve(
         )
     except OSError as error:
         raise InputError(f"cannot listen on port {port} of {host}: choose another") from error
+    # A warning for each request that is no HTTP would let strangers fill the console.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     # Gradio's own middleware adds headers to what it passes on, so that this must be before it.
     page.app.user_middleware = outer + [one for one in page.app.user_middleware if one not in inner]
     page.app.middleware_stack = page.app.build_middleware_stack()

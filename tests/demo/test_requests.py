@@ -2,8 +2,12 @@
 
 import errno
 import html
+import io
 import json
+import logging
 import re
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -27,6 +31,17 @@ HTTP = httpx.Client(timeout=60)
 App = tuple[str, JobRunner]
 
 
+@pytest.fixture
+def console(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    """Tells what was printed, also by the server's log, which keeps the stream that it found."""
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    logging.getLogger("uvicorn").addHandler(handler)
+    capfd.readouterr()
+    yield lambda: "".join(capfd.readouterr()) + log.getvalue()
+    logging.getLogger("uvicorn").removeHandler(handler)
+
+
 def upload(url: str, folder: Path, name: str = "a.png") -> str:
     """Uploads a photo; returns its path on the server."""
     photo = make_photo(folder / "photo.png").read_bytes()
@@ -42,7 +57,7 @@ def call(url: str, name: str, data: list[Any]) -> tuple[str, Any]:
 
 
 def test_no_input_has_a_file_fetched_or_moved(
-    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, console: Callable[[], str]
 ) -> None:
     """Gradio looks for files at any depth of any input, and fetches those that have an address."""
     url, jobs = app
@@ -55,7 +70,6 @@ def test_no_input_has_a_file_fetched_or_moved(
     monkeypatch.setattr("gradio.blocks.Block.async_move_resource_to_block_cache", lambda self, source: note(source))
     secret = {"path": str(make_photo(tmp_path / "secret.png")), **META}
     file = {"path": "http://example.com/a.png", **META}
-    capfd.readouterr()
     places = [("video", place) for place in range(16)] + [("stereo", 3), ("export", 3), ("motions", 6)]
     for name, place in places:
         assert call(url, name, [*[None] * place, file])[0] == "error", (name, place)
@@ -64,7 +78,7 @@ def test_no_input_has_a_file_fetched_or_moved(
             assert call(url, "predict", data)[0] == "error", data
     assert HTTP.post(f"{url}gradio_api/run/stop", json={"data": [file]}).status_code >= 400
     assert moved == []
-    assert "Traceback" not in capfd.readouterr().err
+    assert console() == ""
     assert not list(jobs.folder.glob("*/secret.png"))
 
 
@@ -133,19 +147,36 @@ MALFORMED: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-def test_what_is_no_request_gets_a_line_and_leaves_the_console_empty(
-    app: App, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_no_request_gets_a_line_and_leaves_the_console_empty(app: App, console: Callable[[], str]) -> None:
     url, jobs = app
     sample = str(next(jobs.folder.glob("samples/*.jpg")))
-    capfd.readouterr()
     for method, path, request in MALFORMED:
         answer = HTTP.request(method, url + path.replace("SAMPLE", sample), **request)
         assert 400 <= answer.status_code < 500, (path, request)
         assert len(answer.text.splitlines()) == 1 and "Traceback" not in answer.text
     for stream in ("queue/data?session_hash=nobody", "call/predict/nothing"):
         assert "Not Found" in HTTP.get(f"{url}gradio_api/{stream}").text
-    assert capfd.readouterr() == ("", "")
+    assert console() == ""
+
+
+@pytest.mark.parametrize(
+    "start", [b"no HTTP\r\n\r\n", b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"]
+)
+def test_what_is_no_http_leaves_the_console_empty(app: App, console: Callable[[], str], start: bytes) -> None:
+    port = int(app[0].rsplit(":", 1)[1].strip("/"))
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(start + b"Connection: Upgrade\r\n\r\n")
+        assert connection.recv(13).startswith(b"HTTP/1.1 4")
+    assert console() == ""
+
+
+def test_no_statistics_are_made_of_calls(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio would go through the last 10,000 calls after each."""
+    made: list[Any] = []
+    monkeypatch.setattr("gradio.queueing.Queue._get_df", made.append)
+    assert call(app[0], "estimate", [])[0] == "complete"
+    assert HTTP.get(f"{app[0]}gradio_api/app_id").status_code == 200
+    assert made == []
 
 
 def test_calls_are_passed_on_without_what_the_page_does_not_send() -> None:
