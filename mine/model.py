@@ -22,6 +22,7 @@ from mine.scene.as_tensor import ArrayLike, as_tensor
 from mine.scene.camera import check_intrinsics, intrinsics, resize_intrinsics
 from mine.scene.depth_maps.depth_map import DepthMap, check_aspect
 from mine.scene.depth_maps.read import DepthSource, read_depth
+from mine.scene.device import as_device
 from mine.scene.exif import phone_fov
 from mine.scene.limits import as_size, check_scene_size
 from mine.scene.mpi import MPI
@@ -61,18 +62,12 @@ def load(
     precision = _dtype(dtype)
     if source is not None and not isinstance(source, (str, os.PathLike)):
         raise InputError(f"checkpoint is a {type(source).__name__}: give the path of a file")
-    network = load_network(shipped_checkpoint() if source is None else source)
-    if not isinstance(device, (str, torch.device)):
-        number = isinstance(device, Integral) and not isinstance(device, bool)
-        remedy = f'give "cuda:{device}"' if number else "give auto, cpu or cuda"
-        raise InputError(f"device {device!r} is not possible: {remedy}")
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {str(device)!r} is not available here: choose cpu") from error
-    return Model(network, precision or _fast_dtype(torch.device(device)))
+    place = as_device(device, "auto, ")
+    network = load_network(shipped_checkpoint() if source is None else source)
+    network = network.to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Model(network, precision or _fast_dtype(place))
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype | None:

@@ -17,6 +17,7 @@ from mine.scene import mpi_checks
 from mine.scene.as_tensor import ArrayLike, as_floats, as_tensor
 from mine.scene.camera import check_intrinsics, check_poses, off_axis_shift, resize_intrinsics, shift_principal_point
 from mine.scene.detail import detail_size, photo_detail
+from mine.scene.device import as_device
 from mine.scene.limits import as_size, check_view_size
 from mine.scene.mpi_file import read_parts, write_parts
 from mine.scene.plane_surfaces import Surfaces, find_surfaces, known_surfaces
@@ -334,8 +335,13 @@ class MPI:
         return View(*(part.to(device) for part in scene.render(T, K, size, fine=fine)))
 
     def to(self, device: torch.device | str) -> "MPI":
-        """The same scene on another device; the scene itself where it is there already."""
-        if torch.device(device) == self.planes.device:
+        """The same scene on another device; the scene itself where it is there already.
+
+        Raises:
+            InputError: The device is not available.
+        """
+        device = as_device(device)
+        if device == self.planes.device:
             return self
         rgb, sigma, disparity, K = (part.to(device) for part in (self.rgb, self.sigma, self.disparity, self.K))
         optional = (None if part is None else part.to(device) for part in (self.photo, self.surface, self.background))

@@ -372,3 +372,11 @@ def test_views_of_many_intrinsics_count_as_those_of_many_poses() -> None:
     scene, size = make_scene(), (8192, 8192)
     with pytest.raises(InputError, match="5 views of 8192x8192"):
         scene.render(torch.eye(4), scene.K.expand(5, 3, 3), size)
+
+
+def test_devices_that_are_not_there_are_told() -> None:
+    scene = make_scene()
+    assert scene.to("cpu") is scene.to(torch.device("cpu")) is scene
+    for device in ("gpu", "cuda:99"):
+        with pytest.raises(InputError, match=f"device '{device}' is not available here: choose cpu"):
+            scene.to(device)
