@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -230,6 +231,18 @@ def lenslets(folder: Path) -> list[Path]:
     return [folder / "a_eslf.png"]
 
 
+def videos(folder: Path) -> list[Path]:
+    """A video in two containers."""
+    import subprocess
+
+    from mine.ffmpeg import ffmpeg_program
+
+    for name in ("a.mp4", "a.mkv"):
+        source = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=8:duration=1"]
+        subprocess.run([ffmpeg_program(), "-loglevel", "error", *source, str(folder / name)], check=True)
+    return [folder / "a.mp4", folder / "a.mkv"]
+
+
 def _read_depth(path: Path) -> object:
     from mine.scene.depth_maps.read import read_depth
 
@@ -320,6 +333,13 @@ def _read_photographs(path: Path) -> object:
     return sample
 
 
+def _read_video(path: Path) -> object:
+    from mine.data.sfm.frames import extract_frames
+
+    with tempfile.TemporaryDirectory() as folder:
+        return extract_frames(path, Path(folder) / "frames", 4)
+
+
 def _read_lenslets(path: Path) -> object:
     from mine.data.datasets.flowers import decode_light_field
 
@@ -348,5 +368,6 @@ READERS = {
     "dtu": Reader(scans, _read_scan),
     "rgbd": Reader(photographs, _read_photographs),
     "flowers": Reader(lenslets, _read_lenslets),
+    "video": Reader(videos, _read_video),
 }
 """Readers by the name that the command line gives them."""

@@ -13,7 +13,7 @@ from fuzz_readers import fuzz
 from mutate import CHANGES, mutate
 from seeds import READERS
 
-EXECUTIONS = {"checkpoint": 8, "published": 60, "configuration": 60, "path": 100}
+EXECUTIONS = {"checkpoint": 8, "video": 12, "published": 60, "configuration": 60, "path": 100}
 EXECUTIONS |= dict.fromkeys(("ibims", "nyu", "kitti", "dtu", "rgbd", "flowers"), 60)
 """Fewer for slow readers."""
 

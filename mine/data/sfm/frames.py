@@ -17,7 +17,7 @@ def extract_frames(video: Path, folder: Path, rate: float) -> list[str]:
     Args:
         video: The file.
         folder: Where frames are written; it is created.
-        rate: Frames per second.
+        rate: Frames per second, where the video has as many: none is written twice.
 
     Returns:
         Names of the frames' files, in order.
@@ -31,7 +31,7 @@ def extract_frames(video: Path, folder: Path, rate: float) -> list[str]:
     open_input(video, "video", "give a video file or a folder of pictures").close()
     command = [ffmpeg_program(), "-nostdin", "-loglevel", "error", "-protocol_whitelist", "file"]
     command += ["-format_whitelist", CONTAINERS, "-i", f"file:{video.absolute()}", "-map", "0:v:0"]
-    command += ["-vf", f"fps={rate}", "-qscale:v", "2", "-f", "image2", "%06d.jpg"]
+    command += ["-vf", _one_each(rate), "-qscale:v", "2", "-f", "image2", "%06d.jpg"]
     # Run in the folder: a percent sign in its name would count as part of the pattern.
     ended = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=folder)
     names = sorted(path.name for path in folder.iterdir())
@@ -39,3 +39,12 @@ def extract_frames(video: Path, folder: Path, rate: float) -> list[str]:
         reason = (ended.stderr.strip().splitlines() or ["it holds no frames"])[-1].removeprefix("Error: ")
         raise InputError(f"{video} is not a readable video ({reason}): give a video file or a folder of pictures")
     return names
+
+
+def _one_each(rate: float) -> str:
+    """ffmpeg's filters that take the first frame in each interval of 1 / `rate` seconds.
+
+    Its own `fps` repeats frames while there are none: a file of 40 kB with a gap of a day would fill the disk.
+    """
+    is_next = f"isnan(prev_selected_t)+gt(floor(t*{rate}),floor(prev_selected_t*{rate}))"
+    return f"select='{is_next}',settb=AVTB,setpts=N/({rate}*TB),fps={rate}"
