@@ -17,14 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from mine.errors import InputError, PackageError
 from mine.files import replacing
 from mine.inputs.files import parsing, shown
 from mine.inputs.kinds import FORMATS
-from mine.inputs.tensors import open_tensors
+from mine.inputs.tensors import open_tensors, pack_tensors
 from mine.inputs.weights import tensor_format
 from mine.network import network_kind
 from mine.network.architecture import Architecture
@@ -54,23 +53,13 @@ def save_network(network: Network, path: str | Path, half: bool = False) -> None
     metadata = {"format": FORMAT, "architecture": json.dumps(network.architecture.as_dict())}
     metadata["disparities"] = json.dumps([network.near, network.far])
     with replacing(path) as temporary:
-        temporary.write_bytes(_sorted_header(save(state, metadata)))
+        temporary.write_bytes(pack_tensors(state, metadata))
 
 
 def _halved(value: Tensor) -> Tensor:
     """Floats as float16, unless a value is too large for it."""
     fits = value.is_floating_point() and (value.half().isfinite() == value.isfinite()).all()
     return value.half() if fits else value
-
-
-def _sorted_header(data: bytes) -> bytes:
-    """A safetensors file whose header has its keys in order: safetensors writes metadata in a random one.
-
-    Equal networks then have equal files.
-    """
-    length = int.from_bytes(data[:8], "little")
-    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
-    return data[:8] + header.ljust(length) + data[8 + length :]
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from mine.errors import InputError
 from mine.files import check_name, replacing
 from mine.inputs.files import parsing, shown
 from mine.inputs.kinds import FORMATS
-from mine.inputs.tensors import TensorFile, check_dtype, open_tensors
+from mine.inputs.tensors import TensorFile, check_dtype, open_tensors, pack_tensors
 from mine.scene import mpi_checks
 from mine.scene.limits import check_photo_size, check_scene_size
 from mine.scene.pixels import to_uint8
@@ -74,7 +73,7 @@ def write_parts(path: str | Path, parts: dict[str, Tensor], half: bool) -> None:
     stored = {name: encode(name, value, half, farthest).cpu().contiguous() for name, value in parts.items()}
     size = tuple(parts["rgb"].shape[-2:])
     with replacing(path) as temporary:
-        temporary.write_bytes(save(stored, {"format": FORMAT, "size": json.dumps(size)}))
+        temporary.write_bytes(pack_tensors(stored, {"format": FORMAT, "size": json.dumps(size)}))
 
 
 def encode(name: str, value: Tensor, half: bool, farthest: float) -> Tensor:

@@ -380,3 +380,11 @@ def test_devices_that_are_not_there_are_told() -> None:
     for device in ("gpu", "cuda:99"):
         with pytest.raises(InputError, match=f"device '{device}' is not available here: choose cpu"):
             scene.to(device)
+
+
+def test_equal_scenes_have_equal_files(tmp_path: Path) -> None:
+    files = []
+    for _ in range(16):  # the order of a random header would be the same at times
+        make_scene(make_photo()).save(tmp_path / "a.mpi")
+        files.append((tmp_path / "a.mpi").read_bytes())
+    assert len(set(files)) == 1
