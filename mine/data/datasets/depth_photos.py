@@ -42,6 +42,9 @@ MARGIN = 0.12
 MAX_DEPTH_RATIO = 50.0
 """Largest depth read from a disparity map, in units of the nearest depth: zero disparity is arbitrary."""
 
+MAX_DEPTH = 1e6
+"""Depth to which what is farther is brought, in units of the nearest one: some maps have 1e10 or more for the sky."""
+
 MIN_KNOWN = 0.3
 """Fraction of a crop whose depth must be known."""
 
@@ -93,7 +96,8 @@ class DepthPhotos(ResilientDataset):
         rng = np.random.default_rng([self.seed, index])
         photo, depth, K = self._crop(*self.files[index % len(self.files)], rng)
         known = depth > 0
-        depth = depth * np.float32(rng.uniform(*NEAR_DEPTH) / np.quantile(depth[known], NEAR_QUANTILE))
+        scale = rng.uniform(*NEAR_DEPTH) / float(np.quantile(depth[known], NEAR_QUANTILE))
+        depth = np.minimum(depth.astype(np.float64) * scale, MAX_DEPTH).astype(np.float32)
         T_src_tgt = _random_pose(rng)
         warped, warped_depth = forward_warp(photo, _fill_unknown(depth), K, T_src_tgt)
         source = fill_holes(warped, warped_depth)

@@ -109,6 +109,19 @@ def test_zero_disparity_is_far_and_unknown_depth_stays_unknown(tmp_path: Path) -
     np.testing.assert_allclose(read_depth(tmp_path / "disparities" / "a.npy"), [[50, 1], [0, 2]])
 
 
+@pytest.mark.parametrize(("near", "far"), [(1e-44, 1e-42), (1e-30, 1e30), (1.0, 1e38)])
+def test_depth_of_any_range_makes_finite_samples(tmp_path: Path, near: float, far: float) -> None:
+    for folder in ("photos", "depths"):
+        (tmp_path / folder).mkdir()
+    Image.effect_noise((96, 64), 80).convert("RGB").save(tmp_path / "photos" / "a.jpg")
+    depth = np.full((64, 96), far, np.float32)
+    depth[20:] = near
+    np.save(tmp_path / "depths" / "a.npy", depth)
+    sample = DepthPhotos(tmp_path, (32, 48), epochs=3)[0]
+    assert all(value.isfinite().all() for value in sample)
+    assert sample.depth_src.max() <= 2e6
+
+
 def test_photos_without_maps_are_told(tmp_path: Path) -> None:
     write_photo(tmp_path, "a")
     (tmp_path / "depths" / "a.png").rename(tmp_path / "depths" / "other.png")
