@@ -8,12 +8,15 @@ import torch
 
 from mine.errors import InputError
 from mine.files import replacing
-from mine.inputs.files import parsing
+from mine.inputs.files import open_regular, parsing, read_text
 
 KEY_FILE = "key.json"
 
 SAMPLES = 7 * "[0-9]" + ".pt"
 """Names of the files of samples, as a pattern."""
+
+MAX_BYTES = 1 << 20
+"""Most bytes of a key: ours have some thousand."""
 
 REMEDY = "give another folder as `cache`, or empty this one"
 
@@ -49,11 +52,12 @@ def claim_folder(folder: Path, key: Mapping[str, object]) -> None:
 
 def _read_key(folder: Path) -> dict[str, object]:
     """The key that a folder has."""
+    text = read_text(folder / KEY_FILE, "key of a cache", REMEDY, MAX_BYTES)
     with parsing(f"{folder / KEY_FILE} cannot be read", REMEDY):
-        return dict(json.loads((folder / KEY_FILE).read_text(encoding="utf-8")))
+        return dict(json.loads(text))
 
 
 def _size(sample: Path) -> list[int]:
     """Height and width of a cached sample's source image."""
-    with parsing(f"cached sample {sample} cannot be read", REMEDY):
-        return list(torch.load(sample, weights_only=True)["source"].shape[-2:])
+    with parsing(f"cached sample {sample} cannot be read", REMEDY), open_regular(sample) as file:
+        return list(torch.load(file, weights_only=True)["source"].shape[-2:])

@@ -1,5 +1,6 @@
 """Samples that are kept on disk."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 from tiny_sample import make_sample
 from torch.utils.data import Dataset
 
+from mine.data.base.cache_key import claim_folder
 from mine.data.base.cached import CachedDataset
 from mine.data.base.sample import Sample
 from mine.data.datasets.synthetic import open_scenes
@@ -155,3 +157,12 @@ def test_an_empty_folder_takes_any_key_and_an_old_one_what_has_its_size(tmp_path
     (tmp_path / "old" / "key.json").write_text("[1")
     with pytest.raises(InputError, match=r"key\.json cannot be read"):
         scenes(tmp_path / "old", seed=7)
+
+
+@pytest.mark.parametrize("name", ["0000000.pt", "key.json"])
+def test_pipes_in_a_cache_are_not_waited_for(tmp_path: Path, name: str) -> None:
+    (tmp_path / "0000000.pt").touch()
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=r"0000000\.pt cannot be read"):
+        claim_folder(tmp_path, {"size": [4, 4]})
