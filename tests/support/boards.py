@@ -1,6 +1,7 @@
 """Photographs and films of two textured boards, for structure from motion."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imageio.v2 as imageio
@@ -15,7 +16,8 @@ def texture(seed: int) -> np.ndarray:
     """Blobs of many sizes, 512x512."""
     rng = np.random.default_rng(seed)
     layers = [cv2.resize(rng.random((n, n)).astype(np.float32), (512, 512), interpolation=2) for n in (32, 64, 128)]
-    return sum(layers) / len(layers)
+    mean: np.ndarray = np.mean(layers, axis=0)
+    return mean
 
 
 def photograph(centre: np.ndarray) -> Image.Image:
@@ -33,6 +35,6 @@ def photograph(centre: np.ndarray) -> Image.Image:
 
 def film(path: Path, centres: np.ndarray, fps: float = 3) -> Path:
     """A video of the boards, one frame from each place."""
-    pictures = [np.asarray(photograph(centre)) for centre in centres]
+    pictures: list[Any] = [np.asarray(photograph(centre)) for centre in centres]
     imageio.mimwrite(path, pictures, fps=fps, codec="libx264", quality=10, macro_block_size=1)
     return path

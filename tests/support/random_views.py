@@ -1,5 +1,7 @@
 """Random scenes and cameras, on which the fast renderers are compared with the reference."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -34,4 +36,5 @@ def rotation(vector: Tensor) -> Tensor:
 
 def render_in_double(*arguments: Tensor | Size | None) -> View:
     """The reference renderer's view, computed in double precision."""
-    return reference.render(*(a.double() if isinstance(a, Tensor) else a for a in arguments))
+    doubled: list[Any] = [a.double() if isinstance(a, Tensor) else a for a in arguments]
+    return reference.render(*doubled)
