@@ -19,6 +19,7 @@ import numpy as np
 from mine.errors import InputError
 from mine.inputs.files import parsing, read_text, shown
 from mine.output.key_poses import MAX_FRAMES, MAX_VALUE, MIN_FOCAL, KeyPoses, parse_key_poses
+from mine.scene.camera import LAST_ROW_TOLERANCE, ROTATION_TOLERANCE
 
 MAX_BYTES = 1 << 26
 """Most bytes of a file: 400 for each of `MAX_FRAMES` cameras, and COLMAP's hold the points of each image too."""
@@ -35,12 +36,6 @@ MAX_SHIFT = 10.0
 
 LEAST_ANGLE = 1e-4
 """Least field of view in radians: telescopes have more."""
-
-ROTATION_TOLERANCE = 1e-2
-"""By how much R Rᵀ may differ from the identity: files have few digits."""
-
-LAST_ROW_TOLERANCE = 1e-5
-"""By how much the last row may differ from 0 0 0 1. Transposed, it holds the translation, and that may be small."""
 
 _FLIP = np.diag([1.0, -1, -1, 1])
 """Between OpenGL's and OpenCV's camera axes."""

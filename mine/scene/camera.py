@@ -19,7 +19,7 @@ PUBLISHED_FOV = 90.0
 """Horizontal field of view in degrees that the published code takes every photo for."""
 
 ROTATION_TOLERANCE = 1e-2
-"""By how much R Rᵀ of a pose's rotation may differ from the identity: 16-bit floats have few digits."""
+"""By how much R Rᵀ of a pose's rotation may differ from the identity: 16-bit floats and files have few digits."""
 
 LAST_ROW_TOLERANCE = 1e-5
 """By how much the last row of a pose may differ from 0 0 0 1, by the rounding of products and inverses. Transposed, it

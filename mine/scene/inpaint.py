@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from mine.render.reference import pixel_grid
+
 DISCONTINUITY = 1.1
 """Least ratio of the disparities of neighbouring pixels that belong to two surfaces, one occluding the other."""
 
@@ -62,7 +64,7 @@ class Propagated(NamedTuple):
     rgb: Float[Tensor, "B 3 H W"]
     """Colours in [0, 1]"""
     source: Float[Tensor, "B 2 H W"]
-    """Row and column of the visible pixel that a pixel's background comes from; its own where nothing is inpainted"""
+    """Visible pixel (x, y) that a pixel's background comes from; its own where nothing is inpainted"""
 
 
 def propagated_background(
@@ -108,7 +110,8 @@ def propagate_background(
     unmixed = foreground <= ratio * disparity_map
     layer = torch.cat([disparity_map, image, unmixed.to(disparity_map)], dim=1)  # disparity, RGB, whether it is usable
     found = torch.full_like(disparity_map, reach)  # iteration in which a pixel was first inpainted
-    pixels = pixel_grid(disparity_map)
+    size = (disparity_map.shape[-2], disparity_map.shape[-1])
+    pixels = pixel_grid(size, disparity_map)[:2].expand(len(disparity_map), -1, -1, -1)
     source = pixels
     visible, front, own = (torch.stack([*neighbours_at(x, ADJACENT)]) for x in (layer, foreground, pixels))
     beyond = (front * ratio < foreground) & (visible[:, :, 4:] > 0)
@@ -127,12 +130,6 @@ def propagate_background(
         source = torch.where(replaced, sources.gather(0, nearest)[0], source)
         layer = torch.where(replaced, (chosen * neighbours).sum(0) / chosen.sum(0).clamp(min=1), layer)
     return Propagated(layer[:, :1], layer[:, 1:4], source)
-
-
-def pixel_grid(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 2 H W"]:
-    """Row and column of each pixel of a batch of maps."""
-    rows, columns = (torch.arange(side, device=x.device, dtype=x.dtype) for side in x.shape[-2:])
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(x), 2, *x.shape[-2:])
 
 
 def least_discontinuity(
