@@ -19,7 +19,7 @@ import numpy as np
 from mine.errors import InputError
 from mine.inputs.files import parsing, read_text, shown
 from mine.output.key_poses import MAX_FRAMES, MAX_VALUE, MIN_FOCAL, KeyPoses, parse_key_poses
-from mine.scene.camera import LAST_ROW_TOLERANCE, ROTATION_TOLERANCE
+from mine.scene.pose_tolerances import LAST_ROW_TOLERANCE, ROTATION_TOLERANCE
 
 MAX_BYTES = 1 << 26
 """Most bytes of a file: 400 for each of `MAX_FRAMES` cameras, and COLMAP's hold the points of each image too."""

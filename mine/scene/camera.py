@@ -14,16 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mine.errors import InputError
+from mine.scene.pose_tolerances import LAST_ROW_TOLERANCE, ROTATION_TOLERANCE
 
 PUBLISHED_FOV = 90.0
 """Horizontal field of view in degrees that the published code takes every photo for."""
-
-ROTATION_TOLERANCE = 1e-2
-"""By how much R Rᵀ of a pose's rotation may differ from the identity: 16-bit floats and files have few digits."""
-
-LAST_ROW_TOLERANCE = 1e-5
-"""By how much the last row of a pose may differ from 0 0 0 1, by the rounding of products and inverses. Transposed, it
-holds the translation, and that may be small."""
 
 
 def intrinsics(size: tuple[int, int], fov: float = PUBLISHED_FOV, aspect: float | None = None) -> Float[Tensor, "3 3"]:
